@@ -1,0 +1,76 @@
+"""What the harness says while it works, and how long each stage took.
+
+A terminal gets a live line (rich); anything else gets plain lines, one a fact.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+
+
+@dataclass(frozen=True, slots=True)
+class StageTime:
+    """One finished stage of a command."""
+
+    stage: str
+    seconds: float
+
+
+class Progress:
+    """Says what is being done, what is waited for and which command runs.
+
+    Thread-safe: several boots may report at once.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._stages: list[StageTime] = []
+
+    @property
+    def stages(self) -> tuple[StageTime, ...]:
+        """The stages finished so far, in order; a stage entered twice is summed."""
+        total: dict[str, float] = {}
+        with self._lock:
+            for item in self._stages:
+                total[item.stage] = total.get(item.stage, 0.0) + item.seconds
+        return tuple(StageTime(stage, seconds) for stage, seconds in total.items())
+
+    def say(self, text: str) -> None:
+        """One line of plain progress, with the time since the start."""
+        elapsed = time.monotonic() - self._start
+        minutes, seconds = divmod(int(elapsed), 60)
+        with self._lock:
+            self._console.print(f"[dim]\\[{minutes:3d}:{seconds:02d}][/dim] {escape(text)}")
+
+    def warn(self, text: str) -> None:
+        """A line that the user should not miss."""
+        self.say(f"warning: {text}")
+
+    def command(self, argv: Sequence[str]) -> None:
+        """The very command that runs, ready to paste."""
+        self.say(f"  $ {shlex.join(argv)}")
+
+    @contextmanager
+    def stage(self, name: str, *, note: str = "") -> Iterator[None]:
+        """Time a stage; it is announced when it starts and when it ends."""
+        self.say(f"{name}{': ' + note if note else ''} ...")
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = time.monotonic() - start
+            with self._lock:
+                self._stages.append(StageTime(name, round(seconds, 1)))
+            if sys.exc_info()[0] is None:
+                self.say(f"{name}: done in {seconds:.1f} s")

@@ -1,0 +1,77 @@
+"""Atomic publication: a folder or file is either wholly there or not there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def folder(target: Path) -> Iterator[Path]:
+    """A scratch folder beside ``target`` that is renamed to it when the block succeeds.
+
+    On an exception the scratch folder is removed and ``target`` is left as it was.  An existing
+    ``target`` wins: somebody else published the same thing first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield scratch
+        scratch.chmod(0o755)
+        try:
+            scratch.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def text(target: Path, content: str) -> None:
+    """Write a file through a temporary name, so that a reader never sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    Path(name).chmod(0o644)
+    Path(name).replace(target)
+
+
+def json_text(value: Any) -> str:
+    """JSON as this project writes it: sorted, indented, newline at the end."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path`` (created if need be) for the block."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def sha256_tree(root: Path) -> str:
+    """One SHA-256 over the names, modes and bytes of every file below ``root``."""
+    total = hashlib.sha256()
+    for path in sorted(item for item in root.rglob("*") if item.is_file()):
+        mode = path.stat().st_mode & 0o111
+        total.update(f"{path.relative_to(root)}\0{int(bool(mode))}\0".encode())
+        total.update(sha256_file(path).encode())
+    return total.hexdigest()
