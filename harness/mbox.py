@@ -1,0 +1,229 @@
+"""Patch mails: an mbox split into mails, a mail read into a patch.  Pure: nothing is run."""
+
+from __future__ import annotations
+
+import binascii
+import email.header
+import email.message
+import email.parser
+import email.policy
+import email.utils
+import gzip
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from harness.errors import UserError
+
+# What git wants of a "From " line: without a time it is a sentence of somebody's text.
+_FROM_LINE = re.compile(rb"^From \S+.*\d\d:\d\d.* \d{4}\s*$")
+_BRACKETS = re.compile(r"\s*\[([^\]]*)\]")
+_COUNT = re.compile(r"(?<!\S)0*(\d+)/0*(\d+)(?!\S)")
+_REVISION = re.compile(r"(?<![a-z])v(\d+)\b", re.IGNORECASE)
+_REPLY = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
+_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
+_FILE_HEADERS = (
+    b"diff --git ", b"index ", b"old mode ", b"new mode ", b"new file mode ",
+    b"deleted file mode ", b"similarity index ", b"dissimilarity index ", b"rename ", b"copy ",
+)  # fmt: skip
+_KEPT = ("From", "Date", "Subject", "Message-ID", "MIME-Version", "Content-Type",
+         "Content-Transfer-Encoding")  # fmt: skip
+_UNKNOWN_AUTHOR = "unknown author <unknown@localhost>"
+_EPOCH = "Thu, 01 Jan 1970 00:00:00 +0000"
+_MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One mail or patch file.
+
+    ``number`` and ``total`` are n and m of [PATCH n/m], ``revision`` is v of [PATCH v3], 1 when
+    not given.  ``diff`` is the diff alone, decoded, b"" if there is none.  ``canonical`` is the
+    mail with only the headers that a commit is made of, as git am takes it.
+    """
+
+    subject: str
+    number: int | None
+    total: int | None
+    revision: int
+    reply: bool
+    message_id: str | None
+    diff: bytes
+    base_commit: str | None
+    canonical: bytes
+
+    @property
+    def sha256(self) -> str:
+        """The hash of all that enters the commit."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+    @property
+    def change(self) -> bytes:
+        """The diff without what depends on who made it: the abbreviated blob ids."""
+        return b"".join(
+            line for line in self.diff.splitlines(True) if not line.startswith(b"index ")
+        )
+
+
+def split(data: bytes) -> tuple[bytes, ...]:
+    """The mails of an mbox (also gzipped), without From lines; a single mail gives one.
+
+    Quoting of the mboxrd kind (``>From``), as public-inbox serves it, is undone.
+    """
+    if data[:2] == b"\x1f\x8b":
+        try:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+                data = stream.read(_MAX_BYTES + 1)
+        except (OSError, EOFError) as error:
+            raise UserError(f"the gzipped mbox is damaged: {error}") from error
+    if len(data) > _MAX_BYTES:
+        raise UserError(f"the mbox is larger than {_MAX_BYTES >> 20} MiB: save the thread alone")
+    mails: list[list[bytes]] = []
+    blank = True
+    for line in data.replace(b"\r\n", b"\n").splitlines(True):
+        if blank and _FROM_LINE.match(line):
+            mails.append([])
+        elif mails or line.strip():
+            if not mails:
+                mails.append([])
+            mails[-1].append(re.sub(rb"^>(>*From )", rb"\1", line))
+        blank = not line.strip()
+    return tuple(b"".join(lines) for lines in mails)
+
+
+def join(mails: Iterable[bytes]) -> bytes:
+    """An mbox of the mboxrd kind; `split` undoes it."""
+    parts = []
+    for mail in mails:
+        quoted = re.sub(rb"^(>*From )", rb">\1", mail, flags=re.MULTILINE)
+        end = b"\n" if quoted.endswith(b"\n") else b"\n\n"
+        parts.append(b"From harness@localhost Thu Jan  1 00:00:00 1970\n" + quoted + end)
+    return b"".join(parts)
+
+
+def read(raw: bytes, *, name: str) -> Mail:
+    """Read one mail, or one patch file with or without mail headers.
+
+    ``name`` names it in errors and serves as subject when it has none.  Raises UserError for a
+    date that cannot be read.
+    """
+    raw = raw.replace(b"\r\n", b"\n")
+    if _FROM_LINE.match(raw.split(b"\n", 1)[0]):
+        raw = raw.split(b"\n", 1)[1] if b"\n" in raw else b""
+    message = _parse(raw)
+    if message["From"] is None:
+        raw = _dress(raw, message, name)
+        message = _parse(raw)
+    text = b"\n".join(_texts(message))
+    subject = " ".join(_header(message, "Subject").split()) or name
+    title, tags = _strip_brackets(subject)
+    count, revision = _COUNT.search(tags), _REVISION.search(tags)
+    base = _BASE_COMMIT.search(text)
+    message_id = re.search(r"<([^<>\s]+)>", _header(message, "Message-ID"))
+    return Mail(
+        subject=title,
+        number=int(count[1]) if count else None,
+        total=int(count[2]) if count else None,
+        revision=int(revision[1]) if revision else 1,
+        reply=_REPLY.match(subject) is not None,
+        message_id=message_id[1] if message_id else None,
+        diff=extract_diff(text),
+        base_commit=base[1].decode() if base else None,
+        canonical=_canonical(message, raw, name),
+    )
+
+
+def extract_diff(text: bytes) -> bytes:
+    """The diff in a mail's text: file headers, and hunks by their own counts, nothing else."""
+    kept: list[bytes] = []
+    lines = text.splitlines(True)
+    started = binary = False
+    old = new = 0
+    for number, line in enumerate(lines):
+        if old > 0 or new > 0:
+            kept.append(line)
+            old -= line[:1] in (b" ", b"-", b"\n")
+            new -= line[:1] in (b" ", b"+", b"\n")
+            continue
+        hunk = _HUNK.match(line) if started else None
+        if hunk:
+            old, new = (int(n) if n is not None else 1 for n in hunk.groups())
+            kept.append(line)
+        elif line.rstrip(b"\n") == b"-- ":
+            started = False  # the signature; list footers come after it
+        elif _starts_file(lines, number) or (started and line.startswith(_FILE_HEADERS)):
+            started, binary = True, False
+            kept.append(line)
+        elif kept and kept[-1].startswith(b"--- ") and line.startswith(b"+++ "):
+            kept.append(line)
+        elif started and (binary or line.startswith((b"GIT binary patch", b"\\ "))):
+            binary = binary or line.startswith(b"GIT")
+            kept.append(line)
+    return b"".join(kept)
+
+
+def _starts_file(lines: list[bytes], number: int) -> bool:
+    line = lines[number]
+    if line.startswith(b"diff --git "):
+        return True
+    following = lines[number + 1] if number + 1 < len(lines) else b""
+    return line.startswith(b"--- ") and following.startswith(b"+++ ")
+
+
+def _dress(raw: bytes, message: email.message.Message, name: str) -> bytes:
+    """A patch file without mail headers, as from quilt, becomes a mail with fixed headers."""
+    stated = str(message["Subject"] or message["Description"] or name).strip() or name
+    head = f"From: {_UNKNOWN_AUTHOR}\nDate: {_EPOCH}\nSubject: {stated.splitlines()[0]}\n\n"
+    return head.encode("utf-8", "surrogateescape") + raw
+
+
+def _canonical(message: email.message.Message, raw: bytes, name: str) -> bytes:
+    fields = {key.lower(): value for key, value in reversed(list(message.raw_items()))}
+    fields.setdefault("date", _EPOCH)
+    if email.utils.parsedate_tz(str(fields["date"])) is None:
+        raise UserError(f"{name} has the Date {fields['date']!r}, which is not a date")
+    if not fields.get("subject"):
+        fields["subject"] = name
+    head = "".join(f"{key}: {fields[key.lower()]}\n" for key in _KEPT if key.lower() in fields)
+    body = raw.partition(b"\n\n")[2]
+    # Archives differ in the empty lines at the end; three can be stripped context lines of a hunk.
+    return head.encode("utf-8", "surrogateescape") + b"\n" + body.rstrip(b"\n") + b"\n" * 4
+
+
+def _parse(raw: bytes) -> email.message.Message:
+    return email.parser.BytesParser(policy=email.policy.compat32).parsebytes(raw)
+
+
+def _header(message: email.message.Message, name: str) -> str:
+    value = message[name]
+    if value is None:
+        return ""
+    try:
+        return str(email.header.make_header(email.header.decode_header(value)))
+    except (UnicodeDecodeError, LookupError, email.errors.HeaderParseError, binascii.Error):
+        return str(value)
+
+
+def _texts(message: email.message.Message) -> Iterator[bytes]:
+    """The decoded text parts, with the line ends of Unix."""
+    for part in message.walk():
+        if part.get_content_maintype() == "text" and part.get_content_subtype() != "html":
+            payload = part.get_payload(decode=True)
+            if isinstance(payload, bytes):
+                yield payload.replace(b"\r\n", b"\n")
+
+
+def _strip_brackets(subject: str) -> tuple[str, str]:
+    """The title without the leading [...] groups that belong to the posting, and those."""
+    tags: list[str] = []
+    rest = subject
+    while match := _BRACKETS.match(rest):
+        words = match[1].upper().replace("-", " ").split()
+        if not ({"PATCH", "RFC"} & set(words) or _COUNT.search(match[1])):
+            break
+        tags.append(match[1])
+        rest = rest[match.end() :]
+    return rest.strip() or subject, " ".join(tags)
