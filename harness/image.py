@@ -1,0 +1,206 @@
+"""The guest's root file system, and the small tools disk that is mounted beside it.
+
+The root image is Debian minbase made by mmdebstrap and written by ``mke2fs -d``: no mount, no
+loop device, no root needed (mmdebstrap's unshare mode and fakeroot stand in).  It is cached by its
+recipe.  What changes more often - guest programs, keys - goes on the tools disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import publish
+from harness.command import run
+from harness.errors import InfraError, UserError
+from harness.hostspace import require_space
+from harness.paths import REPO, Cache
+from harness.progress import Progress
+
+_SCHEMA = 1
+_SPACE = 2 << 30
+_GUEST = REPO / "vm-images" / "guest"
+_KEYS = {"suite", "architecture", "variant", "components", "size", "packages", "exclude"}
+# mke2fs would make these anew each time; fixed, the same recipe gives the same file system.
+_UUID = "5e7a9000-0000-4000-8000-000000000001"
+_NO_LAZY = "lazy_itable_init=0,lazy_journal_init=0,nodiscard,hash_seed=" + _UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What goes into the root image; ``packages`` maps each name to why it is there."""
+
+    suite: str
+    architecture: str
+    variant: str
+    components: tuple[str, ...]
+    size: str
+    packages: tuple[tuple[str, str], ...]
+    exclude: tuple[str, ...]
+    init: str
+
+    @property
+    def key(self) -> str:
+        """What determines the image, hashed."""
+        return hashlib.sha256(repr((_SCHEMA, self)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A published root image; ``packages`` lists "name version" lines as installed."""
+
+    key: str
+    path: Path
+
+    @property
+    def root(self) -> Path:
+        """The read-only ext4 file system."""
+        return self.path / "root.img"
+
+    @property
+    def packages_sha256(self) -> str:
+        """The hash of the list of installed packages and their versions."""
+        return publish.sha256_file(self.path / "packages.txt")
+
+
+def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
+    """The recipe file, checked.  Raises UserError naming an unknown or missing key."""
+    data: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    wrong = set(data) ^ _KEYS
+    if wrong:
+        raise UserError(
+            f"{path}: keys {sorted(wrong)} are unknown or missing; it has {sorted(_KEYS)}"
+        )
+    return Recipe(
+        suite=data["suite"],
+        architecture=data["architecture"],
+        variant=data["variant"],
+        components=tuple(data["components"]),
+        size=data["size"],
+        packages=tuple(sorted(data["packages"].items())),
+        exclude=tuple(data["exclude"]),
+        init=(path.parent / "init").read_text(encoding="utf-8"),
+    )
+
+
+def build(
+    recipe: Recipe, *, cache: Cache, mirror: str, progress: Progress, root: bool | None = None
+) -> Image:
+    """The root image of ``recipe``, from the cache or made now from the Debian ``mirror``.
+
+    ``root`` says whether we may act as root (default: asked of the system).
+    Raises InfraError when a tool fails or the disk is full; nothing half-made stays.
+    """
+    target = cache.images / recipe.key
+    if (target / "root.img").is_file():
+        progress.say(f"image: already made ({recipe.key})")
+        return Image(recipe.key, target)
+    is_root = os.geteuid() == 0 if root is None else root
+    with (
+        publish.locked(cache.images / f"{recipe.key}.lock"),
+        progress.stage("image", note=f"Debian {recipe.suite} {recipe.variant}"),
+    ):
+        if (target / "root.img").is_file():
+            return Image(recipe.key, target)
+        require_space(cache.root, _SPACE, "making the root image")
+        with publish.folder(target) as scratch:
+            _make_root(recipe, scratch, mirror=mirror, progress=progress, is_root=is_root)
+    return Image(recipe.key, target)
+
+
+def _make_root(
+    recipe: Recipe, scratch: Path, *, mirror: str, progress: Progress, is_root: bool
+) -> None:
+    tar = scratch / "root.tar"
+    argv = bootstrap_argv(recipe, tar, mirror=mirror, is_root=is_root)
+    progress.command(argv)
+    run(argv, env={"SOURCE_DATE_EPOCH": "1767225600", "TMPDIR": str(scratch)}, timeout=1800)
+    # Ownership survives the detour through a folder as root, or under fakeroot's pretence.
+    script = _GUEST / "make-root"
+    argv = [str(script), str(tar), str(scratch / "root"), str(scratch / "root.img"), recipe.size]
+    pretend = [] if is_root else ["fakeroot", "--"]
+    progress.command([*pretend, *argv])
+    run([*pretend, *argv], env=_mke2fs_environment(), timeout=600)
+    shutil.move(scratch / "root" / "packages.txt", scratch / "packages.txt")
+    shutil.rmtree(scratch / "root")
+    tar.unlink()
+
+
+def bootstrap_argv(recipe: Recipe, tar: Path, *, mirror: str, is_root: bool) -> list[str]:
+    """mmdebstrap's command line for ``recipe``; the mirror comes from the host's own apt."""
+    return [
+        "mmdebstrap",
+        "--quiet",
+        f"--mode={'root' if is_root else 'unshare'}",
+        f"--variant={recipe.variant}",
+        f"--architectures={recipe.architecture}",
+        f"--components={','.join(recipe.components)}",
+        f"--include={','.join(name for name, _ in recipe.packages)}",
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude),
+        recipe.suite,
+        str(tar),
+        mirror,
+    ]
+
+
+def make_disk(target: Path, content: Path | None, *, size: str, label: str) -> None:
+    """An ext4 image at ``target`` holding the files of folder ``content`` (or none), owned by root.
+
+    Sparse, and with nothing left to initialise in the background after it is mounted.
+    Raises InfraError when it does not fit.
+    """
+    folder = ["-d", str(content)] if content else []
+    owner = "root_owner=0:0," if content else ""
+    argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-U", _UUID]
+    argv += ["-E", owner + _NO_LAZY, *folder, str(target), size]
+    done = run(argv, env=_mke2fs_environment(), check=False)
+    if done.returncode != 0:
+        target.unlink(missing_ok=True)
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise InfraError(f"cannot make disk {target} of {size}: {last}")
+
+
+def build_tools(*, cache: Cache, progress: Progress) -> Path:
+    """The compiled guest programs (folder with ``bin/``), from the cache or built now.
+
+    Raises InfraError with the compiler's words when they do not compile.
+    """
+    sources = (REPO / "workloads", REPO / "vm-images" / "sampler", REPO / "vm-images" / "guest")
+    digest = hashlib.sha256()
+    for folder in sources:
+        digest.update(publish.sha256_tree(folder).encode())
+    target = cache.tools / digest.hexdigest()[:16]
+    if (target / "bin").is_dir():
+        return target
+    with progress.stage("guest programs"), publish.folder(target) as scratch:
+        argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
+        progress.command(argv)
+        run(argv)
+        for name in ("prepare", "run-workload"):
+            shutil.copy(_GUEST / name, scratch / "bin" / name)
+        shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")
+    return target
+
+
+def make_tools_disk(target: Path, tools: Path, *, ssh: Sequence[Path]) -> None:
+    """The tools disk of one run: guest programs, and the files of ``ssh`` under ``ssh/``."""
+    with tempfile.TemporaryDirectory(prefix="tools.", dir=target.parent) as name:
+        content = Path(name)
+        shutil.copytree(tools, content, dirs_exist_ok=True)
+        (content / "ssh").mkdir(mode=0o700)
+        for item in (*ssh, _GUEST / "sshd_config"):
+            shutil.copy(item, content / "ssh" / item.name)
+        content.chmod(0o755)
+        make_disk(target, content, size="64M", label="tools")
+
+
+def _mke2fs_environment() -> dict[str, str]:
+    return {"E2FSPROGS_FAKE_TIME": "1767225600"}

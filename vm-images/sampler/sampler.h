@@ -1,0 +1,50 @@
+/* The parts of the sampler: a record, the watched files, the kernel threads. */
+#ifndef SAMPLER_H
+#define SAMPLER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../../workloads/common/workload.h"
+
+#define WATCH_MAX 512
+#define WATCH_PATH_BYTES 224
+
+/*
+ * One sample, put together in memory before it is written.  The reserve is kept
+ * for "@miss" and "@end" lines: a file that does not fit becomes a miss, and
+ * the miss always fits.
+ */
+struct record {
+	char *data;
+	size_t size;
+	size_t used;
+};
+
+#define RECORD_RESERVE ((size_t)(WATCH_MAX + 2) * (WATCH_PATH_BYTES + 32))
+
+void record_line(struct record *record, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void record_miss(struct record *record, const char *path, int error);
+/* Room for content, or 0 when only the reserve is left. */
+size_t record_room(const struct record *record);
+/*
+ * Content that the caller has put at record_content() becomes a "@file" entry:
+ * the header's length is known only afterwards, so the content moves down.
+ */
+char *record_content(const struct record *record);
+void record_file(struct record *record, const char *path, size_t bytes);
+
+/* Remember a path or glob; mark_only: not in interval samples. */
+void watch_add(const char *pattern, bool mark_only);
+/* A list: one path a line, '#' comments, "mark: PATH" for marks only. */
+void watch_load(const char *list_path);
+/* Match the globs again: files such as zram's appear while the guest runs. */
+void watch_refresh(void);
+void watch_sample(struct record *record, bool is_mark);
+
+/* Append the pseudo file "kthreads". */
+void kthreads_open(void);
+void kthreads_sample(struct record *record);
+
+#endif

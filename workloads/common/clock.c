@@ -1,0 +1,75 @@
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "workload.h"
+
+#define CLOCK_COST_READS 10000
+
+static uint64_t read_clock(clockid_t id)
+{
+	struct timespec time;
+
+	if (clock_gettime(id, &time) != 0)
+		die(STATUS_FAILED, "Cannot read clock %d (errno %d).", (int)id, errno);
+	return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
+}
+
+uint64_t now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+double clock_read_cost_ns(void)
+{
+	uint64_t begin = now_ns();
+	uint64_t end = begin;
+
+	for (int i = 0; i < CLOCK_COST_READS; i++)
+		end = now_ns();
+	return (double)(end - begin) / CLOCK_COST_READS;
+}
+
+static void mark_phase(const struct phase *phase, const char *edge)
+{
+	char text[MARK_BYTES];
+
+	if (phase->round > 0)
+		snprintf(text, sizeof(text), "%s:%u:%s", phase->name, phase->round, edge);
+	else
+		snprintf(text, sizeof(text), "%s:%s", phase->name, edge);
+	mark(text);
+}
+
+void phase_begin(struct phase *phase, const char *name, unsigned int round)
+{
+	phase->name = name;
+	phase->round = round;
+	mark_phase(phase, "begin");
+	phase->cpu_ns = cpu_ns();
+	phase->begin_ns = now_ns();
+}
+
+void phase_stop(struct phase *phase)
+{
+	phase->end_ns = now_ns();
+	phase->cpu_ns = cpu_ns() - phase->cpu_ns;
+}
+
+void phase_finish(struct phase *phase, uint64_t other_cpu_ns)
+{
+	phase->cpu_ns += other_cpu_ns;
+	mark_phase(phase, "end");
+	emit_phase(phase->name, phase->round, phase->begin_ns, phase->end_ns, phase->cpu_ns);
+}
+
+void phase_end(struct phase *phase)
+{
+	phase_stop(phase);
+	phase_finish(phase, 0);
+}

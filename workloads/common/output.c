@@ -1,0 +1,96 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "workload.h"
+
+/* Every line goes out at once: a crash a moment later must not take it along. */
+static void end_line(void)
+{
+	fputs("}\n", stdout);
+	if (fflush(stdout) != 0)
+		die(STATUS_FAILED, "Cannot write to standard output (errno %d).", errno);
+}
+
+static void put_round(unsigned int round)
+{
+	if (round > 0)
+		printf(",\"round\":%u", round);
+}
+
+void die(enum status status, const char *format, ...)
+{
+	va_list arguments;
+
+	fprintf(stderr, "%s: ", program_invocation_short_name);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
+	fputc('\n', stderr);
+	exit((int)status);
+}
+
+/* Names, units and values are ours or checked: nothing in them needs escaping. */
+void emit_param_number(const char *name, uint64_t value, const char *unit)
+{
+	printf("{\"type\":\"param\",\"name\":\"%s\",\"value\":%" PRIu64 ",\"unit\":\"%s\"", name,
+	       value, unit);
+	end_line();
+}
+
+void emit_param_text(const char *name, const char *value)
+{
+	printf("{\"type\":\"param\",\"name\":\"%s\",\"value\":\"%s\",\"unit\":\"\"", name, value);
+	end_line();
+}
+
+void emit_metric(const char *name, unsigned int round, double value, const char *unit)
+{
+	printf("{\"type\":\"metric\",\"name\":\"%s\"", name);
+	put_round(round);
+	printf(",\"value\":%.3f,\"unit\":\"%s\"", value, unit);
+	end_line();
+}
+
+void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
+		uint64_t cpu_ns)
+{
+	printf("{\"type\":\"phase\",\"name\":\"%s\"", name);
+	put_round(round);
+	printf(",\"begin_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64 ",\"cpu_ns\":%" PRIu64, begin_ns,
+	       end_ns, cpu_ns);
+	end_line();
+}
+
+void emit_verify(unsigned int round, uint64_t pages, uint64_t bad)
+{
+	printf("{\"type\":\"verify\"");
+	put_round(round);
+	printf(",\"pages\":%" PRIu64 ",\"bad\":%" PRIu64, pages, bad);
+	end_line();
+}
+
+void emit_histogram(const struct histogram *histogram, const char *name, const char *phase)
+{
+	const char *comma = "";
+
+	printf("{\"type\":\"hist\",\"name\":\"%s\",\"phase\":\"%s\",\"unit\":\"ns\","
+	       "\"sub_bits\":%u,\"counts\":[",
+	       name, phase, HISTOGRAM_SUB_BITS);
+	for (unsigned int i = 0; i < HISTOGRAM_BUCKETS; i++) {
+		if (histogram->counts[i] == 0)
+			continue;
+		printf("%s[%u,%" PRIu64 "]", comma, i, histogram->counts[i]);
+		comma = ",";
+	}
+	putchar(']');
+	end_line();
+}
+
+void emit_done(void)
+{
+	fputs("{\"type\":\"done\"", stdout);
+	end_line();
+}

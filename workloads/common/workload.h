@@ -1,0 +1,230 @@
+/*
+ * What every workload program shares: options, JSON lines, marks, clocks,
+ * page content and its verification, access order, histograms, swap-out.
+ *
+ * Nothing here allocates from the heap: a workload under memory pressure must
+ * not be disturbed by its own bookkeeping being swapped out.
+ */
+#ifndef WORKLOAD_H
+#define WORKLOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PAGE_BYTES 4096u
+#define PAGE_WORDS (PAGE_BYTES / sizeof(uint64_t))
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* Exit statuses, the same for all programs. */
+enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_CORRUPT = 3 };
+
+/* --- output.c: one JSON object a line on stdout, one sentence on stderr --- */
+
+/* Print "<program>: <sentence>" on stderr and exit. */
+_Noreturn void die(enum status status, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A round of 0 means that the value belongs to no round: no "round" key. */
+void emit_param_number(const char *name, uint64_t value, const char *unit);
+void emit_param_text(const char *name, const char *value);
+void emit_metric(const char *name, unsigned int round, double value, const char *unit);
+void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
+		uint64_t cpu_ns);
+void emit_verify(unsigned int round, uint64_t pages, uint64_t bad);
+void emit_done(void);
+
+/* --- options.c: every option is --name=value, with its default as text --- */
+
+#define CONTENT_TEXT_BYTES 32
+
+enum content_kind { CONTENT_ZERO, CONTENT_SAME, CONTENT_MIXED };
+
+struct content {
+	enum content_kind kind;
+	uint64_t same_word;        /* CONTENT_SAME: every word of the page */
+	unsigned int random_words; /* CONTENT_MIXED: words that are not zero */
+	char text[CONTENT_TEXT_BYTES];
+};
+
+enum option_type {
+	OPTION_SIZE,    /* uint64_t, bytes: 64M */
+	OPTION_COUNT,   /* uint64_t */
+	OPTION_FLAG,    /* bool: yes or no; the bare name means yes */
+	OPTION_CHOICE,  /* unsigned int, an index into choices */
+	OPTION_CONTENT, /* struct content */
+};
+
+struct option_spec {
+	const char *name;
+	enum option_type type;
+	void *value;
+	const char *initial; /* the default, as the user would write it */
+	const char *unit;    /* counts only; "" if there is none */
+	uint64_t min, max;   /* sizes and counts, both inclusive */
+	const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+	const char *help;
+};
+
+#define OPTIONS_MAX 24
+
+/*
+ * Read argv into the values of specs; returns the index of the first argument
+ * that is no option.  --help prints the table and exits; a mistake ends the
+ * program with STATUS_USAGE and one sentence.
+ */
+int options_parse(int argc, char **argv, const struct option_spec *specs, size_t count);
+
+/* As options_parse, for programs that take nothing but options. */
+void options_parse_all(int argc, char **argv, const struct option_spec *specs, size_t count);
+
+/* Emit a "param" line for every option, defaults included. */
+void options_report(const struct option_spec *specs, size_t count);
+
+/* "4096", "64M", "1G" -> bytes; false if it is no such thing or too large. */
+bool parse_size(const char *text, uint64_t *bytes);
+
+#define SIZE_MAX_BYTES (UINT64_C(1) << 42)
+
+/* Usage error unless the size is a multiple of a page. */
+void require_page_multiple(const char *option, uint64_t bytes);
+
+/* --- clock.c --- */
+
+uint64_t now_ns(void); /* CLOCK_MONOTONIC */
+uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
+
+/* What one now_ns() costs: the mean over many, in ns. */
+double clock_read_cost_ns(void);
+
+struct phase {
+	const char *name;
+	unsigned int round;
+	uint64_t begin_ns, end_ns;
+	uint64_t cpu_ns; /* holds the begin value until phase_end */
+};
+
+/*
+ * Marks go out before the first and after the last clock read, as
+ * "<name>[:<round>]:begin" and "...:end".
+ */
+void phase_begin(struct phase *phase, const char *name, unsigned int round);
+/* other_cpu_ns: CPU time that other processes spent in this phase. */
+void phase_stop(struct phase *phase);
+void phase_finish(struct phase *phase, uint64_t other_cpu_ns);
+void phase_end(struct phase *phase); /* stop, then finish without others */
+
+static inline uint64_t phase_elapsed_ns(const struct phase *phase)
+{
+	return phase->end_ns - phase->begin_ns;
+}
+
+/* --- mark.c: the client side of the sampler's socket --- */
+
+#define SAMPLER_SOCKET "/run/harness/sampler.sock"
+#define MARK_BYTES 64
+
+/*
+ * Ask the sampler for a snapshot and wait until it is written.  Without a
+ * sampler this does nothing, unless HARNESS_REQUIRE_SAMPLER=1 is set.  White
+ * space and control characters in text become '_'.
+ */
+void mark(const char *text);
+
+/* --- histogram.c: log-linear buckets, relative error at most 2^-SUB_BITS --- */
+
+#define HISTOGRAM_SUB_BITS 5u
+#define HISTOGRAM_BUCKETS ((64u - HISTOGRAM_SUB_BITS + 1u) << HISTOGRAM_SUB_BITS)
+
+struct histogram {
+	uint64_t counts[HISTOGRAM_BUCKETS];
+};
+
+unsigned int histogram_index(uint64_t value);
+uint64_t histogram_low(unsigned int index);
+void histogram_merge(struct histogram *into, const struct histogram *from);
+void emit_histogram(const struct histogram *histogram, const char *name, const char *phase);
+
+static inline void histogram_add(struct histogram *histogram, uint64_t value)
+{
+	histogram->counts[histogram_index(value)]++;
+}
+
+/* --- content.c: what is in a page; recomputable from (seed, index) --- */
+
+/* "zero", "same:ff", "compressible:50", "random"; false if it is none of them. */
+bool content_parse(const char *text, struct content *content);
+void content_fill(const struct content *content, uint64_t seed, uint64_t index, void *page);
+
+/* The page's first word, cheap enough for a measured loop. */
+uint64_t content_tag(const struct content *content, uint64_t seed, uint64_t index);
+
+/*
+ * Recompute and compare every byte of each page.  Returns the number of bad
+ * pages; the first few are described on stderr.
+ */
+uint64_t content_verify(const struct content *content, uint64_t seed, uint64_t first_index,
+			const void *base, uint64_t pages);
+
+/* --- order.c: a permutation of 0..count-1 without an array --- */
+
+struct order {
+	uint64_t count;
+	unsigned int left_bits, right_bits;
+	uint64_t keys[4];
+	bool random;
+};
+
+extern const char *const order_choices[]; /* "sequential", "random" */
+void order_init(struct order *order, uint64_t count, bool random, uint64_t seed);
+uint64_t order_at(const struct order *order, uint64_t position);
+
+/* --- memory.c: mappings, swap-out and where the pages are --- */
+
+extern const char *const hugepages_choices[]; /* "never", "always", "system" */
+extern const char *const access_choices[];    /* "read", "write" */
+enum hugepages { HUGEPAGES_NEVER, HUGEPAGES_ALWAYS, HUGEPAGES_SYSTEM };
+enum access { ACCESS_READ, ACCESS_WRITE };
+
+/* Lock the program itself (not what it maps later), so that only its data is swapped. */
+void lock_program(void);
+
+/* Anonymous private memory, aligned to 2 MiB; bytes is a multiple of a page. */
+void *memory_map(uint64_t bytes, enum hugepages hugepages);
+void *memory_map_locked(uint64_t bytes);
+void memory_unmap(void *base, uint64_t bytes);
+void memory_forget(void *base, uint64_t bytes); /* MADV_DONTNEED */
+
+/* One MADV_PAGEOUT call for each chunk. */
+void memory_pageout(void *base, uint64_t bytes, uint64_t chunk);
+
+/*
+ * Pages of a filled mapping that are not in memory, the swap cache included:
+ * mincore() looks up a swapped-out page there.  So these are really out.
+ */
+uint64_t memory_swapped_pages(const void *base, uint64_t pages);
+
+/*
+ * Push out what is still in memory: pages that reclaim skipped, and pages left
+ * in the swap cache by asynchronous writes.  Returns how many extra
+ * MADV_PAGEOUT calls it took.
+ */
+uint64_t memory_settle(void *base, uint64_t pages, uint64_t chunk);
+
+/* Fail unless at least 99 % of the pages are out. */
+void memory_require_swapped(uint64_t swapped, uint64_t pages);
+
+/* Touch a page in one access, which is one page fault; the first word is returned. */
+static inline uint64_t memory_touch(void *base, uint64_t page, enum access access)
+{
+	uint64_t *word = (uint64_t *)((char *)base + page * PAGE_BYTES);
+
+	if (access == ACCESS_WRITE)
+		return __atomic_fetch_or(word, 0, __ATOMIC_RELAXED);
+	return *(volatile uint64_t *)word;
+}
+
+/* A field of /proc/meminfo in bytes, e.g. "SwapFree". */
+uint64_t meminfo_bytes(const char *field);
+
+#endif

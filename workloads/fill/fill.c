@@ -1,0 +1,323 @@
+/*
+ * Fill the swap area to a given level in steps, with a mark at each, so that
+ * metadata can be counted against entries in use.  Then, as asked: hold, turn
+ * swap off, read everything back, and free it.
+ *
+ * Memory may be much smaller than the swap area: no more than a chunk is meant
+ * to be in memory, and content is recomputed, never kept.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "../common/workload.h"
+
+/* Memory that may be stuck before this gives up, lest it ends in an OOM kill. */
+#define STUCK_BYTES (UINT64_C(32) << 20)
+
+static struct {
+	uint64_t level, bytes, steps, chunk, hold, seed;
+	struct content content;
+	unsigned int hugepages;
+	bool verify, swapoff, allow_resident;
+} options;
+
+static const struct option_spec specs[] = {
+	{ .name = "level", .type = OPTION_COUNT, .value = &options.level, .initial = "100",
+	  .unit = "%", .min = 1, .max = 100, .help = "fill to this percentage of SwapTotal" },
+	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "0",
+	  .max = SIZE_MAX_BYTES, .help = "fill with so many bytes instead, 0: use --level" },
+	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4",
+	  .unit = "", .min = 1, .max = 100, .help = "equal steps, each with a mark" },
+	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
+	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
+	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
+	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
+	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
+	{ .name = "hold", .type = OPTION_COUNT, .value = &options.hold, .initial = "0",
+	  .unit = "s", .max = 1000000,
+	  .help = "seconds to stay full; ends early at SIGTERM or when a piped stdin closes" },
+	{ .name = "swapoff", .type = OPTION_FLAG, .value = &options.swapoff, .initial = "no",
+	  .help = "turn all swap off and time it; needs memory for all of it" },
+	{ .name = "verify", .type = OPTION_FLAG, .value = &options.verify, .initial = "yes",
+	  .help = "read everything back and compare" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
+	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
+	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
+	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+};
+
+static struct {
+	char *base;
+	uint64_t bytes, pages;
+	uint64_t out_ns, out_cpu_ns; /* spent in MADV_PAGEOUT alone */
+	uint64_t stuck_bytes;
+} run;
+
+static uint64_t target_bytes(void)
+{
+	uint64_t total, used, wanted;
+
+	if (options.bytes > 0)
+		return options.bytes;
+	total = meminfo_bytes("SwapTotal");
+	used = total - meminfo_bytes("SwapFree");
+	wanted = total / 100 * options.level;
+	if (total == 0)
+		die(STATUS_FAILED, "--level needs a swap area, but SwapTotal is 0: turn swap on or "
+		    "give --bytes.");
+	if (wanted <= used)
+		die(STATUS_FAILED, "Swap is already filled to --level=%" PRIu64 ": %" PRIu64
+		    " of %" PRIu64 " bytes are in use.", options.level, used, total);
+	return wanted - used;
+}
+
+static void prepare(void)
+{
+	lock_program();
+	run.bytes = target_bytes() / PAGE_BYTES * PAGE_BYTES;
+	run.pages = run.bytes / PAGE_BYTES;
+	if (run.pages < options.steps)
+		die(STATUS_USAGE, "There are fewer pages (%" PRIu64 ") than --steps.", run.pages);
+	run.base = memory_map(run.bytes, options.hugepages);
+}
+
+/* Push one chunk out; retry what stays, and stop before memory is full of it. */
+static void push_chunk(char *start, uint64_t pages)
+{
+	uint64_t bytes = pages * PAGE_BYTES;
+	uint64_t cpu = cpu_ns();
+	uint64_t begin = now_ns();
+	uint64_t swapped;
+
+	memory_pageout(start, bytes, options.chunk);
+	run.out_ns += now_ns() - begin;
+	run.out_cpu_ns += cpu_ns() - cpu;
+	if (options.allow_resident)
+		return;
+	swapped = memory_swapped_pages(start, pages);
+	run.stuck_bytes += (pages - swapped) * PAGE_BYTES;
+	if (run.stuck_bytes <= STUCK_BYTES)
+		return;
+	/* With asynchronous writes that is normal: wait for them. */
+	memory_settle(run.base, (uint64_t)(start - run.base) / PAGE_BYTES + pages, options.chunk);
+	swapped = memory_swapped_pages(run.base,
+				       (uint64_t)(start - run.base) / PAGE_BYTES + pages);
+	run.stuck_bytes = (uint64_t)(start - run.base) + bytes - swapped * PAGE_BYTES;
+	if (run.stuck_bytes > STUCK_BYTES)
+		memory_require_swapped(swapped, run.pages);
+}
+
+static void fill_range(uint64_t first, uint64_t end)
+{
+	uint64_t chunk_pages = options.chunk / PAGE_BYTES;
+
+	for (uint64_t page = first; page < end; page += chunk_pages) {
+		uint64_t pages = end - page < chunk_pages ? end - page : chunk_pages;
+		char *start = run.base + page * PAGE_BYTES;
+
+		for (uint64_t i = 0; i < pages; i++)
+			content_fill(&options.content, options.seed, page + i,
+				     start + i * PAGE_BYTES);
+		push_chunk(start, pages);
+	}
+}
+
+static void mark_filled(uint64_t swapped)
+{
+	char text[MARK_BYTES];
+
+	snprintf(text, sizeof(text), "filled:%" PRIu64, swapped);
+	mark(text);
+}
+
+static void emit_cost(const char *wall_name, const char *cpu_name, uint64_t wall, uint64_t cpu)
+{
+	emit_metric(wall_name, 0, (double)wall / (double)run.pages, "ns/page");
+	emit_metric(cpu_name, 0, (double)cpu / (double)run.pages, "ns/page");
+}
+
+static void fill_steps(void)
+{
+	uint64_t wall = 0, cpu = 0, swapped = 0, repeats = 0, end = 0;
+	struct phase phase;
+
+	mark_filled(0);
+	for (unsigned int step = 1; step <= options.steps; step++) {
+		uint64_t first = end;
+
+		end = run.pages * step / options.steps;
+		phase_begin(&phase, "fill", step);
+		fill_range(first, end);
+		phase_end(&phase);
+		wall += phase_elapsed_ns(&phase);
+		cpu += phase.cpu_ns;
+		if (!options.allow_resident)
+			repeats += memory_settle(run.base, end, options.chunk);
+		swapped = memory_swapped_pages(run.base, end);
+		mark_filled(swapped);
+	}
+	emit_cost("fill_ns", "fill_cpu_ns", wall, cpu);
+	emit_cost("swapout_ns", "swapout_cpu_ns", run.out_ns, run.out_cpu_ns);
+	emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
+	emit_metric("swapped_bytes", 0, (double)(swapped * PAGE_BYTES), "B");
+	emit_metric("pageout_repeats", 0, (double)repeats, "calls");
+	if (!options.allow_resident)
+		memory_require_swapped(swapped, run.pages);
+}
+
+/* /dev/null is always at its end, so only pipes, sockets and terminals count. */
+static bool stdin_can_close(void)
+{
+	struct stat info;
+
+	if (fstat(STDIN_FILENO, &info) != 0)
+		return false;
+	return S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || isatty(STDIN_FILENO);
+}
+
+static bool stdin_at_end(void)
+{
+	char scrap[512];
+	ssize_t got = read(STDIN_FILENO, scrap, sizeof(scrap));
+
+	return got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN);
+}
+
+static void wait_until_released(int signals)
+{
+	uint64_t deadline = now_ns() + options.hold * UINT64_C(1000000000);
+	struct pollfd fds[2] = {
+		{ .fd = signals, .events = POLLIN },
+		{ .fd = stdin_can_close() ? STDIN_FILENO : -1, .events = POLLIN },
+	};
+
+	for (uint64_t now = now_ns(); now < deadline; now = now_ns()) {
+		uint64_t left_ms = (deadline - now) / 1000000 + 1;
+
+		if (poll(fds, 2, (int)(left_ms < 1000000 ? left_ms : 1000000)) < 0 &&
+		    errno != EINTR)
+			die(STATUS_FAILED, "poll failed: %s.", strerror(errno));
+		if (fds[0].revents != 0)
+			return;
+		if (fds[1].revents != 0 && stdin_at_end())
+			return;
+	}
+}
+
+static void hold(void)
+{
+	struct signalfd_siginfo info;
+	struct phase phase;
+	sigset_t set;
+	int signals;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0)
+		die(STATUS_FAILED, "signalfd failed: %s.", strerror(errno));
+	phase_begin(&phase, "hold", 0);
+	wait_until_released(signals);
+	phase_end(&phase);
+	/* Take the signal that ended the hold, so that unblocking does not kill us. */
+	while (read(signals, &info, sizeof(info)) > 0)
+		;
+	close(signals);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Paths of the active swap areas; /proc/swaps writes blanks in them as \040. */
+static size_t swap_areas(char (*paths)[256], size_t max)
+{
+	char line[512];
+	size_t count = 0;
+	FILE *file = fopen("/proc/swaps", "re");
+
+	if (file == NULL)
+		die(STATUS_FAILED, "Cannot open /proc/swaps: %s.", strerror(errno));
+	while (count < max && fgets(line, sizeof(line), file) != NULL)
+		if (sscanf(line, "%255s", paths[count]) == 1 && paths[count][0] == '/')
+			count++;
+	fclose(file);
+	return count;
+}
+
+static void swap_off(void)
+{
+	char paths[8][256];
+	size_t count = swap_areas(paths, COUNT_OF(paths));
+	struct phase phase;
+
+	if (count == 0)
+		die(STATUS_FAILED, "--swapoff finds no active swap area in /proc/swaps.");
+	phase_begin(&phase, "swapoff", 0);
+	for (size_t i = 0; i < count; i++)
+		if (swapoff(paths[i]) != 0)
+			die(STATUS_FAILED, "swapoff of '%s' failed: %s.", paths[i],
+			    strerror(errno));
+	phase_end(&phase);
+	emit_cost("swapoff_ns", "swapoff_cpu_ns", phase_elapsed_ns(&phase), phase.cpu_ns);
+}
+
+/* Each chunk goes out again after it was compared: so memory may be small. */
+static void verify(void)
+{
+	uint64_t chunk_pages = options.chunk / PAGE_BYTES;
+	uint64_t bad = 0;
+
+	for (uint64_t page = 0; page < run.pages; page += chunk_pages) {
+		uint64_t left = run.pages - page;
+		uint64_t pages = left < chunk_pages ? left : chunk_pages;
+		char *start = run.base + page * PAGE_BYTES;
+
+		bad += content_verify(&options.content, options.seed, page, start, pages);
+		memory_pageout(start, pages * PAGE_BYTES, options.chunk);
+	}
+	emit_verify(0, run.pages, bad);
+	if (bad > 0)
+		exit(STATUS_CORRUPT);
+	if (!options.allow_resident && !options.swapoff)
+		memory_settle(run.base, run.pages, options.chunk);
+}
+
+static void release(void)
+{
+	struct phase phase;
+
+	phase_begin(&phase, "free", 0);
+	memory_unmap(run.base, run.bytes);
+	phase_end(&phase);
+	emit_cost("free_ns", "free_cpu_ns", phase_elapsed_ns(&phase), phase.cpu_ns);
+}
+
+int main(int argc, char **argv)
+{
+	options_parse_all(argc, argv, specs, COUNT_OF(specs));
+	require_page_multiple("chunk", options.chunk);
+	require_page_multiple("bytes", options.bytes);
+	options_report(specs, COUNT_OF(specs));
+	prepare();
+	emit_metric("swap_free_before", 0, (double)meminfo_bytes("SwapFree"), "B");
+	fill_steps();
+	emit_metric("swap_free_after", 0, (double)meminfo_bytes("SwapFree"), "B");
+	if (options.hold > 0)
+		hold();
+	if (options.swapoff)
+		swap_off();
+	if (options.verify)
+		verify();
+	release();
+	emit_done();
+	return STATUS_OK;
+}

@@ -1,0 +1,183 @@
+/*
+ * Push anonymous pages out, touch them again, and time both: the cost of one
+ * page's way to swap and back, with nothing else going on.
+ *
+ * Every round starts from fresh memory with new content.  So no round finds
+ * pages that still own a swap slot from the one before, and stale data of an
+ * earlier round is seen as corruption.
+ */
+#include <stdlib.h>
+
+#include "../common/workload.h"
+
+static struct {
+	uint64_t size, chunk, rounds, histogram_rounds, seed;
+	struct content content;
+	unsigned int order, access, hugepages;
+	bool allow_resident;
+} options;
+
+static const struct option_spec specs[] = {
+	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "anonymous memory to swap" },
+	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
+	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
+	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes for each MADV_PAGEOUT call" },
+	{ .name = "order", .type = OPTION_CHOICE, .value = &options.order, .initial = "random",
+	  .choices = order_choices, .help = "order of the touches: sequential or random" },
+	{ .name = "access", .type = OPTION_CHOICE, .value = &options.access, .initial = "read",
+	  .choices = access_choices, .help = "touch by read or write" },
+	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
+	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
+	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "3",
+	  .unit = "", .min = 1, .max = 1000, .help = "measured rounds" },
+	{ .name = "histogram-rounds", .type = OPTION_COUNT, .value = &options.histogram_rounds,
+	  .initial = "1", .unit = "", .min = 0, .max = 1000,
+	  .help = "further rounds that time every single touch" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
+	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
+	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
+	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+};
+
+static struct {
+	char *base;
+	uint64_t pages;
+	uint32_t *order; /* locked; computed beforehand so that the loop stays bare */
+	struct histogram histogram;
+} run;
+
+static void prepare(void)
+{
+	struct order order;
+
+	lock_program();
+	run.pages = options.size / PAGE_BYTES;
+	if (run.pages > UINT32_MAX)
+		die(STATUS_USAGE, "--size is too large: the access order holds 32-bit page numbers.");
+	run.order = memory_map_locked(run.pages * sizeof(*run.order));
+	order_init(&order, run.pages, options.order == 1, options.seed);
+	for (uint64_t i = 0; i < run.pages; i++)
+		run.order[i] = (uint32_t)order_at(&order, i);
+	run.base = memory_map(options.size, options.hugepages);
+	emit_metric("clock_read_ns", 0, clock_read_cost_ns(), "ns");
+}
+
+static uint64_t seed_of(unsigned int round)
+{
+	return options.seed + ((uint64_t)round << 32);
+}
+
+static void fill(unsigned int round)
+{
+	memory_forget(run.base, options.size);
+	for (uint64_t i = 0; i < run.pages; i++)
+		content_fill(&options.content, seed_of(round), i, run.base + i * PAGE_BYTES);
+}
+
+static void verify(unsigned int round)
+{
+	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
+
+	emit_verify(round, run.pages, bad);
+	if (bad > 0)
+		exit(STATUS_CORRUPT);
+}
+
+/* Returns the pages that are out when the touches begin. */
+static uint64_t check_out(unsigned int round, bool report)
+{
+	uint64_t first = memory_swapped_pages(run.base, run.pages);
+	uint64_t repeats = options.allow_resident ?
+				   0 : memory_settle(run.base, run.pages, options.chunk);
+	uint64_t swapped = memory_swapped_pages(run.base, run.pages);
+
+	if (report) {
+		emit_metric("pages_swapped_first", round, (double)first, "pages");
+		emit_metric("pages_swapped_out", round, (double)swapped, "pages");
+		emit_metric("pageout_repeats", round, (double)repeats, "calls");
+	}
+	if (!options.allow_resident)
+		memory_require_swapped(swapped, run.pages);
+	return swapped;
+}
+
+static void touch_all(void)
+{
+	for (uint64_t i = 0; i < run.pages; i++)
+		memory_touch(run.base, run.order[i], options.access);
+}
+
+static void touch_all_timed(void)
+{
+	for (uint64_t i = 0; i < run.pages; i++) {
+		uint64_t begin = now_ns();
+
+		memory_touch(run.base, run.order[i], options.access);
+		histogram_add(&run.histogram, now_ns() - begin);
+	}
+}
+
+static void emit_cost(const char *wall_name, const char *cpu_name, const struct phase *phase,
+		      uint64_t pages)
+{
+	/* None is out only with --allow-resident. */
+	double divisor = (double)(pages > 0 ? pages : run.pages);
+
+	emit_metric(wall_name, phase->round, (double)phase_elapsed_ns(phase) / divisor, "ns/page");
+	emit_metric(cpu_name, phase->round, (double)phase->cpu_ns / divisor, "ns/page");
+}
+
+static void measured_round(unsigned int round)
+{
+	struct phase phase;
+	uint64_t swapped;
+
+	fill(round);
+	phase_begin(&phase, "out", round);
+	memory_pageout(run.base, options.size, options.chunk);
+	phase_end(&phase);
+	/* Per page asked for: a page that waits for the disk has cost its time here, too. */
+	emit_cost("swapout_ns", "swapout_cpu_ns", &phase, run.pages);
+	swapped = check_out(round, true);
+	phase_begin(&phase, "in", round);
+	touch_all();
+	phase_end(&phase);
+	emit_cost("swapin_ns", "swapin_cpu_ns", &phase, swapped);
+	verify(round);
+}
+
+static void histogram_round(unsigned int round)
+{
+	struct phase phase;
+
+	fill(round);
+	memory_pageout(run.base, options.size, options.chunk);
+	check_out(round, false);
+	phase_begin(&phase, "hist_in", round);
+	touch_all_timed();
+	phase_end(&phase);
+	verify(round);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int rounds, all_rounds;
+
+	options_parse_all(argc, argv, specs, COUNT_OF(specs));
+	require_page_multiple("size", options.size);
+	require_page_multiple("chunk", options.chunk);
+	options_report(specs, COUNT_OF(specs));
+	prepare();
+	rounds = (unsigned int)options.rounds;
+	all_rounds = rounds + (unsigned int)options.histogram_rounds;
+	for (unsigned int round = 1; round <= rounds; round++)
+		measured_round(round);
+	for (unsigned int round = rounds + 1; round <= all_rounds; round++)
+		histogram_round(round);
+	if (options.histogram_rounds > 0)
+		emit_histogram(&run.histogram, "swapin", "in");
+	emit_done();
+	return STATUS_OK;
+}
