@@ -1,0 +1,258 @@
+"""One boot: from a kernel and a cell to a result folder.  The sample of every analysis."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import paramiko
+
+from harness import console, image, publish, telemetry
+from harness.build import Kernel
+from harness.console import READY, Outcome
+from harness.guest import Keys, Shell
+from harness.qemu import Guest, Machine
+from harness.spec import Cell
+from harness.versions import in_range
+from harness.watch import BootEnded, Deadlines, Watch
+
+_CORRUPTED = 3  # the workloads' exit status for a wrong byte
+_REMOTE = "/run/harness"
+# Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
+# each time: 20 s of host time a boot.  One CPU does as well with the HPET.
+_INSN_APPEND = ("nolapic_timer",)
+_LOST = (paramiko.SSHException, EOFError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size."""
+
+    root: Path
+    tools: Path
+    keys: Keys
+    accel: str
+    clock: str
+    memory: int
+    cpus: int
+    swap: int
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Which boot this is: ``position`` is its place inside the pair, 0 first."""
+
+    cell: Cell
+    arm: str
+    pair: int
+    position: int
+    seed: int
+    kernel: Kernel
+
+    @property
+    def folder(self) -> str:
+        """Its place below the results' ``boots`` folder."""
+        return f"{self.cell.name}/{self.pair:02d}-{self.arm}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a boot ended; its evidence is in ``folder``."""
+
+    ticket: Ticket
+    outcome: Outcome
+    detail: str
+    seconds: float
+    folder: Path
+
+
+def run(ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> Ended:
+    """Boot, prepare, run, collect, publish.  A guest's failure is a result, not an exception.
+
+    Raises InfraError for what is not the guest's doing (QEMU missing, no disk) and Interrupted
+    when ``stop`` is set; neither leaves a result.
+    """
+    target = boots / ticket.folder
+    start = time.monotonic()
+    with publish.folder(target) as folder, tempfile.TemporaryDirectory(prefix="harness.") as tmp:
+        record = _Record(ticket, host)
+        try:
+            _drive(ticket, host, folder, Path(tmp), record, stop)
+            outcome, detail = _conclude(folder)
+        except BootEnded as end:
+            outcome, detail = end.outcome, end.detail
+        shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
+        raw = folder / "samples.raw"
+        (folder / "samples.raw.gz").write_bytes(telemetry.pack(raw.read_bytes()))
+        raw.unlink()
+        (folder / "boot.json").write_text(record.text(outcome, detail), encoding="utf-8")
+    return Ended(ticket, outcome, detail, time.monotonic() - start, target)
+
+
+class _Record:
+    """boot.json as it grows."""
+
+    def __init__(self, ticket: Ticket, host: Host) -> None:
+        self.wall: dict[str, float] = {}
+        self.readback: dict[str, str] = {}
+        self._ticket, self._host = ticket, host
+        self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.wall[stage] = round(time.monotonic() - start, 2)
+
+    def text(self, outcome: Outcome, detail: str) -> str:
+        ticket, cell = self._ticket, self._ticket.cell
+        return publish.json_text(
+            {
+                "schema": 1,
+                "cell": cell.name,
+                "backend": cell.backend.name,
+                "backend_settings": dict(cell.backend.settings),
+                "backend_readback": self.readback,
+                "waits_io": cell.backend.waits_io,
+                "workload": cell.workload.name,
+                "params": dict(cell.workload.parameters),
+                "memory_max": cell.workload.memory_max,
+                "arm": ticket.arm,
+                "pair": ticket.pair,
+                "position": ticket.position,
+                "seed": ticket.seed,
+                "outcome": outcome.value,
+                "detail": detail,
+                "clock": self._host.clock,
+                "accel": self._host.accel,
+                "kernel": ticket.kernel.key,
+                "kernel_release": ticket.kernel.release,
+                "wall_s": self.wall,
+                "started": self._started,
+            }
+        )
+
+
+def machine(ticket: Ticket, host: Host, folder: Path, scratch: Path) -> Machine:
+    """The machine of one boot; its files go to ``folder``, what is thrown away to ``scratch``."""
+    profiling = in_range(ticket.kernel.release, ">=6.10")
+    disk = ticket.cell.backend.disk
+    return Machine(
+        folder=folder,
+        log=scratch / "qemu.log",
+        socket=scratch / "qmp.sock",
+        kernel=ticket.kernel.bzimage,
+        root=host.root,
+        tools=host.tools,
+        swap=scratch / "swap.img" if disk != "none" else None,
+        memory=host.memory,
+        cpus=host.cpus,
+        accel=host.accel,
+        icount=host.clock == "insn",
+        seed=ticket.seed,
+        # Compiled in, and off: only overhead boots pay for it.
+        append=(
+            *(("sysctl.vm.mem_profiling=never",) if profiling else ()),
+            *(_INSN_APPEND if host.clock == "insn" else ()),
+        ),
+    )
+
+
+def _drive(
+    ticket: Ticket,
+    host: Host,
+    folder: Path,
+    scratch: Path,
+    record: _Record,
+    stop: threading.Event,
+) -> None:
+    vm = machine(ticket, host, folder, scratch)
+    if vm.swap:
+        _make_swap(vm.swap, ticket.cell.backend.disk, host.swap)
+    deadlines = host.deadlines
+    with Guest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
+        try:
+            with record.timed("boot"):
+                watch.expect("boot", deadlines.boot)
+                port = guest.ssh_port(deadline=deadlines.boot)
+                watch.wait_for_line(READY)
+                shell = Shell(port, host.keys, timeout=deadlines.command)
+            with shell:
+                _measure(ticket, host, folder, shell, watch, record)
+        except _LOST as error:
+            watch.settle()
+            raise BootEnded(Outcome.LOST, f"the connection to the guest broke: {error}") from error
+
+
+def _measure(
+    ticket: Ticket, host: Host, folder: Path, shell: Shell, watch: Watch, record: _Record
+) -> None:
+    deadlines, cell = host.deadlines, ticket.cell
+    with record.timed("prepare"):
+        watch.expect("prepare", deadlines.command)
+        words = [f"{key}={value}" for key, value in cell.backend.settings]
+        answer = shell.run(
+            ["/opt/harness/bin/prepare", cell.backend.kind, f"size={host.swap}", *words]
+        )
+        if answer.status != 0:
+            raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
+        lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
+        record.readback = {path: value.strip("; ") for path, value in lines}
+    with record.timed("workload"):
+        interval = cell.workload.sample_interval_ms
+        watch.expect("workload", deadlines.workload, samples=True)
+        argv = ["/opt/harness/bin/run-workload", str(interval), cell.workload.memory_max]
+        answer = shell.run([*argv, *cell.workload.argv])
+        if answer.status != 0:
+            raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
+    with record.timed("collect"):
+        watch.expect("collect", deadlines.command)
+        for name in ("workload.jsonl", "workload.err", "workload.status"):
+            shell.fetch(f"{_REMOTE}/{name}", folder / name)
+
+
+def _conclude(folder: Path) -> tuple[Outcome, str]:
+    """The outcome of a boot whose workload came to its end."""
+    status = int((folder / "workload.status").read_text(encoding="utf-8"))
+    errors = (folder / "workload.err").read_text(encoding="utf-8", errors="replace").strip()
+    said = errors.splitlines()[-1] if errors else "no message"
+    if status == _CORRUPTED:
+        return Outcome.CORRUPTED, said
+    text = (folder / "console.log").read_text(encoding="utf-8", errors="replace")
+    finding = console.worst(text)
+    if finding:
+        return finding.outcome, finding.text
+    if status != 0:
+        return Outcome.WORKLOAD_FAILED, f"exit status {status}: {said}"
+    if not _is_done(folder / "workload.jsonl"):
+        return Outcome.WORKLOAD_FAILED, "its output ends before its last line"
+    return Outcome.OK, ""
+
+
+def _is_done(path: Path) -> bool:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    try:
+        return bool(lines) and json.loads(lines[-1]).get("type") == "done"
+    except ValueError:
+        return False
+
+
+def _make_swap(path: Path, kind: str, size: int) -> None:
+    """The swap disk: a sparse file made anew, with ext4 on it or bare."""
+    if kind == "ext4":
+        # Room for the journal and tables beside the swap file; unused blocks cost nothing.
+        image.make_disk(path, None, size=f"{(size + (256 << 20)) >> 10}k", label="swap")
+        return
+    with path.open("wb") as stream:
+        stream.truncate(size)

@@ -1,0 +1,87 @@
+"""The serial console: from its text to a typed outcome.
+
+Pure: what the rules are stands in ``console.yaml``; nothing is run here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+READY = "harness-init: ready"
+"""The line with which the guest's init says that sshd answers."""
+
+
+class Outcome(StrEnum):
+    """How one boot ended."""
+
+    OK = "ok"
+    PANIC = "panic"
+    OOPS = "oops"
+    LOCKDEP = "lockdep"
+    HANG = "hang"
+    GUEST_OOM = "guest-oom"
+    WARNING = "warning"
+    BOOT_FAILED = "boot-failed"
+    PREPARE_FAILED = "prepare-failed"
+    WORKLOAD_FAILED = "workload-failed"
+    CORRUPTED = "data-corrupted"
+    LOST = "lost"
+    TIMEOUT = "time-out"
+    INFRA = "infrastructure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A console line that a rule recognised; ``line`` counts from 0."""
+
+    outcome: Outcome
+    line: int
+    text: str
+
+
+@cache
+def _rules() -> tuple[tuple[tuple[Outcome, re.Pattern[str]], ...], frozenset[Outcome]]:
+    data = yaml.safe_load((Path(__file__).parent / "console.yaml").read_text(encoding="utf-8"))
+    rules = tuple((Outcome(rule["outcome"]), re.compile(rule["pattern"])) for rule in data["rules"])
+    return rules, frozenset(Outcome(name) for name in data["fatal"])
+
+
+def findings(text: str) -> tuple[Finding, ...]:
+    """Every recognised line, in console order."""
+    rules, _ = _rules()
+    found = []
+    for number, line in enumerate(text.splitlines()):
+        for outcome, pattern in rules:
+            if pattern.search(line):
+                found.append(Finding(outcome, number, _clean(line)))
+                break
+    return tuple(found)
+
+
+def fatal(text: str) -> Finding | None:
+    """The finding that ends a boot, if there is one.
+
+    A panic that an oops brought about (oops=panic) is told as that oops, its cause.
+    """
+    _, deadly = _rules()
+    return next((item for item in findings(text) if item.outcome in deadly), None)
+
+
+def worst(text: str) -> Finding | None:
+    """What a finished boot's console says: a fatal finding, else the first of any kind."""
+    return fatal(text) or next(iter(findings(text)), None)
+
+
+def tail(text: str, *, lines: int = 15) -> str:
+    """The last lines of a console, without control characters."""
+    return "\n".join(_clean(line) for line in text.splitlines()[-lines:])
+
+
+def _clean(line: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in line.rstrip("\r"))

@@ -1,0 +1,145 @@
+"""The order of boots, and running them: pairs, random inside, interleaved, resumable."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import random
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import boot
+from harness.boot import Ended, Host, Ticket
+from harness.build import Kernel
+from harness.console import Outcome
+from harness.errors import InfraError
+from harness.progress import Progress
+from harness.spec import Cell
+
+ARMS = ("base", "patch")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A pair of boots of one cell, in the order in which they run, on one host."""
+
+    tickets: tuple[Ticket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What running a plan came to; ``qemu_seconds`` is the time in which any guest was running."""
+
+    done: int
+    kept: int
+    failed: tuple[Ended, ...]
+    qemu_seconds: float
+
+
+def blocks(
+    cells: Sequence[Cell], kernels: Mapping[str, Kernel], *, pairs: int, seed: int
+) -> tuple[Block, ...]:
+    """Every pair of every cell.  Pure: the same seed gives the same plan.
+
+    Cells are interleaved (all cells' first pairs, then the second ones), so that a drift of the
+    host meets all cells alike; which arm goes first is drawn for each pair.  Both boots of a pair
+    get the same guest seed: what varies between pairs does not vary inside one.
+    """
+    planned = []
+    for pair in range(pairs):
+        for cell in cells:
+            draw = random.Random(f"{seed}/{cell.name}/{pair}")
+            order = list(ARMS)
+            draw.shuffle(order)
+            guest_seed = draw.getrandbits(31)
+            tickets = (
+                Ticket(cell, arm, pair, position, guest_seed, kernels[arm])
+                for position, arm in enumerate(order)
+            )
+            planned.append(Block(tuple(tickets)))
+    return tuple(planned)
+
+
+def run(
+    planned: Sequence[Block], host: Host, boots: Path, *, workers: int, progress: Progress
+) -> Run:
+    """Run the boots that have no result yet, ``workers`` pairs at a time.
+
+    Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
+    goes on with them.
+    """
+    _sweep(boots)
+    todo = [block for block in planned if _missing(block, boots)]
+    total = sum(len(block.tickets) for block in planned)
+    kept = total - sum(len(_missing(block, boots)) for block in todo)
+    if kept:
+        progress.say(f"{kept} of {total} boots have their result already")
+    stop = threading.Event()
+    meter = _Meter(total=total, finished=kept, progress=progress)
+    with concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="block") as pool:
+        futures = [pool.submit(_run_block, block, host, boots, stop, meter) for block in todo]
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return Run(len(meter.ended), kept, tuple(meter.failed()), meter.busy_seconds())
+
+
+class _Meter:
+    """Counts boots and the time in which guests ran; says each result as it comes."""
+
+    def __init__(self, *, total: int, finished: int, progress: Progress) -> None:
+        self._lock = threading.Lock()
+        self._total, self._finished, self._progress = total, finished, progress
+        self._spans: list[tuple[float, float]] = []
+        self.ended: list[Ended] = []
+
+    def note(self, ended: Ended) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._finished += 1
+            self.ended.append(ended)
+            self._spans.append((now - ended.seconds, now))
+            count = f"{self._finished}/{self._total}"
+        detail = f": {ended.detail}" if ended.detail else ""
+        self._progress.say(
+            f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
+        )
+
+    def failed(self) -> list[Ended]:
+        return [item for item in self.ended if item.outcome is not Outcome.OK]
+
+    def busy_seconds(self) -> float:
+        """The length of the union of all spans."""
+        busy, reached = 0.0, float("-inf")
+        for start, end in sorted(self._spans):
+            busy += max(0.0, end - max(start, reached))
+            reached = max(reached, end)
+        return busy
+
+
+def _run_block(block: Block, host: Host, boots: Path, stop: threading.Event, meter: _Meter) -> None:
+    for ticket in _missing(block, boots):
+        if stop.is_set():
+            return
+        meter.note(boot.run(ticket, host, boots, stop=stop))
+
+
+def _missing(block: Block, boots: Path) -> list[Ticket]:
+    return [item for item in block.tickets if not (boots / item.folder / "boot.json").is_file()]
+
+
+def _sweep(boots: Path) -> None:
+    """Remove what a killed run left half-done; whole results never start with a dot."""
+    for left in boots.glob("*/.*"):
+        shutil.rmtree(left, ignore_errors=True)
+        if left.exists():
+            raise InfraError(
+                f"cannot remove '{left}', left by an interrupted run; remove it by hand"
+            )
