@@ -1,0 +1,203 @@
+"""Paired estimates: invariances, and independent oracles."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+from statsmodels.stats.multitest import multipletests
+
+from harness import stats
+
+_positive = st.floats(1e-3, 1e6)
+_pairs = st.lists(st.tuples(_positive, _positive), min_size=1, max_size=12)
+
+
+def _both(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [b for b, _ in pairs], [p for _, p in pairs]
+
+
+def _same(a: stats.Paired, b: stats.Paired, rel: float = 1e-6) -> None:
+    for one, two in ((a.estimate_pct, b.estimate_pct), (a.low_pct, b.low_pct),
+                     (a.high_pct, b.high_pct)):  # fmt: skip
+        if one is None or two is None:
+            assert one is two
+        else:
+            assert one == pytest.approx(two, rel=rel, abs=1e-6)
+
+
+@given(_pairs, st.randoms())
+def test_the_order_of_the_pairs_does_not_matter(
+    pairs: list[tuple[float, float]], random: Random
+) -> None:
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    _same(stats.paired(*_both(pairs)), stats.paired(*_both(shuffled)))
+
+
+@given(_pairs, st.integers(-20, 20))
+def test_the_unit_does_not_matter(pairs: list[tuple[float, float]], power: int) -> None:
+    base, patch = _both(pairs)
+    scale = 2.0**power
+    scaled = stats.paired([b * scale for b in base], [p * scale for p in patch])
+    _same(stats.paired(base, patch), scaled)
+
+
+@given(_pairs)
+def test_swapping_the_arms_turns_the_change_round(pairs: list[tuple[float, float]]) -> None:
+    there, back = stats.paired(*_both(pairs)), stats.paired(*_both(pairs)[::-1])
+    assert there.estimate_pct is not None
+    assert back.estimate_pct is not None
+    product = (1 + there.estimate_pct / 100) * (1 + back.estimate_pct / 100)
+    assert product == pytest.approx(1, rel=1e-6)
+
+
+@given(_pairs)
+def test_the_interval_holds_the_estimate(pairs: list[tuple[float, float]]) -> None:
+    result = stats.paired(*_both(pairs))
+    if result.low_pct is not None:
+        assert result.estimate_pct is not None
+        assert result.high_pct is not None
+        slack = 1e-9 * max(1, abs(result.estimate_pct))
+        assert result.low_pct - slack <= result.estimate_pct <= result.high_pct + slack
+
+
+@pytest.mark.parametrize("n", [6, 7, 8])
+def test_interval_rank_against_all_sign_patterns(n: int) -> None:
+    sums = [
+        sum(rank for rank, sign in enumerate(signs, 1) if sign)
+        for signs in itertools.product((0, 1), repeat=n)
+    ]
+    fitting = [k for k in range(1, n * n) if 2 * np.mean(np.asarray(sums) <= k - 1) <= 0.05]
+    assert stats.interval_rank(n) == max(fitting)
+
+
+@pytest.mark.parametrize("n", [6, 7, 8])
+def test_interval_is_what_the_test_does_not_reject(n: int) -> None:
+    rng = np.random.default_rng(n)
+    base = rng.uniform(90, 110, n)
+    patch = base * np.exp(rng.normal(0.03, 0.05, n))
+    result = stats.paired(list(base), list(patch))
+    d = np.log(patch / base)
+    kept = [
+        shift
+        for shift in np.linspace(d.min() - 0.01, d.max() + 0.01, 801)
+        if scipy_stats.wilcoxon(d - shift, method="exact").pvalue > 0.05
+    ]
+    assert result.low_pct is not None
+    assert result.high_pct is not None
+    assert math.log1p(result.low_pct / 100) == pytest.approx(min(kept), abs=1e-3)
+    assert math.log1p(result.high_pct / 100) == pytest.approx(max(kept), abs=1e-3)
+
+
+@pytest.mark.parametrize("n", range(1, 6))
+def test_five_pairs_never_reach_95_per_cent_by_ranks(n: int) -> None:
+    assert stats.interval_rank(n) is None
+
+
+def test_known_coverage_at_six_and_ten() -> None:
+    base = [100.0] * 10
+    patch = [101.0, 103.0, 104.5, 99.0, 107.1, 102.2, 100.9, 105.3, 98.2, 106.6]
+    assert stats.paired(base[:6], patch[:6]).coverage == pytest.approx(0.96875)
+    # 0.951 is the tabled coverage at n = 10 (rank 9).
+    assert stats.interval_rank(10) == 9
+    assert stats.paired(base, patch).coverage == pytest.approx(0.951, abs=5e-4)
+
+
+def test_p_is_scipys_and_pseudo_median_is_by_hand() -> None:
+    base, patch = [100.0] * 6, [110.0, 111.0, 112.0, 109.0, 99.0, 108.0]
+    result = stats.paired(base, patch)
+    d = np.log(np.asarray(patch) / 100)
+    averages = [(d[i] + d[j]) / 2 for i in range(6) for j in range(i, 6)]
+    assert result.p == pytest.approx(scipy_stats.wilcoxon(d, method="exact").pvalue)
+    assert result.estimate_pct == pytest.approx(100 * math.expm1(np.median(averages)))
+    assert result.method == stats.SIGNED_RANK
+
+
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_p_with_ties_against_all_sign_patterns(d: list[int]) -> None:
+    moved = [x for x in d if x]
+    got = stats.signed_rank_p([float(x) for x in d])
+    if not moved:
+        assert got == 1.0
+        return
+    ranks = scipy_stats.rankdata(np.abs(moved))
+    observed = sum(r for r, x in zip(ranks, moved, strict=True) if x > 0)
+    sums = [
+        sum(r for r, sign in zip(ranks, signs, strict=True) if sign)
+        for signs in itertools.product((0, 1), repeat=len(moved))
+    ]
+    low = np.mean([s <= observed + 1e-9 for s in sums])
+    high = np.mean([s >= observed - 1e-9 for s in sums])
+    assert got == pytest.approx(min(1, 2 * min(low, high)))
+
+
+def test_t_interval_below_six_pairs_against_scipy() -> None:
+    base, patch = [100.0, 102.0, 98.0], [110.0, 111.0, 109.0]
+    result = stats.paired(base, patch)
+    oracle = scipy_stats.ttest_rel(np.log(patch), np.log(base))
+    low, high = oracle.confidence_interval(0.95)
+    assert result.p == pytest.approx(oracle.pvalue)
+    assert result.low_pct == pytest.approx(100 * math.expm1(low))
+    assert result.high_pct == pytest.approx(100 * math.expm1(high))
+    assert "fewer than 6" in result.method
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 10])
+def test_ten_per_cent_is_ten_per_cent(n: int) -> None:
+    base = [100.0 + i for i in range(n)]
+    result = stats.paired(base, [1.1 * b for b in base])
+    assert result.estimate_pct == pytest.approx(10)
+    assert (result.low_pct is None) == (n == 1)
+    assert result.excludes_zero == (n > 1)
+
+
+def test_identical_pairs_are_said_to_be_identical() -> None:
+    result = stats.paired([3.0, 4.0, 5.0], [3.0, 4.0, 5.0])
+    assert (result.estimate_pct, result.low_pct, result.high_pct) == (0, 0, 0)
+    assert result.method == "all pairs identical"
+    assert result.p == 1.0
+    assert not result.excludes_zero
+
+
+def test_missing_values_drop_the_pair_and_are_counted() -> None:
+    result = stats.paired([1.0, None, 3.0, math.nan], [2.0, 2.0, 6.0, 1.0])
+    assert (result.n, result.dropped) == (2, 2)
+    assert result.estimate_pct == pytest.approx(100)
+    empty = stats.paired([None], [1.0])
+    assert (empty.n, empty.estimate_pct, empty.method) == (0, None, stats.NO_PAIR)
+
+
+def test_zeros_have_no_per_cent_unless_both_are_zero() -> None:
+    assert stats.paired([0.0, 1.0], [1.0, 1.0]).method == stats.NO_PER_CENT
+    assert stats.paired([-1.0, 1.0], [1.0, 1.0]).estimate_pct is None
+    assert stats.paired([0.0, 1.0], [0.0, 2.0]).n == 2
+
+
+def test_unequal_lengths_are_a_mistake() -> None:
+    with pytest.raises(ValueError, match="no pairs"):
+        stats.paired([1.0], [])
+
+
+@given(st.lists(st.floats(0.001, 1), min_size=1, max_size=20))
+def test_false_discovery_against_statsmodels(p_values: list[float]) -> None:
+    oracle = multipletests(p_values, method="fdr_bh")[1]
+    assert stats.false_discovery(p_values) == pytest.approx(tuple(oracle))
+
+
+def test_spread() -> None:
+    three = stats.spread([90.0, 100.0, 110.0])
+    assert (three.median, three.kind) == (100, "CV")
+    assert three.percent == pytest.approx(10)
+    two = stats.spread([95.0, 105.0])
+    assert (two.median, two.kind) == (100, "half range")
+    assert two.percent == pytest.approx(5)
+    assert stats.spread([7.0]).percent is None
+    assert stats.spread([math.nan]).median is None
+    assert stats.spread([0.1 + 0.2] * 5).percent == 0.0
