@@ -1,0 +1,144 @@
+"""Sentences about a run: what was compared, on what, by which clock, how to repeat it."""
+
+from __future__ import annotations
+
+from harness.frames import ARMS, Frames
+from harness.report.manifest import UNKNOWN, Manifest
+from harness.report.model import Facts
+
+_CLOCKS = {
+    "insn": "instruction clock (QEMU TCG -icount, 1 vCPU): 1 ns of guest time is 1 executed "
+    "guest instruction",
+    "wall": "wall time",
+}
+
+_BLIND = {
+    ("insn", "tcg"): (
+        "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
+        "bandwidth or NUMA.",
+        "One vCPU: no lock contention, no parallel reclaim.",
+        "Waiting for host disk I/O is charged at random.",
+    ),
+    ("wall", "tcg"): (
+        "The guest was emulated: the cost of an instruction, of a cache miss and of a TLB miss "
+        "is the emulator's, not a processor's.",
+        "Other load on the host is in the numbers.",
+    ),
+    ("wall", "kvm"): (
+        "Other load on the host, its frequency changes and its page cache are in the numbers.",
+        "One machine's caches, memory and disk: other machines differ.",
+    ),
+}
+
+
+def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
+    """All facts of a run; what the manifest lacks is "unknown"."""
+    accel = manifest.text("accel")
+    if accel == UNKNOWN:
+        known = sorted({name for name in data.boots["accel"] if name})
+        accel = ", ".join(known) or UNKNOWN
+    return Facts(
+        compared=tuple((arm, _arm(data, manifest, arm)) for arm in ARMS),
+        patches=_patches(manifest),
+        clock=_clock(manifest, clock, accel),
+        blind=_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
+        machine=_machine(data, manifest),
+        repeat=_repeat(manifest),
+        config_diff=tuple(str(line) for line in manifest.listing("config_diff")),
+        same_kernel=_same_kernel(manifest),
+    )
+
+
+def _arm(data: Frames, manifest: Manifest, arm: str) -> str:
+    at = ("arms", arm)
+    boots = data.boots[data.boots["arm"] == arm]
+    releases = sorted({release for release in boots["kernel_release"] if release})
+    text = (
+        f"{manifest.text(*at, 'name')} ({manifest.text(*at, 'kind')}), "
+        f"version {manifest.text(*at, 'version')}, commit {manifest.short(*at, 'commit')}, "
+        f"booted as {', '.join(releases) or UNKNOWN}"
+    )
+    series = manifest.mapping(*at, "series")
+    if series:
+        count = len(manifest.listing(*at, "series", "patches"))
+        text += (
+            f", with series {manifest.text(*at, 'series', 'name')} "
+            f"({manifest.text(*at, 'series', 'title')}), {count} "
+            f"{'patch' if count == 1 else 'patches'}"
+        )
+    return text
+
+
+def _patches(manifest: Manifest) -> tuple[str, ...]:
+    listed = []
+    for item in manifest.listing("arms", "patch", "series", "patches"):
+        one = Manifest(item if isinstance(item, dict) else {})
+        listed.append(f"{one.text('number')}. {one.text('subject')} ({one.short('patch_id')})")
+    return tuple(listed)
+
+
+def _clock(manifest: Manifest, clock: str, accel: str) -> str:
+    text = _CLOCKS.get(clock, UNKNOWN)
+    if clock == "wall":
+        text += f" under QEMU {accel}"
+    reason = manifest.text("accel_reason")
+    return text + (f"; no other accelerator: {reason}" if reason != UNKNOWN else "") + "."
+
+
+def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    stages = (Manifest(s if isinstance(s, dict) else {}) for s in manifest.listing("stages"))
+    return (
+        ("Guest", manifest.pairs_of("guest")),
+        ("Host", manifest.pairs_of("host")),
+        ("QEMU", manifest.text("qemu_version")),
+        ("Compiler", _each(manifest, "compiler")),
+        ("Back-ends", ", ".join(sorted(set(data.boots["backend"])))),
+        ("Sampler", _sampler(data)),
+        (
+            "Stages",
+            ", ".join(f"{s.text('stage')} {s.text('seconds')} s" for s in stages) or UNKNOWN,
+        ),
+    )
+
+
+def _sampler(data: Frames) -> str:
+    """What the measuring itself cost."""
+    boots = data.boots[data.boots["usable"] & (data.boots["samples"] > 0)]
+    if boots.empty:
+        return UNKNOWN
+    return (
+        f"{boots['samples'].median():.0f} samples and "
+        f"{boots['sampler_cpu_ns'].median() / 1e6:.3g} ms of guest CPU time in a boot (medians)"
+    )
+
+
+def _each(manifest: Manifest, key: str) -> str:
+    """A value that should be the same in both arms."""
+    base, patch = (manifest.text("arms", arm, key) for arm in ARMS)
+    return base if base == patch else f"base: {base}; patch: {patch}"
+
+
+def _repeat(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    hashes = [
+        (f"{arm} bzImage sha256", manifest.text("arms", arm, "artefact_sha256", "bzImage"))
+        for arm in ARMS
+    ]
+    configs = [
+        (f"{arm} config sha256", manifest.text("arms", arm, "config_sha256")) for arm in ARMS
+    ]
+    return (
+        ("Command", manifest.text("command")),
+        ("Seed of the order", manifest.text("seed")),
+        ("Pairs", manifest.text("pairs")),
+        *((f"{arm} tree", manifest.text("arms", arm, "tree")) for arm in ARMS),
+        *configs,
+        *hashes,
+        ("Image", manifest.text("image", "key")),
+        ("Image packages sha256", manifest.text("image", "packages_sha256")),
+    )
+
+
+def _same_kernel(manifest: Manifest) -> bool:
+    """Both arms booted the very same kernel image: an A/A run."""
+    base, patch = (manifest.text("arms", arm, "artefact_sha256", "bzImage") for arm in ARMS)
+    return base == patch != UNKNOWN

@@ -1,0 +1,94 @@
+"""report.html: one file that needs nothing else, no script and no network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.report import model, text, units
+from harness.report.model import Part, Report, Row
+from harness.report.plots import COLOURS, GRID, INK, Plot
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_TOP_COUNTERS = 40
+# Drawn in fixed colours; on the page they follow the reader's light or dark setting.
+_THEME = {INK: "currentColor", GRID: "var(--line)"} | {
+    colour: f"var(--{arm})" for arm, colour in COLOURS.items()
+}
+
+
+def render(report: Report, plots: Sequence[Plot]) -> str:
+    """The whole page. Everything that came from a guest, a mail or a file is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        # Escapes by name would let a control character of a guest's console through.
+        finalize=_harmless,
+    )
+    environment.filters |= {
+        "number": units.number,
+        "percent": units.percent,
+        "change": units.change,
+        "interval": units.interval,
+    }
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        plots=plots,
+        outcome=model.outcome_line(report),
+        caution=model.caution(report),
+        headlines=[text.headline(row) for row in report.primary],
+        tables={part.workload: _tables(part) for part in report.parts},
+        method=text.METHOD,
+        counters=text.COUNTERS,
+        top=_TOP_COUNTERS,
+        style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),
+        inline=inline,
+    )
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return units.harmless(value)
+    return value
+
+
+def _tables(part: Part) -> list[tuple[str, str, list[Row], list[str]]]:
+    """(title, label of the first column, rows, notes on the method) of each table."""
+    tables = []
+    for name, rows in text.by_metric(part.primary):
+        tables.append(
+            (f"{name} (primary), {text.unit(rows)}", "back-end", rows, text.methods(rows))
+        )
+    for name, rows in text.by_metric(part.secondary):
+        tables.append(
+            (f"{name} (secondary), {text.unit(rows)}", "back-end", rows, text.methods(rows))
+        )
+    for name, rows in text.by_histogram(part.percentiles):
+        tables.append(
+            (f"Latency of {name}, {text.unit(rows)}", "percentile", rows, text.methods(rows))
+        )
+    return tables
+
+
+def inline(plot: Plot) -> Markup:
+    """A figure's SVG for the page: no prolog, own ids, the page's colours, and its words."""
+    svg = plot.svg[plot.svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    # Two figures may use one id for different things.
+    svg = re.sub(r'id="([^"]+)"', rf'id="{plot.slug}.\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{plot.slug}.\1)", svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{plot.slug}.\1"', svg)
+    for fixed, themed in _THEME.items():
+        svg = svg.replace(fixed, themed)
+    # matplotlib leaves plain text in the default colour.
+    head = Markup('<svg role="img" aria-label="{}" fill="currentColor"').format(plot.alt)
+    return Markup(svg.replace("<svg", str(head), 1))

@@ -1,0 +1,314 @@
+"""Figures of a report as SVG and PNG; the same input gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from harness.frames import ARMS, Frames
+from harness.histogram import Histogram, merge
+from harness.report import timeline
+from harness.report.analysis import merged_hists
+from harness.report.manifest import insn_unit
+from harness.report.model import Report, Row
+from harness.report.units import change, interval, number
+
+# Okabe-Ito blue and vermillion: told apart with any colour vision; line style and marker
+# differ as well. The page replaces exactly these four by its own light and dark colours.
+INK, GRID = "#1b1f23", "#d0d4d8"
+COLOURS = {"base": "#0072b2", "patch": "#d55e00"}
+STYLES = {"base": "-", "patch": (0, (4, 1.5))}
+MARKERS = {"base": "o", "patch": "s"}
+
+_RC: Any = {
+    # A name from a workload may hold a "$".
+    "text.parse_math": False,
+    "svg.hashsalt": "harness",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 9.0,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.frameon": False,
+    "axes.formatter.useoffset": False,
+}
+_WIDTH = 4.4
+_LABEL_SHARE = 0.08
+_NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A figure: its file name without suffix, both formats, and words for those who cannot see.
+
+    kind: "change", "cost", "latency" or "timeline"
+    """
+
+    slug: str
+    kind: str
+    title: str
+    alt: str
+    caption: str
+    svg: str
+    png: bytes
+
+
+def draw(report: Report, data: Frames) -> list[Plot]:
+    """All figures of a report, in the order of the page."""
+    with mpl.rc_context():
+        # Not the user's own matplotlibrc: the same input gives the same bytes for everyone.
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        return [
+            *_changes(report),
+            *(plot for row in report.primary for plot in _cost(row)),
+            *_latencies(report, data),
+            *_timelines(report, data),
+        ]
+
+
+def _new(height: float, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, 1, **options)
+
+
+def _plot(figure: Figure, slug: str, kind: str, words: tuple[str, str, str]) -> Plot:
+    svg, png = io.StringIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in slug)
+    return Plot(safe, kind, *words, svg.getvalue(), png.getvalue())
+
+
+def _changes(report: Report) -> Iterator[Plot]:
+    """One line a primary result: estimate and interval."""
+    rows = [row for row in report.primary if row.change.estimate_pct is not None]
+    if not rows:
+        return
+    figure, axes = _new(0.9 + 0.34 * len(rows))
+    axes.axvline(0, color=INK, linewidth=0.8)
+    for place, row in enumerate(rows):
+        estimate = row.change.estimate_pct
+        low, high = row.change.low_pct, row.change.high_pct
+        if low is not None and high is not None:
+            axes.plot([low, high], [place, place], color=COLOURS["patch"], linewidth=2)
+        axes.plot([estimate], [place], MARKERS["patch"], color=COLOURS["patch"], markersize=5)
+    axes.set_yticks(range(len(rows)), [f"{row.backend}\n{row.workload}" for row in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.08)
+    axes.set_xlabel("change from base to patch, %")
+    words = "; ".join(
+        f"{row.backend} {row.workload} {row.name} {change(row.change)} {interval(row.change)}"
+        for row in rows
+    )
+    yield _plot(
+        figure,
+        "change",
+        "change",
+        (
+            "Change of the primary metrics",
+            f"Estimated change with 95 % interval: {words}.",
+            "Estimate (square) and 95 % interval (line) of each primary metric. "
+            "The vertical line is no change.",
+        ),
+    )
+
+
+def _cost(row: Row) -> Iterator[Plot]:
+    """A dot a boot, a line a pair."""
+    pairs = [
+        (b, p)
+        for b, p in zip(row.base_values, row.patch_values, strict=True)
+        if math.isfinite(b) and math.isfinite(p)
+    ]
+    if not pairs:
+        return
+    figure, axes = _new(2.9)
+    for both in pairs:
+        axes.plot([0, 1], both, color=GRID, linewidth=1, zorder=1)
+    for place, arm in enumerate(ARMS):
+        values = [pair[place] for pair in pairs]
+        style = {"color": COLOURS[arm], "marker": MARKERS[arm], "linestyle": "none"}
+        axes.plot([place] * len(values), values, markersize=4.5, alpha=0.8, zorder=3, **style)
+        axes.plot(
+            [place - 0.16, place + 0.16], [np.median(values)] * 2, color=COLOURS[arm], linewidth=2
+        )
+    axes.set_xticks([0, 1], ARMS)
+    axes.set_xlim(-0.4, 1.4)
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel(f"{row.name}, {row.unit}")
+    axes.set_title(row.cell, loc="left")
+    yield _plot(
+        figure,
+        f"cost-{row.cell}",
+        "cost",
+        (
+            f"{row.name} of {row.backend} {row.workload}",
+            f"{row.name} of {len(pairs)} pairs of boots: median {number(row.base.median)} base, "
+            f"{number(row.patch.median)} patch, {row.unit}.",
+            "A dot is a boot, a thin line joins the two boots of a pair, a bar is the median. "
+            "The axis does not begin at zero.",
+        ),
+    )
+
+
+def _nines(share: float) -> float:
+    return -math.log10(1 - share)
+
+
+def _curve(hist: Histogram) -> tuple[list[float], list[float]]:
+    """Latency against share, on the axis of nines; the last point, at 100 %, has no place on it."""
+    points = hist.ecdf()
+    rest = 0.5 / hist.total
+    return [max(x, 1) for x, _ in points], [_nines(min(share, 1 - rest)) for _, share in points]
+
+
+def _latencies(report: Report, data: Frames) -> Iterator[Plot]:
+    merged = merged_hists(data)
+    usable = data.boots[data.boots["usable"]]
+    good = set(zip(usable["cell"], usable["pair"], usable["arm"], strict=True))
+    keep = [key in good for key in zip(merged["cell"], merged["pair"], merged["arm"], strict=True)]
+    groups = merged[keep].groupby(["cell", "name", "phase", "unit"], sort=True)
+    for key, group in groups:
+        cell, name, phase, unit = map(str, key)
+        by_arm = {arm: list(group[group["arm"] == arm]["hist"]) for arm in ARMS}
+        by_arm = {arm: [h for h in hists if h.total] for arm, hists in by_arm.items()}
+        kinds = {hist.sub_bits for hists in by_arm.values() for hist in hists}
+        if all(by_arm.values()) and len(kinds) == 1:
+            shown = insn_unit(unit) if report.clock == "insn" else unit
+            where = f"{cell}, phase {phase}" if phase else cell
+            yield _latency(by_arm, f"latency-{cell}-{name}-{phase}", f"{name} of {where}", shown)
+
+
+def _latency(by_arm: dict[str, list[Histogram]], slug: str, title: str, unit: str) -> Plot:
+    figure, axes = _new(3.0)
+    words = []
+    for arm in ARMS:
+        style = {"color": COLOURS[arm], "linestyle": STYLES[arm]}
+        for one in by_arm[arm] if len(by_arm[arm]) > 1 else []:
+            axes.step(*_curve(one), where="post", alpha=0.25, linewidth=0.7, **style)
+        whole = merge(by_arm[arm])
+        axes.step(*_curve(whole), where="post", linewidth=1.8, label=arm, **style)
+        shown = ", ".join(f"p{p:g} {number(whole.percentile(p))}" for p in (50, 90, 99))
+        words.append(f"{arm}: {shown}")
+    total = max(merge(by_arm[arm]).total for arm in ARMS)
+    ticks = [share for share in _NINES if _nines(share) <= _nines(1 - 0.5 / total)]
+    axes.set_xscale("log")
+    _decimal_ticks(axes)
+    axes.set_yticks([_nines(share) for share in ticks], [f"{100 * share:g} %" for share in ticks])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"latency, {unit}")
+    axes.set_ylabel("share that took at most this")
+    axes.legend(loc="upper left")
+    axes.set_title(title, loc="left")
+    return _plot(
+        figure,
+        slug,
+        "latency",
+        (
+            f"Latency of {title}",
+            f"Cumulative distribution of the latency of {title}, {unit}; {'; '.join(words)}.",
+            "Thick: all boots together; thin: single boots. The vertical axis stretches the tail; "
+            "where one curve lies to the right, that kernel is slower.",
+        ),
+    )
+
+
+def _decimal_ticks(axes: Any) -> None:
+    """Plain numbers at 1, 2 and 5 of each decade: a narrow range may hold no power of ten."""
+    low, high = axes.get_xlim()
+    low = max(low, 0.5)
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if math.log10(high / low) < 2.5 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    axes.set_xticks(inside, [_short(tick) for tick in inside])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(low, high)
+
+
+def _short(value: float) -> str:
+    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= scale:
+            return f"{value / scale:g}{suffix}"
+    return f"{value:g}"
+
+
+def _timelines(report: Report, data: Frames) -> Iterator[Plot]:
+    for line in timeline.lines(data):
+        heights = [0.35, *[1.0] * len(line.counters)]
+        figure, axes = _new(
+            0.8 + 0.85 * len(line.counters),
+            rows=len(heights),
+            sharex=True,
+            gridspec_kw={"height_ratios": heights},
+        )
+        _phases(axes[0], line)
+        for axis, counter in zip(axes[1:], line.counters, strict=True):
+            for curve in counter.curves:
+                style = {"color": COLOURS[curve.arm], "linestyle": STYLES[curve.arm]}
+                axis.plot(curve.time, curve.value, linewidth=1.6, label=curve.arm, **style)
+            axis.set_title(f"{counter.name}, {counter.unit}", loc="left", pad=2)
+            axis.yaxis.set_major_formatter(lambda value, _: _short(value))
+            axis.set_ylim(bottom=0)
+        axes[1].legend(loc="upper left")
+        unit = "million instructions" if report.clock == "insn" else "ms"
+        axes[-1].set_xlabel(f"{unit} since the first mark")
+        names = ", ".join(counter.name for counter in line.counters)
+        yield _plot(
+            figure,
+            f"timeline-{line.cell}",
+            "timeline",
+            (
+                f"Counters over time, {line.cell}",
+                f"{names} of {line.cell}, pair {line.pair}, base and patch over time. "
+                + "; ".join(_last(line.counters)),
+                f"Pair {line.pair}, counted from the first mark. Bars on top: the phases, "
+                "base above patch.",
+            ),
+        )
+
+
+def _last(counters: Sequence[timeline.Counter]) -> Iterator[str]:
+    for counter in counters:
+        ends = ", ".join(f"{c.arm} {number(c.value[-1])}" for c in counter.curves)
+        yield f"{counter.name} at the end: {ends}"
+
+
+def _phases(axes: Any, line: timeline.Timeline) -> None:
+    longest = max((span.end for span in line.spans), default=0.0)
+    for span in line.spans:
+        row = ARMS.index(span.arm)
+        axes.broken_barh(
+            [(span.begin, span.end - span.begin)], (0.55 - row * 0.5, 0.4), color=COLOURS[span.arm]
+        )
+        # Names of neighbouring short phases would run into each other.
+        if span.arm == "base" and span.end - span.begin > _LABEL_SHARE * longest:
+            middle = (span.begin + span.end) / 2
+            axes.text(middle, 1.02, span.phase, ha="center", va="bottom")
+    axes.set_ylim(0, 1)
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(bottom=False)

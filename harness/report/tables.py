@@ -1,0 +1,67 @@
+"""metrics.csv (one value a boot) and estimates.csv (one row a comparison)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+
+from harness.frames import ARMS, Frames
+from harness.report.model import Report
+
+_METRICS = (
+    "cell", "backend", "workload", "arm", "pair", "outcome", "used", "name", "value", "unit",
+)  # fmt: skip
+_ESTIMATES = (
+    "role", "cell", "backend", "workload", "name", "phase", "unit", "clock", "direction",
+    "n", "dropped", "base_median", "base_spread_pct", "patch_median", "patch_spread_pct",
+    "spread_kind", "change_pct", "low_pct", "high_pct", "coverage", "p", "q", "method",
+)  # fmt: skip
+
+
+def metrics(data: Frames) -> str:
+    """Every metric of every boot, of failed ones too; `used`: both boots of its pair count."""
+    boots = data.boots
+    good = boots[boots["usable"]].groupby(["cell", "pair"])["arm"].nunique().to_dict()
+    outcomes = {(b.cell, b.pair, b.arm): b.outcome for b in boots.itertuples()}
+    rows = [
+        (
+            m.cell, m.backend, m.workload, m.arm, m.pair,
+            outcomes[m.cell, m.pair, m.arm],
+            int(good.get((m.cell, m.pair), 0) == len(ARMS)),
+            m.name, m.value, m.unit,
+        )
+        for m in data.metrics.itertuples()
+    ]  # fmt: skip
+    return _csv(_METRICS, rows)
+
+
+def estimates(report: Report) -> str:
+    """Every comparison of the report, counters that moved included."""
+    rows = [
+        (
+            row.role, row.cell, row.backend, row.workload, row.name, row.phase, row.data_unit,
+            report.clock, row.direction, row.change.n, row.change.dropped, row.base.median,
+            row.base.percent, row.patch.median, row.patch.percent, row.base.kind,
+            row.change.estimate_pct, row.change.low_pct, row.change.high_pct,
+            row.change.coverage, row.change.p, row.q, row.change.method,
+        )
+        for row in report.rows
+    ]  # fmt: skip
+    return _csv(_ESTIMATES, rows)
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_cell(value) for value in row] for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: object) -> str:
+    """Ten digits are more than any of the numbers has; absent is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

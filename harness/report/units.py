@@ -1,0 +1,71 @@
+"""How numbers are printed: the same digits in text, page and plots."""
+
+from __future__ import annotations
+
+import math
+
+from harness.stats import Paired
+
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+_DIGITS = 6
+
+
+def number(value: float | None) -> str:
+    """Six significant digits, at most 9 characters for all but extreme values; "-" for None."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    size, suffix = abs(value), ""
+    for scale, letter in _SUFFIXES:
+        if size >= scale:
+            value, size, suffix = value / scale, size / scale, letter
+            break
+    if size == 0:
+        return "0"
+    whole = int(math.log10(size)) + 1 if size >= 1 else 1
+    if size < 1e-4 or whole > 9:
+        return f"{value:.3g}"
+    return f"{value:.{min(max(_DIGITS - whole, 0), 5)}f}{suffix}"
+
+
+def percent(value: float | None, *, sign: bool = True) -> str:
+    """A change or a spread without its "%" sign: three decimals below 0.1, fewer above."""
+    if value is None or math.isnan(value):
+        return "-"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    size = abs(value)
+    decimals = 3 if 0 < size < 0.0995 else 2 if size < 99.95 else 1 if size < 9999 else 0
+    text = f"{value:{'+' if sign else ''}.{decimals}f}"
+    # Rounded to nothing is no direction: neither "+0.000" nor "-0.000".
+    if not any(digit in "123456789" for digit in text):
+        return "0.00"
+    return text
+
+
+def change(paired: Paired) -> str:
+    """The estimate, "+10.00%"; "-" if there is none."""
+    text = percent(paired.estimate_pct)
+    return text if text == "-" else f"{text}%"
+
+
+def interval(paired: Paired) -> str:
+    """The interval in per cent, "[+9.98, +10.02]"; "none" if there is none."""
+    if paired.low_pct is None:
+        return "none"
+    return f"[{percent(paired.low_pct)}, {percent(paired.high_pct)}]"
+
+
+def visible(text: str) -> str:
+    """Text from a guest or a mail as printable ASCII: anything else becomes an escape."""
+    ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
+    return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in ascii_only)
+
+
+def harmless(text: str) -> str:
+    """Text for the page: keeps newlines and printable Unicode, escapes everything else.
+
+    Control and direction-changing characters could hide what a console really said.
+    """
+    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)
