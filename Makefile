@@ -1,0 +1,99 @@
+# Two commands do everything: make compare, make test.  See make help.
+
+VENV         ?= .venv
+RESULTS      ?= results
+PYTHON       := $(VENV)/bin/python
+HARNESS      := $(PYTHON) -m harness
+SETUP        := ./harness/setup.sh $(VENV)
+
+# Variables become options only when given to make itself: NAME or HEAD in somebody's environment
+# mean something else.
+option = $(if $(findstring command,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
+KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
+          $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
+          $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs)
+MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
+            $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,SEED,seed) \
+            $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
+            $(call option,CLOCK,clock) $(call option,ACCEL,accel) \
+            $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
+            $(call option,NAME,name) --results '$(RESULTS)'
+
+.PHONY: help compare build report doctor workloads setup setup-dev \
+        test lint unit e2e lock clean-cache
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+#: make compare    build, boot, measure and report BASE against PATCH or HEAD
+#: make build      only get and build both kernels
+#: make report     write the report of RESULT=results/NAME again
+#: make doctor     what this machine has and lacks, which accelerator works
+#: make workloads  list the workloads
+#: make test       lint, types, unit tests, end-to-end test with real kernels
+#: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
+#: make clean-cache   show what the cache holds and remove it
+#:
+#: Variables of compare and build (an option of the same name in the command line
+#: interface, `.venv/bin/python -m harness compare --help`):
+#:   BASE=debian/6.12    debian/6.1, debian/7.3, v6.19 with KERNEL_GIT=, a tarball, a folder
+#:   PATCH=calibration   a folder of patches, a mailbox, a name in kernels/series/
+#:   HEAD=               a second kernel instead of a series
+#:   KERNEL_GIT=         git repository for tags and commits: path or URL
+#:   SPEC=FILE.yaml      any of these settings in a file
+#:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
+#:   PAIRS=3 SEED=1      pairs of boots for each cell, and what orders and seeds them
+#:   MEMORY=768M CPUS=1 SWAP=1G   the guest
+#:   CLOCK=auto|insn|wall   ACCEL=auto|kvm|tcg   PARALLEL=guests side by side
+#:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
+#:   NAME=  RESULTS=results   where the result goes
+#: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
+#: tarballs), XDG_CACHE_HOME (the cache: about 6 GiB for a first comparison)
+#:
+#: Exit status: 0 done, 2 user error, 5 kernel failure, 6 infrastructure failure,
+#: 130 interrupted.  make turns every failure into its own status 2 and prints the real one;
+#: call the harness directly where it matters.
+
+setup:
+	@$(SETUP) requirements.txt
+
+setup-dev: setup
+	@$(SETUP) requirements-dev.txt
+
+compare: setup
+	@$(HARNESS) compare $(KERNELS) $(MEASURING)
+
+build: setup
+	@$(HARNESS) build $(KERNELS) $(MEASURING)
+
+report: setup
+	@$(HARNESS) report '$(RESULT)'
+
+doctor: setup
+	@$(HARNESS) doctor
+
+workloads: setup
+	@$(HARNESS) workloads
+
+test: lint unit e2e
+
+lint: setup-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+unit: setup-dev
+	$(PYTHON) -m pytest -q tests --ignore=tests/e2e
+
+e2e: setup-dev
+	$(PYTHON) -m pytest -v -s tests/e2e
+
+lock:
+	$(SETUP) requirements-dev.txt
+	for name in requirements requirements-dev; do $(VENV)/bin/pip-compile --quiet --upgrade \
+		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
+		--no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in; done
+
+clean-cache:
+	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/swap-harness"; \
+	du -sh "$$cache"/* 2>/dev/null; rm -rf "$$cache" && echo "removed $$cache"

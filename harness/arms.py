@@ -1,0 +1,137 @@
+"""The two kernels of a comparison: got, patched, configured alike and built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import build, kconfig, series, sources
+from harness.build import Builder, Kernel, Order
+from harness.errors import UserError
+from harness.gitstore import GitStore
+from harness.paths import REPO, Cache
+from harness.progress import Progress
+from harness.series import AppliedSeries, Series
+from harness.sources import Source
+from harness.spec import Experiment
+
+_FRAGMENTS = REPO / "kernels" / "config"
+_REGISTRY = REPO / "kernels" / "series"
+# What fragments are for every kernel; others are asked for by name.
+_DEFAULT_FRAGMENTS = ("base", "vm", "mm", "measure")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a command works and what the caller's environment says of it."""
+
+    cache: Cache
+    results: Path
+    progress: Progress
+    kernel_git: str | None = None
+    keyring: Path | None = None
+    mirror: str | None = None
+    jobs: int = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a comparison: a source, what was applied to it, and the kernel made of it."""
+
+    source: Source
+    applied: AppliedSeries | None
+    order: Order
+    kernel: Kernel
+
+
+def make(
+    experiment: Experiment, site: Site
+) -> tuple[dict[str, Arm], tuple[kconfig.Difference, ...]]:
+    """Get, patch, configure and build both arms; also how their configurations differ."""
+    if experiment.patch:  # before anything long starts: a misspelt name fails at once
+        series.check(experiment.patch, registry=_REGISTRY)
+    store = GitStore(site.cache.git)
+    store.ensure()
+    base = _resolve(experiment.base, "base", store, site)
+    if experiment.patch:
+        loaded = series.load(experiment.patch, registry=_REGISTRY, version=base.version)
+        other, applied = base, _apply(loaded, base, store, site)
+    else:
+        other, applied = _resolve(str(experiment.head), "patch", store, site), None
+    builder = Builder(cache=site.cache, store=store, progress=site.progress, jobs=site.jobs)
+    arms = {
+        name: Arm(source, changes, order, builder.build(order))
+        for name, source, changes in (("base", base, None), ("patch", other, applied))
+        for order in [_order(name, source, changes, experiment)]
+    }
+    return arms, _parity(arms)
+
+
+def _order(
+    label: str, source: Source, applied: AppliedSeries | None, experiment: Experiment
+) -> Order:
+    fragments = fragment_paths(experiment.fragments)
+    return Order(
+        label=label,
+        commit=applied.commit if applied else source.commit,
+        tree=applied.tree if applied else source.tree,
+        version=source.version,
+        options=kconfig.request(fragments, version=source.version, extra=experiment.config),
+        # A series is built where its base was: only what it touches is compiled again.
+        workspace=build.workspace_name(source.tree),
+    )
+
+
+def fragment_paths(extra: Sequence[str]) -> list[Path]:
+    """The fragment files: the default ones, then ``extra`` (names in kernels/config/, or paths)."""
+    paths = [_FRAGMENTS / f"{name}.config" for name in _DEFAULT_FRAGMENTS]
+    for name in extra:
+        inside = _FRAGMENTS / f"{name}.config"
+        path = inside if inside.is_file() else Path(name)
+        if not path.is_file():
+            raise UserError(f"config fragment '{name}' is neither a file nor in {_FRAGMENTS}")
+        paths.append(path)
+    return paths
+
+
+def _resolve(name: str, arm: str, store: GitStore, site: Site) -> Source:
+    with site.progress.stage(f"source {arm}", note=name):
+        source = sources.resolve(
+            name,
+            store=store,
+            cache=site.cache.downloads,
+            kernel_git=site.kernel_git,
+            mirror=site.mirror,
+            keyring=site.keyring,
+            progress=site.progress,
+        )
+    site.progress.say(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
+    return source
+
+
+def _apply(loaded: Series, base: Source, store: GitStore, site: Site) -> AppliedSeries:
+    with site.progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
+        site.cache.build.mkdir(parents=True, exist_ok=True)
+        return series.apply(
+            loaded,
+            store=store,
+            base_commit=base.commit,
+            base_name=base.name,
+            scratch=site.cache.build,
+        )
+
+
+def _parity(arms: dict[str, Arm]) -> tuple[kconfig.Difference, ...]:
+    base, patch = arms["base"].kernel, arms["patch"].kernel
+    wanted = {item.symbol: item.value for item in arms["base"].order.options}
+    same = [item for item in arms["patch"].order.options if wanted.get(item.symbol) == item.value]
+    return kconfig.parity(
+        base.config,
+        patch.config,
+        added=patch.symbols - base.symbols,
+        removed=base.symbols - patch.symbols,
+        same_tree=arms["patch"].applied is not None,
+        requested=same,
+    )

@@ -1,0 +1,168 @@
+"""The command line: sub-commands, their options, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import __version__, arms, compare, doctor, report, spec, workload
+from harness.arms import Site
+from harness.errors import Exit, HarnessError
+from harness.paths import REPO, Cache
+from harness.progress import Progress
+
+_STATUSES = (
+    "exit status: 0 done; 2 user error; 5 a kernel did not apply, build, boot or survive; "
+    "6 infrastructure failure; 130 interrupted (run the same command to go on)"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse ``argv``, run one sub-command, return the exit status (``harness.errors.Exit``)."""
+    args = _parser().parse_args(argv)
+    progress = Progress()
+    # A terminated harness must end its guests as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return int(args.run(args, progress))
+    except HarnessError as error:
+        print(f"harness: {error}", file=sys.stderr)
+        return int(error.status)
+    except KeyboardInterrupt:
+        print("harness: interrupted; run the same command again to go on", file=sys.stderr)
+        return int(Exit.INTERRUPTED)
+
+
+def _compare(args: argparse.Namespace, progress: Progress) -> Exit:
+    done = compare.compare(_experiment(args), _site(args, progress))
+    print((done.report / "report.txt").read_text(encoding="utf-8"), end="")
+    progress.say(f"report: {done.report / 'report.html'}")
+    return done.status
+
+
+def _build(args: argparse.Namespace, progress: Progress) -> Exit:
+    made, differences = arms.make(_experiment(args), _site(args, progress))
+    for name, arm in made.items():
+        print(f"{name}: {arm.kernel.release} {arm.kernel.path}")
+    for item in differences:
+        print(f"config: {item.symbol} {item.base} -> {item.patch} ({item.reason})")
+    return Exit.OK
+
+
+def _report(args: argparse.Namespace, _: Progress) -> Exit:
+    written = report.write(Path(args.folder))
+    print((written / "report.txt").read_text(encoding="utf-8"), end="")
+    return Exit.OK
+
+
+def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
+    if args.packages:
+        print(" ".join(doctor.missing_packages()))
+        return Exit.OK
+    found = doctor.examine(cache=Cache.from_environment(), progress=progress)
+    for item in found:
+        print(f"{'ok ' if item.ok else 'NOT'} {item.topic:<12} {item.text}")
+    return Exit.OK if all(item.ok for item in found) else Exit.INFRA
+
+
+def _workloads(_: argparse.Namespace, __: Progress) -> Exit:
+    for name in workload.names():
+        item = workload.load(name)
+        print(f"{name:<10} {item.data['description']}")
+        print(f"{'':<10} presets: {', '.join(item.data['presets'])}; quick: {' '.join(item.argv)}")
+    return Exit.OK
+
+
+def _experiment(args: argparse.Namespace) -> spec.Experiment:
+    keys = (
+        "base", "patch", "head", "name", "backends", "workloads", "preset", "pairs", "seed",
+        "memory", "cpus", "swap", "clock", "accel", "parallel", "config", "fragments", "timeout",
+    )  # fmt: skip
+    return spec.load(args.spec, {key: getattr(args, key) for key in keys})
+
+
+def _site(args: argparse.Namespace, progress: Progress) -> Site:
+    keyring = os.environ.get("KERNEL_KEYRING")
+    return Site(
+        cache=Cache.from_environment(),
+        results=Path(args.results),
+        progress=progress,
+        kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
+        keyring=Path(keyring) if keyring else None,
+        mirror=os.environ.get("DEBIAN_MIRROR") or None,
+        jobs=args.jobs or os.cpu_count() or 1,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Measure what a kernel patch series costs and saves when Linux swaps.",
+        epilog=_STATUSES,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    text = "build, boot, measure and report base against patch"
+    command = commands.add_parser("compare", help=text, description=text, epilog=_STATUSES)
+    _add_kernels(command)
+    _add_measuring(command)
+    command.set_defaults(run=_compare)
+    text = "only get, patch, configure and build both kernels"
+    command = commands.add_parser("build", help=text, description=text, epilog=_STATUSES)
+    _add_kernels(command)
+    _add_measuring(command)
+    command.set_defaults(run=_build)
+    text = "write the report of a results folder again from its raw files"
+    command = commands.add_parser("report", help=text, description=text)
+    command.add_argument("folder", help="a folder below results/")
+    command.set_defaults(run=_report)
+    text = "say what this machine has, what is missing, which accelerator works"
+    command = commands.add_parser("doctor", help=text, description=text)
+    command.add_argument("--packages", action="store_true", help="only list missing packages")
+    command.set_defaults(run=_doctor)
+    text = "list the workloads"
+    command = commands.add_parser("workloads", help=text, description=text)
+    command.set_defaults(run=_workloads)
+    return parser
+
+
+def _add_kernels(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("kernels")
+    group.add_argument("--spec", type=Path, help="YAML file with any of these settings")
+    group.add_argument(
+        "--base",
+        help="debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball "
+        "(path or URL), or a folder",
+    )
+    group.add_argument(
+        "--patch",
+        help="a folder of patches, a mailbox, or a name in kernels/series/ (default: calibration)",
+    )
+    group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
+    group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
+    group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
+    group.add_argument("--fragments", help="config fragments on top (names or paths)")
+    group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+
+
+def _add_measuring(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("measuring")
+    group.add_argument("--backends", help="e.g. 'swapfile,zswap,zram' (the default)")
+    group.add_argument("--workloads", help="e.g. 'pageio,pressure' (the default)")
+    group.add_argument("--preset", help="size of the workloads: quick (default), standard, full")
+    group.add_argument("--pairs", help="pairs of boots for each cell (default: 3)")
+    group.add_argument("--seed", help="what orders and seeds the boots (default: 1)")
+    group.add_argument("--memory", help="guest memory (default: 768M)")
+    group.add_argument("--cpus", help="guest CPUs (default: 1; more need the wall clock)")
+    group.add_argument("--swap", help="size of the swap area (default: 1G)")
+    group.add_argument("--clock", help="auto (default), insn: count instructions, wall: time")
+    group.add_argument("--accel", help="auto (default), kvm, tcg")
+    group.add_argument("--parallel", help="guests side by side (default: one a CPU; wall: 1)")
+    group.add_argument("--timeout", help="seconds a workload may take (default: 1800)")
+    group.add_argument("--name", help="name of the folder below results/")
+    results = os.environ.get("RESULTS") or str(REPO / "results")
+    group.add_argument("--results", default=results, help="where results go (default: results/)")

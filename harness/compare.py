@@ -1,0 +1,125 @@
+"""The main job: two kernels in, a results folder with a report out."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness import accel, arms, image, manifest, plan, publish, report, spec
+from harness.apt import AptSource
+from harness.arms import Site
+from harness.boot import Host
+from harness.errors import Exit, UserError
+from harness.guest import Keys
+from harness.hostspace import require_space
+from harness.manifest import Setting
+from harness.progress import Progress
+from harness.spec import Experiment
+from harness.watch import Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A finished comparison."""
+
+    results: Path
+    report: Path
+    status: Exit
+
+
+def compare(experiment: Experiment, site: Site) -> Compared:
+    """Run ``experiment`` from sources to report; goes on where an earlier call was stopped.
+
+    Raises the harness's typed errors; see ``harness.errors`` for what each means.
+    """
+    progress, folder = site.progress, site.results / experiment.title
+    progress.say(spec.describe(experiment))
+    progress.say(f"results go to {folder}")
+    with manifest.claimed(folder):
+        setting = _set_up(experiment, site)
+        manifest.identify(folder, setting)
+        ran = _boot_all(setting, site, folder)
+        data = manifest.describe(setting) | {
+            "stages": [asdict(item) for item in progress.stages],
+            "boots_run": ran.done,
+            "boots_kept": ran.kept,
+            "qemu_seconds": round(ran.qemu_seconds, 1),
+        }
+        publish.text(folder / "manifest.json", publish.json_text(data))
+        with progress.stage("report"):
+            written = report.write(folder)
+    for ended in ran.failed:
+        progress.warn(f"{ended.ticket.folder}: {ended.outcome}: {ended.detail}")
+    _say_times(progress, ran)
+    return Compared(folder, written, Exit.KERNEL if ran.failed else Exit.OK)
+
+
+def _set_up(experiment: Experiment, site: Site) -> Setting:
+    cache, progress = site.cache, site.progress
+    chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
+    clock = choose_clock(experiment, chosen.name)
+    progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
+    made, config_diff = arms.make(experiment, site)
+    archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
+    recipe = image.read_recipe()
+    root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
+    tools = image.build_tools(cache=cache, progress=progress)
+    return Setting(experiment, made, config_diff, chosen, clock, root, tools)
+
+
+def choose_clock(experiment: Experiment, accelerator: str) -> str:
+    """The clock: "insn" wherever the guest runs under TCG unless wall time is asked for.
+
+    Raises UserError when the instruction clock cannot be had as asked.
+    """
+    clock = experiment.clock
+    if clock == "auto":
+        clock = "wall" if accelerator == "kvm" else "insn"
+    if clock == "insn" and accelerator == "kvm":
+        raise UserError("the instruction clock needs TCG: use --accel tcg with --clock insn")
+    if clock == "insn" and experiment.cpus != 1:
+        raise UserError(
+            f"the instruction clock runs one CPU, not {experiment.cpus}: use CPUS=1 or CLOCK=wall"
+        )
+    return clock
+
+
+def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
+    experiment = setting.experiment
+    kernels = {name: arm.kernel for name, arm in setting.arms.items()}
+    planned = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
+    workers = experiment.parallel or (1 if setting.clock == "wall" else os.cpu_count() or 1)
+    require_space(folder, 64 << 20, "writing results")
+    require_space(Path(tempfile.gettempdir()), workers * (1 << 30), "the guests' swap disks")
+    count = sum(len(block.tickets) for block in planned)
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-run.") as name,
+        site.progress.stage("boots", note=f"{count} of them, {workers} side by side"),
+    ):
+        keys = Keys.make(Path(name))
+        disk = Path(name) / "tools.img"
+        image.make_tools_disk(disk, setting.tools, ssh=keys.for_guest)
+        host = Host(
+            root=setting.image.root,
+            tools=disk,
+            keys=keys,
+            accel=setting.accelerator.name,
+            clock=setting.clock,
+            memory=experiment.memory,
+            cpus=experiment.cpus,
+            swap=experiment.swap,
+            deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
+        )
+        return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
+
+
+def _say_times(progress: Progress, ran: plan.Run) -> None:
+    total = sum(item.seconds for item in progress.stages)
+    for item in progress.stages:
+        progress.say(f"  {item.stage:<16} {item.seconds:8.1f} s")
+    progress.say(
+        f"  {'all stages':<16} {total:8.1f} s, a guest running for {ran.qemu_seconds:.1f} s "
+        f"({100 * ran.qemu_seconds / total if total else 0:.0f} %)"
+    )

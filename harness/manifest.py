@@ -1,0 +1,171 @@
+"""What a results folder says of itself: its manifest, and whom it belongs to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import accel, kconfig, publish, series
+from harness.accel import Accelerator
+from harness.arms import Arm
+from harness.errors import UserError
+from harness.image import Image
+from harness.spec import Experiment
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that is decided before the first boot of a comparison."""
+
+    experiment: Experiment
+    arms: Mapping[str, Arm]
+    config_diff: tuple[kconfig.Difference, ...]
+    accelerator: Accelerator
+    clock: str
+    image: Image
+    tools: Path
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Hold the results folder against a second comparison."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another comparison is writing to '{folder}'; wait for it, or give this one NAME="
+            ) from error
+        yield
+
+
+def identify(folder: Path, setting: Setting) -> None:
+    """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
+    data = setting.experiment.as_data()
+    for free in ("pairs", "parallel", "timeout", "accel", "clock", "name"):
+        data.pop(free)
+    identity = {
+        "experiment": data,
+        "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
+        "clock": setting.clock,
+        "image": setting.image.key,
+        "tools": setting.tools.name,
+    }
+    path = folder / "experiment.json"
+    text = publish.json_text(identity)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        differs = _first_difference(old, json.loads(text))
+        raise UserError(
+            f"'{folder}' holds a comparison with another {differs}; "
+            "choose another NAME=, or remove that folder"
+        )
+    publish.text(path, text)
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                place = f"{path}.{key}" if path else str(key)
+                return _first_difference(old.get(key), new.get(key), place)
+    return f"{path} ({json.dumps(old)} before, {json.dumps(new)} now)"
+
+
+def describe(setting: Setting) -> dict[str, Any]:
+    """The manifest's data; results/README.md documents it."""
+    experiment, chosen = setting.experiment, setting.accelerator
+    cells = experiment.cells()
+    return {
+        "schema": 1,
+        "name": experiment.title,
+        "command": repeat_command(experiment),
+        "clock": setting.clock,
+        "accel": chosen.name,
+        "accel_reason": chosen.reason,
+        "qemu_version": accel.qemu_version(),
+        "host": _host(),
+        "arms": {name: _arm(arm) for name, arm in setting.arms.items()},
+        "config_diff": [asdict(item) for item in setting.config_diff],
+        "guest": {
+            "memory": experiment.memory,
+            "cpus": experiment.cpus,
+            "swap": experiment.swap,
+            "settings": dict(experiment.guest or {}),
+        },
+        "backends": {
+            cell.backend.name: {
+                "kind": cell.backend.kind,
+                "settings": dict(cell.backend.settings),
+                "waits_io": cell.backend.waits_io,
+            }
+            for cell in cells
+        },
+        "workloads": {
+            cell.workload.name: {
+                **cell.workload.data,
+                "effective": dict(cell.workload.parameters),
+                "memory_max": cell.workload.memory_max,
+            }
+            for cell in cells
+        },
+        "pairs": experiment.pairs,
+        "seed": experiment.seed,
+        "preset": experiment.preset,
+        "image": {"key": setting.image.key, "packages_sha256": setting.image.packages_sha256},
+    }
+
+
+def repeat_command(experiment: Experiment) -> str:
+    """The make command that repeats this comparison from the same inputs."""
+    words = ["make compare", f"BASE={experiment.base}"]
+    words.append(f"HEAD={experiment.head}" if experiment.head else f"PATCH={experiment.patch}")
+    words += [f"PAIRS={experiment.pairs}", f"SEED={experiment.seed}", f"PRESET={experiment.preset}"]
+    return " ".join(words)
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    kernel, source = arm.kernel, arm.source
+    data: dict[str, Any] = {
+        "name": source.name,
+        "kind": source.kind,
+        "version": kernel.release,
+        "commit": arm.order.commit,
+        "tree": arm.order.tree,
+        "origin": dict(source.origin),
+        "kernel": kernel.key,
+        "compiler": kernel.compiler,
+        "build_seconds": kernel.seconds,
+        "artefact_sha256": dict(kernel.sha256),
+        "config_sha256": dict(kernel.sha256)["config"],
+        "series": None,
+    }
+    if arm.applied:
+        data["series"] = series.as_data(arm.applied)
+    return data
+
+
+def _host() -> dict[str, Any]:
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,203 @@
+"""The main job on real kernels: get, patch, build, boot, measure, report.
+
+Takes about 25 minutes on two CPUs with an empty cache, and about 5 with a full one.  Uses the
+user's own cache, so that the kernels are built once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness import frames, series
+from harness.paths import REPO
+
+CELLS = ("swapfile.pageio", "zswap.pageio", "zram.pageio")
+# What two boots of the calibration pair are allowed to differ by besides the known weight:
+# the patch's own set-up code (at most 16 instructions a page) and timer ticks.
+KNOWN, TOLERANCE = 1000, 30
+
+
+def _harness(*args: str, timeout: float = 5000) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would, its progress shown as it comes."""
+    argv = [sys.executable, "-m", "harness", *args]
+    return subprocess.run(
+        argv, cwd=REPO, stdout=subprocess.PIPE, text=True, check=False, timeout=timeout
+    )
+
+
+def _failing(*args: str) -> tuple[int, str]:
+    """Run a command that is to fail: its status and the last line it said."""
+    argv = [sys.executable, "-m", "harness", *args]
+    done = subprocess.run(argv, cwd=REPO, capture_output=True, text=True, check=False, timeout=1800)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results folder of a small comparison of the calibration series with its base."""
+    folder = tmp_path_factory.mktemp("results")
+    words = ["--workloads", "pageio", "--pairs", "2", "--name", "e2e", "--results", str(folder)]
+    done = _harness("compare", *words)
+    assert done.returncode == 0
+    assert done.stdout
+    return folder / "e2e"
+
+
+def test_every_boot_has_its_result_and_every_page_came_back(results: Path) -> None:
+    data = frames.load(results)
+    assert set(data.boots["outcome"]) == {"ok"}
+    assert len(data.boots) == len(CELLS) * 2 * 2
+    assert data.defects.empty, data.defects.to_string()
+
+
+def test_the_known_weight_is_measured(results: Path) -> None:
+    """The patch adds 1000 instructions to each swap-in and none to a swap-out."""
+    table = frames.load(results).metrics.set_index(["cell", "name", "arm", "pair"])["value"]
+    for cell in ("zswap.pageio", "zram.pageio"):
+        swapin, swapout = (table[cell, name].unstack("arm") for name in ("swapin_ns", "swapout_ns"))
+        for pair in (0, 1):
+            added = swapin.loc[pair, "patch"] - swapin.loc[pair, "base"]
+            assert added == pytest.approx(KNOWN, abs=TOLERANCE), (cell, pair)
+        assert swapout["patch"].tolist() == pytest.approx(swapout["base"].tolist(), rel=0.01)
+
+
+def test_the_known_bytes_per_slot_are_allocated(results: Path) -> None:
+    """The second patch allocates two bytes a slot at swapon, and vmallocinfo names them."""
+    data = frames.load(results, bulk=True)
+    rows = data.samples[data.samples["key"].str.contains("swap_calibration_alloc", na=False)]
+    assert not rows.empty
+    assert set(rows["arm"]) == {"patch"}
+    sizes = rows[(rows["cell"] == "zram.pageio") & (rows["field"] == "bytes")]["value"]
+    slots = (1 << 30) // 4096
+    # vmallocinfo counts whole pages and a guard page.
+    assert 2 * slots <= sizes.max() <= 2 * slots + 3 * 4096
+
+
+def test_the_report_names_what_was_compared(results: Path) -> None:
+    text = (results / "report" / "report.txt").read_text(encoding="ascii")
+    assert max(map(len, text.splitlines())) <= 72
+    assert "\t" not in text
+    head = "\n".join(text.splitlines()[:20])
+    assert "tcg" in head.lower()
+    assert "instruction clock" in head.lower()
+    for cell in CELLS:
+        assert cell.split(".", maxsplit=1)[0] in text
+    page = (results / "report" / "report.html").read_text(encoding="utf-8")
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+    manifest = json.loads((results / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["arms"]["base"]["origin"]["package"] == "linux-source-6.12"
+    assert len(manifest["arms"]["patch"]["series"]["patches"]) == 2
+
+
+def test_again_nothing_is_built_and_nothing_is_booted(results: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in results.glob("boots/*/*/boot.json")}
+    report = (results / "report" / "report.txt").read_bytes()
+    words = ["--workloads", "pageio", "--pairs", "2", "--name", "e2e"]
+    done = _harness("compare", *words, "--results", str(results.parent))
+    assert done.returncode == 0
+    assert before == {path: path.stat().st_mtime_ns for path in results.glob("boots/*/*/boot.json")}
+    assert report == (results / "report" / "report.txt").read_bytes()
+
+
+def test_a_killed_comparison_goes_on_where_it_was(tmp_path: Path) -> None:
+    words = ["compare", "--workloads", "pageio", "--backends", "zram", "--pairs", "2"]
+    words += ["--name", "killed", "--results", str(tmp_path), "--parallel", "1"]
+    argv = [sys.executable, "-m", "harness", *words]
+    boots = tmp_path / "killed" / "boots"
+    first = subprocess.Popen(argv, cwd=REPO, start_new_session=True)
+    end = time.monotonic() + 600
+    # One boot has its result and the next is under way: then no warning at all.
+    while time.monotonic() < end and not (
+        list(boots.glob("*/[!.]*/boot.json")) and list(boots.glob("*/.*/console.log"))
+    ):
+        time.sleep(0.2)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    kept = {path: path.stat().st_mtime_ns for path in boots.glob("*/[!.]*/boot.json")}
+    assert kept
+    time.sleep(1)
+    assert not _guests_of(boots), "QEMU outlived the harness"
+    done = _harness(*words)
+    assert done.returncode == 0
+    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
+    data = frames.load(tmp_path / "killed")
+    assert list(data.boots["outcome"]) == ["ok"] * 4
+    assert not list(boots.glob("*/.*"))
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome", "within"),
+    [("panic", "panic", 30.0), ("hang", "hang", 200.0), ("corrupt", "data-corrupted", 30.0)],
+)
+def test_a_crash_is_a_result(tmp_path: Path, how: str, outcome: str, within: float) -> None:
+    """``within``: wall seconds from the start of the workload to the verdict."""
+    spec = tmp_path / "crash.yaml"
+    spec.write_text(
+        f"backends: [zram]\nworkloads: [{{crash: {{how: {how}}}}}]\npairs: 1\nname: {how}\n"
+    )
+    done = _harness("compare", "--spec", str(spec), "--results", str(tmp_path))
+    assert done.returncode == 5
+    boots = sorted((tmp_path / how).glob("boots/*/*/boot.json"))
+    assert len(boots) == 2
+    for boot in boots:
+        facts = json.loads(boot.read_text(encoding="utf-8"))
+        assert facts["outcome"] == outcome
+        assert facts["detail"]
+        assert facts["wall_s"]["workload"] < within
+        assert (boot.parent / "console.log").stat().st_size > 1000
+    assert "2 of 2 boots" in done.stdout.splitlines()[0]
+
+
+def test_an_option_that_the_kernel_does_not_have(tmp_path: Path) -> None:
+    words = ["--config", "SWPA=y", "--results", str(tmp_path)]
+    status, line = _failing("compare", *words)
+    assert status == 2
+    assert "CONFIG_SWPA=y" in line
+    assert "no Kconfig file of this tree defines it" in line
+
+
+def test_a_patch_that_does_not_apply(tmp_path: Path) -> None:
+    """The calibration series with a context line of its second patch changed."""
+    folder = tmp_path / "series"
+    folder.mkdir()
+    source = REPO / "kernels" / "series" / "calibration" / "6.12"
+    for path in sorted(source.glob("*.patch")):
+        text = path.read_text(encoding="utf-8")
+        if path.name.startswith("0002"):
+            lines = text.splitlines(keepends=True)
+            hunk = next(n for n, line in enumerate(lines) if line.startswith("@@"))
+            context = next(
+                number
+                for number, line in enumerate(lines)
+                if number > hunk and line.startswith(" ") and line.strip()
+            )
+            lines[context] = " this line is in no kernel\n"
+            text = "".join(lines)
+        (folder / path.name).write_text(text, encoding="utf-8")
+    loaded = series.load(str(folder), registry=REPO / "kernels" / "series", version="6.12")
+    status, line = _failing("compare", "--patch", str(folder), "--results", str(tmp_path))
+    assert status == 5
+    assert loaded.patches[1].subject in line
+    assert "mm/swapfile.c" in line
+
+
+def _guests_of(boots: Path) -> list[str]:
+    """Command lines of running programs that name a folder of ours."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if str(boots) in text and "qemu-system" in text:
+            found.append(text)
+    return found
