@@ -39,6 +39,8 @@ _FIXED = {
     "KBUILD_BUILD_HOST": "harness",
     "KBUILD_BUILD_VERSION": "1",
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 2026",
+    # Set, even to nothing, it keeps the "+" of an untagged commit out of the release.
+    "LOCALVERSION": "",
 }
 _ARTEFACTS = {
     "bzImage": "arch/x86/boot/bzImage",
