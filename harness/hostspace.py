@@ -8,6 +8,10 @@ from pathlib import Path
 from harness.errors import InfraError
 
 
+class NoSpaceError(InfraError):
+    """The disk is too small for what is about to be written."""
+
+
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write where ``path`` is, or will be made."""
     place = path
@@ -18,10 +22,10 @@ def free_bytes(path: Path) -> int:
 
 
 def require_space(path: Path, needed: int, purpose: str) -> None:
-    """Raise InfraError when ``path``'s file system has less than ``needed`` bytes left."""
+    """Raise NoSpaceError when ``path``'s file system has less than ``needed`` bytes left."""
     have = free_bytes(path)
     if have < needed:
-        raise InfraError(
+        raise NoSpaceError(
             f"{purpose} needs {_size(needed)} of disk but only {_size(have)} are free at {path}; "
             "free some, or point XDG_CACHE_HOME (or RESULTS) at a larger disk"
         )

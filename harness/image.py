@@ -110,7 +110,7 @@ def build(
     ):
         if (target / "root.img").is_file():
             return Image(recipe.key, target)
-        require_space(cache.root, _SPACE, "making the root image")
+        require_space(cache.images, _SPACE, "making the root image")
         with publish.folder(target) as scratch:
             _make_root(recipe, scratch, mirror=mirror, progress=progress, is_root=is_root)
     return Image(recipe.key, target)

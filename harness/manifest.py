@@ -37,14 +37,21 @@ class Setting:
 def claimed(folder: Path) -> Iterator[None]:
     """Hold the results folder against a second comparison."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as handle:
+    lock = folder / ".lock"
+    with lock.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
                 f"another comparison is writing to '{folder}'; wait for it, or give this one NAME="
             ) from error
-        yield
+        try:
+            yield
+        finally:
+            # A mistake found before anything was measured leaves no folder behind.
+            if [path.name for path in folder.iterdir()] == [lock.name]:
+                lock.unlink()
+                folder.rmdir()
 
 
 def identify(folder: Path, setting: Setting) -> None:

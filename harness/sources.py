@@ -29,6 +29,7 @@ from harness.git import (
     run_git,
 )
 from harness.gitstore import GitStore
+from harness.hostspace import NoSpaceError, require_space
 from harness.progress import Progress
 
 KERNEL_GIT_EXAMPLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git"
@@ -37,6 +38,7 @@ _BARE_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:-rc\d+)?")
 _TAG_LIKE = re.compile(r"v\d+\.\d+.*")
 _DEBIAN = re.compile(r"(?P<series>\d+\.\d+)(?:=(?P<version>[A-Za-z0-9.+~:-]+))?")
 _PACKAGE = "linux-source-"
+_UNPACKED = 3 << 30  # a package or tarball, its tree (1.7 GiB) and its commit (0.4 GiB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,9 +163,11 @@ def _debian(
         chosen = _choose(package, pinned, apt.candidates(package), apt)
         if known := _imported(store, package, chosen.version):
             return known
+        require_space(cache, _UNPACKED, f"getting {package}")
         deb = apt.download(package, chosen.version)
     except InfraError as error:
-        known = None if pinned else _newest_imported(store, package)
+        offline = not pinned and not isinstance(error, NoSpaceError)
+        known = _newest_imported(store, package) if offline else None
         if known is None:
             raise
         progress.warn(f"{error}; using {known.name}, the newest one imported before")
@@ -299,6 +303,7 @@ def _tar(
     known = store.commit_of(ref)
     if known is None:
         progress.say(f"importing {locator.file}")
+        require_space(cache, _UNPACKED, f"unpacking {locator.file}")
         with _scratch(cache) as scratch:
             folder = tarball.unpack(got.path, locator.suffix, scratch)
             version = _require_kernel(folder, name=locator.file)
