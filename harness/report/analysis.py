@@ -99,10 +99,9 @@ def _pairwise(
     plain = plain[keep]
     if plain.empty:
         return
-    wide = plain.pivot_table(
-        index=[*names, "pair"], columns="arm", values="value", aggfunc="sum", dropna=False
-    ).reindex(columns=list(ARMS))
-    wide = wide.dropna(how="all")
+    # Not pivot_table: to keep missing values it lays out the product of all keys.
+    sums = plain.groupby([*names, "pair", "arm"], dropna=False)["value"].sum(min_count=1)
+    wide = sums.unstack("arm").reindex(columns=list(ARMS)).dropna(how="all")
     for key, group in wide.groupby(level=names, sort=True):
         yield key, group.droplevel([*names])
 
