@@ -23,6 +23,8 @@ from harness import deltas, histogram, probes, telemetry
 from harness.errors import UserError
 
 ARMS = ("base", "patch")
+AGAIN = "again"
+"""The third boot of a block: the base kernel once more, for A/A. Absent from older results."""
 BOOT = ["cell", "backend", "workload", "arm", "pair"]
 
 Numbers: TypeAlias = "array[Any]"
@@ -147,8 +149,9 @@ def averaged(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 def _expected(results: Path, boots: Path) -> list[tuple[str, int, str]]:
     """(cell, pair, arm) of every boot that is there or should be there, in order.
 
-    A cell that the plan names, a pair below the planned number and the other half of a pair
-    are expected even if no folder is there.
+    A cell that the plan names, a pair below the planned number and the other boots of a pair
+    are expected even if no folder is there; "again" only if the plan has it ("aa") or any boot
+    of it is there.
     """
     there = set(_folders(boots))
     manifest = _json(results / "manifest.json") or {}
@@ -158,8 +161,10 @@ def _expected(results: Path, boots: Path) -> list[tuple[str, int, str]]:
     named = manifest.get("cells")
     if isinstance(named, list):
         cells |= {cell for cell in named if isinstance(cell, str)}
-    wanted = {(cell, pair, arm) for cell in cells for pair in numbers for arm in ARMS}
-    halves = {(cell, pair, arm) for cell, pair, _ in there for arm in ARMS}
+    has_again = manifest.get("aa") is True or any(arm == AGAIN for _, _, arm in there)
+    arms = (*ARMS, AGAIN) if has_again else ARMS
+    wanted = {(cell, pair, arm) for cell in cells for pair in numbers for arm in arms}
+    halves = {(cell, pair, arm) for cell, pair, _ in there for arm in arms}
     return sorted(there | wanted | halves)
 
 
@@ -167,7 +172,7 @@ def _folders(boots: Path) -> Iterator[tuple[str, int, str]]:
     # A name that begins with a dot is a boot still under way.
     for folder in sorted(boots.glob("[!.]*/[!.]*")):
         pair, _, arm = folder.name.partition("-")
-        if folder.is_dir() and pair.isdecimal() and arm in ARMS:
+        if folder.is_dir() and pair.isdecimal() and arm in (*ARMS, AGAIN):
             yield folder.parent.name, int(pair), arm
 
 

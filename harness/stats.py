@@ -2,7 +2,10 @@
 
 Base and patch run in pairs of boots; d_i = log(patch_i / base_i). The estimate is the
 Hodges-Lehmann pseudo-median of d with the exact signed-rank interval, which needs six pairs
-to reach 95 %. All changes are signed per cent, never ratios.
+to reach 95 % (five for 90 %); below that the t interval stands in. All changes are signed per
+cent, never ratios.
+
+What noise can hide is planned with normal noise: `detectable` and `pairs_needed`.
 """
 
 from __future__ import annotations
@@ -10,21 +13,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import optimize
 from scipy import stats as scipy_stats
 
 LEVEL = 0.95
+# Two one-sided tests at 5 % each are this interval inside the margin.
+EQUIVALENCE_LEVEL = 0.90
 MIN_EXACT = 6
+POWER = 0.80
+MOST_PAIRS = 1000
+"""Nobody runs more pairs than that."""
 
 SIGNED_RANK = "Hodges-Lehmann, exact signed-rank interval"
 T_INTERVAL = "mean log-ratio, t interval (fewer than 6 pairs)"
+T_FLOORED = f"{T_INTERVAL} from the spread of A/A, which is the wider one"
 IDENTICAL = "all pairs identical"
 SINGLE = "one pair: no interval"
 NO_PAIR = "no complete pair"
 NO_PER_CENT = "no per cent: some values are zero or negative"
+
+# Skewness is only noise in fewer differences; from there on 2 standard errors are the bound.
+MIN_SKEWED = 8
+SKEWED_ERRORS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,8 @@ class Paired:
     coverage: what the interval really covers (exact methods jump over 95 %)
     p: two-sided, of "no change"; None where there is none
     differences: d_i, natural log
+    beside: the t interval in per cent, only where the differences are skewed (see `skewed`);
+        the signed-rank interval is about their pseudo-median, this one about their mean
     """
 
     n: int
@@ -48,6 +65,12 @@ class Paired:
     p: float | None
     differences: tuple[float, ...]
     dropped: int = 0
+    beside: tuple[float, float] | None = None
+
+    @property
+    def deviation(self) -> float | None:
+        """The sd of the differences (natural log); None below two."""
+        return deviation(self.differences)
 
     @property
     def excludes_zero(self) -> bool:
@@ -68,11 +91,17 @@ class Spread:
 
 
 def paired(
-    base: Sequence[float | None], patch: Sequence[float | None], *, level: float = LEVEL
+    base: Sequence[float | None],
+    patch: Sequence[float | None],
+    *,
+    level: float = LEVEL,
+    least_sd: float = 0.0,
 ) -> Paired:
     """Compare base[i] with patch[i]. None and NaN are missing: the pair is dropped and counted.
 
     Two zeros are no change; a zero on one side only has no change in per cent.
+    least_sd: the spread (natural log) that the noise is known to have at least. Only the t
+    interval of few pairs uses it: three differences can agree by accident.
     """
     if len(base) != len(patch):
         raise ValueError(f"{len(base)} base values and {len(patch)} patch values are no pairs")
@@ -89,51 +118,92 @@ def paired(
         return Paired(n, None, None, None, NO_PER_CENT, None, None, (), dropped)
     # Not log(p / b): the quotient of extreme values overflows where the logs do not.
     d = tuple(0.0 if b == p else math.log(p) - math.log(b) for b, p in complete)
-    return _estimate(d, dropped, level)
+    return _estimate(d, dropped, level, least_sd)
 
 
-def _estimate(d: tuple[float, ...], dropped: int, level: float) -> Paired:
+def _estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float) -> Paired:
     n = len(d)
     if n == 1:
-        return Paired(1, _percent(d[0]), None, None, SINGLE, None, None, d, dropped)
-    if not any(d):
+        return Paired(1, percent(d[0]), None, None, SINGLE, None, None, d, dropped)
+    if not any(d) and (least_sd == 0 or n >= MIN_EXACT):
         return Paired(n, 0.0, 0.0, 0.0, IDENTICAL, None, 1.0, d, dropped)
     rank = interval_rank(n, level)
     if rank is None:
-        return _t_estimate(d, dropped, level)
+        return _t_estimate(d, dropped, level, least_sd)
     walsh = walsh_averages(d)
     return Paired(
         n,
-        _percent(float(np.median(walsh))),
-        _percent(float(walsh[rank - 1])),
-        _percent(float(walsh[-rank])),
+        percent(float(np.median(walsh))),
+        percent(float(walsh[rank - 1])),
+        percent(float(walsh[-rank])),
         SIGNED_RANK,
-        1 - 2 * _tail(n)[rank - 1],
+        coverage_of(n, rank),
         signed_rank_p(d),
         d,
         dropped,
+        _t_bounds(d, level) if skewed(d) else None,
     )
 
 
-def _t_estimate(d: tuple[float, ...], dropped: int, level: float) -> Paired:
+def deviation(d: Sequence[float]) -> float | None:
+    """Standard deviation (n - 1); None below two values, exactly 0 if all are equal."""
+    if len(d) < 2:
+        return None
+    return 0.0 if all(a == b for a, b in pairwise(d)) else float(np.std(d, ddof=1))
+
+
+def skewed(d: Sequence[float]) -> bool:
+    """At least 8 differences whose skewness (G1) is more than 2 standard errors from zero.
+
+    About one normal sample in twenty is called skewed. The standard error is that of a normal
+    sample, sqrt(6 n (n - 1) / ((n - 2) (n + 1) (n + 3))).
+    """
+    n = len(d)
+    if n < MIN_SKEWED or not deviation(d):
+        return False
+    error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+    # Centred and scaled first: the cubes of tiny differences underflow.
+    values = np.asarray(d) - math.fsum(d) / n
+    largest = float(np.max(np.abs(values)))
+    return abs(float(scipy_stats.skew(values / largest, bias=False))) > SKEWED_ERRORS * error
+
+
+@lru_cache(maxsize=4096)
+def t_quantile(probability: float, df: int) -> float:
+    """Quantile of Student's t."""
+    return float(scipy_stats.t.ppf(probability, df))
+
+
+def _t_bounds(d: Sequence[float], level: float, least_sd: float = 0.0) -> tuple[float, float]:
     n, mean = len(d), math.fsum(d) / len(d)
-    error = float(np.std(d, ddof=1)) / math.sqrt(n)
-    half = float(scipy_stats.t.ppf((1 + level) / 2, n - 1)) * error
-    p = 2 * float(scipy_stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else None
+    error = max(deviation(d) or 0.0, least_sd) / math.sqrt(n)
+    half = t_quantile((1 + level) / 2, n - 1) * error
+    return percent(mean - half), percent(mean + half)
+
+
+def _t_estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float) -> Paired:
+    n, mean = len(d), math.fsum(d) / len(d)
+    low, high = _t_bounds(d, level, least_sd)
     return Paired(
         n,
-        _percent(mean),
-        _percent(mean - half),
-        _percent(mean + half),
-        T_INTERVAL,
+        percent(mean),
+        low,
+        high,
+        T_FLOORED if least_sd > (deviation(d) or 0.0) else T_INTERVAL,
         level,
-        p,
+        _t_p(d, least_sd),
         d,
         dropped,
     )
 
 
-def _percent(difference: float) -> float:
+def _t_p(d: Sequence[float], least_sd: float = 0.0) -> float | None:
+    n, mean = len(d), math.fsum(d) / len(d)
+    error = max(deviation(d) or 0.0, least_sd) / math.sqrt(n)
+    return 2 * float(scipy_stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else None
+
+
+def percent(difference: float) -> float:
     """A log-ratio as a signed change in per cent; infinite where it has no float."""
     try:
         return 100 * math.expm1(difference)
@@ -149,6 +219,12 @@ def walsh_averages(d: Sequence[float]) -> NDArray[np.float64]:
     return averages
 
 
+def coverage_of(n: int, rank: int) -> float:
+    """What the interval between the rank-th Walsh averages from both ends covers exactly."""
+    return float(1 - 2 * _tail(n)[rank - 1])
+
+
+@lru_cache(maxsize=1024)
 def interval_rank(n: int, level: float = LEVEL) -> int | None:
     """Which Walsh average, counted from 1 at each end, bounds the exact interval.
 
@@ -159,12 +235,14 @@ def interval_rank(n: int, level: float = LEVEL) -> int | None:
     return int(fitting[-1]) + 1 if len(fitting) else None
 
 
+@lru_cache(maxsize=64)
 def _tail(n: int) -> NDArray[np.float64]:
     """P(T+ <= t) for t = 0.. under no change, n untied pairs."""
-    return np.cumsum(_distribution(range(1, n + 1)))
+    return np.cumsum(_distribution(tuple(range(1, n + 1))))
 
 
-def _distribution(ranks: Sequence[int]) -> NDArray[np.float64]:
+@lru_cache(maxsize=256)
+def _distribution(ranks: tuple[int, ...]) -> NDArray[np.float64]:
     """P(T+ = t) where each rank is in the sum with probability one half."""
     chance = np.ones(1)
     for rank in ranks:
@@ -179,19 +257,28 @@ def signed_rank_p(d: Sequence[float]) -> float:
     """Exact two-sided p of the Wilcoxon signed-rank test.
 
     Zeros are left out. Tied sizes get their mean rank, and p is exact given the ties
-    (scipy's exact method assumes that there are none).
+    (scipy's exact method assumes that there are none, else it gives the same).
     """
     moved = np.asarray([x for x in d if x != 0.0], dtype=np.float64)
     if len(moved) == 0:
         return 1.0
-    sizes = np.abs(moved)
-    if len(np.unique(sizes)) == len(sizes):
-        return float(scipy_stats.wilcoxon(moved, method="exact").pvalue)
-    doubled = np.rint(2 * scipy_stats.rankdata(sizes)).astype(int)
-    chance = _distribution([int(rank) for rank in doubled])
+    _, places, counts = np.unique(np.abs(moved), return_inverse=True, return_counts=True)
+    # Twice the mean rank of each distinct size: a whole number.
+    doubled = (2 * np.cumsum(counts) - counts + 1)[places]
+    chance = _distribution(tuple(sorted(int(rank) for rank in doubled)))
     observed = int(doubled[moved > 0].sum())
     low, high = chance[: observed + 1].sum(), chance[observed:].sum()
     return float(min(1.0, 2 * min(low, high)))
+
+
+def p_value(differences: Sequence[float]) -> float | None:
+    """Two-sided p of "no change" for plain differences, made as in `paired`.
+
+    None for a single difference, and for fewer than six that are all equal but not zero.
+    """
+    if not any(differences):
+        return 1.0
+    return signed_rank_p(differences) if len(differences) >= MIN_EXACT else _t_p(differences)
 
 
 def false_discovery(p_values: Sequence[float]) -> tuple[float, ...]:
@@ -221,3 +308,63 @@ def spread(values: Sequence[float]) -> Spread:
     mean = math.fsum(known) / n
     deviation = float(np.std(known, ddof=1))
     return Spread(n, middle, 100 * deviation / abs(mean) if mean else None, "CV")
+
+
+def detectable(sd: float, n: int, *, level: float = LEVEL, power: float = POWER) -> float | None:
+    """The smallest change in per cent that n pairs show: their interval excludes zero with `power`.
+
+    sd: of the differences (natural log). None below two pairs. Normal noise is assumed. With the
+    t interval: noncentral t. With the signed-rank interval: the same at the level that the exact
+    interval really has, times sqrt(pi / 3) because ranks use normal data that much less; and
+    where all differences must agree in sign (6 pairs), sd * z(power ** (1 / n)).
+    """
+    if n < 2:
+        return None
+    return percent(sd * _detectable_in_sd(n, level, power))
+
+
+@lru_cache(maxsize=4096)
+def _detectable_in_sd(n: int, level: float, power: float) -> float:
+    # The exact level costs n**3 steps. From 30 pairs on it is the nominal one, and the sum of
+    # two quantiles of t is the noncentral t to 0.5 %.
+    if n > 30:
+        reach = t_quantile((1 + level) / 2, n - 1) + t_quantile(power, n - 1)
+        return reach * math.sqrt(math.pi / 3 / n)
+    rank = interval_rank(n, level)
+    if rank == 1:
+        return float(scipy_stats.norm.ppf(power ** (1 / n)))
+    size = 1 - (coverage_of(n, rank) if rank else level)
+    critical = t_quantile(1 - size / 2, n - 1)
+
+    def missing(effect: float) -> float:
+        shown = scipy_stats.nct.sf(critical, n - 1, effect * math.sqrt(n))
+        return float(shown) - power
+
+    root = float(optimize.brentq(missing, 0.0, 4 * critical))
+    return root * (math.sqrt(math.pi / 3) if rank else 1.0)
+
+
+def pairs_needed(
+    sd: float, change_pct: float, *, margin_pct: float | None = None, power: float = POWER
+) -> int | None:
+    """How many pairs in all would decide a true change of that size; None above `MOST_PAIRS`.
+
+    They decide when the 95 % interval excludes zero, or when the 90 % interval lies inside the
+    margin, each with `power`: the smaller number counts. sd: of the differences (natural log).
+    """
+    change = abs(math.log1p(max(change_pct, -99.9) / 100))
+    room = math.log1p(margin_pct / 100) - change if margin_pct is not None else 0.0
+    shift, inside = _needed_in_sd(power)
+    enough = np.flatnonzero((sd * shift <= change) | (sd * inside <= room))
+    return int(enough[0]) + 3 if len(enough) else None
+
+
+@lru_cache(maxsize=8)
+def _needed_in_sd(power: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For 3, 4, ... pairs: what is detected, and how wide a room shows equivalence, both in sd."""
+    n = np.arange(3, MOST_PAIRS + 1)
+    shift = np.asarray([_detectable_in_sd(int(pairs), LEVEL, power) for pairs in n])
+    # Half of the missed part at each edge: right for no change, a little too many else.
+    edges = ((1 + EQUIVALENCE_LEVEL) / 2, (1 + power) / 2)
+    inside = np.asarray([sum(t_quantile(p, int(k) - 1) for p in edges) for k in n]) / np.sqrt(n)
+    return shift, inside

@@ -54,12 +54,15 @@ WORKLOAD = {
 class Fake:
     """effect: what patch does to swap-in, 1.10 is +10 % in every pair
     scatter: relative noise of single boots, the same for each call
+    aa: each block has a third boot, base again; drift_again: what that one is slower, like effect
     outcomes: (cell, pair, arm) -> outcome of a boot that failed; "missing" writes nothing
     """
 
     pairs: int = 6
     effect: float = 1.10
     scatter: float = 0.0
+    aa: bool = False
+    drift_again: float = 1.0
     cells: tuple[str, ...] = ("zram-lz4.pageio", "zswap-lz4.pageio")
     clock: str = "insn"
     outcomes: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
@@ -75,7 +78,7 @@ def write(root: Path, fake: Fake | None = None) -> Path:
     (results / "manifest.json").write_text(json.dumps(manifest, indent=1))
     for number, cell in enumerate(fake.cells):
         for pair in range(fake.pairs):
-            for arm in ("base", "patch"):
+            for arm in ("base", "patch", "again") if fake.aa else ("base", "patch"):
                 outcome = fake.outcomes.get((cell, pair, arm), "ok")
                 if outcome != "missing":
                     _boot(results, fake, number, (cell, pair, arm), outcome)
@@ -85,8 +88,10 @@ def write(root: Path, fake: Fake | None = None) -> Path:
 def factor(fake: Fake, number: int, pair: int, arm: str) -> float:
     """How far this boot's numbers are from the nominal ones."""
     drift = 1 + 0.001 * math.sin(pair + number)
-    turn = math.sin(12.9898 * (pair * 2 + (arm == "patch")) + number)
-    return drift * (1 + fake.scatter * turn) * (fake.effect if arm == "patch" else 1.0)
+    place = {"base": 0.0, "patch": 1.0, "again": 0.4}[arm]
+    turn = math.sin(12.9898 * (pair * 2 + place) + number)
+    effect = {"base": 1.0, "patch": fake.effect, "again": fake.drift_again}[arm]
+    return drift * (1 + fake.scatter * turn) * effect
 
 
 def _boot(
@@ -98,12 +103,13 @@ def _boot(
     backend, _, workload = cell.rpartition(".")
     facts = {
         "schema": 1, "cell": cell, "backend": backend, "workload": workload, "arm": arm,
-        "pair": pair, "position": int((arm == "patch") ^ bool(pair % 2)), "outcome": outcome,
+        "pair": pair, "position": ("base", "patch", "again").index(arm), "outcome": outcome,
         "detail": "" if outcome == "ok" else "Oops: 0000 <script>alert(1)</script> in swap_cache",
         "clock": fake.clock, "accel": "tcg", "params": {"size": "64M"},
         "backend_readback": {"/sys/block/zram0/comp_algorithm": "lzo [lz4] zstd"},
         "wall_s": {"boot": 6.5, "prepare": 0.5, "workload": 2.0, "collect": 0.5},
-        "started": "2026-01-01T00:00:00Z", "kernel_release": f"6.19.0-{arm}",
+        "started": "2026-01-01T00:00:00Z",
+        "kernel_release": "6.19.0-patch" if arm == "patch" else "6.19.0-base",
     }  # fmt: skip
     (folder / "boot.json").write_text(json.dumps(facts))
     scale = factor(fake, number, pair, arm)
@@ -209,7 +215,7 @@ def _manifest(fake: Fake) -> dict[str, Any]:
             cell.rpartition(".")[0]: {"waits_io": cell.startswith("disk")} for cell in fake.cells
         },
         "workloads": {"pageio": WORKLOAD},
-        "pairs": fake.pairs, "seed": 7,
+        "pairs": fake.pairs, "aa": fake.aa, "seed": 7,
         "image": {"key": "e" * 16, "packages_sha256": "f" * 64},
         "stages": [{"stage": "build base", "seconds": 600.4}],
     }  # fmt: skip

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
 
 from harness import stats
 
@@ -156,6 +158,153 @@ def test_ten_per_cent_is_ten_per_cent(n: int) -> None:
     assert result.estimate_pct == pytest.approx(10)
     assert (result.low_pct is None) == (n == 1)
     assert result.excludes_zero == (n > 1)
+
+
+@given(_pairs)
+def test_the_90_per_cent_interval_lies_in_the_95_per_cent_interval(
+    pairs: list[tuple[float, float]],
+) -> None:
+    wide, narrow = (stats.paired(*_both(pairs), level=level) for level in (0.95, 0.90))
+    # At five pairs one is made by t and the other by ranks: they need not be nested.
+    if wide.low_pct is None or len(pairs) == 5:
+        return
+    assert narrow.low_pct is not None
+    assert narrow.high_pct is not None
+    assert wide.high_pct is not None
+    assert wide.low_pct <= narrow.low_pct <= narrow.high_pct <= wide.high_pct
+
+
+def test_the_90_per_cent_interval_needs_five_pairs_by_ranks() -> None:
+    assert [stats.interval_rank(n, 0.90) for n in range(1, 7)] == [None] * 4 + [1, 3]
+    base, patch = [100.0] * 5, [101.0, 102.0, 103.0, 104.0, 105.0]
+    narrow = stats.paired(base, patch, level=0.90)
+    assert (narrow.low_pct, narrow.high_pct) == pytest.approx((1, 5))
+    assert narrow.coverage == pytest.approx(0.9375)
+    assert narrow.method == stats.SIGNED_RANK
+    assert stats.paired(base[:4], patch[:4], level=0.90).method == stats.T_INTERVAL
+
+
+@pytest.mark.parametrize("n", [5, 6, 8, 11])
+def test_equivalence_is_two_one_sided_tests(n: int) -> None:
+    """The 90 % interval lies inside a margin if and only if both one-sided tests reach 5 %."""
+    rng = np.random.default_rng(n)
+    agreed = set()
+    for margin in np.linspace(0.002, 0.05, 60):
+        d = rng.normal(0, 0.02, n)
+        narrow = stats.paired([1.0] * n, list(np.exp(d)), level=0.90)
+        assert narrow.low_pct is not None
+        assert narrow.high_pct is not None
+        inside = -margin < np.log1p(narrow.low_pct / 100) and (
+            np.log1p(narrow.high_pct / 100) < margin
+        )
+        above = scipy_stats.wilcoxon(d + margin, alternative="greater", method="exact").pvalue
+        below = scipy_stats.wilcoxon(d - margin, alternative="less", method="exact").pvalue
+        assert inside == (max(above, below) <= 0.05)
+        agreed.add(bool(inside))
+    assert agreed == {True, False}
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.03, 0.05, 0.2])
+def test_equivalence_of_few_pairs_against_statsmodels(margin: float) -> None:
+    d = np.array([0.01, -0.005, 0.02])
+    narrow = stats.paired([1.0] * 3, list(np.exp(d)), level=0.90)
+    p, _, _ = ttost_paired(d, np.zeros(3), -margin, margin)
+    assert narrow.low_pct is not None
+    assert narrow.high_pct is not None
+    inside = np.log1p(narrow.low_pct / 100) > -margin and np.log1p(narrow.high_pct / 100) < margin
+    assert inside == (p < 0.05)
+
+
+def test_skewed_differences_get_a_t_interval_beside() -> None:
+    d = [0.01, 0.011, 0.012, 0.013, 0.014, 0.015, 0.016, 0.2]
+    base, patch = [100.0] * 8, [100 * math.exp(x) for x in d]
+    result = stats.paired(base, patch)
+    low, high = scipy_stats.ttest_1samp(d, 0).confidence_interval(0.95)
+    assert result.method == stats.SIGNED_RANK
+    assert result.beside == pytest.approx((100 * math.expm1(low), 100 * math.expm1(high)))
+    assert stats.paired(base, [100 * math.exp(-x) for x in d]).beside is not None
+    assert stats.paired(base[:7], patch[1:]).beside is None
+    assert stats.paired(base, [100.0 + i for i in range(8)]).beside is None
+    # Tiny noise is skewed or not like any other, and equal differences are not.
+    assert stats.skewed([x * 1e-13 for x in d])
+    assert not stats.skewed([0.1] * 20)
+
+
+def test_about_one_normal_sample_in_twenty_is_called_skewed() -> None:
+    rng = np.random.default_rng(5)
+    for n in (8, 10, 20):
+        share = np.mean([stats.skewed(list(rng.normal(size=n))) for _ in range(600)])
+        assert 0.02 <= share <= 0.08
+
+
+def test_three_values_that_agree_by_accident_get_the_spread_that_is_known() -> None:
+    base, patch = [100.0] * 3, [101.0, 101.001, 100.999]
+    own = stats.paired(base, patch)
+    floored = stats.paired(base, patch, least_sd=0.02)
+    assert own.excludes_zero
+    assert not floored.excludes_zero
+    assert floored.estimate_pct == own.estimate_pct
+    assert floored.method == stats.T_FLOORED
+    half = scipy_stats.t.ppf(0.975, 2) * 0.02 / math.sqrt(3)
+    mean = float(np.mean(np.log(np.asarray(patch) / 100)))
+    assert floored.high_pct == pytest.approx(100 * math.expm1(mean + half))
+    # Nothing to widen where ranks decide, or where the own spread is the wider one.
+    assert stats.paired(base, patch, least_sd=1e-9).method == stats.T_INTERVAL
+    six = stats.paired(base * 2, patch * 2, least_sd=0.02)
+    assert six == stats.paired(base * 2, patch * 2)
+    assert stats.paired(base, base, least_sd=0.01).low_pct != 0
+    assert stats.paired(base, base, least_sd=0.0).method == stats.IDENTICAL
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 6, 10, 25, 40])
+def test_the_detectable_change_scales_with_the_noise(n: int) -> None:
+    one, two = stats.detectable(0.001, n), stats.detectable(0.002, n)
+    assert one is not None
+    assert two is not None
+    assert math.log1p(two / 100) == pytest.approx(2 * math.log1p(one / 100))
+    assert stats.detectable(0.0, n) == 0.0
+    more_power = stats.detectable(0.001, n, power=0.9)
+    assert more_power is not None
+    assert more_power > one
+
+
+def test_the_detectable_change_against_statsmodels() -> None:
+    assert stats.detectable(0.01, 1) is None
+    # Below six pairs it is plainly the power of the t test.
+    effect = TTestPower().solve_power(nobs=5, alpha=0.05, power=0.8)
+    assert stats.detectable(0.01, 5) == pytest.approx(100 * math.expm1(0.01 * effect), rel=1e-6)
+    # Above 30 an approximation, times what ranks lose.
+    effect = TTestPower().solve_power(nobs=50, alpha=0.05, power=0.8) * math.sqrt(math.pi / 3)
+    assert stats.detectable(0.01, 50) == pytest.approx(100 * math.expm1(0.01 * effect), rel=5e-3)
+
+
+def test_pairs_needed() -> None:
+    for change in (0.3, 1.0, 3.0):
+        n = stats.pairs_needed(0.01, change)
+        assert n is not None
+        enough, less = stats.detectable(0.01, n), stats.detectable(0.01, n - 1)
+        assert enough is not None
+        assert less is not None
+        assert enough <= change < less
+        assert stats.pairs_needed(0.01, 100 * math.expm1(-math.log1p(change / 100))) == n
+    # No change at all is shown by a margin only, and the wider it is the sooner.
+    assert stats.pairs_needed(0.01, 0.0) is None
+    wide, close = (stats.pairs_needed(0.01, 0.0, margin_pct=m) for m in (2.0, 0.5))
+    assert wide is not None
+    assert close is not None
+    assert 3 <= wide < close
+    assert stats.pairs_needed(0.01, 0.001, margin_pct=0.001) is None
+    assert stats.pairs_needed(0.0, 0.5) == 3
+
+
+def test_p_of_plain_differences() -> None:
+    assert stats.p_value([0.0, 0.0]) == 1.0
+    assert stats.p_value([3.0]) is None
+    assert stats.p_value([512.0] * 3) is None
+    assert stats.p_value([512.0] * 6) == pytest.approx(2 / 64)
+    assert stats.p_value([1.0, 2.0, 4.0]) == pytest.approx(
+        scipy_stats.ttest_1samp([1.0, 2.0, 4.0], 0).pvalue
+    )
 
 
 def test_identical_pairs_are_said_to_be_identical() -> None:

@@ -1,15 +1,35 @@
-"""Results folder -> report: text, page, plots and CSV files."""
+"""Results folder -> report: text, page, plots and CSV files; and what the verdicts come to."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness import frames, publish
+from harness import frames, publish, verdict
+from harness.errors import Exit
 from harness.report import analysis, manifest, page, plots, tables, text
+from harness.verdict import Verdict
 
 
-def write(results: Path) -> Path:
-    """Write results/<name>/report/ anew and return it.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written.
+
+    folder: results/<name>/report
+    verdicts: one for each primary metric of each cell
+    """
+
+    folder: Path
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def status(self) -> Exit:
+        """OK, WORSE or UNDECIDED; failures of kernels are not in it. See `verdict.worst`."""
+        return verdict.worst(self.verdicts)
+
+
+def make(results: Path) -> Written:
+    """Write results/<name>/report/ anew.
 
     Reads manifest.json and boots/ of the results folder, runs nothing. The same input gives
     byte-identical files. UserError if there is no boot, or if two clocks are mixed.
@@ -29,7 +49,19 @@ def write(results: Path) -> Path:
     publish.text(target / "estimates.csv", tables.estimates(report))
     publish.text(target / "report.html", page.render(report, figures))
     publish.text(target / "report.txt", text.render(report))
-    return target
+    return Written(target, report.verdicts)
 
 
-__all__ = ["write"]
+def write(results: Path) -> Path:
+    """As `make`; only the folder."""
+    return make(results).folder
+
+
+def verdicts(results: Path) -> Exit:
+    """The exit status of a results folder's verdicts; writes nothing. Errors as in `make`."""
+    data = frames.load(results)
+    report = analysis.analyse(data, manifest.load(results), results)
+    return verdict.worst(report.verdicts)
+
+
+__all__ = ["Written", "make", "verdicts", "write"]

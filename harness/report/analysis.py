@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness import frames, histogram, stats
+from harness import stats, verdict
 from harness.errors import UserError
-from harness.frames import ARMS, BOOT, Frames
-from harness.report import facts
+from harness.frames import AGAIN, ARMS, Frames
+from harness.report import counters, facts, latency, pairing
 from harness.report.manifest import Manifest, insn_unit
-from harness.report.model import MIN_BEYOND, PERCENTILES, Failure, Part, Report, Row
+from harness.report.model import Failure, Part, Report, Row
+from harness.report.pairing import Counted, Group
 
-# Smaller changes of a counter in a phase are left out: one event more is many per cent there.
-_MIN_COUNT = 50.0
-_MIN_BY_UNIT = {"ns": 100_000.0, "us": 100.0, "B": 65_536.0}
-_COUNTER_PROBES = (
-    "vmstat", "memcg", "zswap", "zram", "blockstat", "stat", "psi", "kthreads", "generic",
-)  # fmt: skip
 _CONSOLE_LINES = 30
 _CONSOLE_BYTES = 16_384
 
@@ -29,13 +23,15 @@ _CONSOLE_BYTES = 16_384
 def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
     """The model of a whole report. UserError if boots of both clocks are in one folder."""
     clock = _clock(data, manifest)
-    used = _used(data.boots)
-    metrics = _metric_rows(data, manifest, clock, used)
-    percentiles, too_few = _percentile_rows(data, clock, used)
-    counters, only_one, tested = _counter_rows(data, clock, used)
+    used = pairing.counted(data.boots)
+    metrics, one_sided = _metric_rows(data, manifest, clock, used)
+    percentiles = latency.gather(data, used)
+    tails = _percentile_rows(percentiles, clock, used)
+    moved = counters.gather(data, clock, used)
     parts = []
     for workload in sorted(set(data.boots["workload"])):
         mine = [row for row in metrics if row.workload == workload]
+        unmeasured = tuple(_unmeasured(data, manifest, clock, workload, mine))
         parts.append(
             Part(
                 workload=workload,
@@ -44,11 +40,19 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 declared=manifest.get("workloads", workload, "primary") is not None,
                 primary=tuple(row for row in mine if row.role == "primary"),
                 secondary=tuple(row for row in mine if row.role == "secondary"),
-                percentiles=tuple(r for r in percentiles if r.workload == workload),
-                counters=tuple(r for r in counters if r.workload == workload),
-                only_one=only_one.get(workload, ()),
-                tested=tested.get(workload, 0),
-                notes=(*_notes(data, manifest, clock, workload, mine), *too_few.get(workload, ())),
+                percentiles=tuple(r for r in tails if r.workload == workload),
+                counters=tuple(r for r in moved.moved if r.workload == workload),
+                only_one=(*one_sided.get(workload, ()), *moved.only_one.get(workload, ())),
+                tested=moved.tested.get(workload, 0),
+                unmeasured=unmeasured,
+                notes=(
+                    *_notes(data, manifest, clock, workload, mine),
+                    *(
+                        f"{backend}: no complete pair of boots has the primary metric {name}."
+                        for backend, name in unmeasured
+                    ),
+                    *percentiles.notes.get(workload, ()),
+                ),
             )
         )
     return Report(
@@ -56,11 +60,12 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         clock=clock,
         planned=len(data.boots),
         usable=int(data.boots["usable"].sum()),
+        has_again=bool((data.boots["arm"] == AGAIN).any()),
         failures=_failures(data.boots, results),
         parts=tuple(parts),
         defects=tuple(
             f"{row.cell} {row.pair:02d}-{row.arm} {row.source}: {row.text}"
-            for row in _rows(data.defects)
+            for row in pairing.rows(data.defects)
         ),
         facts=facts.gather(data, manifest, clock),
     )
@@ -76,191 +81,96 @@ def _clock(data: Frames, manifest: Manifest) -> str:
     return clocks.pop() if clocks else manifest.text("clock")
 
 
-def _used(boots: pd.DataFrame) -> set[tuple[str, int]]:
-    """(cell, pair) of which both boots count."""
-    arms: dict[tuple[str, int], set[str]] = {}
-    for boot in _rows(boots[boots["usable"]]):
-        arms.setdefault((boot.cell, boot.pair), set()).add(boot.arm)
-    return {key for key, there in arms.items() if there == set(ARMS)}
-
-
-def _rows(frame: pd.DataFrame) -> Iterator[Any]:
-    """Rows as named tuples, whose fields have the types that `frames` documents."""
-    yield from frame.itertuples()
-
-
-def _pairwise(
-    frame: pd.DataFrame, keys: list[str], used: set[tuple[str, int]]
-) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-    """For each value of `keys`, a frame with columns base and patch, indexed by pair."""
-    names = ["cell", "backend", "workload", *keys]
-    plain = frame.astype(dict.fromkeys([*names, "arm"], object))
-    keep = [key in used for key in zip(plain["cell"], plain["pair"], strict=True)]
-    plain = plain[keep]
-    if plain.empty:
-        return
-    # Not pivot_table: to keep missing values it lays out the product of all keys.
-    sums = plain.groupby([*names, "pair", "arm"], dropna=False)["value"].sum(min_count=1)
-    wide = sums.unstack("arm").reindex(columns=list(ARMS)).dropna(how="all")
-    for key, group in wide.groupby(level=names, sort=True):
-        yield key, group.droplevel([*names])
-
-
-def _row(role: str, group: pd.DataFrame, **fields: Any) -> Row:
-    base, patch = (tuple(float(v) for v in group[arm]) for arm in ARMS)
+def _row(key: Any, group: Group, has_again: bool, *, margin: float | None, **fields: Any) -> Row:
+    """A judged number; the verdict is kept for primary metrics only, the noise for all."""
+    base, patch = (tuple(float(v) for v in group.ab[arm]) for arm in ARMS)
+    known = fields["direction"]
+    direction: verdict.Direction | None = (
+        "lower" if known == "lower" else "higher" if known == "higher" else None
+    )
+    judged = verdict.decide(
+        (base, patch),
+        (list(group.aa[ARMS[0]]), list(group.aa[AGAIN])) if has_again else None,
+        direction=direction,
+        margin_pct=margin,
+    )
     return Row(
-        role=role,
+        cell=str(key["cell"]),
+        backend=str(key["backend"]),
+        workload=str(key["workload"]),
         base=stats.spread(base),
         patch=stats.spread(patch),
         base_values=base,
         patch_values=patch,
-        pairs=tuple(int(pair) for pair in group.index),
-        change=stats.paired(base, patch),
+        pairs=tuple(int(pair) for pair in group.ab.index),
+        change=judged.change,
+        noise=judged.noise,
+        verdict=judged if fields["role"] == "primary" else None,
         **fields,
     )
 
 
 def _metric_rows(
-    data: Frames, manifest: Manifest, clock: str, used: set[tuple[str, int]]
-) -> list[Row]:
-    rows = []
-    for key, group in _pairwise(data.metrics, ["name", "unit"], used):
-        cell, backend, workload, name, unit = map(str, key)
+    data: Frames, manifest: Manifest, clock: str, used: Counted
+) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
+    """A row for each metric; and by workload, the metrics that one kernel never gave."""
+    has_again = bool((data.boots["arm"] == AGAIN).any())
+    rows: list[Row] = []
+    one_sided: dict[str, set[str]] = {}
+    for key, group in pairing.groups(data.metrics, ["name", "unit"], used):
+        workload, name, unit = (str(key[k]) for k in ("workload", "name", "unit"))
+        there = [arm for arm in ARMS if group.ab[arm].notna().any()]
+        if len(there) < len(ARMS):
+            place = f"{there[0] if there else 'neither'}: metric {name}"
+            one_sided.setdefault(workload, set()).add(place)
+            continue
+        primary = name == manifest.primary(workload, str(key["backend"]), clock)
         rows.append(
             _row(
-                "primary" if name == manifest.primary(workload, backend, clock) else "secondary",
+                key,
                 group,
-                cell=cell,
-                backend=backend,
-                workload=workload,
+                has_again,
+                role="primary" if primary else "secondary",
                 name=name,
                 phase="",
                 unit=manifest.unit(workload, name, unit, clock),
                 data_unit=unit,
                 direction=manifest.direction(workload, name),
+                margin=manifest.margin(workload),
             )
         )
-    return rows
+    return rows, {workload: tuple(sorted(names)) for workload, names in one_sided.items()}
 
 
-def _percentile_rows(
-    data: Frames, clock: str, used: set[tuple[str, int]]
-) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
-    """Rows of latency percentiles, and for each workload a note on those left out."""
-    boots: list[tuple[Any, ...]] = []
-    left_out: dict[str, set[str]] = {}
-    merged = merged_hists(data)
-    fewest: dict[tuple[str, str, str], int] = {}
-    for one in _rows(merged):
-        key = (one.cell, one.name, one.phase)
-        fewest[key] = min(one.hist.total, fewest.get(key, one.hist.total))
-    for one in _rows(merged):
-        for percent in PERCENTILES:
-            if fewest[one.cell, one.name, one.phase] * (100 - percent) / 100 < MIN_BEYOND:
-                left_out.setdefault(str(one.workload), set()).add(f"p{percent:g} of {one.name}")
-                continue
-            boot = (one.cell, one.backend, one.workload, one.arm, one.pair)
-            value = one.hist.percentile(percent)
-            boots.append((*boot, one.name, one.phase, one.unit, percent, value))
-    columns = [*BOOT, "name", "phase", "unit", "percent", "value"]
-    rows = []
-    frame = pd.DataFrame(boots, columns=pd.Index(columns))
-    for where, group in _pairwise(frame, ["name", "phase", "unit", "percent"], used):
-        cell, backend, workload, name, phase, unit, percent = where
-        rows.append(
-            _row(
-                "percentile",
-                group,
-                cell=cell,
-                backend=backend,
-                workload=workload,
-                name=f"{name} p{percent:g}",
-                phase=phase,
-                unit=insn_unit(unit) if clock == "insn" else unit,
-                data_unit=unit,
-                direction="lower",
-            )
+def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted) -> list[Row]:
+    values = percentiles.values
+    has_again = bool((values["arm"] == AGAIN).any())
+    return [
+        _row(
+            key,
+            group,
+            has_again,
+            role="percentile",
+            name=f"{key['name']} p{key['percent']:g}",
+            phase=str(key["phase"]),
+            unit=insn_unit(str(key["unit"])) if clock == "insn" else str(key["unit"]),
+            data_unit=str(key["unit"]),
+            direction="lower",
+            margin=None,
         )
-    notes: dict[str, list[str]] = {}
-    for (workload, name), group in merged.groupby(["workload", "name"], sort=True):
-        width = 100 * max(hist.resolution for hist in group["hist"])
-        notes.setdefault(str(workload), []).append(f"Buckets of {name}: up to {width:.2g} % wide.")
-    for workload, names in left_out.items():
-        notes[workload].append(
-            f"Left out, because a boot has fewer than {MIN_BEYOND} events beyond it: "
-            f"{', '.join(sorted(names))}."
-        )
-    return rows, {workload: tuple(lines) for workload, lines in notes.items()}
-
-
-def merged_hists(data: Frames) -> pd.DataFrame:
-    """One histogram a boot, name and phase: the rounds of a boot merged."""
-    keys = [*BOOT, "name", "phase", "unit"]
-    rows = [
-        [*key, histogram.merge(group["hist"])]
-        for key, group in data.hists.groupby(keys, sort=True)
-        if len({hist.sub_bits for hist in group["hist"]}) == 1
+        for key, group in pairing.groups(values, latency.KEYS, used)
     ]
-    return pd.DataFrame(rows, columns=pd.Index([*keys, "hist"]))
 
 
-def _counter_rows(
-    data: Frames, clock: str, used: set[tuple[str, int]]
-) -> tuple[list[Row], dict[str, tuple[str, ...]], dict[str, int]]:
-    """Counters by phase: those that moved, those that one kernel lacks, how many were tested."""
-    found = data.deltas
-    total = (found["probe"] != "psi") | found["field"].astype(str).str.endswith("total")
-    found = found[found["probe"].isin(_COUNTER_PROBES) & total]
-    names = ["phase", "probe", "key", "field", "unit"]
-    # Equal keys inside one sample are summed before the rounds are averaged.
-    by_round = found.groupby([*BOOT, *names, "round"], observed=True)["value"].sum()
-    values = frames.averaged(by_round.reset_index(), names)
-    rows: list[Row] = []
-    only_one: dict[str, set[str]] = {}
-    for key, group in _pairwise(values, names, used):
-        cell, backend, workload, phase, probe, instance, field, unit = map(str, key)
-        # The sampler lists only threads that used CPU time: an absent one used none.
-        filled = group.fillna(0.0) if probe == "kthreads" else group
-        name = " ".join(part for part in (probe, instance, field) if part)
-        absent = [arm for arm in ARMS if filled[arm].isna().all()]
-        if absent:
-            there = "base" if absent == ["patch"] else "patch"
-            only_one.setdefault(workload, set()).add(f"{there}: {name}")
-            continue
-        least = _MIN_BY_UNIT.get(unit, _MIN_COUNT)
-        if filled.max().max() < least or filled.min().min() < 0:
-            continue
-        rows.append(
-            _row(
-                "counter", filled, cell=cell, backend=backend, workload=workload, name=name,
-                phase=phase, unit=insn_unit(unit) if clock == "insn" else unit, data_unit=unit,
-                direction="",
-            )
-        )  # fmt: skip
-    tested: dict[str, int] = {}
-    for row in rows:
-        tested[row.workload] = tested.get(row.workload, 0) + 1
-    return _moved(rows), {w: tuple(sorted(n)) for w, n in only_one.items()}, tested
-
-
-def _moved(rows: Iterable[Row]) -> list[Row]:
-    """Counters whose interval excludes zero, or that one arm never counts; largest first."""
-    rows = list(rows)
-    known = [row for row in rows if row.change.p is not None]
-    adjusted = stats.false_discovery([row.change.p or 0.0 for row in known])
-    q_values = {id(row): q for row, q in zip(known, adjusted, strict=True)}
-    moved = [
-        dataclasses.replace(row, q=q_values.get(id(row)))
-        for row in rows
-        if row.change.excludes_zero or _appears(row)
-    ]
-    return sorted(moved, key=lambda r: (-abs(r.change.estimate_pct or 0), r.cell, r.phase, r.name))
-
-
-def _appears(row: Row) -> bool:
-    """Zero in every boot of one arm and in none of the other, in two pairs at least."""
-    base, patch = any(row.base_values), any(row.patch_values)
-    return row.change.n > 1 and base != patch and (all(row.base_values) or all(row.patch_values))
+def _unmeasured(
+    data: Frames, manifest: Manifest, clock: str, workload: str, rows: list[Row]
+) -> Iterator[tuple[str, str]]:
+    """Back-ends without a pair that has the primary metric, and its name."""
+    for backend in sorted(set(data.boots[data.boots["workload"] == workload]["backend"])):
+        primary = manifest.primary(workload, backend, clock)
+        shown = any(row.backend == backend and row.role == "primary" for row in rows)
+        if primary is not None and not shown:
+            yield backend, primary
 
 
 def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
@@ -274,7 +184,7 @@ def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
             folder=str(boot.folder),
             console=_console(results / str(boot.folder) / "console.log"),
         )
-        for boot in _rows(boots[~boots["usable"]])
+        for boot in pairing.rows(boots[~boots["usable"]])
     )
 
 
@@ -299,11 +209,6 @@ def _notes(
             f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random; "
             "only CPU instructions mean something there, elapsed times do not."
         )
-    for backend in cells:
-        primary = manifest.primary(workload, backend, clock)
-        shown = any(row.backend == backend and row.role == "primary" for row in rows)
-        if primary is not None and not shown:
-            yield f"{backend}: no complete pair of boots has the primary metric {primary}."
     dropped = sorted({row.backend for row in rows if row.change.dropped})
     if dropped:
         yield f"{', '.join(dropped)}: pairs that lack a value on one side are left out."

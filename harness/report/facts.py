@@ -30,6 +30,10 @@ _BLIND = {
     ),
 }
 
+_UNSEEN = {
+    "insn": "What the instruction clock cannot see: caches, TLB, lock contention, device time.",
+}
+
 
 def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
     """All facts of a run; what the manifest lacks is "unknown"."""
@@ -42,6 +46,7 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         patches=_patches(manifest),
         clock=_clock(manifest, clock, accel),
         blind=_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
+        unseen=_UNSEEN.get(clock, ""),
         machine=_machine(data, manifest),
         repeat=_repeat(manifest),
         config_diff=tuple(str(line) for line in manifest.listing("config_diff")),

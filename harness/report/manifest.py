@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,15 @@ class Manifest:
         name = self.get("workloads", workload, "primary_waiting_io") if waiting else None
         name = name or self.get("workloads", workload, "primary")
         return name if isinstance(name, str) else None
+
+    def margin(self, workload: str) -> float | None:
+        """The declared margin in per cent; None unless it is a number above zero with a "%"."""
+        text = self.text("workloads", workload, "margin").strip()
+        try:
+            value = float(text.removesuffix("%")) if text.endswith("%") else 0.0
+        except ValueError:
+            return None
+        return value if 0 < value < math.inf else None
 
     def direction(self, workload: str, metric: str) -> str:
         """ "lower" or "higher" is better; "" if the workload does not say."""

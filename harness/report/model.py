@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from harness import stats
+from harness import verdict as verdicts
+from harness.verdict import Kind, Noise, Verdict
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 MIN_BEYOND = 10
@@ -21,6 +23,8 @@ class Row:
     unit: as printed; data_unit: as in the raw files
     direction: "lower" or "higher" is better, "" if nobody said
     q: adjusted p, for counters only
+    noise: base against base again; None for counters, and where there is no such boot
+    verdict: for primary metrics only
     """
 
     role: str
@@ -39,16 +43,8 @@ class Row:
     pairs: tuple[int, ...]
     change: stats.Paired
     q: float | None = None
-
-    @property
-    def word(self) -> str:
-        """ "worse", "better", "higher" or "lower"; "" unless >= 6 pairs and zero is excluded."""
-        if self.change.n < stats.MIN_EXACT or not self.change.excludes_zero:
-            return ""
-        higher = (self.change.low_pct or 0) > 0
-        if not self.direction:
-            return "higher" if higher else "lower"
-        return "better" if higher == (self.direction == "higher") else "worse"
+    noise: Noise | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +64,9 @@ class Failure:
 class Part:
     """One workload.
 
-    only_one: counters that only one of the two kernels has, as "base: name" or "patch: name"
+    only_one: counters and metrics that only one kernel has, as "base: name" or "patch: name"
     tested: how many counters were compared
+    unmeasured: (back-end, primary metric) without a complete pair: there is no row to judge
     """
 
     workload: str
@@ -82,6 +79,7 @@ class Part:
     counters: tuple[Row, ...]
     only_one: tuple[str, ...]
     tested: int
+    unmeasured: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
 
 
@@ -90,12 +88,14 @@ class Report:
     """A whole report: everything that its files say.
 
     planned: boots that there should be; usable: boots that count
+    has_again: the base kernel was booted a second time, for A/A
     """
 
     name: str
     clock: str
     planned: int
     usable: int
+    has_again: bool
     failures: tuple[Failure, ...]
     parts: tuple[Part, ...]
     defects: tuple[str, ...]
@@ -105,6 +105,17 @@ class Report:
     def primary(self) -> tuple[Row, ...]:
         """The primary rows of all workloads."""
         return tuple(row for part in self.parts for row in part.primary)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """One for each primary metric of each cell; "none" where nothing could be measured."""
+        made = [row.verdict for row in self.primary if row.verdict is not None]
+        lost = [
+            verdicts.none(f"no complete pair has {name}")
+            for part in self.parts
+            for _, name in part.unmeasured
+        ]
+        return (*made, *lost)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -118,20 +129,31 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Sentences and (label, value) lines about the run."""
+    """Sentences and (label, value) lines about the run.
+
+    unseen: what the clock cannot see, in one sentence to stand under a table; "" for wall time
+    """
 
     compared: tuple[tuple[str, str], ...]
     patches: tuple[str, ...]
     clock: str
     blind: tuple[str, ...]
+    unseen: str
     machine: tuple[tuple[str, str], ...]
     repeat: tuple[tuple[str, str], ...]
     config_diff: tuple[str, ...]
     same_kernel: bool
 
 
+def opening(report: Report) -> tuple[str, ...]:
+    """The report's first lines: failures before anything else, then the verdicts."""
+    failed = bool(report.failures)
+    lines = (outcome_line(report), verdict_line(report))
+    return lines if failed else lines[::-1]
+
+
 def outcome_line(report: Report) -> str:
-    """The report's first line: failures before anything else."""
+    """What became of the boots."""
     failed = [f for f in report.failures if f.outcome != "missing"]
     missing = len(report.failures) - len(failed)
     sentences = []
@@ -150,14 +172,32 @@ def outcome_line(report: Report) -> str:
     return " ".join(sentences)
 
 
+def verdict_line(report: Report) -> str:
+    """How many primary metrics got which verdict."""
+    found = [one.kind for one in report.verdicts]
+    if not found:
+        return "No verdicts: no primary metric was declared."
+    kinds = [Kind.WORSE, Kind.BETTER, Kind.EQUIVALENT, Kind.UNDECIDED]
+    if Kind.NONE in found:
+        kinds.append(Kind.NONE)
+    return ", ".join(f"{kind}: {found.count(kind)}" for kind in kinds) + "."
+
+
 def caution(report: Report) -> str:
-    """What the numbers do not say."""
-    few = [row for row in report.primary if row.change.n < stats.MIN_EXACT]
+    """What the verdicts, or the numbers, do not say."""
+    if not report.has_again:
+        return (
+            "No noise floor was measured: base was not compared with itself (A/A) in this run. "
+            "So there are no verdicts, only numbers."
+        )
     text = (
-        "No noise floor was measured: base was not compared with itself in this run. "
-        "'worse' and 'better' say only that the 95 % interval excludes zero at 6 or more "
-        "pairs; a verdict needs the noise floor, and the declared margin, too."
+        "'worse' and 'better': the 95 % interval excludes zero, and A/A (base against base "
+        "again) shows no such change. 'equivalent': the 90 % interval lies inside the declared "
+        "margin. 'detects': the smallest change that these pairs would call in four runs of five."
     )
-    if few:
-        text += " Below 6 pairs there are only numbers: 5 pairs can never reach p < 0.05."
+    if any(row.change.n < stats.MIN_EXACT for row in report.primary):
+        text += (
+            " Below 6 pairs ranks can never reach p < 0.05: intervals there are t intervals, from "
+            "the wider of the spreads of A/B and A/A, and rest on normal noise."
+        )
     return text

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import model, text, units
+from harness.report import model, units, words
 from harness.report.model import Part, Report, Row
 from harness.report.plots import COLOURS, GRID, INK, Plot
 
@@ -37,16 +37,18 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         "percent": units.percent,
         "change": units.change,
         "interval": units.interval,
+        "fine": units.fine,
+        "fine_interval": units.fine_interval,
     }
     return environment.get_template("page.html.j2").render(
         report=report,
         plots=plots,
-        outcome=model.outcome_line(report),
+        opening=model.opening(report),
         caution=model.caution(report),
-        headlines=[text.headline(row) for row in report.primary],
+        headlines=[words.headline(row) for row in report.primary],
         tables={part.workload: _tables(part) for part in report.parts},
-        method=text.METHOD,
-        counters=text.COUNTERS,
+        method=words.METHOD,
+        counters=words.COUNTERS,
         top=_TOP_COUNTERS,
         style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),
         inline=inline,
@@ -60,21 +62,24 @@ def _harmless(value: object) -> object:
 
 
 def _tables(part: Part) -> list[tuple[str, str, list[Row], list[str]]]:
-    """(title, label of the first column, rows, notes on the method) of each table."""
+    """(title, label of the first column, rows, notes on verdict and method) of each table."""
     tables = []
-    for name, rows in text.by_metric(part.primary):
-        tables.append(
-            (f"{name} (primary), {text.unit(rows)}", "back-end", rows, text.methods(rows))
-        )
-    for name, rows in text.by_metric(part.secondary):
-        tables.append(
-            (f"{name} (secondary), {text.unit(rows)}", "back-end", rows, text.methods(rows))
-        )
-    for name, rows in text.by_histogram(part.percentiles):
-        tables.append(
-            (f"Latency of {name}, {text.unit(rows)}", "percentile", rows, text.methods(rows))
-        )
+    margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
+    for name, rows in words.by_metric(part.primary):
+        notes = [*words.reasons(rows), *_notes(rows), *words.scatters(rows)]
+        title = f"{name} (primary), {words.unit(rows)}{margin}"
+        tables.append((title, "back-end", rows, notes))
+    for name, rows in words.by_metric(part.secondary):
+        title = f"{name} (secondary), {words.unit(rows)}"
+        tables.append((title, "back-end", rows, _notes(rows)))
+    for name, rows in words.by_histogram(part.percentiles):
+        title = f"Latency of {name}, {words.unit(rows)}"
+        tables.append((title, "percentile", rows, _notes(rows)))
     return tables
+
+
+def _notes(rows: list[Row]) -> list[str]:
+    return [*words.methods(rows), *words.skews(rows)]
 
 
 def inline(plot: Plot) -> Markup:

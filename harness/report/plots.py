@@ -15,8 +15,7 @@ from matplotlib.figure import Figure
 
 from harness.frames import ARMS, Frames
 from harness.histogram import Histogram, merge
-from harness.report import timeline
-from harness.report.analysis import merged_hists
+from harness.report import latency, timeline
 from harness.report.manifest import insn_unit
 from harness.report.model import Report, Row
 from harness.report.units import change, interval, number
@@ -185,7 +184,7 @@ def _curve(hist: Histogram) -> tuple[list[float], list[float]]:
 
 
 def _latencies(report: Report, data: Frames) -> Iterator[Plot]:
-    merged = merged_hists(data)
+    merged = latency.merged(data)
     usable = data.boots[data.boots["usable"]]
     good = set(zip(usable["cell"], usable["pair"], usable["arm"], strict=True))
     keep = [key in good for key in zip(merged["cell"], merged["pair"], merged["arm"], strict=True)]

@@ -7,8 +7,9 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 
-from harness.frames import ARMS, Frames
-from harness.report.model import Report
+from harness.frames import Frames
+from harness.report import pairing
+from harness.report.model import Report, Row
 
 _METRICS = (
     "cell", "backend", "workload", "arm", "pair", "outcome", "used", "name", "value", "unit",
@@ -17,22 +18,24 @@ _ESTIMATES = (
     "role", "cell", "backend", "workload", "name", "phase", "unit", "clock", "direction",
     "n", "dropped", "base_median", "base_spread_pct", "patch_median", "patch_spread_pct",
     "spread_kind", "change_pct", "low_pct", "high_pct", "coverage", "p", "q", "method",
+    "mean_low_pct", "mean_high_pct", "verdict", "reason", "more_pairs", "margin_pct",
+    "narrow_low_pct", "narrow_high_pct", "aa_n", "aa_change_pct", "aa_low_pct", "aa_high_pct",
+    "aa_cv_pct", "detectable_pct",
 )  # fmt: skip
 
 
 def metrics(data: Frames) -> str:
-    """Every metric of every boot, of failed ones too; `used`: both boots of its pair count."""
-    boots = data.boots
-    good = boots[boots["usable"]].groupby(["cell", "pair"])["arm"].nunique().to_dict()
-    outcomes = {(b.cell, b.pair, b.arm): b.outcome for b in boots.itertuples()}
+    """Every metric of every boot, of failed ones too; `used`: it is half of a pair that counts."""
+    counted = pairing.counted(data.boots)
+    outcomes = {(b.cell, b.pair, b.arm): b.outcome for b in data.boots.itertuples()}
     rows = [
         (
             m.cell, m.backend, m.workload, m.arm, m.pair,
             outcomes[m.cell, m.pair, m.arm],
-            int(good.get((m.cell, m.pair), 0) == len(ARMS)),
+            int(counted.holds((m.cell, m.pair, m.arm))),
             m.name, m.value, m.unit,
         )
-        for m in data.metrics.itertuples()
+        for m in pairing.rows(data.metrics)
     ]  # fmt: skip
     return _csv(_METRICS, rows)
 
@@ -46,10 +49,27 @@ def estimates(report: Report) -> str:
             row.base.percent, row.patch.median, row.patch.percent, row.base.kind,
             row.change.estimate_pct, row.change.low_pct, row.change.high_pct,
             row.change.coverage, row.change.p, row.q, row.change.method,
+            *(row.change.beside or (None, None)), *_verdict(row), *_noise(row),
         )
         for row in report.rows
     ]  # fmt: skip
     return _csv(_ESTIMATES, rows)
+
+
+def _verdict(row: Row) -> tuple[object, ...]:
+    one = row.verdict
+    if one is None:
+        return (None,) * 6
+    narrow = one.narrow
+    return (one.kind, one.reason, one.more, one.margin_pct, narrow.low_pct, narrow.high_pct)
+
+
+def _noise(row: Row) -> tuple[object, ...]:
+    noise = row.noise
+    if noise is None:
+        return (None,) * 6
+    aa = noise.change
+    return (aa.n, aa.estimate_pct, aa.low_pct, aa.high_pct, noise.cv_pct, noise.detectable_pct)
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness import stats
-from harness.report import model
+from harness.report import model, words
 from harness.report.model import Part, Report, Row
 from harness.report.units import change, interval, number, percent, visible
+from harness.report.words import by_histogram, by_metric, methods, unit
 
 WIDTH = 72
 TOP_COUNTERS = 8
-# Label, base, spread, patch, change, interval, pairs: with blanks between just 72 columns.
+# With blanks between just 72 columns: label, base, spread, patch, change, interval, pairs;
 _COLUMNS = (14, 9, 7, 9, 8, 17, 2)
-_BETTER = {"lower": "less is better", "higher": "more is better"}
+# label, base, patch, change, interval, pairs, verdict;
+_VERDICTS = (11, 9, 9, 8, 17, 2, 10)
+# label, A/A change, A/A interval, pairs, spread, smallest detectable change.
+_NOISE = (14, 10, 20, 2, 9, 9)
 
 
 def render(report: Report) -> str:
     """The whole text."""
     blocks: list[Iterable[str]] = [_head(report), _compared(report)]
     for part in report.parts:
-        blocks += _part(part)
+        blocks += _part(part, report)
     blocks += [_failures(report), _method(report), _blind(report), _run(report)]
     return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
 
@@ -37,24 +40,15 @@ def _wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 
 
 def _head(report: Report) -> Iterator[str]:
-    yield from _wrap(model.outcome_line(report))
+    for line in model.opening(report):
+        yield from _wrap(line)
     if report.facts.same_kernel:
         yield from _wrap(
             "Base and patch are the same kernel image: an A/A run, every change is noise."
         )
     for row in report.primary:
-        yield from _wrap(headline(row), rest="  ")
+        yield from _wrap(words.headline(row), rest="  ")
     yield from _wrap(model.caution(report))
-
-
-def headline(row: Row) -> str:
-    """One primary result as a sentence."""
-    where = f"{row.backend} {row.workload} {row.name}"
-    if row.change.estimate_pct is None:
-        return f"{where}: {row.change.method} (n = {row.change.n})"
-    bounds = f" {interval(row.change)}" if row.change.low_pct is not None else ", no interval"
-    word = f": {row.word}" if row.word else ""
-    return f"{where}: {change(row.change)}{bounds}, n = {row.change.n}{word}"
 
 
 def _compared(report: Report) -> Iterator[str]:
@@ -68,14 +62,16 @@ def _compared(report: Report) -> Iterator[str]:
         yield from _wrap("The configurations differ: " + "; ".join(report.facts.config_diff))
 
 
-def _part(part: Part) -> Iterator[Iterable[str]]:
+def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
     title = visible(f"Workload {part.workload}")
     yield [title, "=" * len(title), *_wrap(part.description)]
     if not part.declared:
         yield _wrap("This workload declares no primary metric: all of its numbers are secondary.")
     for name, rows in by_metric(part.primary):
         margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
-        yield _table(f"{name} (primary), {unit(rows)}{margin}", rows, "back-end")
+        yield _primary(f"{name} (primary), {unit(rows)}{margin}", rows)
+        if report.has_again:
+            yield _noise(name, rows)
     for name, rows in by_metric(part.secondary):
         yield _table(f"{name} (secondary), {unit(rows)}", rows, "back-end")
     for name, rows in by_histogram(part.percentiles):
@@ -86,39 +82,45 @@ def _part(part: Part) -> Iterator[Iterable[str]]:
             [f"{row.name.rpartition(' ')[2]} {row.backend}" for row in rows],
         )
     yield from _counters(part)
+    if report.facts.unseen:
+        yield _wrap(report.facts.unseen)
     if part.notes:
         yield [line for note in part.notes for line in _wrap(note, "- ")]
 
 
-def unit(rows: Sequence[Row]) -> str:
-    units = ", ".join(sorted({row.unit or "no unit" for row in rows}))
-    better = {_BETTER[row.direction] for row in rows if row.direction}
-    return "; ".join([units, *sorted(better)])
+def _primary(title: str, rows: Sequence[Row]) -> list[str]:
+    """Base, patch, change and verdict of each back-end; then why, and how the interval was made."""
+    heads = ("back-end", "base", "patch", "change", "95 % interval", "n", "verdict")
+    lines = [*_wrap(title), "", _line(heads, _VERDICTS), "-" * WIDTH]
+    for row in rows:
+        numbers = _numbers(row)
+        kind = "" if row.verdict is None else str(row.verdict.kind)
+        cells = (numbers[0], *numbers[2:], kind)
+        lines += _cells(visible(row.backend), cells, _VERDICTS)
+    sentences = [*words.reasons(rows), *methods(rows), *words.skews(rows)]
+    return lines + [line for sentence in sentences for line in _wrap(sentence, "  ", "    ")]
 
 
-def by_metric(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    for name in sorted({row.name for row in rows}):
-        yield name, [row for row in rows if row.name == name]
-
-
-def by_histogram(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    def title(row: Row) -> str:
-        name = row.name.rpartition(" ")[0]
-        return f"{name} in phase {row.phase}" if row.phase else name
-
-    for name in sorted({title(row) for row in rows}):
-        yield name, [row for row in rows if title(row) == name]
+def _noise(name: str, rows: Sequence[Row]) -> list[str]:
+    """What base against base again shows, beside every verdict."""
+    heads = ("back-end", "A/A change", "95 % interval", "n", "CV", "detects")
+    lines = [*_wrap(f"noise floor of {name}: base against base again, in %"), ""]
+    lines += [_line(heads, _NOISE), "-" * WIDTH]
+    for row in rows:
+        lines += _cells(visible(row.backend), words.noise(row), _NOISE)
+    return lines + [line for text in words.scatters(rows) for line in _wrap(text, "  ", "    ")]
 
 
 def _table(
     title: str, rows: Sequence[Row], label: str, labels: Sequence[str] | None = None
 ) -> list[str]:
     lines = [*_wrap(title), ""]
-    lines.append(_line((label, "base", "+-", "patch", "change", "95 % interval", "n")))
-    lines.append("-" * WIDTH)
+    heads = (label, "base", "+-", "patch", "change", "95 % interval", "n")
+    lines += [_line(heads, _COLUMNS), "-" * WIDTH]
     for row, name in zip(rows, labels or [row.backend for row in rows], strict=True):
-        lines += _cells(visible(name), _numbers(row))
-    return lines + [line for sentence in methods(rows) for line in _wrap(sentence, "  ")]
+        lines += _cells(visible(name), _numbers(row), _COLUMNS)
+    sentences = [*methods(rows), *words.skews(rows)]
+    return lines + [line for sentence in sentences for line in _wrap(sentence, "  ")]
 
 
 def _numbers(row: Row) -> tuple[str, ...]:
@@ -134,56 +136,31 @@ def _numbers(row: Row) -> tuple[str, ...]:
     )
 
 
-def _cells(label: str, numbers: Sequence[str]) -> list[str]:
+def _cells(label: str, numbers: Sequence[str], widths: Sequence[int]) -> list[str]:
     """A row; a label that is too long gets lines of its own."""
-    if len(label) <= _COLUMNS[0]:
-        return [_line((label, *numbers))]
-    return [*textwrap.wrap(label, WIDTH, break_on_hyphens=False), _line(("", *numbers))]
+    if len(label) <= widths[0]:
+        return [_line((label, *numbers), widths)]
+    return [*textwrap.wrap(label, WIDTH, break_on_hyphens=False), _line(("", *numbers), widths)]
 
 
-def _line(cells: Sequence[str]) -> str:
-    head = cells[0].ljust(_COLUMNS[0])
-    rest = (cell.rjust(width) for cell, width in zip(cells[1:], _COLUMNS[1:], strict=True))
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    head = cells[0].ljust(widths[0])
+    rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
     return " ".join([head, *rest]).rstrip()
 
 
-def methods(rows: Sequence[Row]) -> list[str]:
-    """How the intervals of a table were made, a sentence for each way."""
-    sentences: list[str] = []
-    for method in dict.fromkeys(row.change.method for row in rows):
-        mine = [row for row in rows if row.change.method == method]
-        text = method[0].upper() + method[1:]
-        if method == stats.SIGNED_RANK:
-            covers = {row.change.n: 100 * (row.change.coverage or 0) for row in mine}
-            shown = [f"{cover:.1f} % at n = {n}" for n, cover in sorted(covers.items())]
-            text += f"; covers {', '.join(shown)}"
-        if len(mine) < len(rows):
-            text = f"{', '.join(dict.fromkeys(row.backend for row in mine))}: {text}"
-        sentences.append(text + ".")
-    return sentences
-
-
-COUNTERS = (
-    "Counters by phase (exploratory): {moved} of {tested} moved, that is the interval excludes "
-    "zero, or one arm has none in any boot. q is p adjusted for all counters tested "
-    "(Benjamini-Hochberg); above 0.05 expect chance hits."
-)
-
-
 def _counters(part: Part) -> Iterator[list[str]]:
-    """The counters that moved most, for each cell."""
-    if not part.tested:
-        return
-    intro = COUNTERS.format(moved=len(part.counters), tested=part.tested)
-    lines = _wrap(intro)
-    for backend in dict.fromkeys(sorted(row.backend for row in part.counters)):
-        mine = [row for row in part.counters if row.backend == backend]
-        lines += ["", visible(f"{backend}, {min(len(mine), TOP_COUNTERS)} of {len(mine)}:")]
-        for row in mine[:TOP_COUNTERS]:
-            lines += _counter(row)
+    """The counters with the strongest evidence, for each cell."""
+    if part.tested:
+        lines = _wrap(words.COUNTERS.format(moved=len(part.counters), tested=part.tested))
+        for backend in dict.fromkeys(sorted(row.backend for row in part.counters)):
+            mine = [row for row in part.counters if row.backend == backend]
+            lines += ["", visible(f"{backend}, {min(len(mine), TOP_COUNTERS)} of {len(mine)}:")]
+            for row in mine[:TOP_COUNTERS]:
+                lines += _counter(row)
+        yield lines
     if part.only_one:
-        lines += ["", *_wrap("Only one kernel has: " + ", ".join(part.only_one) + ".", "", "  ")]
-    yield lines
+        yield _wrap("Only one kernel has: " + ", ".join(part.only_one) + ".", "", "  ")
 
 
 def _counter(row: Row) -> list[str]:
@@ -217,21 +194,10 @@ def _failures(report: Report) -> Iterator[str]:
         yield "  ... and more: see report.html."
 
 
-METHOD = (
-    "The boot is the sample: each is a fresh VM; rounds inside a boot are averaged first. "
-    "Base and patch boots run in pairs, in random order inside the pair. 'base' and "
-    "'patch' are medians over the boots of complete pairs; '+-' is the coefficient of "
-    "variation over the base boots (half the range for two). 'change' is the signed change "
-    "from base to patch in per cent, estimated from the log-ratios of the pairs; n counts pairs.",
-    "A percentile is a nearest-rank percentile of one boot's histogram, then paired like any "
-    "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden.",
-)
-
-
 def _method(report: Report) -> Iterator[str]:
     yield "How to read this"
     yield "================"
-    for text in METHOD:
+    for text in words.METHOD:
         yield from _wrap(text)
 
 

@@ -61,7 +61,8 @@ def lines(data: Frames) -> Iterator[Timeline]:
     samples = data.samples[data.samples["probe"] == "vmstat"]
     if samples.empty:
         return
-    usable = data.boots[data.boots["usable"] & (data.boots["samples"] > 1)]
+    compared = data.boots["arm"].isin(ARMS)
+    usable = data.boots[data.boots["usable"] & compared & (data.boots["samples"] > 1)]
     for cell, boots in usable.groupby("cell", sort=True):
         arms = boots.groupby("pair")["arm"].nunique()
         complete = sorted(arms[arms == len(ARMS)].index)
@@ -100,7 +101,7 @@ def _counters(samples: pd.DataFrame, zero: dict[str, int]) -> Iterator[Counter]:
 
 def _spans(data: Frames, cell: Any, pair: int, zero: dict[str, int]) -> Iterator[Span]:
     phases = data.phases
-    mine = phases[(phases["cell"] == cell) & (phases["pair"] == pair)]
+    mine = phases[(phases["cell"] == cell) & (phases["pair"] == pair) & phases["arm"].isin(ARMS)]
     for row in mine.itertuples():
         begin, end = ((t - zero[row.arm]) / _NS_PER_MS for t in (row.begin_ns, row.end_ns))
         yield Span(str(row.arm), str(row.name), begin, end)

@@ -57,6 +57,24 @@ def interval(paired: Paired) -> str:
     return f"[{percent(paired.low_pct)}, {percent(paired.high_pct)}]"
 
 
+def fine(value: float | None, *, sign: bool = False) -> str:
+    """A share in per cent to two digits however small it is: noise may be a millionth."""
+    if value is None or not math.isfinite(value):
+        return percent(value, sign=sign)
+    if value == 0:
+        return "0"
+    if abs(value) >= 9.95:
+        return percent(value, sign=sign)
+    return f"{value:{'+' if sign else ''}.2g}"
+
+
+def fine_interval(paired: Paired) -> str:
+    """The interval in per cent as `fine` numbers; "none" if there is none."""
+    if paired.low_pct is None:
+        return "none"
+    return f"[{fine(paired.low_pct, sign=True)}, {fine(paired.high_pct, sign=True)}]"
+
+
 def visible(text: str) -> str:
     """Text from a guest or a mail as printable ASCII: anything else becomes an escape."""
     ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")

@@ -1,0 +1,139 @@
+"""Kernel counters by phase: which moved, how strong the evidence is, which one kernel lacks."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness import frames, stats
+from harness.frames import ARMS, BOOT, Frames
+from harness.report import pairing
+from harness.report.manifest import insn_unit
+from harness.report.model import Row
+from harness.report.pairing import Counted
+
+# Smaller changes of a counter in a phase are left out: one event more is many per cent there.
+_MIN_COUNT = 50.0
+_MIN_BY_UNIT = {"ns": 100_000.0, "us": 100.0, "B": 65_536.0}
+_PROBES = (
+    "vmstat", "memcg", "zswap", "zram", "blockstat", "stat", "psi", "kthreads", "generic",
+)  # fmt: skip
+_KEYS = ["phase", "probe", "key", "field", "unit"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """moved: strongest evidence first; only_one, tested: by workload, see `model.Part`."""
+
+    moved: tuple[Row, ...]
+    only_one: dict[str, tuple[str, ...]]
+    tested: dict[str, int]
+
+
+def gather(data: Frames, clock: str, used: Counted) -> Counters:
+    """All counters whose base and patch boots make pairs."""
+    found: list[Row] = []
+    only_one: dict[str, set[str]] = {}
+    for key, group in pairing.groups(_values(data), _KEYS, used):
+        # The sampler lists only threads that used CPU time: an absent one used none.
+        filled = group.ab.fillna(0.0) if key["probe"] == "kthreads" else group.ab
+        name = " ".join(str(key[part]) for part in ("probe", "key", "field") if key[part])
+        there = [arm for arm in ARMS if filled[arm].notna().any()]
+        if len(there) < len(ARMS):
+            only_one.setdefault(str(key["workload"]), set()).add(f"{there[0]}: {name}")
+            continue
+        least = _MIN_BY_UNIT.get(str(key["unit"]), _MIN_COUNT)
+        if filled.max().max() >= least and filled.min().min() >= 0:
+            found.append(_row(key, name, filled, clock))
+    tested: dict[str, int] = {}
+    for row in found:
+        tested[row.workload] = tested.get(row.workload, 0) + 1
+    lacking = {workload: tuple(sorted(names)) for workload, names in only_one.items()}
+    return Counters(tuple(_moved(found)), lacking, tested)
+
+
+def _values(data: Frames) -> pd.DataFrame:
+    """One value a boot, phase and counter."""
+    found = data.deltas
+    total = (found["probe"] != "psi") | found["field"].astype(str).str.endswith("total")
+    found = found[found["probe"].isin(_PROBES) & total]
+    # Equal keys inside one sample are summed before the rounds are averaged.
+    by_round = found.groupby([*BOOT, *_KEYS, "round"], observed=True)["value"].sum()
+    return frames.averaged(by_round.reset_index(), _KEYS)
+
+
+def _row(key: Any, name: str, values: pd.DataFrame, clock: str) -> Row:
+    unit = str(key["unit"])
+    base, patch = (tuple(float(v) for v in values[arm]) for arm in ARMS)
+    return Row(
+        role="counter",
+        cell=str(key["cell"]),
+        backend=str(key["backend"]),
+        workload=str(key["workload"]),
+        name=name,
+        phase=str(key["phase"]),
+        unit=insn_unit(unit) if clock == "insn" else unit,
+        data_unit=unit,
+        direction="",
+        base=stats.spread(base),
+        patch=stats.spread(patch),
+        base_values=base,
+        patch_values=patch,
+        pairs=tuple(int(pair) for pair in values.index),
+        change=stats.paired(base, patch),
+    )
+
+
+def _moved(rows: list[Row]) -> Iterator[Row]:
+    """Counters whose interval excludes zero, or that one arm never counts; best evidence first.
+
+    Evidence is the adjusted p, then how far the differences lie from zero in their own spread.
+    """
+    p_values = [evidence(row) for row in rows]
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(stats.false_discovery(known))
+    ranked = [
+        dataclasses.replace(row, q=None if p is None else next(adjusted))
+        for row, p in zip(rows, p_values, strict=True)
+    ]
+    moved = [row for row in ranked if row.change.excludes_zero or _appears(row)]
+    yield from sorted(moved, key=_rank)
+
+
+def _rank(row: Row) -> tuple[float | str, ...]:
+    # Rounded: equal evidence must not be ordered by a float's last digit.
+    size = abs(row.change.estimate_pct or 0.0)
+    return (round(row.q or 0.0, 12), -_distance(row), -size, row.cell, row.phase, row.name)
+
+
+def evidence(row: Row) -> float | None:
+    """The p value of a counter; None where few pairs agree to the last digit.
+
+    A counter that is zero in some boots has no per cent: its plain differences are tested.
+    """
+    if row.change.method == stats.NO_PER_CENT:
+        differences = [
+            p - b
+            for b, p in zip(row.base_values, row.patch_values, strict=True)
+            if math.isfinite(b) and math.isfinite(p)
+        ]
+        return stats.p_value(differences)
+    return row.change.p
+
+
+def _distance(row: Row) -> float:
+    """Mean over spread of the differences; infinite if they are all equal, or have no per cent."""
+    d = row.change.differences
+    sd = row.change.deviation
+    return abs(math.fsum(d) / len(d)) / sd if sd else math.inf
+
+
+def _appears(row: Row) -> bool:
+    """Zero in every boot of one arm and in none of the other, in two pairs at least."""
+    base, patch = any(row.base_values), any(row.patch_values)
+    return row.change.n > 1 and base != patch and (all(row.base_values) or all(row.patch_values))
