@@ -60,10 +60,12 @@ def probe(accel: str, *, cache: Cache, progress: Progress) -> Verdict:
         kept = json.loads(record.read_text(encoding="utf-8"))
         if kept.pop("key") == key:
             return Verdict(**kept)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     verdict = _boot(accel, progress)
-    publish.text(record, publish.json_text({**asdict(verdict), "key": key}))
+    # A quick refusal is not worth keeping: permissions change without a reboot.
+    if verdict.works or verdict.seconds >= _DEADLINE:
+        publish.text(record, publish.json_text({**asdict(verdict), "key": key}))
     return verdict
 
 
@@ -108,7 +110,8 @@ def _boot(accel: str, progress: Progress) -> Verdict:
                 tethered(argv), capture_output=True, timeout=_DEADLINE, check=False
             )
         except subprocess.TimeoutExpired:
-            reason = f"/dev/{accel} opens, but a guest hangs (no sign of life in {_DEADLINE:.0f} s)"
+            reason = f"a guest hangs (no sign of life in {_DEADLINE:.0f} s)"
+            reason = f"/dev/kvm opens, but {reason}" if accel == "kvm" else reason
             return Verdict(accel, False, _DEADLINE, reason)
         seconds = round(time.monotonic() - start, 2)
     if done.returncode == _PASS:

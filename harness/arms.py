@@ -50,7 +50,9 @@ def make(
     experiment: Experiment, site: Site
 ) -> tuple[dict[str, Arm], tuple[kconfig.Difference, ...]]:
     """Get, patch, configure and build both arms; also how their configurations differ."""
-    if experiment.patch:  # before anything long starts: a misspelt name fails at once
+    # Before anything long starts: what is misspelt fails at once.
+    kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=experiment.config)
+    if experiment.patch:
         series.check(experiment.patch, registry=_REGISTRY)
     store = GitStore(site.cache.git)
     store.ensure()

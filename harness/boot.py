@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import json
+import re
 import shutil
 import tempfile
 import threading
@@ -15,9 +17,10 @@ from pathlib import Path
 
 import paramiko
 
-from harness import console, image, publish, telemetry
+from harness import console, image, publish, seal, telemetry
 from harness.build import Kernel
 from harness.console import READY, Outcome
+from harness.errors import InfraError
 from harness.guest import Keys, Shell
 from harness.qemu import Guest, Machine
 from harness.spec import Cell
@@ -29,6 +32,7 @@ _REMOTE = "/run/harness"
 # Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
 # each time: 20 s of host time a boot.  One CPU does as well with the HPET.
 _INSN_APPEND = ("nolapic_timer",)
+_HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
 
@@ -82,6 +86,8 @@ def run(ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> En
     when ``stop`` is set; neither leaves a result.
     """
     target = boots / ticket.folder
+    if not (target / "boot.json").is_file():
+        shutil.rmtree(target, ignore_errors=True)  # a result without its record is none
     start = time.monotonic()
     with publish.folder(target) as folder, tempfile.TemporaryDirectory(prefix="harness.") as tmp:
         record = _Record(ticket, host)
@@ -92,9 +98,11 @@ def run(ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> En
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
         raw = folder / "samples.raw"
-        (folder / "samples.raw.gz").write_bytes(telemetry.pack(raw.read_bytes()))
-        raw.unlink()
+        stream = raw.read_bytes() if raw.is_file() else b""
+        (folder / "samples.raw.gz").write_bytes(telemetry.pack(stream))
+        raw.unlink(missing_ok=True)
         (folder / "boot.json").write_text(record.text(outcome, detail), encoding="utf-8")
+        seal.boot(folder)
     return Ended(ticket, outcome, detail, time.monotonic() - start, target)
 
 
@@ -191,6 +199,8 @@ def _drive(
             with shell:
                 _measure(ticket, host, folder, shell, watch, record)
         except _LOST as error:
+            if isinstance(error, OSError) and error.errno in _HOST_FULL:
+                raise InfraError(f"cannot keep what the guest sent: {error.strerror}") from error
             watch.settle()
             raise BootEnded(Outcome.LOST, f"the connection to the guest broke: {error}") from error
 
@@ -224,15 +234,16 @@ def _measure(
 
 def _conclude(folder: Path) -> tuple[Outcome, str]:
     """The outcome of a boot whose workload came to its end."""
-    status = int((folder / "workload.status").read_text(encoding="utf-8"))
-    errors = (folder / "workload.err").read_text(encoding="utf-8", errors="replace").strip()
+    number, errors = _text(folder / "workload.status"), _text(folder / "workload.err")
+    status = int(number) if re.fullmatch(r"\d{1,3}", number) else None
     said = errors.splitlines()[-1] if errors else "no message"
     if status == _CORRUPTED:
         return Outcome.CORRUPTED, said
-    text = (folder / "console.log").read_text(encoding="utf-8", errors="replace")
-    finding = console.worst(text)
+    finding = console.worst(_text(folder / "console.log"))
     if finding:
         return finding.outcome, finding.text
+    if status is None:
+        return Outcome.WORKLOAD_FAILED, "it left no exit status behind"
     if status != 0:
         return Outcome.WORKLOAD_FAILED, f"exit status {status}: {said}"
     if not _is_done(folder / "workload.jsonl"):
@@ -241,11 +252,18 @@ def _conclude(folder: Path) -> tuple[Outcome, str]:
 
 
 def _is_done(path: Path) -> bool:
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     try:
-        return bool(lines) and json.loads(lines[-1]).get("type") == "done"
+        last = json.loads(_text(path).rpartition("\n")[2])
     except ValueError:
         return False
+    return isinstance(last, dict) and last.get("type") == "done"
+
+
+def _text(path: Path) -> str:
+    """A guest's file, whatever is in it; empty when it is not there."""
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _make_swap(path: Path, kind: str, size: int) -> None:

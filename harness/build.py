@@ -28,10 +28,12 @@ _SCHEMA = 1
 _SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
 _ERRORS = (
     re.compile(r"^\S+?:\d+:(?:\d+:)? (?:fatal )?error: .*"),
-    re.compile(r"^\S*ld\S*: .*(?:undefined reference|error|cannot find).*"),
-    re.compile(r"^(?:ERROR|Error): .*"),
+    re.compile(r".*internal compiler error.*"),
+    re.compile(r".*: undefined reference to .*"),
+    re.compile(r"^\S*ld\S*: .*(?:error|cannot find).*"),
+    re.compile(r"^(?:ERROR|Error|error): .*"),
+    re.compile(r".*: not found$"),
     re.compile(r"^make(?:\[\d+\])?: \*\*\* .*"),
-    re.compile(r"^error: .*|.*: not found$"),
 )
 # What would differ between two builds of the same tree, fixed.
 _FIXED = {
@@ -123,21 +125,19 @@ def load(path: Path) -> Kernel | None:
     """A published kernel, or None if ``path`` has none that is whole."""
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        sizes_hold = all(
-            (path / name).stat().st_size == size for name, size in manifest["sizes"].items()
+        sizes = {name: (path / name).stat().st_size for name in _ARTEFACTS}
+        if manifest["sizes"] != sizes:
+            return None
+        return Kernel(
+            key=manifest["key"],
+            path=path,
+            release=manifest["release"],
+            compiler=manifest["compiler"],
+            seconds=manifest["seconds"],
+            sha256=tuple(sorted(manifest["sha256"].items())),
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not sizes_hold:
-        return None
-    return Kernel(
-        key=manifest["key"],
-        path=path,
-        release=manifest["release"],
-        compiler=manifest["compiler"],
-        seconds=manifest["seconds"],
-        sha256=tuple(sorted(manifest["sha256"].items())),
-    )
 
 
 class Builder:

@@ -9,15 +9,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import __version__, arms, compare, doctor, report, spec, workload
+from harness import __version__, arms, compare, doctor, report, seal, spec, verify, workload
 from harness.arms import Site
-from harness.errors import Exit, HarnessError
+from harness.errors import Exit, HarnessError, UserError
 from harness.paths import REPO, Cache
 from harness.progress import Progress
 
 _STATUSES = (
-    "exit status: 0 done; 2 user error; 5 a kernel did not apply, build, boot or survive; "
-    "6 infrastructure failure; 130 interrupted (run the same command to go on)"
+    "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
+    "not apply, build, boot or survive; 6 infrastructure failure; 130 interrupted (run the same "
+    "command to go on)"
 )
 
 
@@ -32,6 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"harness: {error}", file=sys.stderr)
         return int(error.status)
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename else ""
+        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        return int(Exit.INFRA)
     except KeyboardInterrupt:
         print("harness: interrupted; run the same command again to go on", file=sys.stderr)
         return int(Exit.INTERRUPTED)
@@ -54,9 +59,18 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
 
 
 def _report(args: argparse.Namespace, _: Progress) -> Exit:
-    written = report.write(Path(args.folder))
+    folder = Path(args.folder)
+    seal.guard(folder)
+    written = report.write(folder)
+    seal.report(folder)
     print((written / "report.txt").read_text(encoding="utf-8"), end="")
     return Exit.OK
+
+
+def _verify(args: argparse.Namespace, _: Progress) -> Exit:
+    found = verify.verify(Path(args.folder))
+    print(found.text(), end="")
+    return Exit.OK if found.holds else Exit.INFRA
 
 
 def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
@@ -79,7 +93,7 @@ def _workloads(_: argparse.Namespace, __: Progress) -> Exit:
 
 def _experiment(args: argparse.Namespace) -> spec.Experiment:
     keys = (
-        "base", "patch", "head", "name", "backends", "workloads", "preset", "pairs", "seed",
+        "base", "patch", "head", "name", "backends", "workloads", "preset", "pairs", "aa", "seed",
         "memory", "cpus", "swap", "clock", "accel", "parallel", "config", "fragments", "timeout",
     )  # fmt: skip
     return spec.load(args.spec, {key: getattr(args, key) for key in keys})
@@ -87,6 +101,8 @@ def _experiment(args: argparse.Namespace) -> spec.Experiment:
 
 def _site(args: argparse.Namespace, progress: Progress) -> Site:
     keyring = os.environ.get("KERNEL_KEYRING")
+    if args.jobs is not None and args.jobs < 1:
+        raise UserError(f"--jobs is {args.jobs}; it must be a whole number from 1")
     return Site(
         cache=Cache.from_environment(),
         results=Path(args.results),
@@ -117,9 +133,22 @@ def _parser() -> argparse.ArgumentParser:
     _add_measuring(command)
     command.set_defaults(run=_build)
     text = "write the report of a results folder again from its raw files"
-    command = commands.add_parser("report", help=text, description=text)
+    more = f"{text}; refused if a raw file is not as SHA256SUMS recorded it"
+    command = commands.add_parser("report", help=text, description=more)
     command.add_argument("folder", help="a folder below results/")
     command.set_defaults(run=_report)
+    text = "check a results folder: hashes of all files, and the report against its raw files"
+    command = commands.add_parser(
+        "verify",
+        help=text,
+        description=f"{text}. Names each file that changed, is missing or is not listed in "
+        "SHA256SUMS; derives the report again into a temporary folder and names each number that "
+        "differs. Writes nothing into the folder.",
+        epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
+        "6 something differs",
+    )
+    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
+    command.set_defaults(run=_verify)
     text = "say what this machine has, what is missing, which accelerator works"
     command = commands.add_parser("doctor", help=text, description=text)
     command.add_argument("--packages", action="store_true", help="only list missing packages")
@@ -155,6 +184,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workloads", help="e.g. 'pageio,pressure' (the default)")
     group.add_argument("--preset", help="size of the workloads: quick (default), standard, full")
     group.add_argument("--pairs", help="pairs of boots for each cell (default: 3)")
+    group.add_argument("--aa", help="boot the base once more in each pair: yes (default), no")
     group.add_argument("--seed", help="what orders and seeds the boots (default: 1)")
     group.add_argument("--memory", help="guest memory (default: 768M)")
     group.add_argument("--cpus", help="guest CPUs (default: 1; more need the wall clock)")

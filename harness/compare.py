@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from harness import accel, arms, image, manifest, plan, publish, report, spec
+from harness import accel, arms, image, manifest, plan, report, seal, spec
 from harness.apt import AptSource
 from harness.arms import Site
 from harness.boot import Host
@@ -40,20 +40,17 @@ def compare(experiment: Experiment, site: Site) -> Compared:
     with manifest.claimed(folder):
         setting = _set_up(experiment, site)
         manifest.identify(folder, setting)
+        seal.resume(folder)
         ran = _boot_all(setting, site, folder)
-        data = manifest.describe(setting) | {
-            "stages": [asdict(item) for item in progress.stages],
-            "boots_run": ran.done,
-            "boots_kept": ran.kept,
-            "qemu_seconds": round(ran.qemu_seconds, 1),
-        }
-        publish.text(folder / "manifest.json", publish.json_text(data))
+        manifest.write(folder, setting, ran, progress.stages)
+        seal.raw(folder)
         with progress.stage("report"):
-            written = report.write(folder)
-    for ended in ran.failed:
-        progress.warn(f"{ended.ticket.folder}: {ended.outcome}: {ended.detail}")
+            written = report.make(folder)
+            seal.report(folder)
+    for failure in ran.failed:
+        progress.warn(failure)
     _say_times(progress, ran)
-    return Compared(folder, written, Exit.KERNEL if ran.failed else Exit.OK)
+    return Compared(folder, written.folder, Exit.KERNEL if ran.failed else written.status)
 
 
 def _set_up(experiment: Experiment, site: Site) -> Setting:
@@ -89,6 +86,8 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
 def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
     experiment = setting.experiment
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
+    if experiment.aa:
+        kernels["again"] = kernels["base"]
     planned = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
     workers = experiment.parallel or (1 if setting.clock == "wall" else os.cpu_count() or 1)
     require_space(folder, 64 << 20, "writing results")

@@ -101,7 +101,10 @@ def _cached(cache: Cache) -> list[Finding]:
 def _times(cache: Cache, progress: Progress) -> Finding:
     cpus = os.cpu_count() or 1
     minutes = _BUILD_CORE_MINUTES / cpus
-    tcg = accel.probe("tcg", cache=cache, progress=progress)
+    try:
+        tcg = accel.probe("tcg", cache=cache, progress=progress)
+    except HarnessError as error:
+        return Finding("times", False, f"cannot be told: {error}")
     return Finding(
         "times",
         True,

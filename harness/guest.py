@@ -5,6 +5,7 @@ While a workload runs nothing goes over the wire.
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ import paramiko
 from fabric import Config, Connection
 
 from harness.command import run
+
+# A broken connection is explained by the watch, not by a stack trace of the transport.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _ADDRESS = "127.0.0.1"
 

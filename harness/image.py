@@ -11,10 +11,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -73,7 +72,12 @@ class Image:
 
 def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
     """The recipe file, checked.  Raises UserError naming an unknown or missing key."""
-    data: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is not a mapping of keys")
     wrong = set(data) ^ _KEYS
     if wrong:
         raise UserError(

@@ -24,10 +24,12 @@ _SET = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 _DEFINITION = re.compile(r"^\s*(?:menu)?config\s+(\w+)\s*$")
 _DEPENDS = re.compile(r"^\s+depends on\s+(.+?)\s*(?:#.*)?$")
+# What ends a symbol's entry without beginning another one.
+_OTHER = re.compile(r"^\s*(menu|comment|choice|endmenu|endchoice|source)\b")
 _IF = re.compile(r"^if\s+(.+?)\s*$")
 # What a compiler, assembler or tool version decides; never a matter of the series.
 _TOOLCHAIN = re.compile(
-    r"CONFIG_(CC_|GCC_|CLANG_|AS_|LD_|LLD_|RUSTC?_|PAHOLE_|BINDGEN_|TOOLCHAIN_|TOOLS_|HAVE_|ARCH_)"
+    r"CONFIG_(CC_(?!OPTIMIZE)|GCC_|CLANG_|AS_|LD_|LLD_|RUSTC?_|PAHOLE_|BINDGEN_|TOOLCHAIN_|TOOLS_|HAVE_|ARCH_)"
 )
 
 
@@ -199,7 +201,7 @@ def parity(
     for symbol, (old, new) in difference(base, patch).items():
         if symbol in added or symbol in removed:
             reason = "only one tree has it"
-        elif _TOOLCHAIN.match(symbol):
+        elif symbol not in asked and _TOOLCHAIN.match(symbol):
             reason = "set by the tree or the tool chain, not by hand"
         elif same_tree or symbol in asked:
             refused.append(f"{symbol} ({old} -> {new})")
@@ -254,6 +256,9 @@ def _scan(text: str) -> list[tuple[str, int, tuple[str, ...]]]:
             name, line_number, depends = start[1], number, []
         elif match := _DEPENDS.match(line):
             depends.append(match[1])
+        elif _OTHER.match(line):
+            flush()
+            name, depends = "", []
         elif match := _IF.match(line):
             flush()
             name, depends = "", []

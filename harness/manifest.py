@@ -6,18 +6,31 @@ import fcntl
 import json
 import os
 import platform
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from harness import accel, kconfig, publish, series
 from harness.accel import Accelerator
 from harness.arms import Arm
 from harness.errors import UserError
 from harness.image import Image
+from harness.plan import Run
+from harness.progress import StageTime
 from harness.spec import Experiment
+from harness.units import format_size
+
+_SPEC = "spec.yaml"
+# What a command must say again when it is not the default.
+_REPEATED = (
+    "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "config",
+    "fragments", "timeout",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ def claimed(folder: Path) -> Iterator[None]:
 def identify(folder: Path, setting: Setting) -> None:
     """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
     data = setting.experiment.as_data()
-    for free in ("pairs", "parallel", "timeout", "accel", "clock", "name"):
+    for free in ("pairs", "aa", "parallel", "timeout", "accel", "clock", "name"):
         data.pop(free)
     identity = {
         "experiment": data,
@@ -87,6 +100,28 @@ def _first_difference(old: Any, new: Any, path: str = "") -> str:
     return f"{path} ({json.dumps(old)} before, {json.dumps(new)} now)"
 
 
+def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime]) -> None:
+    """Write manifest.json; ``stages`` are the times of this call.
+
+    A call that found every boot done keeps what the manifest said of the run, so that the same
+    result has the same report.
+    """
+    facts: dict[str, Any] = {
+        "stages": [asdict(item) for item in stages],
+        "boots_run": ran.done,
+        "boots_kept": ran.kept,
+        "qemu_seconds": round(ran.qemu_seconds, 1),
+    }
+    path = folder / "manifest.json"
+    if ran.done == 0 and path.is_file():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: old.get(key, value) for key, value in facts.items()}
+    publish.text(path, publish.json_text(describe(setting) | facts))
+    data = {key: value for key, value in _pinned(setting).as_data().items() if value is not None}
+    text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
+    publish.text(folder / _SPEC, f"# What was run, to be run again: make compare SPEC=this\n{text}")
+
+
 def describe(setting: Setting) -> dict[str, Any]:
     """The manifest's data; results/README.md documents it."""
     experiment, chosen = setting.experiment, setting.accelerator
@@ -94,7 +129,7 @@ def describe(setting: Setting) -> dict[str, Any]:
     return {
         "schema": 1,
         "name": experiment.title,
-        "command": repeat_command(experiment),
+        "command": repeat_command(_pinned(setting)),
         "clock": setting.clock,
         "accel": chosen.name,
         "accel_reason": chosen.reason,
@@ -125,18 +160,49 @@ def describe(setting: Setting) -> dict[str, Any]:
             for cell in cells
         },
         "pairs": experiment.pairs,
+        "aa": experiment.aa,
         "seed": experiment.seed,
         "preset": experiment.preset,
         "image": {"key": setting.image.key, "packages_sha256": setting.image.packages_sha256},
     }
 
 
+def _pinned(setting: Setting) -> Experiment:
+    """The experiment with the very versions that it was run with instead of "the newest"."""
+    experiment, arms = setting.experiment, setting.arms
+    head = arms["patch"].source.name if experiment.head else None
+    return replace(experiment, base=arms["base"].source.name, head=head)
+
+
 def repeat_command(experiment: Experiment) -> str:
-    """The make command that repeats this comparison from the same inputs."""
-    words = ["make compare", f"BASE={experiment.base}"]
-    words.append(f"HEAD={experiment.head}" if experiment.head else f"PATCH={experiment.patch}")
-    words += [f"PAIRS={experiment.pairs}", f"SEED={experiment.seed}", f"PRESET={experiment.preset}"]
+    """The make command that repeats this comparison from the same inputs.
+
+    What no variable can say (settings of a back-end or workload, of the guest) is in the result's
+    spec.yaml, and the command names that.
+    """
+    nested = [*experiment.backends, *experiment.workloads]
+    if experiment.guest or not all(isinstance(item, str) for item in nested):
+        return f"make compare SPEC=results/{experiment.title}/{_SPEC}"
+    default = Experiment()
+    always = ("base", "head" if experiment.head else "patch", "pairs", "seed", "preset")
+    words = ["make", "compare"]
+    for field in fields(Experiment):
+        value = getattr(experiment, field.name)
+        if field.name in always or (
+            field.name in _REPEATED and value != getattr(default, field.name)
+        ):
+            # make would take a dollar for a variable of its own.
+            word = f"{field.name.upper()}={_variable(field.name, value)}".replace("$", "$$")
+            words.append(shlex.quote(word))
     return " ".join(words)
+
+
+def _variable(name: str, value: Any) -> str:
+    if name in {"memory", "swap"}:
+        return format_size(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _arm(arm: Arm) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import random
 import shutil
 import threading
@@ -19,12 +20,13 @@ from harness.errors import InfraError
 from harness.progress import Progress
 from harness.spec import Cell
 
-ARMS = ("base", "patch")
+ARMS = ("base", "patch", "again")
+"""The boots of a pair; "again" is the base once more: what it differs by is the noise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A pair of boots of one cell, in the order in which they run, on one host."""
+    """The boots of one pair of a cell, in the order in which they run, on one host."""
 
     tickets: tuple[Ticket, ...]
 
@@ -35,24 +37,24 @@ class Run:
 
     done: int
     kept: int
-    failed: tuple[Ended, ...]
+    failed: tuple[str, ...]
     qemu_seconds: float
 
 
 def blocks(
     cells: Sequence[Cell], kernels: Mapping[str, Kernel], *, pairs: int, seed: int
 ) -> tuple[Block, ...]:
-    """Every pair of every cell.  Pure: the same seed gives the same plan.
+    """Every pair of every cell, with the arms that ``kernels`` has.  Pure: same seed, same plan.
 
     Cells are interleaved (all cells' first pairs, then the second ones), so that a drift of the
-    host meets all cells alike; which arm goes first is drawn for each pair.  Both boots of a pair
+    host meets all cells alike; the order of the arms is drawn for each pair.  All boots of a pair
     get the same guest seed: what varies between pairs does not vary inside one.
     """
     planned = []
     for pair in range(pairs):
         for cell in cells:
             draw = random.Random(f"{seed}/{cell.name}/{pair}")
-            order = list(ARMS)
+            order = [arm for arm in ARMS if arm in kernels]
             draw.shuffle(order)
             guest_seed = draw.getrandbits(31)
             tickets = (
@@ -61,6 +63,18 @@ def blocks(
             )
             planned.append(Block(tuple(tickets)))
     return tuple(planned)
+
+
+def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
+    """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
+    found = []
+    for block in planned:
+        for ticket in block.tickets:
+            text = (boots / ticket.folder / "boot.json").read_text(encoding="utf-8")
+            facts = json.loads(text)
+            if facts["outcome"] != Outcome.OK:
+                found.append(f"{ticket.folder}: {facts['outcome']}: {facts['detail']}")
+    return tuple(found)
 
 
 def run(
@@ -88,7 +102,7 @@ def run(
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    return Run(len(meter.ended), kept, tuple(meter.failed()), meter.busy_seconds())
+    return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
 
 
 class _Meter:
@@ -111,9 +125,6 @@ class _Meter:
         self._progress.say(
             f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
         )
-
-    def failed(self) -> list[Ended]:
-        return [item for item in self.ended if item.outcome is not Outcome.OK]
 
     def busy_seconds(self) -> float:
         """The length of the union of all spans."""

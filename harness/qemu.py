@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
 import shlex
 import subprocess
@@ -17,6 +18,9 @@ from qemu.qmp import QMPClient, QMPError
 from harness.accel import CPU_MODELS, QEMU
 from harness.errors import InfraError
 from harness.process import stop, tethered
+
+# A monitor that does not answer yet, or no more, is this module's to tell.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
 
 # shift=0: one instruction is one nanosecond of guest time.  sleep=off: an idle guest's clock jumps
 # to its next timer instead of waiting for the host.
@@ -110,8 +114,10 @@ def argv(machine: Machine) -> list[str]:
 
 def printable(line: list[str]) -> str:
     """A command line to paste, one option a line."""
-    text = shlex.join(line)
-    return re.sub(r" (-[a-z])", r" \\\n    \1", text) + "\n"
+    text = shlex.quote(line[0])
+    for word in line[1:]:
+        text += (" \\\n    " if word.startswith("-") else " ") + shlex.quote(word)
+    return text + "\n"
 
 
 class Guest:
@@ -148,6 +154,13 @@ class Guest:
         if self._process:
             stop(self._process, patience=2.0)
 
+    @property
+    def refused(self) -> bool:
+        """Whether QEMU ended on its own account: with an error, before the guest said a word."""
+        console = self.machine.console
+        silent = not console.exists() or console.stat().st_size == 0
+        return self.returncode not in {None, 0} and silent
+
     def words(self) -> str:
         """What QEMU itself said, for a message."""
         text = self._log.read_text(encoding="utf-8", errors="replace").strip()
@@ -157,12 +170,13 @@ class Guest:
         """The loopback port that QEMU itself chose for SSH, asked over QMP.
 
         The kernel hands it out to QEMU, so two guests can never collide.
-        Raises InfraError when QEMU dies or does not answer within ``deadline`` seconds.
+        Raises ConnectionError when QEMU ends, InfraError when it does not answer within
+        ``deadline`` seconds.
         """
         end = time.monotonic() + deadline
         while time.monotonic() < end:
             if self.returncode is not None:
-                raise InfraError(f"QEMU ended with {self.returncode}: {self.words()}")
+                raise ConnectionError(f"QEMU ended with {self.returncode}: {self.words()}")
             with contextlib.suppress(QMPError, OSError, TimeoutError):
                 answer = self.qmp("human-monitor-command", {"command-line": "info usernet"})
                 match = _FORWARD.search(str(answer))

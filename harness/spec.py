@@ -23,6 +23,7 @@ _BACKEND_SETTINGS = {
     "zswap": ("compressor", "pool", "shrinker"),
     "zram": ("compressor",),
 }
+_LEAST = {"memory": 128 << 20, "swap": 1 << 20}
 _CHOICES = {"clock": ("auto", "insn", "wall"), "accel": ("auto", "kvm", "tcg")}
 
 
@@ -62,6 +63,7 @@ class Experiment:
     workloads: tuple[Any, ...] = ("pageio", "pressure")
     preset: str = "quick"
     pairs: int = 3
+    aa: bool = True
     seed: int = 1
     memory: int = 768 << 20
     cpus: int = 1
@@ -113,7 +115,8 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
     for key in data:
         if key not in known:
             raise UserError(f"{place}: unknown key '{key}'{nearest(str(key), known)}")
-    data |= {key: value for key, value in overrides.items() if value is not None}
+    data |= overrides
+    data = {key: value for key, value in data.items() if value is not None}
     checked = {key: _checked(place, key, value) for key, value in data.items()}
     experiment = Experiment(**checked)
     if experiment.patch and experiment.head:
@@ -144,22 +147,43 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _checked(place: str, key: str, value: Any) -> Any:
-    if key in {"memory", "swap"}:
-        return parse_size(value)
+    if key in _LEAST:
+        size = parse_size(value)
+        if size < _LEAST[key]:
+            least = format_size(_LEAST[key])
+            raise UserError(f"{place}: '{key}' is '{value}'; it must be at least {least}")
+        return size
     if key in {"pairs", "cpus", "seed", "parallel", "timeout"}:
         return _whole_number(place, key, value)
     if key in {"backends", "workloads", "config", "fragments"}:
         items = value.replace(",", " ").split() if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or (not items and key in {"backends", "workloads"}):
             raise UserError(f"{place}: '{key}' must be a list with something in it")
+        if key in {"config", "fragments"} and not all(isinstance(item, str) for item in items):
+            raise UserError(f"{place}: '{key}' must be a list of words")
         return tuple(items)
+    if key == "aa":
+        return _yes_or_no(place, key, value)
     if key == "guest" and not isinstance(value, dict):
         raise UserError(f"{place}: 'guest' must be a mapping of settings")
     if key in _CHOICES and value not in _CHOICES[key]:
         raise UserError(
             f"{place}: '{key}' is '{value}'; it must be one of {', '.join(_CHOICES[key])}"
         )
-    return str(value) if key in {"base", "patch", "head", "name", "preset"} else value
+    if key in {"base", "patch", "head", "name", "preset"} and not isinstance(value, str):
+        raise UserError(
+            f"{place}: '{key}' is {value}, which YAML takes for no text; put it in quotes"
+        )
+    return value
+
+
+def _yes_or_no(place: str, key: str, value: Any) -> bool:
+    """YAML reads a bare yes as true; the command line gives the word."""
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    word = str(value).lower()
+    if word not in known:
+        raise UserError(f"{place}: '{key}' is '{value}'; it must be yes or no")
+    return known[word]
 
 
 def _whole_number(place: str, key: str, value: Any) -> int:

@@ -12,6 +12,7 @@ from types import TracebackType
 
 from harness import console
 from harness.console import Outcome
+from harness.errors import InfraError
 from harness.qemu import Guest
 
 _POLL = 0.2
@@ -65,7 +66,7 @@ class Watch:
         self._crash_seen: float | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
-        self.verdict: BootEnded | None = None
+        self.verdict: BootEnded | InfraError | None = None
 
     def __enter__(self) -> Watch:
         self._thread.start()
@@ -128,7 +129,7 @@ class Watch:
                 self._guest.kill()
                 return
 
-    def _judge(self, now: float, changed: float) -> BootEnded | None:
+    def _judge(self, now: float, changed: float) -> BootEnded | InfraError | None:
         # The exit status is read before the console, so that a crash's last lines are in it.
         returncode = self._guest.returncode
         text = self._console()
@@ -138,6 +139,8 @@ class Watch:
             if returncode is None and now - self._crash_seen < _TRACE:
                 return None
             return BootEnded(finding.outcome, f"in {self._stage}: {finding.text}")
+        if self._guest.refused:
+            return InfraError(f"QEMU ended with {returncode}: {self._guest.words()}")
         if returncode is not None:
             return BootEnded(
                 Outcome.LOST,

@@ -47,7 +47,7 @@ class Workload:
             return "max"
         match = re.fullmatch(r"(\w+)\s*/\s*(\d+)", self.memcg_limit)
         values = dict(self.parameters)
-        if match and match[1] in values:
+        if match and match[1] in values and int(match[2]):
             return str(parse_size(values[match[1]]) // int(match[2]))
         try:
             return str(parse_size(self.memcg_limit))
@@ -92,7 +92,7 @@ def load(
                 )
             parameters[key] = value
     memcg = data.get("memcg") or {}
-    return Workload(
+    made = Workload(
         name=name,
         program=data["program"],
         parameters=tuple(
@@ -102,13 +102,26 @@ def load(
         sample_interval_ms=int(data.get("sample_interval_ms", 1000)),
         data=data,
     )
+    _check_sizes(made)
+    return made
 
 
 def nearest(word: str, known: Any) -> str:
     """The end of an error sentence: the nearest known word, or all of them."""
     words = sorted(str(item) for item in known)
-    close = difflib.get_close_matches(word, words, n=1)
+    close = difflib.get_close_matches(str(word), words, n=1)
     return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(words)}"
+
+
+def _check_sizes(made: Workload) -> None:
+    """What the guest would find wrong with a size only after it has booted."""
+    for key, value in made.parameters:
+        if made.data["parameters"][key].get("unit") == "B":
+            try:
+                parse_size(value)
+            except UserError as error:
+                raise UserError(f"workload '{made.name}': parameter '{key}': {error}") from error
+    _ = made.memory_max
 
 
 def _text(value: Any) -> str:

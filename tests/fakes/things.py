@@ -1,0 +1,65 @@
+"""Small made-up parts that several tests need: kernels, cells, tickets, a silent progress."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import spec
+from harness.boot import Host, Ticket
+from harness.build import Kernel
+from harness.guest import Keys
+from harness.progress import Progress
+from harness.spec import Cell
+from harness.watch import Deadlines
+
+
+class Heard(Progress):
+    """A progress whose words can be read."""
+
+    def __init__(self) -> None:
+        self._words = io.StringIO()
+        super().__init__(Console(file=self._words, width=10_000))
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return self._words.getvalue()
+
+
+def kernel(folder: Path, *, key: str = "0123456789abcdef", release: str = "6.12.0") -> Kernel:
+    """A published kernel with nothing in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("bzImage", "vmlinux", "System.map", "config"):
+        (folder / name).write_text(name, encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps({"key": key}), encoding="utf-8")
+    hashes = (("bzImage", "0" * 64), ("config", "1" * 64))
+    return Kernel(key, folder, release, "gcc 1", 1.0, hashes)
+
+
+def cells(backends: str = "zram", workloads: str = "pageio") -> tuple[Cell, ...]:
+    """The matrix of some back-ends by some workloads."""
+    return spec.load(None, {"backends": backends, "workloads": workloads}).cells()
+
+
+def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> Host:
+    """A host under TCG with images that are only names."""
+    return Host(
+        root=folder / "root.img",
+        tools=folder / "tools.img",
+        keys=keys or Keys(folder / "client_key", folder / "host_key"),
+        accel="tcg",
+        clock="insn",
+        memory=256 << 20,
+        cpus=1,
+        swap=1 << 20,
+        deadlines=deadlines,
+    )
+
+
+def ticket(folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram") -> Ticket:
+    """One boot of pageio."""
+    return Ticket(cells(backend)[0], arm, pair, 0, 7, kernel(folder / f"kernel-{arm}"))
