@@ -251,3 +251,14 @@ def test_per_cent(value: float | None, shown: str) -> None:
 def test_guest_text_cannot_steer_a_terminal_or_a_page(text: str) -> None:
     assert all(" " <= c <= "~" for c in units.visible(text))
     assert all(c == "\n" or c.isprintable() for c in units.harmless(text))
+
+
+def test_configurations_that_differ_are_told_by_reason(tmp_path: Path) -> None:
+    rows = [
+        {"symbol": "CONFIG_A", "base": "n", "patch": "y", "reason": "only one tree has it"},
+        {"symbol": "CONFIG_B", "base": "n", "patch": "y", "reason": "only one tree has it"},
+        {"symbol": "CONFIG_C", "base": "y", "patch": "n", "reason": "default differs"},
+    ]
+    shown = _text(tmp_path, Fake(cells=(ZRAM,), manifest={"config_diff": rows}))
+    assert "- default differs: C y -> n\n" in shown
+    assert "- only one tree has it: 2 symbols, in manifest.json" in shown

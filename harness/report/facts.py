@@ -49,8 +49,27 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         unseen=_UNSEEN.get(clock, ""),
         machine=_machine(data, manifest),
         repeat=_repeat(manifest),
-        config_diff=tuple(str(line) for line in manifest.listing("config_diff")),
+        config_diff=_config_diff(manifest),
         same_kernel=_same_kernel(manifest),
+    )
+
+
+def _config_diff(manifest: Manifest) -> tuple[str, ...]:
+    """A sentence for each reason why a symbol may differ.
+
+    Symbols that only one tree has are counted: the manifest lists them, nobody can set them alike.
+    """
+    reasons: dict[str, list[str]] = {}
+    for item in manifest.listing("config_diff"):
+        if isinstance(item, dict):
+            symbol = str(item.get("symbol", UNKNOWN)).removeprefix("CONFIG_")
+            change = f"{symbol} {item.get('base', UNKNOWN)} -> {item.get('patch', UNKNOWN)}"
+            reasons.setdefault(str(item.get("reason", UNKNOWN)), []).append(change)
+    return tuple(
+        f"{reason}: {len(changes)} symbols, in manifest.json"
+        if reason == "only one tree has it"
+        else f"{reason}: {', '.join(changes)}"
+        for reason, changes in sorted(reasons.items())
     )
 
 

@@ -59,7 +59,9 @@ def _compared(report: Report) -> Iterator[str]:
         yield from _wrap(patch, " " * 9, " " * 12)
     yield from _wrap(report.facts.clock, "Clock: ")
     if report.facts.config_diff:
-        yield from _wrap("The configurations differ: " + "; ".join(report.facts.config_diff))
+        yield "The configurations differ:"
+        for line in report.facts.config_diff:
+            yield from _wrap(visible(line), "- ", "  ")
 
 
 def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
