@@ -19,7 +19,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results '$(RESULTS)'
 
-.PHONY: help compare build report verify doctor workloads setup setup-dev \
+.PHONY: help compare build report verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -47,10 +47,11 @@ help:
 #:   AA=yes|no           boot the base once more in each pair: the noise floor
 #:   MEMORY=768M CPUS=1 SWAP=1G   the guest
 #:   CLOCK=auto|insn|wall   ACCEL=auto|kvm|tcg   PARALLEL=guests side by side
+#:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
 #:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
-#: tarballs), XDG_CACHE_HOME (the cache: about 6 GiB for a first comparison)
+#: tarballs), XDG_CACHE_HOME (the cache: about 5 GiB for a first comparison)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare takes 3
@@ -58,6 +59,10 @@ help:
 
 setup:
 	@$(SETUP) requirements.txt
+
+# Enough to read results, or to say what is missing.
+setup-python:
+	@SETUP_PACKAGES=no $(SETUP) requirements.txt
 
 setup-dev: setup
 	@$(SETUP) requirements-dev.txt
@@ -69,16 +74,16 @@ compare: setup
 build: setup
 	@$(HARNESS) build $(KERNELS) $(MEASURING)
 
-report: setup
+report: setup-python
 	@$(HARNESS) report '$(RESULT)'
 
-verify: setup
+verify: setup-python
 	@$(HARNESS) verify '$(RESULT)'
 
-doctor: setup
+doctor: setup-python
 	@$(HARNESS) doctor
 
-workloads: setup
+workloads: setup-python
 	@$(HARNESS) workloads
 
 test: lint unit e2e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import build, kconfig, series, sources
@@ -63,10 +63,15 @@ def make(
     else:
         other, applied = _resolve(str(experiment.head), "patch", store, site), None
     builder = Builder(cache=site.cache, store=store, progress=site.progress, jobs=site.jobs)
+    orders = {
+        "base": _order("base", base, None, experiment),
+        "patch": _order("patch", other, applied, experiment),
+    }
+    if applied:
+        orders["base"] = _without_new(orders["base"], orders["patch"], store)
     arms = {
-        name: Arm(source, changes, order, builder.build(order))
-        for name, source, changes in (("base", base, None), ("patch", other, applied))
-        for order in [_order(name, source, changes, experiment)]
+        "base": Arm(base, None, orders["base"], builder.build(orders["base"])),
+        "patch": Arm(other, applied, orders["patch"], builder.build(orders["patch"])),
     }
     return arms, _parity(arms)
 
@@ -84,6 +89,24 @@ def _order(
         # A series is built where its base was: only what it touches is compiled again.
         workspace=build.workspace_name(source.tree),
     )
+
+
+def _without_new(base: Order, patch: Order, store: GitStore) -> Order:
+    """The base's order without the options that only the series defines.
+
+    A series may bring a symbol that its user has to switch on; the base cannot have it.
+    """
+    shipped = {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
+
+    def is_new(option: kconfig.Option) -> bool:
+        symbol = option.symbol.removeprefix("CONFIG_")
+        return (
+            option.origin.split(":")[0] not in shipped
+            and not store.defines(base.commit, symbol)
+            and store.defines(patch.commit, symbol)
+        )
+
+    return replace(base, options=tuple(item for item in base.options if not is_new(item)))
 
 
 def fragment_paths(extra: Sequence[str]) -> list[Path]:

@@ -8,7 +8,6 @@ import errno
 import json
 import re
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 
-from harness import console, image, publish, seal, telemetry
+from harness import console, image, publish, scratch, seal, telemetry
 from harness.build import Kernel
 from harness.console import READY, Outcome
 from harness.errors import InfraError
@@ -89,7 +88,7 @@ def run(ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> En
     if not (target / "boot.json").is_file():
         shutil.rmtree(target, ignore_errors=True)  # a result without its record is none
     start = time.monotonic()
-    with publish.folder(target) as folder, tempfile.TemporaryDirectory(prefix="harness.") as tmp:
+    with publish.folder(target) as folder, scratch.folder() as tmp:
         record = _Record(ticket, host)
         try:
             _drive(ticket, host, folder, Path(tmp), record, stop)
@@ -152,24 +151,24 @@ class _Record:
         )
 
 
-def machine(ticket: Ticket, host: Host, folder: Path, scratch: Path) -> Machine:
-    """The machine of one boot; its files go to ``folder``, what is thrown away to ``scratch``."""
+def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
+    """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
     profiling = in_range(ticket.kernel.release, ">=6.10")
     disk = ticket.cell.backend.disk
     return Machine(
         folder=folder,
-        log=scratch / "qemu.log",
-        socket=scratch / "qmp.sock",
+        log=tmp / "qemu.log",
+        socket=tmp / "qmp.sock",
         kernel=ticket.kernel.bzimage,
         root=host.root,
         tools=host.tools,
-        swap=scratch / "swap.img" if disk != "none" else None,
+        swap=tmp / "swap.img" if disk != "none" else None,
         memory=host.memory,
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
         seed=ticket.seed,
-        # Compiled in, and off: only overhead boots pay for it.
+        # Compiled in, and off: no boot of this version pays for it.
         append=(
             *(("sysctl.vm.mem_profiling=never",) if profiling else ()),
             *(_INSN_APPEND if host.clock == "insn" else ()),
@@ -181,11 +180,11 @@ def _drive(
     ticket: Ticket,
     host: Host,
     folder: Path,
-    scratch: Path,
+    tmp: Path,
     record: _Record,
     stop: threading.Event,
 ) -> None:
-    vm = machine(ticket, host, folder, scratch)
+    vm = machine(ticket, host, folder, tmp)
     if vm.swap:
         _make_swap(vm.swap, ticket.cell.backend.disk, host.swap)
     deadlines = host.deadlines

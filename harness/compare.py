@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import accel, arms, image, manifest, plan, report, seal, spec
+from harness import accel, arms, image, manifest, plan, report, scratch, seal, spec
 from harness.apt import AptSource
 from harness.arms import Site
 from harness.boot import Host
@@ -37,6 +37,7 @@ def compare(experiment: Experiment, site: Site) -> Compared:
     progress, folder = site.progress, site.results / experiment.title
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
+    scratch.sweep()
     with manifest.claimed(folder):
         setting = _set_up(experiment, site)
         manifest.identify(folder, setting)
@@ -89,12 +90,14 @@ def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
     if experiment.aa:
         kernels["again"] = kernels["base"]
     planned = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
-    workers = experiment.parallel or (1 if setting.clock == "wall" else os.cpu_count() or 1)
+    workers = experiment.parallel or _side_by_side(setting)
     require_space(folder, 64 << 20, "writing results")
-    require_space(Path(tempfile.gettempdir()), workers * (1 << 30), "the guests' swap disks")
+    # Swap disks are sparse, but a series may fill them.
+    swap = workers * (experiment.swap + (256 << 20))
+    require_space(Path(tempfile.gettempdir()), swap, "the guests' swap disks")
     count = sum(len(block.tickets) for block in planned)
     with (
-        tempfile.TemporaryDirectory(prefix="harness-run.") as name,
+        scratch.folder() as name,
         site.progress.stage("boots", note=f"{count} of them, {workers} side by side"),
     ):
         keys = Keys.make(Path(name))
@@ -112,6 +115,15 @@ def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
             deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
         )
         return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
+
+
+def _side_by_side(setting: Setting) -> int:
+    """Guests at a time: one under wall time; else one a CPU, as far as memory goes."""
+    if setting.clock == "wall":
+        return 1
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fit = free // (setting.experiment.memory + (256 << 20))
+    return max(1, min(os.cpu_count() or 1, fit))
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -147,6 +148,12 @@ class GitStore:
         if done.returncode != 0:
             raise UserError(f"commit {commit} is not a kernel tree: it has no Makefile")
         return makefile_version(done.stdout.decode(errors="replace"), where=f"commit {commit}")
+
+    def defines(self, commit: str, symbol: str) -> bool:
+        """Whether a Kconfig file of a commit defines a symbol (without CONFIG_)."""
+        pattern = rf"^\s*(menu)?config\s+{re.escape(symbol)}\s*$"
+        done = self._try("grep", "--quiet", "-E", pattern, commit, "--", "*Kconfig*")
+        return done.returncode == 0
 
     def range(self, base: str, tip: str) -> tuple[str, ...]:
         """The commits after `base` up to `tip`, oldest first."""

@@ -23,6 +23,7 @@ from harness.errors import InfraError, UserError
 from harness.hostspace import require_space
 from harness.paths import REPO, Cache
 from harness.progress import Progress
+from harness.scratch import folder as scratch_folder
 
 _SCHEMA = 1
 _SPACE = 2 << 30
@@ -45,6 +46,7 @@ class Recipe:
     packages: tuple[tuple[str, str], ...]
     exclude: tuple[str, ...]
     init: str
+    script: str
 
     @property
     def key(self) -> str:
@@ -92,6 +94,7 @@ def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
         packages=tuple(sorted(data["packages"].items())),
         exclude=tuple(data["exclude"]),
         init=(path.parent / "init").read_text(encoding="utf-8"),
+        script=(_GUEST / "make-root").read_text(encoding="utf-8"),
     )
 
 
@@ -126,7 +129,10 @@ def _make_root(
     tar = scratch / "root.tar"
     argv = bootstrap_argv(recipe, tar, mirror=mirror, is_root=is_root)
     progress.command(argv)
-    run(argv, env={"SOURCE_DATE_EPOCH": "1767225600", "TMPDIR": str(scratch)}, timeout=1800)
+    with scratch_folder() as tmp:
+        # In unshare mode another user id enters it.
+        Path(tmp).chmod(0o755)
+        run(argv, env={"SOURCE_DATE_EPOCH": "1767225600", "TMPDIR": tmp}, timeout=1800)
     # Ownership survives the detour through a folder as root, or under fakeroot's pretence.
     script = _GUEST / "make-root"
     argv = [str(script), str(tar), str(scratch / "root"), str(scratch / "root.img"), recipe.size]

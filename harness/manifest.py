@@ -70,12 +70,16 @@ def claimed(folder: Path) -> Iterator[None]:
 def identify(folder: Path, setting: Setting) -> None:
     """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
     data = setting.experiment.as_data()
-    for free in ("pairs", "aa", "parallel", "timeout", "accel", "clock", "name"):
+    for free in ("pairs", "aa", "timeout", "accel", "clock", "name"):
         data.pop(free)
+    if setting.clock == "insn":  # neighbours do not matter to it
+        data.pop("parallel")
     identity = {
         "experiment": data,
         "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
         "clock": setting.clock,
+        "accel": setting.accelerator.name,
+        "qemu": accel.qemu_version(),
         "image": setting.image.key,
         "tools": setting.tools.name,
     }
@@ -118,6 +122,7 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
         facts = {key: old.get(key, value) for key, value in facts.items()}
     publish.text(path, publish.json_text(describe(setting) | facts))
     data = {key: value for key, value in _pinned(setting).as_data().items() if value is not None}
+    data.pop("name", None)  # run again, it is another result
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     publish.text(folder / _SPEC, f"# What was run, to be run again: make compare SPEC=this\n{text}")
 

@@ -122,6 +122,9 @@ class _Meter:
             self._spans.append((now - ended.seconds, now))
             count = f"{self._finished}/{self._total}"
         detail = f": {ended.detail}" if ended.detail else ""
+        if ended.ticket.pair == 0 and ended.ticket.position == 0:
+            line = (ended.folder / "qemu.txt").read_text(encoding="utf-8")
+            self._progress.say(f"QEMU's command line of {ended.ticket.cell.name}:\n{line.rstrip()}")
         self._progress.say(
             f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
         )

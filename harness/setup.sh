@@ -3,7 +3,8 @@
 #
 # Debian packages (harness/packages.yaml) are installed when root or a sudo that
 # asks no password allows; otherwise the one line to run is printed and nothing
-# is changed.  Then a virtual environment with the pinned Python packages.
+# is changed (SETUP_PACKAGES=no leaves packages alone).  Then a virtual
+# environment with the pinned Python packages.
 set -eu
 venv=$1 requirements=$2
 here=$(dirname "$0")
@@ -28,7 +29,7 @@ missing() {
 
 lacking=$(missing)
 command -v python3 >/dev/null 2>&1 || lacking="python3 $lacking"
-if [ -n "$lacking" ]; then
+if [ -n "$lacking" ] && [ "${SETUP_PACKAGES:-yes}" = yes ]; then
 	install="apt-get install -y --no-install-recommends $lacking"
 	quiet="-qq -o Dpkg::Use-Pty=0"
 	if ! command -v apt-get >/dev/null 2>&1; then
@@ -58,7 +59,10 @@ stamp="$venv/.installed-$(basename "$requirements")"
 want=$(cat "$requirements" | sha256sum)
 if [ "$(cat "$stamp" 2>/dev/null)" != "$want" ]; then
 	echo "setup: python packages of $requirements into $venv" >&2
-	[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+	if ! "$venv/bin/pip" --version >/dev/null 2>&1; then
+		rm -f "$venv"/.installed-*
+		python3 -m venv --clear "$venv"
+	fi
 	"$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
 		-r "$requirements" >&2
 	echo "$want" >"$stamp"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ _BACKEND_SETTINGS = {
     "swapfile": (),
     "swappart": (),
     "zswap": ("compressor", "pool", "shrinker"),
-    "zram": ("compressor",),
+    "zram": ("compressor", "size"),
 }
 _LEAST = {"memory": 128 << 20, "swap": 1 << 20}
 _CHOICES = {"clock": ("auto", "insn", "wall"), "accel": ("auto", "kvm", "tcg")}
@@ -92,7 +92,8 @@ class Experiment:
         twice = {name for name in seen if seen.count(name) > 1}
         if twice:
             raise UserError(
-                f"cell '{min(twice)}' is in the matrix twice; give one of its back-ends a 'name'"
+                f"cell '{min(twice)}' is in the matrix twice; "
+                "give its back-end or workload another 'name'"
             )
         return cells
 
@@ -203,12 +204,11 @@ def _backend(item: Any, guest: Mapping[str, Any]) -> Backend:
     settings = {**guest, **known[name]["settings"]}
     allowed = (*_BACKEND_SETTINGS[known[name]["kind"]], *_GUEST_SETTINGS)
     label = str(changes.pop("name", _label(name, changes)))
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", label):
-        raise UserError(f"back-end name '{label}' may have letters, digits, '_' and '-' only")
+    _checked_label("back-end", label)
     for key, value in changes.items():
         if key not in allowed:
             raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
-        settings[key] = value
+        settings[key] = parse_size(value) if key == "size" else value
     return Backend(
         name=label,
         kind=known[name]["kind"],
@@ -218,6 +218,12 @@ def _backend(item: Any, guest: Mapping[str, Any]) -> Backend:
     )
 
 
+def _checked_label(what: str, label: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", label):
+        raise UserError(f"{what} name '{label}' may have letters, digits, '_' and '-' only")
+    return label
+
+
 def _label(name: str, changes: Mapping[str, Any]) -> str:
     return "-".join([name, *(str(value) for _, value in sorted(changes.items()))])
 
@@ -225,7 +231,8 @@ def _label(name: str, changes: Mapping[str, Any]) -> str:
 def _workload(item: Any, preset: str) -> Workload:
     name, changes = _named(item, "workload", catalogue.names())
     chosen = str(changes.pop("preset", preset))
-    return catalogue.load(name, preset=chosen, overrides=changes)
+    label = _checked_label("workload", str(changes.pop("name", name)))
+    return replace(catalogue.load(name, preset=chosen, overrides=changes), name=label)
 
 
 def _named(item: Any, what: str, known: Any) -> tuple[str, dict[str, Any]]:

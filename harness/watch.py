@@ -13,9 +13,12 @@ from types import TracebackType
 from harness import console
 from harness.console import Outcome
 from harness.errors import InfraError
+from harness.hostspace import free_bytes
 from harness.qemu import Guest
 
 _POLL = 0.2
+_HOST_FULL = 16 << 20
+"""Bytes left for the guest's disks at which QEMU would soon pause it."""
 _TRACE = 3.0
 """Seconds that a crash gets to print its trace before the guest is ended."""
 
@@ -141,12 +144,18 @@ class Watch:
             return BootEnded(finding.outcome, f"in {self._stage}: {finding.text}")
         if self._guest.refused:
             return InfraError(f"QEMU ended with {returncode}: {self._guest.words()}")
+        if returncode is not None and returncode < 0:
+            return InfraError(
+                f"QEMU was killed by signal {-returncode}, perhaps for want of memory on this host"
+            )
         if returncode is not None:
             return BootEnded(
                 Outcome.LOST,
                 f"in {self._stage}: QEMU ended with {returncode} ({self._guest.words()}); "
                 f"last on the console: {console.tail(text, lines=1)}",
             )
+        if free_bytes(self._guest.machine.log.parent) < _HOST_FULL:
+            return InfraError("the host's disk is full, so the guest was paused")
         if self._listen_since and now - max(changed, self._listen_since) > self._silence:
             return BootEnded(
                 Outcome.HANG,

@@ -91,13 +91,26 @@ def test_a_good_verdict_is_kept(bench: Bench) -> None:
     assert bench.runs == 1
 
 
-def test_a_hang_is_kept_too_so_that_nobody_waits_twice(
+def test_a_hang_of_kvm_is_kept_so_that_nobody_waits_twice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(accel, "_DEADLINE", 0.3)
+    monkeypatch.setattr(accel, "_KVM", tmp_path)
+    bench.qemu(exit=None)
+    first = bench.probe("kvm")
+    assert first == bench.probe("kvm")
+    assert not first.works
+    assert bench.runs == 1
+
+
+def test_a_hang_of_tcg_is_a_busy_host_and_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accel, "_DEADLINE", 0.3)
     bench.qemu(exit=None)
-    assert bench.probe() == bench.probe()
-    assert bench.runs == 1
+    assert not bench.probe().works
+    bench.probe()
+    assert bench.runs == 2
 
 
 def test_another_boot_or_another_qemu_is_probed_anew(bench: Bench) -> None:

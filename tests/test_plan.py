@@ -112,6 +112,7 @@ class Boots:
         outcome = Outcome.PANIC if bad else Outcome.OK
         facts = {"outcome": outcome.value, "detail": "", "is": [ticket.seed, ticket.position]}
         (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
+        (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")
         return Ended(ticket, outcome, "Kernel panic" if bad else "", 0.001, folder)
 
 
