@@ -92,11 +92,25 @@ def _new(height: float, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
 
 
 def _plot(figure: Figure, slug: str, kind: str, words: tuple[str, str, str]) -> Plot:
+    _settle(figure)
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in slug)
     return Plot(safe, kind, *words, svg.getvalue(), png.getvalue())
+
+
+def _settle(figure: Figure) -> None:
+    """Fix the layout, rounded.
+
+    The solver of constrained layouts goes by memory addresses: its last digits, and with them the
+    names of clip paths, differ from one process to the next.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        box = axes.get_position()
+        axes.set_position((round(box.x0, 4), round(box.y0, 4), *(round(v, 4) for v in box.size)))
 
 
 def _changes(report: Report) -> Iterator[Plot]:
