@@ -42,6 +42,7 @@ def _wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 def _head(report: Report) -> Iterator[str]:
     for line in model.opening(report):
         yield from _wrap(line)
+    yield from _wrap(report.facts.clock, "Clock: ")
     if report.facts.same_kernel:
         yield from _wrap(
             "Base and patch are the same kernel image: an A/A run, every change is noise."
@@ -57,7 +58,6 @@ def _compared(report: Report) -> Iterator[str]:
         yield from _wrap(text, f"{arm.capitalize()}: ".ljust(7))
     for patch in report.facts.patches:
         yield from _wrap(patch, " " * 9, " " * 12)
-    yield from _wrap(report.facts.clock, "Clock: ")
     if report.facts.config_diff:
         yield "The configurations differ:"
         for line in report.facts.config_diff:
