@@ -116,7 +116,7 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
     for key in data:
         if key not in known:
             raise UserError(f"{place}: unknown key '{key}'{nearest(str(key), known)}")
-    data |= overrides
+    data |= {key: value for key, value in overrides.items() if value is not None}
     data = {key: value for key, value in data.items() if value is not None}
     checked = {key: _checked(place, key, value) for key, value in data.items()}
     experiment = Experiment(**checked)

@@ -286,3 +286,10 @@ def test_a_wrong_description_is_named(tmp_path: Path, changes: Any, message: str
 def test_a_size_that_is_none_is_refused_before_anything_runs() -> None:
     with pytest.raises(UserError, match="is not a size"):
         load(workloads=[{"pressure": {"size": "big"}}])
+
+
+def test_an_option_that_is_not_given_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("pairs: 7\nworkloads: [fill]\nhead: v6.19\n", encoding="utf-8")
+    made = spec.load(path, {"pairs": None, "workloads": None, "head": None, "seed": "4"})
+    assert (made.pairs, made.workloads, made.head, made.seed) == (7, ("fill",), "v6.19", 4)
