@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import frames
+from harness import report as reports
 from harness.errors import UserError
 from harness.report import analysis, manifest, model, tables, text, units
 from tests.fake_results import SWAPIN, Fake, write
@@ -262,3 +263,14 @@ def test_configurations_that_differ_are_told_by_reason(tmp_path: Path) -> None:
     shown = _text(tmp_path, Fake(cells=(ZRAM,), manifest={"config_diff": rows}))
     assert "- default differs: C y -> n\n" in shown
     assert "- only one tree has it: 2 symbols, in manifest.json" in shown
+
+
+def test_a_run_in_which_every_boot_crashed_at_once_has_a_report(tmp_path: Path) -> None:
+    """No output, no histogram, no phase: only outcomes."""
+    failed = {(ZRAM, 0, arm): "panic" for arm in ("base", "patch")}
+    results = write(tmp_path, Fake(cells=(ZRAM,), pairs=1, outcomes=failed))
+    for path in (results / "boots").glob("*/*/workload.jsonl"):
+        path.unlink()
+    folder = reports.make(results).folder
+    shown = (folder / "report.txt").read_text(encoding="ascii")
+    assert shown.startswith("2 of 2 boots failed")

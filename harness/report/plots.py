@@ -199,6 +199,8 @@ def _curve(hist: Histogram) -> tuple[list[float], list[float]]:
 
 def _latencies(report: Report, data: Frames) -> Iterator[Plot]:
     merged = latency.merged(data)
+    if merged.empty:  # an empty list would choose columns, not rows
+        return
     usable = data.boots[data.boots["usable"]]
     good = set(zip(usable["cell"], usable["pair"], usable["arm"], strict=True))
     keep = [key in good for key in zip(merged["cell"], merged["pair"], merged["arm"], strict=True)]
