@@ -274,3 +274,9 @@ def test_a_run_in_which_every_boot_crashed_at_once_has_a_report(tmp_path: Path) 
     folder = reports.make(results).folder
     shown = (folder / "report.txt").read_text(encoding="ascii")
     assert shown.startswith("2 of 2 boots failed")
+
+
+def test_an_interval_that_says_nothing_still_fits_a_line() -> None:
+    assert units.percent(4.16e29) == "+4e+29"
+    assert units.percent(-1234567.0) == "-1e+06"
+    assert units.percent(99999.0) == "+99999"

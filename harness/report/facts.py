@@ -106,7 +106,7 @@ def _clock(manifest: Manifest, clock: str, accel: str) -> str:
     if clock == "wall":
         text += f" under QEMU {accel}"
     reason = manifest.text("accel_reason")
-    return text + (f"; no other accelerator: {reason}" if reason != UNKNOWN else "") + "."
+    return text + (f"; why {accel}: {reason}" if reason != UNKNOWN else "") + "."
 
 
 def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:

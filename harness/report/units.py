@@ -30,12 +30,16 @@ def number(value: float | None) -> str:
 
 
 def percent(value: float | None, *, sign: bool = True) -> str:
-    """A change or a spread without its "%" sign: three decimals below 0.1, fewer above."""
+    """A change or a spread without its "%" sign: three decimals below 0.1, fewer above,
+    a power of ten from a million on.
+    """
     if value is None or math.isnan(value):
         return "-"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
     size = abs(value)
+    if size >= 999_999:  # says only that nothing is known; it must still fit a column
+        return f"{value:{'+' if sign else ''}.0e}"
     decimals = 3 if 0 < size < 0.0995 else 2 if size < 99.95 else 1 if size < 9999 else 0
     text = f"{value:{'+' if sign else ''}.{decimals}f}"
     # Rounded to nothing is no direction: neither "+0.000" nor "-0.000".
