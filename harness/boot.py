@@ -16,7 +16,7 @@ from pathlib import Path
 
 import paramiko
 
-from harness import console, image, publish, scratch, seal, telemetry
+from harness import console, disk, publish, scratch, seal, telemetry
 from harness.build import Kernel
 from harness.console import READY, Outcome
 from harness.errors import InfraError
@@ -31,6 +31,8 @@ _REMOTE = "/run/harness"
 # Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
 # each time: 20 s of host time a boot.  One CPU does as well with the HPET.
 _INSN_APPEND = ("nolapic_timer",)
+_ALIGN_S = 10
+"""Under the instruction clock a workload starts on a multiple of so many guest seconds."""
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -47,6 +49,7 @@ class Host:
     memory: int
     cpus: int
     swap: int
+    disk: str
     deadlines: Deadlines
 
 
@@ -154,7 +157,8 @@ class _Record:
 def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
     """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
     profiling = in_range(ticket.kernel.release, ">=6.10")
-    disk = ticket.cell.backend.disk
+    backend = ticket.cell.backend
+    has_file = backend.disk != "none" and host.disk == "host"
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
@@ -162,8 +166,8 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         kernel=ticket.kernel.bzimage,
         root=host.root,
         tools=host.tools,
-        swap=tmp / "swap.img" if disk != "none" else None,
-        memory=host.memory,
+        swap=tmp / "swap.img" if has_file else None,
+        memory=host.memory + disk.guest_bytes(backend, host.disk, host.swap),
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
@@ -172,6 +176,7 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         append=(
             *(("sysctl.vm.mem_profiling=never",) if profiling else ()),
             *(_INSN_APPEND if host.clock == "insn" else ()),
+            "null_blk.nr_devices=0",  # one is made by hand where it is wanted
         ),
     )
 
@@ -186,7 +191,7 @@ def _drive(
 ) -> None:
     vm = machine(ticket, host, folder, tmp)
     if vm.swap:
-        _make_swap(vm.swap, ticket.cell.backend.disk, host.swap)
+        disk.make(vm.swap, ticket.cell.backend, host.swap)
     deadlines = host.deadlines
     with Guest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
         try:
@@ -210,10 +215,9 @@ def _measure(
     deadlines, cell = host.deadlines, ticket.cell
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
-        words = [f"{key}={value}" for key, value in cell.backend.settings]
-        answer = shell.run(
-            ["/opt/harness/bin/prepare", cell.backend.kind, f"size={host.swap}", *words]
-        )
+        words = disk.words(cell.backend, host.disk, host.swap)
+        words += [f"{key}={value}" for key, value in cell.backend.settings]
+        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
         if answer.status != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
@@ -221,7 +225,9 @@ def _measure(
     with record.timed("workload"):
         interval = cell.workload.sample_interval_ms
         watch.expect("workload", deadlines.workload, samples=True)
-        argv = ["/opt/harness/bin/run-workload", str(interval), cell.workload.memory_max]
+        align = _ALIGN_S if host.clock == "insn" else 0
+        argv = ["/opt/harness/bin/run-workload", str(interval), str(align)]
+        argv += [cell.workload.memory_max]
         answer = shell.run([*argv, *cell.workload.argv])
         if answer.status != 0:
             raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
@@ -263,13 +269,3 @@ def _text(path: Path) -> str:
     if not path.is_file():
         return ""
     return path.read_text(encoding="utf-8", errors="replace").strip()
-
-
-def _make_swap(path: Path, kind: str, size: int) -> None:
-    """The swap disk: a sparse file made anew, with ext4 on it or bare."""
-    if kind == "ext4":
-        # Room for the journal and tables beside the swap file; unused blocks cost nothing.
-        image.make_disk(path, None, size=f"{(size + (256 << 20)) >> 10}k", label="swap")
-        return
-    with path.open("wb") as stream:
-        stream.truncate(size)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import accel, arms, image, manifest, plan, report, scratch, seal, spec
+from harness import accel, arms, disk, image, manifest, plan, report, scratch, seal, spec
 from harness.apt import AptSource
 from harness.arms import Site
 from harness.boot import Host
@@ -16,7 +17,7 @@ from harness.guest import Keys
 from harness.hostspace import require_space
 from harness.manifest import Setting
 from harness.progress import Progress
-from harness.spec import Experiment
+from harness.spec import Backend, Experiment
 from harness.watch import Deadlines
 
 
@@ -64,7 +65,8 @@ def _set_up(experiment: Experiment, site: Site) -> Setting:
     recipe = image.read_recipe()
     root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
     tools = image.build_tools(cache=cache, progress=progress)
-    return Setting(experiment, made, config_diff, chosen, clock, root, tools)
+    kind = disk.choose(experiment.disk, clock)
+    return Setting(experiment, made, config_diff, chosen, clock, kind, root, tools)
 
 
 def choose_clock(experiment: Experiment, accelerator: str) -> str:
@@ -92,26 +94,28 @@ def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
     planned = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
     workers = experiment.parallel or _side_by_side(setting)
     require_space(folder, 64 << 20, "writing results")
-    # Swap disks are sparse, but a series may fill them.
-    swap = workers * (experiment.swap + (256 << 20))
-    require_space(Path(tempfile.gettempdir()), swap, "the guests' swap disks")
+    if setting.disk == "host":
+        # Swap disks are sparse, but a series may fill them.
+        swap = workers * _largest(setting, disk.disk_bytes)
+        require_space(Path(tempfile.gettempdir()), swap, "the guests' swap disks")
     count = sum(len(block.tickets) for block in planned)
     with (
         scratch.folder() as name,
         site.progress.stage("boots", note=f"{count} of them, {workers} side by side"),
     ):
         keys = Keys.make(Path(name))
-        disk = Path(name) / "tools.img"
-        image.make_tools_disk(disk, setting.tools, ssh=keys.for_guest)
+        tools = Path(name) / "tools.img"
+        image.make_tools_disk(tools, setting.tools, ssh=keys.for_guest)
         host = Host(
             root=setting.image.root,
-            tools=disk,
+            tools=tools,
             keys=keys,
             accel=setting.accelerator.name,
             clock=setting.clock,
             memory=experiment.memory,
             cpus=experiment.cpus,
             swap=experiment.swap,
+            disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
         )
         return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
@@ -122,8 +126,14 @@ def _side_by_side(setting: Setting) -> int:
     if setting.clock == "wall":
         return 1
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    fit = free // (setting.experiment.memory + (256 << 20))
+    simulated = _largest(setting, disk.disk_bytes) if setting.disk == "sim" else 0
+    fit = free // (setting.experiment.memory + simulated + (256 << 20))
     return max(1, min(os.cpu_count() or 1, fit))
+
+
+def _largest(setting: Setting, size: Callable[[Backend, int], int]) -> int:
+    experiment = setting.experiment
+    return max(size(cell.backend, experiment.swap) for cell in experiment.cells())
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

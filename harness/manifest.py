@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from harness import accel, kconfig, publish, series
+from harness import accel, disk, kconfig, publish, series
 from harness.accel import Accelerator
 from harness.arms import Arm
 from harness.errors import UserError
@@ -28,7 +28,7 @@ from harness.units import format_size
 _SPEC = "spec.yaml"
 # What a command must say again when it is not the default.
 _REPEATED = (
-    "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "config",
+    "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "disk", "config",
     "fragments", "timeout",
 )  # fmt: skip
 
@@ -42,6 +42,7 @@ class Setting:
     config_diff: tuple[kconfig.Difference, ...]
     accelerator: Accelerator
     clock: str
+    disk: str
     image: Image
     tools: Path
 
@@ -70,7 +71,7 @@ def claimed(folder: Path) -> Iterator[None]:
 def identify(folder: Path, setting: Setting) -> None:
     """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
     data = setting.experiment.as_data()
-    for free in ("pairs", "aa", "timeout", "accel", "clock", "name"):
+    for free in ("pairs", "aa", "timeout", "accel", "clock", "disk", "name"):
         data.pop(free)
     if setting.clock == "insn":  # neighbours do not matter to it
         data.pop("parallel")
@@ -78,6 +79,7 @@ def identify(folder: Path, setting: Setting) -> None:
         "experiment": data,
         "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
         "clock": setting.clock,
+        "disk": setting.disk,
         "accel": setting.accelerator.name,
         "qemu": accel.qemu_version(),
         "image": setting.image.key,
@@ -146,6 +148,8 @@ def describe(setting: Setting) -> dict[str, Any]:
             "memory": experiment.memory,
             "cpus": experiment.cpus,
             "swap": experiment.swap,
+            "disk": setting.disk,
+            "disk_latency_ns": disk.LATENCY_NS if setting.disk == "sim" else None,
             "settings": dict(experiment.guest or {}),
         },
         "backends": {

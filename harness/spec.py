@@ -18,13 +18,17 @@ from harness.workload import Workload, nearest
 _BACKENDS = Path(__file__).parent / "backends.yaml"
 _GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
 _BACKEND_SETTINGS = {
-    "swapfile": (),
-    "swappart": (),
-    "zswap": ("compressor", "pool", "shrinker"),
+    "swapfile": ("size",),
+    "swappart": ("size",),
+    "zswap": ("compressor", "pool", "shrinker", "size"),
     "zram": ("compressor", "size"),
 }
 _LEAST = {"memory": 128 << 20, "swap": 1 << 20}
-_CHOICES = {"clock": ("auto", "insn", "wall"), "accel": ("auto", "kvm", "tcg")}
+_CHOICES = {
+    "clock": ("auto", "insn", "wall"),
+    "accel": ("auto", "kvm", "tcg"),
+    "disk": ("auto", "sim", "host"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Experiment:
     swap: int = 1 << 30
     clock: str = "auto"
     accel: str = "auto"
+    disk: str = "auto"
     parallel: int = 0
     guest: Mapping[str, Any] | None = None
     config: tuple[str, ...] = ()

@@ -134,8 +134,8 @@ def test_the_guest_is_asked_for_what_the_ticket_says(bench: Bench) -> None:
     prepare, run = bench.commands
     assert prepare[:3] == ["/opt/harness/bin/prepare", "zram", f"size={1 << 20}"]
     assert "compressor=lz4" in prepare
-    assert run[:3] == ["/opt/harness/bin/run-workload", "0", "max"]
-    assert run[3] == "pageio" and "--size=32M" in run
+    assert run[:4] == ["/opt/harness/bin/run-workload", "0", "10", "max"]
+    assert run[4] == "pageio" and "--size=32M" in run
 
 
 def test_a_swap_disk_is_made_anew_and_thrown_away(bench: Bench) -> None:

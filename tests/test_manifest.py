@@ -42,6 +42,7 @@ def setting(tmp_path: Path) -> Setting:
         config_diff=(),
         accelerator=Accelerator("tcg", "because"),
         clock="insn",
+        disk="sim",
         image=Image("imagekey", folder),
         tools=tmp_path / "toolskey",
     )

@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -223,3 +224,20 @@ def test_busy_seconds_are_the_union_of_the_spans(spans: list[tuple[float, float]
         if any(start <= low and high <= end for start, end in meter._spans)
     )
     assert meter.busy_seconds() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("clock", "warm"), [("insn", 0), ("wall", 2)])
+def test_under_the_wall_clock_each_kernel_is_warmed_up_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str, warm: int
+) -> None:
+    boots = Boots()
+    monkeypatch.setattr(boot, "run", boots)
+    kernels = {arm: kernel(tmp_path / arm, key=arm) for arm in TWO}
+    todo = plan.blocks(CELLS[:1], kernels, pairs=1, seed=1)
+    where = replace(host(tmp_path, deadlines=Deadlines()), clock=clock)
+    done = plan.run(todo, where, tmp_path / "boots", workers=1, progress=Heard())
+    assert done.done == 2
+    assert len(boots.ran) == 2 + warm
+    assert len(results(tmp_path)) == 2
+    again = plan.run(todo, where, tmp_path / "boots", workers=1, progress=Heard())
+    assert (again.done, len(boots.ran)) == (0, 2 + warm), "nothing to boot, nothing to warm up"

@@ -17,7 +17,6 @@ _BLIND = {
         "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
         "bandwidth or NUMA.",
         "One vCPU: no lock contention, no parallel reclaim.",
-        "Waiting for host disk I/O is charged at random.",
     ),
     ("wall", "tcg"): (
         "The guest was emulated: the cost of an instruction, of a cache miss and of a TLB miss "
@@ -45,13 +44,29 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         compared=tuple((arm, _arm(data, manifest, arm)) for arm in ARMS),
         patches=_patches(manifest),
         clock=_clock(manifest, clock, accel),
-        blind=_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
+        blind=(
+            *_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
+            *_disk_blindness(manifest, clock),
+        ),
         unseen=_UNSEEN.get(clock, ""),
         machine=_machine(data, manifest),
         repeat=_repeat(manifest),
         config_diff=_config_diff(manifest),
         same_kernel=_same_kernel(manifest),
     )
+
+
+def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
+    """What follows from the disk that swap files lie on."""
+    if manifest.get("guest", "disk") == "sim":
+        latency = manifest.text("guest", "disk_latency_ns")
+        return (
+            "Swap files lie on a simulated disk in the guest's memory (null_blk) that answers each "
+            f"request {latency} ns of guest time later: no device's own time, no full queue.",
+        )
+    if clock == "insn":
+        return ("Waiting for host disk I/O is charged at random.",)
+    return ()
 
 
 def _config_diff(manifest: Manifest) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> Hos
         memory=256 << 20,
         cpus=1,
         swap=1 << 20,
+        disk="host",
         deadlines=deadlines,
     )
 
