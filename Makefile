@@ -15,11 +15,11 @@ KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,
 MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
             $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
             $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
-            $(call option,CLOCK,clock) $(call option,ACCEL,accel) \
+            $(call option,CLOCK,clock) $(call option,ACCEL,accel) $(call option,DISK,disk) \
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results '$(RESULTS)'
 
-.PHONY: help compare build report verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare calibrate build report verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -27,6 +27,7 @@ help:
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
+#: make calibrate  measure patches of known cost, fail if it is not found
 #: make report     write the report of RESULT=results/NAME again
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
 #: make doctor     what this machine has and lacks, which accelerator works
@@ -47,6 +48,7 @@ help:
 #:   AA=yes|no           boot the base once more in each pair: the noise floor
 #:   MEMORY=768M CPUS=1 SWAP=1G   the guest
 #:   CLOCK=auto|insn|wall   ACCEL=auto|kvm|tcg   PARALLEL=guests side by side
+#:   DISK=auto|sim|host  what swap files lie on: sim answers after a fixed guest time
 #:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
 #:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
 #:   NAME=  RESULTS=results   where the result goes
@@ -70,6 +72,9 @@ setup-dev: setup
 # A verdict of worse or undecided is an answer, not an error of make.
 compare: setup
 	@$(HARNESS) compare $(KERNELS) $(MEASURING) || case $$? in 3|4) ;; *) exit $$?;; esac
+
+calibrate: setup
+	@$(HARNESS) calibrate $(KERNELS) $(MEASURING)
 
 build: setup
 	@$(HARNESS) build $(KERNELS) $(MEASURING)

@@ -9,7 +9,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import __version__, arms, compare, doctor, report, seal, spec, verify, workload
+from harness import (
+    __version__,
+    arms,
+    calibrate,
+    compare,
+    doctor,
+    report,
+    seal,
+    spec,
+    verify,
+    workload,
+)
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
 from harness.paths import REPO, Cache
@@ -46,6 +57,13 @@ def _compare(args: argparse.Namespace, progress: Progress) -> Exit:
     done = compare.compare(_experiment(args), _site(args, progress))
     print((done.report / "report.txt").read_text(encoding="utf-8"), end="")
     progress.say(f"report: {done.report / 'report.html'}")
+    return done.status
+
+
+def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
+    pairs = int(args.pairs) if str(args.pairs or "").isdecimal() else None
+    done = calibrate.calibrate(_experiment(args), _site(args, progress), pairs=pairs)
+    print(done.text, end="")
     return done.status
 
 
@@ -127,6 +145,17 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernels(command)
     _add_measuring(command)
     command.set_defaults(run=_compare)
+    text = "measure patches whose cost is known, and fail if it is not found"
+    command = commands.add_parser(
+        "calibrate",
+        help=text,
+        description=f"{text}: no change, 10, 100 and 1000 instructions for each page swapped in, "
+        f"1000 for each page swapped out; {calibrate.PAIRS} pairs each unless --pairs says so.",
+        epilog="exit status: 0 all weights are found; 6 one is not; else as compare",
+    )
+    _add_kernels(command)
+    _add_measuring(command)
+    command.set_defaults(run=_calibrate)
     text = "only get, patch, configure and build both kernels"
     command = commands.add_parser("build", help=text, description=text, epilog=_STATUSES)
     _add_kernels(command)
@@ -191,6 +220,11 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--swap", help="size of the swap area (default: 1G)")
     group.add_argument("--clock", help="auto (default), insn: count instructions, wall: time")
     group.add_argument("--accel", help="auto (default), kvm, tcg")
+    group.add_argument(
+        "--disk",
+        help="under swap files: auto (default), sim: in the guest's memory with a fixed latency "
+        "(auto takes it under the instruction clock), host: a file of the host's",
+    )
     group.add_argument("--parallel", help="guests side by side (default: one a CPU; wall: 1)")
     group.add_argument("--timeout", help="seconds a workload may take (default: 1800)")
     group.add_argument("--name", help="name of the folder below results/")

@@ -1,0 +1,121 @@
+"""``make calibrate``: known weights on the scale.
+
+Each calibration series becomes a comparison of its own, in a folder of its own, with everything
+that a comparison has: report, hashes, resuming.  What they come to together is one table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import compare, frames, publish, weights
+from harness.arms import Site
+from harness.errors import Exit, UserError
+from harness.paths import REPO
+from harness.report import manifest
+from harness.spec import Experiment
+from harness.weights import Comparison
+
+REGISTRY = REPO / "kernels" / "series"
+SERIES = (
+    "calibration-null",
+    "calibration-in10",
+    "calibration-in100",
+    "calibration-in1000",
+    "calibration-out1000",
+)
+STEPS = (
+    ("calibration-in10", "calibration-in100"),
+    ("calibration-in100", "calibration-in1000"),
+)
+PAIRS = 6
+"""A weight of 10 instructions needs more than a verdict about one per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A finished calibration; ``failures`` are sentences, none if every weight was found."""
+
+    folder: Path
+    text: str
+    failures: tuple[str, ...]
+
+    @property
+    def status(self) -> Exit:
+        """OK, or INFRA: an instrument that is off is no statement about a kernel."""
+        return Exit.INFRA if self.failures else Exit.OK
+
+
+def calibrate(experiment: Experiment, site: Site, *, pairs: int | None = None) -> Calibrated:
+    """Run what is missing of all comparisons, then weigh.
+
+    ``pairs``: of each comparison; None for the default.  Raises the harness's typed errors;
+    UserError for a clock under which the weights are not exact.
+    """
+    if experiment.patch not in {None, "calibration"} or experiment.head:
+        raise UserError("calibrate brings its own series: leave PATCH and HEAD out")
+    if experiment.clock == "wall":
+        raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
+    folder = site.results / replace(experiment, name=experiment.name or "calibration").title
+    inner = replace(site, results=folder)
+    for series in SERIES:
+        site.progress.say(f"series {series}")
+        # The null series is the A/A of all others: no third boot.
+        one = replace(
+            experiment,
+            patch=series,
+            name=series,
+            workloads=("pageio",),
+            pairs=pairs or PAIRS,
+            aa=False,
+            clock="insn",
+            accel="tcg" if experiment.accel == "auto" else experiment.accel,
+        )
+        compare.compare(one, inner)
+    return write(folder)
+
+
+def write(folder: Path) -> Calibrated:
+    """The calibration of the comparisons below ``folder``: calibration.txt is written anew."""
+    data = {
+        series: Comparison(frames.load(folder / series), manifest.load(folder / series))
+        for series in SERIES
+    }
+    known = [weight for series in SERIES for weight in weights.read(series, REGISTRY)]
+    checks = (
+        *weights.weigh(data, known),
+        *(check for a, b in STEPS for check in weights.steps(data, known, light=a, heavy=b)),
+    )
+    failed = weights.failures(checks)
+    text = "\n".join([_head(data, folder.name), weights.render(checks), *_foot(failed, checks)])
+    publish.text(folder / "calibration.txt", text)
+    return Calibrated(folder, text, failed)
+
+
+def _head(data: dict[str, Comparison], name: str) -> str:
+    facts = data[SERIES[0]].manifest
+    return (
+        f"Calibration '{name}': known weights on {facts.text('arms', 'base', 'name')}\n"
+        f"({facts.text('arms', 'base', 'version')}), in instructions for each page.\n"
+        "Swap files: CPU instructions; zswap and zram: elapsed ones.\n"
+    )
+
+
+def _foot(failed: tuple[str, ...], checks: tuple[weights.Check, ...]) -> list[str]:
+    unseen = [item for item in checks if not item.weight.is_null and not item.seen]
+    lines = [
+        "Known: the machine code that the series adds, counted. What loads its",
+        "operands comes on top (about 4 instructions); a step between two",
+        "series has none of that. A check fails if the known value is outside",
+        "an interval that all checks together miss in one of twenty",
+        "calibrations, or if a null series is not equivalent to no change",
+        f"within {weights.EQUIVALENT_PCT} %.",
+        "",
+    ]
+    for item in unseen:
+        lines.append(f"Below resolution: {item.weight.series} on {item.cell}.")
+    count = len(checks)
+    if not failed:
+        return [*lines, f"All {count} checks hold.", ""]
+    return [*lines, f"{len(failed)} of {count} checks fail:", *(f"- {x}" for x in failed), ""]
