@@ -19,7 +19,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results '$(RESULTS)'
 
-.PHONY: help compare calibrate build report verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare calibrate bench build report verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -28,6 +28,7 @@ help:
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
 #: make calibrate  measure patches of known cost, fail if it is not found
+#: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
 #: make doctor     what this machine has and lacks, which accelerator works
@@ -75,6 +76,9 @@ compare: setup
 
 calibrate: setup
 	@$(HARNESS) calibrate $(KERNELS) $(MEASURING)
+
+bench: setup
+	@$(HARNESS) bench $(KERNELS) $(MEASURING)
 
 build: setup
 	@$(HARNESS) build $(KERNELS) $(MEASURING)

@@ -55,7 +55,10 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Which boot this is: ``position`` is its place inside the pair, 0 first."""
+    """Which boot this is: ``position`` is its place inside the pair, 0 first.
+
+    Without ``observed`` the sampler does not run, and nothing is known but the workload's figures.
+    """
 
     cell: Cell
     arm: str
@@ -63,6 +66,7 @@ class Ticket:
     position: int
     seed: int
     kernel: Kernel
+    observed: bool = True
 
     @property
     def folder(self) -> str:
@@ -148,6 +152,7 @@ class _Record:
                 "accel": self._host.accel,
                 "kernel": ticket.kernel.key,
                 "kernel_release": ticket.kernel.release,
+                "observed": ticket.observed,
                 "wall_s": self.wall,
                 "started": self._started,
             }
@@ -223,17 +228,17 @@ def _measure(
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
         record.readback = {path: value.strip("; ") for path, value in lines}
     with record.timed("workload"):
-        interval = cell.workload.sample_interval_ms
-        watch.expect("workload", deadlines.workload, samples=True)
+        interval = str(cell.workload.sample_interval_ms) if ticket.observed else "off"
+        watch.expect("workload", deadlines.workload, samples=ticket.observed)
         align = _ALIGN_S if host.clock == "insn" else 0
-        argv = ["/opt/harness/bin/run-workload", str(interval), str(align)]
+        argv = ["/opt/harness/bin/run-workload", interval, str(align)]
         argv += [cell.workload.memory_max]
         answer = shell.run([*argv, *cell.workload.argv])
         if answer.status != 0:
             raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
     with record.timed("collect"):
         watch.expect("collect", deadlines.command)
-        for name in ("workload.jsonl", "workload.err", "workload.status"):
+        for name in ("workload.jsonl", "workload.err", "workload.status", "footprint"):
             shell.fetch(f"{_REMOTE}/{name}", folder / name)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from harness import (
     __version__,
     arms,
+    bench,
     calibrate,
     compare,
     doctor,
@@ -63,6 +64,12 @@ def _compare(args: argparse.Namespace, progress: Progress) -> Exit:
 def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
     pairs = int(args.pairs) if str(args.pairs or "").isdecimal() else None
     done = calibrate.calibrate(_experiment(args), _site(args, progress), pairs=pairs)
+    print(done.text, end="")
+    return done.status
+
+
+def _bench(args: argparse.Namespace, progress: Progress) -> Exit:
+    done = bench.bench(_experiment(args), _site(args, progress))
     print(done.text, end="")
     return done.status
 
@@ -156,6 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernels(command)
     _add_measuring(command)
     command.set_defaults(run=_calibrate)
+    text = "measure what the sampler itself adds to the figures of the base kernel"
+    command = commands.add_parser("bench", help=text, description=text, epilog=_STATUSES)
+    _add_kernels(command)
+    _add_measuring(command)
+    command.set_defaults(run=_bench)
     text = "only get, patch, configure and build both kernels"
     command = commands.add_parser("build", help=text, description=text, epilog=_STATUSES)
     _add_kernels(command)

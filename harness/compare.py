@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import accel, arms, disk, image, manifest, plan, report, scratch, seal, spec
+from harness import accel, arms, disk, image, manifest, observer, plan, report, scratch, seal, spec
 from harness.apt import AptSource
 from harness.arms import Site
-from harness.boot import Host
+from harness.boot import Host, Ticket
 from harness.errors import Exit, UserError
 from harness.guest import Keys
 from harness.hostspace import require_space
@@ -35,6 +36,25 @@ def compare(experiment: Experiment, site: Site) -> Compared:
 
     Raises the harness's typed errors; see ``harness.errors`` for what each means.
     """
+    with measured(experiment, site) as (folder, ran), site.progress.stage("report"):
+        written = report.make(folder)
+        seal.report(folder)
+    return Compared(folder, written.folder, Exit.KERNEL if ran.failed else written.status)
+
+
+def _as_planned(ticket: Ticket) -> Ticket:
+    return ticket
+
+
+@contextmanager
+def measured(
+    experiment: Experiment, site: Site, *, change: Callable[[Ticket], Ticket] = _as_planned
+) -> Iterator[tuple[Path, plan.Run]]:
+    """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
+
+    The folder is held against others until the block ends, for what the caller derives from it.
+    ``change`` is asked for each boot of the plan.
+    """
     progress, folder = site.progress, site.results / experiment.title
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
@@ -43,16 +63,13 @@ def compare(experiment: Experiment, site: Site) -> Compared:
         setting = _set_up(experiment, site)
         manifest.identify(folder, setting)
         seal.resume(folder)
-        ran = _boot_all(setting, site, folder)
+        ran = _boot_all(setting, site, folder, change)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
-        with progress.stage("report"):
-            written = report.make(folder)
-            seal.report(folder)
+        yield folder, ran
     for failure in ran.failed:
         progress.warn(failure)
     _say_times(progress, ran)
-    return Compared(folder, written.folder, Exit.KERNEL if ran.failed else written.status)
 
 
 def _set_up(experiment: Experiment, site: Site) -> Setting:
@@ -66,7 +83,8 @@ def _set_up(experiment: Experiment, site: Site) -> Setting:
     root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
     tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
-    return Setting(experiment, made, config_diff, chosen, clock, kind, root, tools)
+    seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
+    return Setting(experiment, made, config_diff, chosen, clock, kind, root, tools, seen)
 
 
 def choose_clock(experiment: Experiment, accelerator: str) -> str:
@@ -86,12 +104,19 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
     return clock
 
 
-def _boot_all(setting: Setting, site: Site, folder: Path) -> plan.Run:
+def _boot_all(
+    setting: Setting, site: Site, folder: Path, change: Callable[[Ticket], Ticket]
+) -> plan.Run:
     experiment = setting.experiment
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if experiment.aa:
         kernels["again"] = kernels["base"]
-    planned = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
+    planned = [
+        plan.Block(tuple(change(ticket) for ticket in block.tickets))
+        for block in plan.blocks(
+            experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed
+        )
+    ]
     workers = experiment.parallel or _side_by_side(setting)
     require_space(folder, 64 << 20, "writing results")
     if setting.disk == "host":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -39,10 +40,13 @@ _LINE_FAULTS = (
     histogram.HistogramError,
 )
 
+_FOOTPRINT = re.compile(r"^(\w{1,32}) (\d{1,12})$", re.MULTILINE)
+
 _COLUMNS = {
     "boots": [
         "position", "outcome", "detail", "usable", "clock", "accel", "kernel_release", "started",
-        "wall_s", "verify_pages", "verify_bad", "samples", "torn", "sampler_cpu_ns", "folder",
+        "wall_s", "verify_pages", "verify_bad", "samples", "torn", "sampler_cpu_ns", "footprint",
+        "folder",
     ],
     "raw_metrics": ["name", "value", "unit", "round"],
     "hists": ["name", "phase", "round", "unit", "hist"],
@@ -202,8 +206,15 @@ def _boot(tables: _Tables, folder: Path, results: Path) -> None:
         sum(v for v in wall.values() if _is_number(v)) if isinstance(wall, dict) else math.nan,
         pages, bad, len(stream.samples), stream.torn,
         stream.samples[-1].cpu_ns if stream.samples else 0,
+        _footprint(folder / "footprint"),
         str(folder.relative_to(results)),
     )  # fmt: skip
+
+
+def _footprint(path: Path) -> dict[str, int]:
+    """Bytes that the harness's own programs held in the guest, by program; its lines give KiB."""
+    text = path.read_text("utf-8", "backslashreplace") if path.is_file() else ""
+    return {name: int(kib) << 10 for name, kib in _FOOTPRINT.findall(text)}
 
 
 def _workload(tables: _Tables, path: Path) -> tuple[bool, int, int]:

@@ -45,6 +45,7 @@ class Setting:
     disk: str
     image: Image
     tools: Path
+    observer: tuple[Mapping[str, Any], ...] = ()
 
 
 @contextmanager
@@ -168,6 +169,7 @@ def describe(setting: Setting) -> dict[str, Any]:
             }
             for cell in cells
         },
+        "observer": [dict(item) for item in setting.observer],
         "pairs": experiment.pairs,
         "aa": experiment.aa,
         "seed": experiment.seed,

@@ -26,6 +26,7 @@ from scipy import stats as scipy_stats
 from harness.errors import UserError
 from harness.frames import Frames
 from harness.report.manifest import Manifest
+from harness.report.pairing import by_pair
 
 LEVEL = 0.95
 EQUIVALENT_PCT = 0.05
@@ -176,14 +177,8 @@ def steps(
 
 def _values(one: Comparison, cell: str, metric: str, arm: str) -> pd.Series[float]:
     """One value a pair, by pair number; of usable boots only."""
-    data, boots = one.data, one.data.boots
-    usable = set(boots[(boots["cell"] == cell) & (boots["arm"] == arm) & boots["usable"]]["pair"])
-    rows = data.metrics
-    rows = rows[(rows["cell"] == cell) & (rows["arm"] == arm) & rows["pair"].isin(usable)]
     waits = one.manifest.waits_io(cell.rpartition(".")[0])
-    name = metric.replace("_ns", "_cpu_ns") if waits else metric
-    found: pd.Series[float] = rows[rows["name"] == name].set_index("pair")["value"]
-    return found
+    return by_pair(one.data, cell, metric.replace("_ns", "_cpu_ns") if waits else metric, arm)
 
 
 def _check(

@@ -80,6 +80,7 @@ class Bench:
                 ("workload.status", guest.status),
                 ("workload.jsonl", guest.output),
                 ("workload.err", guest.errors),
+                ("footprint", "sampler 1000\nsshd 5000\n"),
             ):
                 (files / name).write_text(text, encoding="utf-8")
             return guest.run

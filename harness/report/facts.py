@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness import observer
 from harness.frames import ARMS, Frames
 from harness.report.manifest import UNKNOWN, Manifest
 from harness.report.model import Facts
@@ -133,6 +134,7 @@ def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("Compiler", _each(manifest, "compiler")),
         ("Back-ends", ", ".join(sorted(set(data.boots["backend"])))),
         ("Sampler", _sampler(data)),
+        ("Observer effect", _observer(manifest)),
         (
             "Stages",
             ", ".join(f"{s.text('stage')} {s.text('seconds')} s" for s in stages) or UNKNOWN,
@@ -148,7 +150,19 @@ def _sampler(data: Frames) -> str:
     return (
         f"{boots['samples'].median():.0f} samples and "
         f"{boots['sampler_cpu_ns'].median() / 1e6:.3g} ms of guest CPU time in a boot (medians)"
+        + "".join(
+            f"; {name} holds {size / (1 << 20):.1f} MiB of its memory"
+            for name, size in observer.footprint(data).items()
+        )
     )
+
+
+def _observer(manifest: Manifest) -> str:
+    """What the sampler adds to the figures, if `make bench` has measured it."""
+    seen = [item for item in manifest.listing("observer") if isinstance(item, dict)]
+    if not seen:
+        return "not measured for this kernel with these programs: make bench does"
+    return "; ".join(observer.sentence(item) for item in seen)
 
 
 def _each(manifest: Manifest, key: str) -> str:

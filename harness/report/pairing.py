@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.frames import AGAIN, ARMS
+from harness.frames import AGAIN, ARMS, Frames
 
 Boot = tuple[str, int, str]
 """(cell, pair, arm)"""
@@ -92,3 +92,13 @@ def _pairs(
 ) -> pd.DataFrame:
     keep = [(cell, int(pair)) in used for pair in group.index]
     return group.loc[keep, arms].dropna(how="all")
+
+
+def by_pair(data: Frames, cell: str, metric: str, arm: str) -> pd.Series[float]:
+    """One metric of one arm's usable boots, indexed by pair."""
+    boots = data.boots
+    usable = set(boots[(boots["cell"] == cell) & (boots["arm"] == arm) & boots["usable"]]["pair"])
+    rows = data.metrics
+    rows = rows[(rows["cell"] == cell) & (rows["arm"] == arm) & (rows["name"] == metric)]
+    found: pd.Series[float] = rows[rows["pair"].isin(usable)].set_index("pair")["value"]
+    return found
