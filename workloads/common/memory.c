@@ -106,7 +106,7 @@ static uint64_t read_block(const void *base, uint64_t first, uint64_t pages, uns
 	return length;
 }
 
-uint64_t memory_swapped_pages(const void *base, uint64_t pages)
+uint64_t memory_swapped_every(const void *base, uint64_t pages, uint64_t stride, uint64_t offset)
 {
 	static unsigned char vector[BLOCK_PAGES];
 	uint64_t swapped = 0;
@@ -115,9 +115,15 @@ uint64_t memory_swapped_pages(const void *base, uint64_t pages)
 		uint64_t length = read_block(base, first, pages, vector);
 
 		for (uint64_t i = 0; i < length; i++)
-			swapped += !(vector[i] & 1);
+			if ((first + i) % stride == offset)
+				swapped += !(vector[i] & 1);
 	}
 	return swapped;
+}
+
+uint64_t memory_swapped_pages(const void *base, uint64_t pages)
+{
+	return memory_swapped_every(base, pages, 1, 0);
 }
 
 /*

@@ -98,6 +98,18 @@ static void check_range(const struct option_spec *spec, const char *text)
 		    spec->name, spec->min, spec->max, text);
 }
 
+/* It is printed in JSON and may be a path: so no quotes, backslashes or blanks. */
+static bool parse_text(const char *text, char *value)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-+:/,";
+
+	if (strlen(text) >= OPTION_TEXT_BYTES || strspn(text, letters) != strlen(text))
+		return false;
+	memcpy(value, text, strlen(text) + 1);
+	return true;
+}
+
 static void set_value(const struct option_spec *spec, const char *text)
 {
 	switch (spec->type) {
@@ -124,6 +136,11 @@ static void set_value(const struct option_spec *spec, const char *text)
 		if (!content_parse(text, spec->value))
 			die(STATUS_USAGE, "--%s wants zero, same:<hex byte>, compressible:<percent> "
 			    "or random, not '%s'.", spec->name, text);
+		break;
+	case OPTION_TEXT:
+		if (!parse_text(text, spec->value))
+			die(STATUS_USAGE, "--%s wants at most %d letters, digits and ._-+:/, not "
+			    "'%s'.", spec->name, OPTION_TEXT_BYTES - 1, text);
 		break;
 	}
 }
@@ -203,6 +220,9 @@ void options_report(const struct option_spec *specs, size_t count)
 			break;
 		case OPTION_CONTENT:
 			emit_param_text(spec->name, ((const struct content *)spec->value)->text);
+			break;
+		case OPTION_TEXT:
+			emit_param_text(spec->name, spec->value);
 			break;
 		}
 	}

@@ -1,6 +1,7 @@
 /*
  * What every workload program shares: options, JSON lines, marks, clocks,
- * page content and its verification, access order, histograms, swap-out.
+ * page content and its verification, access order, histograms, swap-out,
+ * child processes.
  *
  * Nothing here allocates from the heap: a workload under memory pressure must
  * not be disturbed by its own bookkeeping being swapped out.
@@ -53,7 +54,10 @@ enum option_type {
 	OPTION_FLAG,    /* bool: yes or no; the bare name means yes */
 	OPTION_CHOICE,  /* unsigned int, an index into choices */
 	OPTION_CONTENT, /* struct content */
+	OPTION_TEXT,    /* char[OPTION_TEXT_BYTES]: a path or a name, may be empty */
 };
+
+#define OPTION_TEXT_BYTES 128
 
 struct option_spec {
 	const char *name;
@@ -204,6 +208,9 @@ void memory_pageout(void *base, uint64_t bytes, uint64_t chunk);
  */
 uint64_t memory_swapped_pages(const void *base, uint64_t pages);
 
+/* The same for pages offset, offset + stride, ... only. */
+uint64_t memory_swapped_every(const void *base, uint64_t pages, uint64_t stride, uint64_t offset);
+
 /*
  * Push out what is still in memory: pages that reclaim skipped, and pages left
  * in the swap cache by asynchronous writes.  Returns how many extra
@@ -226,5 +233,69 @@ static inline uint64_t memory_touch(void *base, uint64_t page, enum access acces
 
 /* A field of /proc/meminfo in bytes, e.g. "SwapFree". */
 uint64_t meminfo_bytes(const char *field);
+
+/* --- filler.c: fill memory chunk by chunk, pushing each out before the next --- */
+
+/* So no more than a chunk is meant to be in memory: it may be much smaller than what is filled. */
+struct filler {
+	char *base;
+	uint64_t pages, chunk;
+	const struct content *content;
+	uint64_t seed, first_index; /* the content of page i is that of (seed, first_index + i) */
+	bool allow_resident;
+	uint64_t out_ns, out_cpu_ns; /* spent in MADV_PAGEOUT alone */
+	uint64_t stuck_bytes;
+};
+
+/* Pages first..end-1 must follow those that were filled before. */
+void filler_fill(struct filler *filler, uint64_t first, uint64_t end);
+
+/* --- kernel.c: what the kernel says, and what it is told --- */
+
+/* A file that is one number; false if there is none. */
+bool kernel_number(const char *path, uint64_t *value);
+
+/* The line "name value" of a file such as /proc/vmstat; false if this kernel has none. */
+bool kernel_counter(const char *path, const char *name, uint64_t *value);
+
+bool kernel_try_write(const char *path, const char *text); /* sets errno when it fails */
+void kernel_write(const char *path, const char *text);     /* dies when it fails */
+
+/* A line of /proc/swaps, in pages; blanks in the path are written \040 there. */
+struct swap_area {
+	char path[256];
+	uint64_t slots, used;
+};
+
+size_t swap_areas(struct swap_area *areas, size_t max);
+
+/* --- child.c: processes that do what their parent asks, one operation at a time --- */
+
+#define CHILD_VALUES 8
+
+struct child {
+	unsigned int number;
+	int pid, fd;
+};
+
+struct reply {
+	uint64_t cpu_ns; /* CPU time that the operation took */
+	uint64_t values[CHILD_VALUES];
+};
+
+typedef void (*child_handler)(unsigned int number, unsigned int operation, uint64_t argument,
+			      struct reply *reply);
+
+/*
+ * The child locks its program in memory and waits for operations.  If it dies,
+ * the parent's next call of child_receive, child_call or child_stop says so and
+ * ends with its status.
+ */
+void child_start(struct child *child, unsigned int number, child_handler handler);
+void child_send(struct child *child, unsigned int operation, uint64_t argument);
+struct reply child_receive(struct child *child);
+struct reply child_call(struct child *child, unsigned int operation, uint64_t argument);
+/* Let the child leave and wait until all of its memory is freed. */
+void child_stop(struct child *child);
 
 #endif

@@ -20,9 +20,6 @@
 
 #include "../common/workload.h"
 
-/* Memory that may be stuck before this gives up, lest it ends in an OOM kill. */
-#define STUCK_BYTES (UINT64_C(32) << 20)
-
 static struct {
 	uint64_t level, bytes, steps, chunk, hold, seed;
 	struct content content;
@@ -59,8 +56,7 @@ static const struct option_spec specs[] = {
 static struct {
 	char *base;
 	uint64_t bytes, pages;
-	uint64_t out_ns, out_cpu_ns; /* spent in MADV_PAGEOUT alone */
-	uint64_t stuck_bytes;
+	struct filler filler;
 } run;
 
 static uint64_t target_bytes(void)
@@ -89,47 +85,14 @@ static void prepare(void)
 	if (run.pages < options.steps)
 		die(STATUS_USAGE, "There are fewer pages (%" PRIu64 ") than --steps.", run.pages);
 	run.base = memory_map(run.bytes, options.hugepages);
-}
-
-/* Push one chunk out; retry what stays, and stop before memory is full of it. */
-static void push_chunk(char *start, uint64_t pages)
-{
-	uint64_t bytes = pages * PAGE_BYTES;
-	uint64_t cpu = cpu_ns();
-	uint64_t begin = now_ns();
-	uint64_t swapped;
-
-	memory_pageout(start, bytes, options.chunk);
-	run.out_ns += now_ns() - begin;
-	run.out_cpu_ns += cpu_ns() - cpu;
-	if (options.allow_resident)
-		return;
-	swapped = memory_swapped_pages(start, pages);
-	run.stuck_bytes += (pages - swapped) * PAGE_BYTES;
-	if (run.stuck_bytes <= STUCK_BYTES)
-		return;
-	/* With asynchronous writes that is normal: wait for them. */
-	memory_settle(run.base, (uint64_t)(start - run.base) / PAGE_BYTES + pages, options.chunk);
-	swapped = memory_swapped_pages(run.base,
-				       (uint64_t)(start - run.base) / PAGE_BYTES + pages);
-	run.stuck_bytes = (uint64_t)(start - run.base) + bytes - swapped * PAGE_BYTES;
-	if (run.stuck_bytes > STUCK_BYTES)
-		memory_require_swapped(swapped, run.pages);
-}
-
-static void fill_range(uint64_t first, uint64_t end)
-{
-	uint64_t chunk_pages = options.chunk / PAGE_BYTES;
-
-	for (uint64_t page = first; page < end; page += chunk_pages) {
-		uint64_t pages = end - page < chunk_pages ? end - page : chunk_pages;
-		char *start = run.base + page * PAGE_BYTES;
-
-		for (uint64_t i = 0; i < pages; i++)
-			content_fill(&options.content, options.seed, page + i,
-				     start + i * PAGE_BYTES);
-		push_chunk(start, pages);
-	}
+	run.filler = (struct filler){
+		.base = run.base,
+		.pages = run.pages,
+		.chunk = options.chunk,
+		.content = &options.content,
+		.seed = options.seed,
+		.allow_resident = options.allow_resident,
+	};
 }
 
 static void mark_filled(uint64_t swapped)
@@ -157,7 +120,7 @@ static void fill_steps(void)
 
 		end = run.pages * step / options.steps;
 		phase_begin(&phase, "fill", step);
-		fill_range(first, end);
+		filler_fill(&run.filler, first, end);
 		phase_end(&phase);
 		wall += phase_elapsed_ns(&phase);
 		cpu += phase.cpu_ns;
@@ -167,7 +130,8 @@ static void fill_steps(void)
 		mark_filled(swapped);
 	}
 	emit_cost("fill_ns", "fill_cpu_ns", wall, cpu);
-	emit_cost("swapout_ns", "swapout_cpu_ns", run.out_ns, run.out_cpu_ns);
+	emit_cost("swapout_ns", "swapout_cpu_ns", run.filler.out_ns,
+		  run.filler.out_cpu_ns);
 	emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
 	emit_metric("swapped_bytes", 0, (double)(swapped * PAGE_BYTES), "B");
 	emit_metric("pageout_repeats", 0, (double)repeats, "calls");
@@ -237,34 +201,18 @@ static void hold(void)
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 }
 
-/* Paths of the active swap areas; /proc/swaps writes blanks in them as \040. */
-static size_t swap_areas(char (*paths)[256], size_t max)
-{
-	char line[512];
-	size_t count = 0;
-	FILE *file = fopen("/proc/swaps", "re");
-
-	if (file == NULL)
-		die(STATUS_FAILED, "Cannot open /proc/swaps: %s.", strerror(errno));
-	while (count < max && fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "%255s", paths[count]) == 1 && paths[count][0] == '/')
-			count++;
-	fclose(file);
-	return count;
-}
-
 static void swap_off(void)
 {
-	char paths[8][256];
-	size_t count = swap_areas(paths, COUNT_OF(paths));
+	struct swap_area areas[8];
+	size_t count = swap_areas(areas, COUNT_OF(areas));
 	struct phase phase;
 
 	if (count == 0)
 		die(STATUS_FAILED, "--swapoff finds no active swap area in /proc/swaps.");
 	phase_begin(&phase, "swapoff", 0);
 	for (size_t i = 0; i < count; i++)
-		if (swapoff(paths[i]) != 0)
-			die(STATUS_FAILED, "swapoff of '%s' failed: %s.", paths[i],
+		if (swapoff(areas[i].path) != 0)
+			die(STATUS_FAILED, "swapoff of '%s' failed: %s.", areas[i].path,
 			    strerror(errno));
 	phase_end(&phase);
 	emit_cost("swapoff_ns", "swapoff_cpu_ns", phase_elapsed_ns(&phase), phase.cpu_ns);

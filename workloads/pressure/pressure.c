@@ -62,14 +62,14 @@ struct shared {
 	struct report reports[];
 };
 
-struct child {
+struct worker {
 	struct report *report;
 	char *base;
 	uint64_t first, pages; /* its part of the pages, numbered across all processes */
 	struct order order;
 };
 
-typedef void (*stage_function)(struct child *child);
+typedef void (*stage_function)(struct worker *child);
 
 static struct shared *shared;
 static pid_t pids[PROCS_MAX];
@@ -77,7 +77,7 @@ static volatile sig_atomic_t reaped;
 
 /* --- the stages, run by each child --- */
 
-static void stage_fill(struct child *child)
+static void stage_fill(struct worker *child)
 {
 	for (uint64_t i = 0; i < child->pages; i++)
 		content_fill(&options.content, options.seed, child->first + i,
@@ -85,7 +85,7 @@ static void stage_fill(struct child *child)
 }
 
 /* A page that came back as another one is seen right here; all its bytes in stage_verify. */
-static inline void access_page(struct child *child, uint64_t page)
+static inline void access_page(struct worker *child, uint64_t page)
 {
 	uint64_t tag = content_tag(&options.content, options.seed, child->first + page);
 	uint64_t got = memory_touch(child->base, page, options.access);
@@ -98,13 +98,13 @@ static inline void access_page(struct child *child, uint64_t page)
 		got);
 }
 
-static void stage_access(struct child *child)
+static void stage_access(struct worker *child)
 {
 	for (uint64_t i = 0; i < child->pages; i++)
 		access_page(child, order_at(&child->order, i));
 }
 
-static void stage_access_timed(struct child *child)
+static void stage_access_timed(struct worker *child)
 {
 	for (uint64_t i = 0; i < child->pages; i++) {
 		uint64_t page = order_at(&child->order, i);
@@ -115,13 +115,13 @@ static void stage_access_timed(struct child *child)
 	}
 }
 
-static void stage_verify(struct child *child)
+static void stage_verify(struct worker *child)
 {
 	child->report->bad += content_verify(&options.content, options.seed, child->first,
 					     child->base, child->pages);
 }
 
-static void stage_free(struct child *child)
+static void stage_free(struct worker *child)
 {
 	memory_unmap(child->base, child->pages * PAGE_BYTES);
 }
@@ -158,7 +158,7 @@ static bool plan(uint64_t at, struct stage *stage)
 	return stage->run != NULL;
 }
 
-static void child_prepare(struct child *child, unsigned int number)
+static void child_prepare(struct worker *child, unsigned int number)
 {
 	uint64_t pages = options.size / PAGE_BYTES / options.procs;
 
@@ -173,7 +173,7 @@ static void child_prepare(struct child *child, unsigned int number)
 
 static _Noreturn void child_main(unsigned int number)
 {
-	struct child child;
+	struct worker child;
 	struct stage stage;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

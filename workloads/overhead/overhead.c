@@ -1,0 +1,377 @@
+/*
+ * Set up a swap area, fill it in steps, make holes, empty it and take it down,
+ * with a mark at each state: the snapshots from which bytes are fitted against
+ * slots and entries.  Nothing is timed but swapon and swapoff.
+ *
+ * The parent owns the swap area and the marks; a child owns the memory, so that
+ * "exited" shows what is left when the last page has gone with its process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/swap.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../common/workload.h"
+
+#define SETTLE_NS 200000000L
+#define HEADER_UUID_BYTES 16
+/* A page's way into the holes: every second page goes, the odd ones stay. */
+#define HOLE_STRIDE 2
+#define HOLE_KEPT 1
+
+enum operation { OP_MAP, OP_FILL, OP_COUNT, OP_FRAGMENT, OP_VERIFY };
+enum value { VALUE_SWAPPED, VALUE_REPEATS, VALUE_CHECKED, VALUE_BAD };
+
+static struct {
+	char area[OPTION_TEXT_BYTES], zram[OPTION_TEXT_BYTES], compressor[OPTION_TEXT_BYTES];
+	uint64_t zram_size, bytes, steps, chunk, verify_pages, seed;
+	struct content content;
+	bool fragment, allow_resident;
+} options;
+
+static const struct option_spec specs[] = {
+	{ .name = "area", .type = OPTION_TEXT, .value = options.area, .initial = "",
+	  .help = "swap file or device, with a swap header and not yet in use" },
+	{ .name = "zram", .type = OPTION_TEXT, .value = options.zram, .initial = "",
+	  .help = "zram device to set up instead, e.g. zram0" },
+	{ .name = "zram-size", .type = OPTION_SIZE, .value = &options.zram_size, .initial = "1G",
+	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "disksize of the zram device" },
+	{ .name = "compressor", .type = OPTION_TEXT, .value = options.compressor,
+	  .initial = "lz4", .help = "comp_algorithm of the zram device" },
+	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "256M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to swap out in all" },
+	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4",
+	  .unit = "", .min = 1, .max = 100, .help = "equal steps, each with a mark" },
+	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
+	  .initial = "compressible:10", .help = "zero, same:XX, compressible:PERCENT or random" },
+	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
+	{ .name = "fragment", .type = OPTION_FLAG, .value = &options.fragment, .initial = "yes",
+	  .help = "free every second page and mark that, too" },
+	{ .name = "verify-pages", .type = OPTION_COUNT, .value = &options.verify_pages,
+	  .initial = "4096", .unit = "pages", .max = UINT32_MAX,
+	  .help = "compare so many pages, evenly spread, before the child leaves" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
+	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
+	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
+	  .initial = "no", .help = "go on although pages stay in memory, even without an area "
+				   "(for tests)" },
+};
+
+static char area_path[OPTION_TEXT_BYTES + 8];
+
+/* --- the child: memory in swap --- */
+
+static struct filler filler;
+
+static void child_map(void)
+{
+	filler = (struct filler){
+		.base = memory_map(options.bytes, HUGEPAGES_NEVER),
+		.pages = options.bytes / PAGE_BYTES,
+		.chunk = options.chunk,
+		.content = &options.content,
+		.seed = options.seed,
+		.allow_resident = options.allow_resident,
+	};
+	/*
+	 * Page tables are no cost of swap: have all of them before the first
+	 * snapshot, with the zero page in them.  EINVAL: older than Linux 5.14,
+	 * then they grow with each step.
+	 */
+	if (madvise(filler.base, options.bytes, MADV_POPULATE_READ) != 0 && errno != EINVAL)
+		die(STATUS_FAILED, "Cannot build page tables: %s.", strerror(errno));
+}
+
+static uint64_t step_end(uint64_t step)
+{
+	return filler.pages * step / options.steps;
+}
+
+static void child_fill(uint64_t step, struct reply *reply)
+{
+	uint64_t end = step_end(step);
+
+	filler_fill(&filler, step_end(step - 1), end);
+	if (!options.allow_resident)
+		reply->values[VALUE_REPEATS] = memory_settle(filler.base, end, options.chunk);
+	reply->values[VALUE_SWAPPED] = memory_swapped_pages(filler.base, end);
+}
+
+static void child_fragment(struct reply *reply)
+{
+	for (uint64_t page = 0; page < filler.pages; page++)
+		if (page % HOLE_STRIDE != HOLE_KEPT)
+			memory_forget(filler.base + page * PAGE_BYTES, PAGE_BYTES);
+	reply->values[VALUE_SWAPPED] =
+		memory_swapped_every(filler.base, filler.pages, HOLE_STRIDE, HOLE_KEPT);
+}
+
+/* Each page is dropped once it was compared: so memory may be small. */
+static void child_verify(struct reply *reply)
+{
+	uint64_t stride = options.fragment ? HOLE_STRIDE : 1;
+	uint64_t offset = options.fragment ? HOLE_KEPT : 0;
+	uint64_t kept = (filler.pages - offset + stride - 1) / stride;
+	uint64_t wanted = options.verify_pages < kept ? options.verify_pages : kept;
+
+	for (uint64_t i = 0; i < wanted; i++) {
+		uint64_t page = kept * i / wanted * stride + offset;
+		char *at = filler.base + page * PAGE_BYTES;
+
+		reply->values[VALUE_BAD] +=
+			content_verify(&options.content, options.seed, page, at, 1);
+		memory_forget(at, PAGE_BYTES);
+	}
+	reply->values[VALUE_CHECKED] = wanted;
+}
+
+static void child_operation(unsigned int number, unsigned int operation, uint64_t argument,
+			    struct reply *reply)
+{
+	(void)number;
+	switch ((enum operation)operation) {
+	case OP_MAP:
+		child_map();
+		break;
+	case OP_FILL:
+		child_fill(argument, reply);
+		break;
+	case OP_COUNT:
+		reply->values[VALUE_SWAPPED] = memory_swapped_pages(filler.base, filler.pages);
+		break;
+	case OP_FRAGMENT:
+		child_fragment(reply);
+		break;
+	case OP_VERIFY:
+		child_verify(reply);
+		break;
+	}
+}
+
+/* --- the parent: the swap area and the marks --- */
+
+/*
+ * Bring the kernel to a state that two boots share before it is looked at:
+ * - sync: no write of the file system is under way with its own allocations;
+ * - drop_caches=1: every CPU's batches of pages on their way to or from the LRU
+ *   are drained, and the page cache is the same (empty) each time.  Not 2: that
+ *   calls the shrinkers of zswap, zsmalloc and THP, so it would change what is
+ *   to be counted;
+ * - sleep: radix-tree and xarray nodes, slab objects and vmalloc areas are freed
+ *   after an RCU grace period or by a worker.  membarrier() would not wait for
+ *   one on a single CPU.  On an idle CPU 200 ms are dozens of grace periods, and
+ *   under the instruction clock they take no host time.
+ */
+static void settle_kernel(void)
+{
+	const struct timespec time = { .tv_nsec = SETTLE_NS };
+
+	/* A test on somebody's machine must not slow that down. */
+	if (options.allow_resident)
+		return;
+	sync();
+	kernel_write("/proc/sys/vm/drop_caches", "1");
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+static void mark_state(const char *name)
+{
+	settle_kernel();
+	mark(name);
+}
+
+static void mark_pages(const char *name, uint64_t pages)
+{
+	char text[MARK_BYTES];
+
+	snprintf(text, sizeof(text), "%s:%" PRIu64, name, pages);
+	mark_state(text);
+}
+
+/* Linux's swap header, version 1: what mkswap writes (include/linux/swap.h, union swap_header). */
+static void write_header(const char *path, uint64_t bytes)
+{
+	static union {
+		char bytes[PAGE_BYTES];
+		struct {
+			char boot[1024];
+			uint32_t version, last_page, bad_pages;
+			unsigned char uuid[HEADER_UUID_BYTES], label[16];
+		} info;
+	} header;
+	static const char magic[] = "SWAPSPACE2";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	header.info.version = 1;
+	header.info.last_page = (uint32_t)(bytes / PAGE_BYTES - 1);
+	memcpy(header.bytes + PAGE_BYTES - (sizeof(magic) - 1), magic, sizeof(magic) - 1);
+	if (fd < 0)
+		die(STATUS_FAILED, "Cannot open %s: %s.", path, strerror(errno));
+	if (pwrite(fd, header.bytes, PAGE_BYTES, 0) != PAGE_BYTES || fsync(fd) != 0)
+		die(STATUS_FAILED, "Cannot write a swap header to %s: %s.", path, strerror(errno));
+	close(fd);
+}
+
+static void zram_set(const char *file, const char *text)
+{
+	char path[OPTION_TEXT_BYTES + 32];
+
+	snprintf(path, sizeof(path), "/sys/block/%s/%s", options.zram, file);
+	if (!kernel_try_write(path, text))
+		die(STATUS_FAILED, "Cannot write '%s' to %s (%s); the device must be there and not "
+		    "set up.", text, path, strerror(errno));
+}
+
+static void zram_set_up(void)
+{
+	char size[24];
+
+	snprintf(size, sizeof(size), "%" PRIu64, options.zram_size);
+	zram_set("comp_algorithm", options.compressor);
+	zram_set("disksize", size);
+	write_header(area_path, options.zram_size);
+}
+
+/* The line of our area: a kernel may name it by another path, so it is the one that is new. */
+static struct swap_area our_area(void)
+{
+	struct swap_area areas[8];
+	size_t count = swap_areas(areas, COUNT_OF(areas));
+
+	if (count != 1)
+		die(STATUS_FAILED, "There are %zu active swap areas where only %s should be: "
+		    "set the guest up with hold=yes.", count, area_path);
+	return areas[0];
+}
+
+static bool has_area(void)
+{
+	return area_path[0] != '\0';
+}
+
+static void area_on(void)
+{
+	uint64_t begin;
+
+	if (!has_area())
+		return;
+	if (options.zram[0] != '\0')
+		zram_set_up();
+	begin = now_ns();
+	if (swapon(area_path, 0) != 0)
+		die(STATUS_FAILED, "swapon of %s failed (%s); it wants a swap header (mkswap) and "
+		    "must not be in use.", area_path, strerror(errno));
+	emit_metric("swapon_ns", 0, (double)(now_ns() - begin), "ns");
+	emit_metric("slots", 0, (double)our_area().slots, "pages");
+}
+
+static void area_off(void)
+{
+	uint64_t begin = now_ns();
+
+	if (!has_area())
+		return;
+	if (swapoff(area_path) != 0)
+		die(STATUS_FAILED, "swapoff of %s failed: %s.", area_path, strerror(errno));
+	emit_metric("swapoff_ns", 0, (double)(now_ns() - begin), "ns");
+	if (options.zram[0] != '\0')
+		zram_set("reset", "1");
+}
+
+static void emit_used(unsigned int step)
+{
+	if (has_area())
+		emit_metric("slots_used", step, (double)our_area().used, "pages");
+}
+
+static void fill_steps(struct child *child)
+{
+	uint64_t pages = options.bytes / PAGE_BYTES, repeats = 0;
+	struct reply reply = { .values = { 0 } };
+
+	mark_pages("filled", 0);
+	for (unsigned int step = 1; step <= options.steps; step++) {
+		reply = child_call(child, OP_FILL, step);
+		repeats += reply.values[VALUE_REPEATS];
+		if (!options.allow_resident)
+			memory_require_swapped(reply.values[VALUE_SWAPPED],
+					       pages * step / options.steps);
+		emit_metric("swapped_pages", step, (double)reply.values[VALUE_SWAPPED], "pages");
+		mark_pages("filled", reply.values[VALUE_SWAPPED]);
+		emit_used(step);
+	}
+	emit_metric("pageout_repeats", 0, (double)repeats, "calls");
+	/* What was out at the last mark must have been out all the while. */
+	if (child_call(child, OP_COUNT, 0).values[VALUE_SWAPPED] < reply.values[VALUE_SWAPPED])
+		die(STATUS_FAILED, "Pages came back to memory while a snapshot was taken.");
+}
+
+static void fragment(struct child *child)
+{
+	uint64_t left = child_call(child, OP_FRAGMENT, 0).values[VALUE_SWAPPED];
+
+	emit_metric("fragmented_pages", 0, (double)left, "pages");
+	mark_pages("fragmented", left);
+}
+
+/* After the last state that needs pages out: comparing brings them in. */
+static void verify(struct child *child)
+{
+	struct reply reply = child_call(child, OP_VERIFY, 0);
+
+	emit_verify(0, reply.values[VALUE_CHECKED], reply.values[VALUE_BAD]);
+	if (reply.values[VALUE_BAD] > 0)
+		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", reply.values[VALUE_BAD]);
+}
+
+static void check_options(void)
+{
+	require_page_multiple("bytes", options.bytes);
+	require_page_multiple("chunk", options.chunk);
+	require_page_multiple("zram-size", options.zram_size);
+	if (options.bytes / PAGE_BYTES < options.steps)
+		die(STATUS_USAGE, "There are fewer pages (%" PRIu64 ") than --steps.",
+		    options.bytes / PAGE_BYTES);
+	if (options.area[0] != '\0' && options.zram[0] != '\0')
+		die(STATUS_USAGE, "--area and --zram name two swap areas; give one of them.");
+	if (options.zram[0] != '\0')
+		snprintf(area_path, sizeof(area_path), "/dev/%s", options.zram);
+	else
+		memcpy(area_path, options.area, sizeof(options.area));
+	if (!has_area() && !options.allow_resident)
+		die(STATUS_USAGE, "--area=PATH or --zram=NAME must say what to swap to.");
+	if (has_area() && access(area_path, F_OK) != 0)
+		die(STATUS_USAGE, "There is no %s to swap to.", area_path);
+}
+
+int main(int argc, char **argv)
+{
+	struct child child;
+
+	options_parse_all(argc, argv, specs, COUNT_OF(specs));
+	check_options();
+	options_report(specs, COUNT_OF(specs));
+	lock_program();
+	mark_state("before");
+	area_on();
+	mark_state("swapon");
+	child_start(&child, 0, child_operation);
+	child_call(&child, OP_MAP, 0);
+	fill_steps(&child);
+	if (options.fragment)
+		fragment(&child);
+	if (options.verify_pages > 0)
+		verify(&child);
+	child_stop(&child);
+	mark_state("exited");
+	area_off();
+	mark_state("swapoff");
+	emit_done();
+	return STATUS_OK;
+}
