@@ -1,0 +1,1 @@
+"""What swap metadata costs: raw samples -> structures -> fit -> claim, model and measurement."""

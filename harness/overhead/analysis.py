@@ -1,0 +1,331 @@
+"""A results folder -> everything that the overhead report says, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import frames
+from harness.errors import UserError
+from harness.overhead import claim as claims
+from harness.overhead import compare, fit, kernels, sites, snapshot
+from harness.overhead.claim import Claim
+from harness.overhead.compare import Level, Method, Row, Static
+from harness.overhead.crossover import Crossover, measured, stepped, straight
+from harness.overhead.fit import Fit, Point
+from harness.overhead.kernels import Kernel, Weight
+from harness.overhead.sites import Rules
+from harness.overhead.snapshot import FILLED, SWAPON, Boot
+from harness.report import manifest as manifests
+from harness.report import pairing
+from harness.report.manifest import Manifest
+
+WORKLOAD = "overhead"
+PROJECTED = 32 << 30
+"""Size of the swap area that figures are projected to where no claim names one, in bytes."""
+GROWING = 0.01
+"""Bytes an entry from which on a site that no rule names is listed."""
+_ERRORS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A site that no rule names and that grows with the fill. per_entry: bytes a page in swap."""
+
+    site: str
+    per_entry: fit.Value
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One kernel on one back-end.
+
+    fits: by structure, those of kind metadata that ever changed; total: their sum
+    claimed: the sum of the structures that the claim counts; None without a claim or a model
+    missing: structures of the model that were never seen, and that it says to be there
+    unmodelled: structures that were seen to grow and are in no term of the model
+    """
+
+    kernel: Kernel
+    boots: tuple[Boot, ...]
+    fits: Mapping[str, Fit]
+    total: Fit | None
+    claimed: Fit | None
+    static: tuple[Static, ...]
+    levels: tuple[Level, ...]
+    growing: tuple[Growing, ...]
+    methods: tuple[Method, ...]
+    missing: tuple[str, ...]
+    unmodelled: tuple[str, ...]
+
+    @property
+    def has_allocinfo(self) -> bool:
+        """Whether all boots could name their allocation sites."""
+        return all(boot.has_allocinfo for boot in self.boots)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A weight of a calibration series. measured: patch less base, in the weight's unit."""
+
+    weight: Weight
+    backend: str
+    measured: fit.Value | None
+    holds: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One back-end: both kernels, the projected rows, and where the new one becomes dearer.
+
+    slots: usable slots of the projected size
+    crossovers: by "claimed", "modelled" (claim's terms), "rounded" (all terms as allocated),
+        "measured" (claim's terms) and "measured, all"; absent where there is none
+    """
+
+    name: str
+    kind: str
+    sides: Mapping[str, Side]
+    slots: int
+    rows: tuple[Row, ...]
+    crossovers: Mapping[str, Crossover]
+    known: tuple[Known, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """A whole report. projected: bytes of the swap area of `Backend.rows`.
+
+    failed: boots that do not count, one sentence each; notes: what was missing in others
+    """
+
+    name: str
+    command: str
+    kernels: Mapping[str, Kernel]
+    claim: Claim | None
+    claim_fits: bool
+    projected: int
+    backends: tuple[Backend, ...]
+    rules: Rules
+    failed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def analyse(results: Path) -> Overhead:
+    """Read results/<name>, runs nothing. UserError if it has no boot of the overhead workload."""
+    data = frames.load(results)
+    manifest = manifests.load(results)
+    rules = sites.load()
+    boots, failed = _boots(results, data, rules)
+    known = kernels.of(manifest, boots)
+    found = claims.for_series(known["patch"].series) if "patch" in known else None
+    names = list(dict.fromkeys(boot.backend for boot in boots))
+    size = found.swap_bytes if found else PROJECTED
+    return Overhead(
+        name=_name(manifest, results),
+        command=manifest.text("command"),
+        kernels=known,
+        claim=found,
+        claim_fits=bool(found) and _fits(found, known),
+        projected=size,
+        backends=tuple(
+            _backend(name, [b for b in boots if b.backend == name], known, found, size, rules)
+            for name in sorted(names)
+        ),
+        rules=rules,
+        failed=tuple(failed),
+        notes=tuple(
+            f"{boot.cell} {boot.pair:02d}-{boot.arm}: {note}"
+            for boot in boots
+            for note in boot.notes
+        ),
+    )
+
+
+def is_overhead(results: Path) -> bool:
+    """Whether a results folder is one of overhead: all of its cells run that workload."""
+    cells = [folder.name for folder in (results / "boots").glob("[!.]*") if folder.is_dir()]
+    return bool(cells) and all(cell.rpartition(".")[2] == WORKLOAD for cell in cells)
+
+
+def _name(manifest: Manifest, results: Path) -> str:
+    name = manifest.text("name")
+    return results.resolve().name if name == manifests.UNKNOWN else name
+
+
+def _fits(claim: Claim | None, known: Mapping[str, Kernel]) -> bool:
+    """Whether the two kernels are those that the claim is about."""
+    models = [kernel.model for kernel in known.values()]
+    return claim is not None and [m.name for m in models if m] == [claim.old, claim.new]
+
+
+def _boots(results: Path, data: frames.Frames, rules: Rules) -> tuple[list[Boot], list[str]]:
+    boots, failed = [], []
+    for row in pairing.rows(data.boots):
+        if row.workload != WORKLOAD or row.arm not in frames.ARMS:
+            continue
+        where = f"{row.cell} {row.pair:02d}-{row.arm}"
+        folder = results / "boots" / str(row.cell) / f"{row.pair:02d}-{row.arm}"
+        boot = snapshot.read(folder, rules) if row.usable else None
+        if boot is None or boot.slots <= 0:
+            reason = f"{row.outcome}: {row.detail}" if not row.usable else "no snapshot of use"
+            failed.append(f"{where}: {reason}".rstrip(": "))
+        else:
+            boots.append(boot)
+    if not boots:
+        why = f": {failed[0]}" if failed else ""
+        raise UserError(f"{results} has no boot of the {WORKLOAD} workload that counts{why}")
+    return boots, failed
+
+
+def _backend(
+    name: str,
+    boots: Sequence[Boot],
+    known: Mapping[str, Kernel],
+    claim: Claim | None,
+    size: int,
+    rules: Rules,
+) -> Backend:
+    kind = boots[0].kind
+    sides = {
+        arm: _side(known[arm], kind, [b for b in boots if b.arm == arm], claim, rules)
+        for arm in frames.ARMS
+        if any(b.arm == arm for b in boots)
+    }
+    slots = size // snapshot.PAGE - 1
+    ends = {
+        arm: compare.Ends(side.kernel.model, side.claimed, side.total)
+        for arm, side in sides.items()
+    }
+    return Backend(
+        name=name,
+        kind=kind,
+        sides=sides,
+        slots=slots,
+        rows=compare.rows(kind, slots, ends, claim),
+        crossovers=_crossovers(kind, slots, sides, claim),
+        known=_known(sides, name),
+    )
+
+
+def points(
+    boots: Sequence[Boot], measure: Callable[[Boot, snapshot.Snapshot], float]
+) -> list[Point]:
+    """One point a snapshot at which the swap area is on and filled from the left."""
+    return [
+        Point(f"{boot.cell}/{boot.pair}", boot.slots, one.pages, measure(boot, one))
+        for boot in boots
+        for one in boot.snapshots
+        if one.stage in (SWAPON, FILLED)
+    ]
+
+
+def _side(
+    kernel: Kernel, kind: str, boots: Sequence[Boot], claim: Claim | None, rules: Rules
+) -> Side:
+    metadata = rules.of_kind("metadata")
+    changed = [
+        name
+        for name in metadata
+        if any(boot.change(one, name) for boot in boots for one in boot.snapshots)
+    ]
+    fits = {
+        name: found
+        for name in changed
+        if (found := fit.line(points(boots, lambda b, s, n=name: b.change(s, n))))  # type: ignore[misc]
+    }
+    model = kernel.model
+    counted = model.sites(kind, claim=True) if model and claim else frozenset()
+    expected = model.sites(kind) if model else frozenset()
+    return Side(
+        kernel=kernel,
+        boots=tuple(boots),
+        fits=fits,
+        total=_sum(boots, metadata),
+        claimed=_sum(boots, sorted(counted)) if counted else None,
+        static=compare.static(kind, boots, changed, model),
+        levels=compare.levels(kind, boots, metadata, model),
+        growing=_growing(boots),
+        methods=compare.methods(boots, metadata) if all(b.has_allocinfo for b in boots) else (),
+        missing=tuple(sorted(expected - set(changed))),
+        unmodelled=tuple(n for n in fits if model and n not in expected),
+    )
+
+
+def _sum(boots: Sequence[Boot], names: Sequence[str]) -> Fit | None:
+    return fit.line(points(boots, lambda boot, one: sum(boot.change(one, n) for n in names)))
+
+
+def _growing(boots: Sequence[Boot]) -> tuple[Growing, ...]:
+    names = {name for boot in boots for one in boot.snapshots for name in one.unnamed}
+    found = []
+    for name in sorted(names):
+        line = fit.line(points(boots, lambda b, s, n=name: _unnamed(b, s, n)))  # type: ignore[misc]
+        if line is None or line.per_entry.value <= GROWING:
+            continue
+        value = line.per_entry
+        if value.error is None or value.value > _ERRORS * value.error:
+            found.append(Growing(name, value))
+    return tuple(sorted(found, key=lambda one: -one.per_entry.value))
+
+
+def _unnamed(boot: Boot, one: snapshot.Snapshot, site: str) -> float:
+    return one.unnamed.get(site, 0) - boot.snapshots[0].unnamed.get(site, 0)
+
+
+def _crossovers(
+    kind: str, slots: int, sides: Mapping[str, Side], claim: Claim | None
+) -> dict[str, Crossover]:
+    if set(sides) != set(frames.ARMS):
+        return {}
+    old, new = sides["base"], sides["patch"]
+    found: dict[str, Crossover] = {}
+    said = claim.crossover(kind) if claim else None
+    if said:
+        found["claimed"] = said
+    first, second = old.kernel.model, new.kernel.model
+    if first and second:
+        ends = [
+            second.plain(kind, slots + 1, e, claim=True)
+            - first.plain(kind, slots + 1, e, claim=True)
+            for e in (0, slots + 1)
+        ]
+        if said:
+            found["modelled"] = straight(ends[0], ends[1] - ends[0])
+        found["rounded"] = stepped(
+            slots, lambda e: second.rounded(kind, slots, e) - first.rounded(kind, slots, e)
+        )
+    if old.claimed and new.claimed:
+        found["measured"] = measured(old.claimed, new.claimed, slots)
+    if old.total and new.total:
+        found["measured, all"] = measured(old.total, new.total, slots)
+    return found
+
+
+def _known(sides: Mapping[str, Side], name: str) -> tuple[Known, ...]:
+    """The weights of the patched kernel against what was measured at their sites."""
+    if set(sides) != set(frames.ARMS):
+        return ()
+    found = []
+    for weight in sides["patch"].kernel.weights:
+        values = [_at_site(sides[arm].boots, weight) for arm in frames.ARMS]
+        value = None
+        if values[0] and values[1]:
+            value = compare.difference(values[1], values[0])
+        holds = None if value is None else weight.holds(value)
+        found.append(Known(weight, name, value, holds))
+    return tuple(found)
+
+
+def _at_site(boots: Sequence[Boot], weight: Weight) -> fit.Value | None:
+    if not all(boot.has_allocinfo for boot in boots):
+        return None
+    line = fit.line(points(boots, lambda b, s: _since(b, s, weight.site)))
+    if line is None:
+        return None
+    return line.per_slot if weight.per == "slot" else line.per_entry
+
+
+def _since(boot: Boot, one: snapshot.Snapshot, site: str) -> float:
+    return one.sites.get(site, 0) - boot.snapshots[0].sites.get(site, 0)
