@@ -206,8 +206,9 @@ def made_with() -> str:
     One line: version and hash of the harness, versions of Python and the libraries that compute
     and draw.
     """
-    root = REPO / "harness"
-    files = (path for path in root.rglob("*") if path.suffix in _CODE)
+    # Models, claims and known weights are data that a report prints.
+    roots = (REPO / "harness", REPO / "kernels")
+    files = (path for root in roots for path in root.rglob("*") if path.suffix in _CODE)
     code = "".join(f"{publish.sha256_file(path)}\n" for path in sorted(files))
     digest = hashlib.sha256(code.encode()).hexdigest()[:12]
     words = [f"harness {__version__} (code {digest})", f"Python {platform.python_version()}"]

@@ -19,6 +19,8 @@ from pathlib import Path
 
 from harness import report, seal
 from harness.errors import HarnessError, UserError
+from harness.overhead import report as overhead
+from harness.overhead.analysis import is_overhead
 from harness.seal import Difference
 
 # Differences named in one file; a page or plot differs in many places for one cause.
@@ -123,7 +125,7 @@ def derived(results: Path) -> Iterator[Path]:
         for item in whole.iterdir():
             if item.name not in ("report", seal.NAME) and not item.name.startswith("."):
                 (stage / item.name).symlink_to(item)
-        yield report.write(stage)
+        yield overhead.make(stage).folder if is_overhead(stage) else report.write(stage)
 
 
 def compare(old: Path, new: Path) -> tuple[Difference, ...]:

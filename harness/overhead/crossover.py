@@ -117,10 +117,17 @@ def _covs(old: Fit, new: Fit) -> list[tuple[tuple[float, ...], ...]]:
 def _fieller(
     a: float, b: float, va: float, vb: float, vab: float, t: float
 ) -> tuple[float | None, float | None]:
-    """Roots of (a + b s)^2 = t^2 (va + 2 vab s + vb s^2), in per cent, cut to 0 .. 100."""
-    square, linear, free = b * b - t * t * vb, a * b - t * t * vab, a * a - t * t * va
-    root = linear * linear - square * free
-    if square <= 0 or root < 0:
+    """Roots of (a + b s)^2 = t^2 (va + 2 vab s + vb s^2), in per cent, cut to 0 .. 100.
+
+    Written in d = s - centre, with centre = -a / b: what cancels there is gone before it is
+    computed, so that a tiny variance gives a tiny interval.
+    """
+    centre = -a / b
+    here = max(va + 2 * vab * centre + vb * centre * centre, 0.0)
+    slope = vab + vb * centre
+    square = b * b - t * t * vb
+    if square <= 0:
         return None, None
-    ends = sorted((-linear + sign * math.sqrt(root)) / square for sign in (-1, 1))
-    return max(100 * ends[0], 0.0), min(100 * ends[1], 100.0)
+    root = math.sqrt((t * t * slope) ** 2 + square * t * t * here)
+    ends = [100 * (centre + (t * t * slope + sign * root) / square) for sign in (-1, 1)]
+    return max(ends[0], 0.0), min(ends[1], 100.0)

@@ -27,7 +27,7 @@ UNNAMED = "unnamed"
 BEFORE, SWAPON, FILLED, FRAGMENTED, EXITED, SWAPOFF = (
     "before", "swapon", "filled", "fragmented", "exited", "swapoff",
 )  # fmt: skip
-_MARK = re.compile(r"(before|swapon|filled|fragmented|exited|swapoff)(?::(\d{1,15}))?")
+MARK = re.compile(r"(before|swapon|filled|fragmented|exited|swapoff)(?::(\d{1,15}))?")
 # Without allocinfo: what /proc/meminfo and vmstat say of the memory in use, without overlap.
 # The LRU lists hold anonymous pages, page cache and swap cache, each page once.
 _EXPLAINING = (
@@ -106,7 +106,7 @@ class Boot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Raw:
+class Raw:
     """The numbers of one sample, by source."""
 
     sites: Mapping[tuple[str, str, int], int]
@@ -129,11 +129,10 @@ def read(folder: Path, rules: Rules) -> Boot | None:
     notes: list[str] = []
     path = folder / "samples.raw.gz"
     stream = telemetry.read(telemetry.unpack(path.read_bytes()) if path.is_file() else b"")
-    marked = [(m, s) for s in stream.samples if (m := _MARK.fullmatch(s.mark or ""))]
-    raws = [_raw(sample, notes) for _, sample in marked]
+    marked = [(m, s) for s in stream.samples if (m := MARK.fullmatch(s.mark or ""))]
+    raws = [numbers(sample, notes) for _, sample in marked]
     if not raws or marked[0][0][1] != BEFORE:
         return None
-    snapshots = _snapshots([m for m, _ in marked], raws, metrics, rules)
     backend = re.sub(r"-\d+[KMGT]$", "", label)
     return Boot(
         cell=cell,
@@ -145,17 +144,18 @@ def read(folder: Path, rules: Rules) -> Boot | None:
         release=str(facts.get("kernel_release", "")),
         slots=_slots(facts, metrics, notes),
         has_allocinfo=any(raw.sites for raw in raws),
-        snapshots=snapshots,
+        snapshots=snapshots([m for m, _ in marked], raws, metrics, rules),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _snapshots(
+def snapshots(
     marks: Sequence[re.Match[str]],
-    raws: Sequence[_Raw],
+    raws: Sequence[Raw],
     metrics: Mapping[str, Mapping[int, float]],
     rules: Rules,
 ) -> tuple[Snapshot, ...]:
+    """One snapshot a mark; metrics: swapped_pages by step, which is more exact than a mark."""
     known = places(key for raw in raws for key in raw.sites)
     files = frozenset(file for file, _, _ in known)
     names = {key: rules.place(place, files) for key, place in known.items()}
@@ -192,7 +192,7 @@ def _snapshots(
 
 
 def _attributed(
-    raw: _Raw,
+    raw: Raw,
     known: Mapping[tuple[str, str, int], Place],
     names: Mapping[tuple[str, str, int], str | None],
     rules: Rules,
@@ -211,15 +211,15 @@ def _attributed(
     return dict(structures), dict(sites), dict(unnamed)
 
 
-def _standin(raw: _Raw, rules: Rules) -> dict[str, int]:
+def _standin(raw: Raw, rules: Rules) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
-    numbers = (
+    sources = (
         ("vmallocinfo", raw.areas, PAGE),
         ("slabinfo", raw.objects, 1),
         ("meminfo", raw.meminfo, 1),
         ("vmstat", raw.vmstat, PAGE),
     )
-    for source, values, scale in numbers:
+    for source, values, scale in sources:
         for name, value in values.items():
             structure = rules.named(source, name)
             if structure:
@@ -227,7 +227,7 @@ def _standin(raw: _Raw, rules: Rules) -> dict[str, int]:
     return dict(found)
 
 
-def _explained(raw: _Raw) -> int:
+def _explained(raw: Raw) -> int:
     """Without allocinfo: what meminfo names without overlap, and the pages of zsmalloc.
 
     Kernel stacks are not added: with VMAP_STACK they are in VmallocUsed.
@@ -236,7 +236,8 @@ def _explained(raw: _Raw) -> int:
     return named + raw.vmstat.get("nr_zspages", 0) * PAGE
 
 
-def _raw(sample: telemetry.Sample, notes: list[str]) -> _Raw:
+def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
+    """The numbers of a sample; a file that does not parse is a sentence in `notes`."""
     sites: dict[tuple[str, str, int], int] = defaultdict(int)
     tables: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
     for file in sample.files:
@@ -252,7 +253,7 @@ def _raw(sample: telemetry.Sample, notes: list[str]) -> _Raw:
             elif record.probe in ("vmallocinfo", "slabinfo", "meminfo", "vmstat"):
                 tables[record.probe][record.key, record.field] = record.value
     slabs = tables["slabinfo"]
-    return _Raw(
+    return Raw(
         sites=dict(sites),
         areas={k: int(v) for (k, field), v in tables["vmallocinfo"].items() if field == "pages"},
         objects={

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 class Plot:
     """A figure: its file name without suffix, both formats, and words for those who cannot see.
 
-    kind: "change", "cost", "latency" or "timeline"
+    kind: "change", "cost", "latency", "timeline" or "overhead"
     """
 
     slug: str
@@ -73,25 +74,33 @@ class Plot:
 
 def draw(report: Report, data: Frames) -> list[Plot]:
     """All figures of a report, in the order of the page."""
-    with mpl.rc_context():
-        # Not the user's own matplotlibrc: the same input gives the same bytes for everyone.
-        mpl.rcdefaults()
-        mpl.rcParams.update(_RC)
+    with style():
         return [
             *_changes(report),
-            *(plot for row in report.primary for plot in _cost(row)),
+            *(one for row in report.primary for one in _cost(row)),
             *_latencies(report, data),
             *_timelines(report, data),
         ]
 
 
-def _new(height: float, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(rows, 1, **options)
+@contextmanager
+def style() -> Iterator[None]:
+    """Not the user's own matplotlibrc: the same input gives the same bytes for everyone."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
 
 
-def _plot(figure: Figure, slug: str, kind: str, words: tuple[str, str, str]) -> Plot:
+def figure(height: float, rows: int = 1, **options: Any) -> tuple[Figure, Any]:
+    """An empty figure of the report's width, and its axes."""
+    canvas = Figure(figsize=(_WIDTH, height), layout="constrained")
+    FigureCanvasAgg(canvas)
+    return canvas, canvas.subplots(rows, 1, **options)
+
+
+def plot(figure: Figure, slug: str, kind: str, words: tuple[str, str, str]) -> Plot:
+    """Both formats of a figure. words: title, what it shows for those who cannot see, caption."""
     _settle(figure)
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -118,7 +127,7 @@ def _changes(report: Report) -> Iterator[Plot]:
     rows = [row for row in report.primary if row.change.estimate_pct is not None]
     if not rows:
         return
-    figure, axes = _new(0.9 + 0.34 * len(rows))
+    canvas, axes = figure(0.9 + 0.34 * len(rows))
     axes.axvline(0, color=INK, linewidth=0.8)
     for place, row in enumerate(rows):
         estimate = row.change.estimate_pct
@@ -135,8 +144,8 @@ def _changes(report: Report) -> Iterator[Plot]:
         f"{row.backend} {row.workload} {row.name} {change(row.change)} {interval(row.change)}"
         for row in rows
     )
-    yield _plot(
-        figure,
+    yield plot(
+        canvas,
         "change",
         "change",
         (
@@ -157,7 +166,7 @@ def _cost(row: Row) -> Iterator[Plot]:
     ]
     if not pairs:
         return
-    figure, axes = _new(2.9)
+    canvas, axes = figure(2.9)
     for both in pairs:
         axes.plot([0, 1], both, color=GRID, linewidth=1, zorder=1)
     for place, arm in enumerate(ARMS):
@@ -172,8 +181,8 @@ def _cost(row: Row) -> Iterator[Plot]:
     axes.grid(axis="x", visible=False)
     axes.set_ylabel(f"{row.name}, {row.unit}")
     axes.set_title(row.cell, loc="left")
-    yield _plot(
-        figure,
+    yield plot(
+        canvas,
         f"cost-{row.cell}",
         "cost",
         (
@@ -217,7 +226,7 @@ def _latencies(report: Report, data: Frames) -> Iterator[Plot]:
 
 
 def _latency(by_arm: dict[str, list[Histogram]], slug: str, title: str, unit: str) -> Plot:
-    figure, axes = _new(3.0)
+    canvas, axes = figure(3.0)
     words = []
     for arm in ARMS:
         style = {"color": COLOURS[arm], "linestyle": STYLES[arm]}
@@ -237,8 +246,8 @@ def _latency(by_arm: dict[str, list[Histogram]], slug: str, title: str, unit: st
     axes.set_ylabel("share that took at most this")
     axes.legend(loc="upper left")
     axes.set_title(title, loc="left")
-    return _plot(
-        figure,
+    return plot(
+        canvas,
         slug,
         "latency",
         (
@@ -273,7 +282,7 @@ def _short(value: float) -> str:
 def _timelines(report: Report, data: Frames) -> Iterator[Plot]:
     for line in timeline.lines(data):
         heights = [0.35, *[1.0] * len(line.counters)]
-        figure, axes = _new(
+        canvas, axes = figure(
             0.8 + 0.85 * len(line.counters),
             rows=len(heights),
             sharex=True,
@@ -291,8 +300,8 @@ def _timelines(report: Report, data: Frames) -> Iterator[Plot]:
         unit = "million instructions" if report.clock == "insn" else "ms"
         axes[-1].set_xlabel(f"{unit} since the first mark")
         names = ", ".join(counter.name for counter in line.counters)
-        yield _plot(
-            figure,
+        yield plot(
+            canvas,
             f"timeline-{line.cell}",
             "timeline",
             (

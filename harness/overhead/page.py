@@ -1,0 +1,81 @@
+"""The overhead report as HTML: a fragment for a page, and a page of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from harness.overhead import tables, words
+from harness.overhead.analysis import Backend, Overhead
+from harness.report import page, units
+from harness.report.plots import Plot
+
+_TEMPLATES = Path(page.__file__).parent / "templates"
+
+
+def fragment(report: Overhead, plots: Sequence[Plot]) -> Markup:
+    """Sections for the body of a page; headings begin at h2. Everything from outside is escaped."""
+    return Markup(_render("overhead.html.j2", report, plots))
+
+
+def render(report: Overhead, plots: Sequence[Plot]) -> str:
+    """overhead.html: one file that needs nothing else, no script and no network."""
+    style = Markup((_TEMPLATES / "style.css").read_text("utf-8"))
+    body = fragment(report, plots)
+    return _render("overhead-page.html.j2", report, plots, style=style, body=body)
+
+
+def _render(template: str, report: Overhead, plots: Sequence[Plot], **more: object) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_harmless,
+    )
+    return environment.get_template(template).render(
+        report=report,
+        parts=[_part(report, backend, plots) for backend in report.backends],
+        opening=list(words.opening(report)),
+        arms=words.ARMS,
+        method=words.METHOD,
+        inline=page.inline,
+        **more,
+    )
+
+
+def _part(report: Overhead, backend: Backend, plots: Sequence[Plot]) -> dict[str, object]:
+    sides = list(backend.sides.values())
+    mine = {f"structures-{backend.name}", f"claim-{backend.name}"}
+    return {
+        "name": backend.name,
+        "makers": list(words.makers(backend)),
+        "crossings": list(words.crossings(backend)),
+        "weights": list(words.weights(backend)),
+        "tables": list(tables.of(report, backend)),
+        "plots": [one for one in plots if one.slug in mine],
+        "notes": [
+            *(words.source(side) for side in sides),
+            *(words.reach(backend, side) for side in sides),
+            *words.sizes(backend),
+            *(
+                text
+                for side in sides
+                for name, fit in side.fits.items()
+                if (text := words.shape(f"{words.ARMS[side.kernel.arm]}: {name}", fit))
+            ),
+            *(text for side in sides for text in words.stays(side)),
+            *(text for side in sides for text in words.gaps(side)),
+            *words.worth(sides),
+        ],
+    }
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return units.harmless(value)
+    return value

@@ -1,0 +1,277 @@
+"""The sentences of the report: the same in text and page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.overhead import crossover
+from harness.overhead.analysis import Backend, Overhead, Side
+from harness.overhead.compare import leftovers
+from harness.overhead.crossover import Crossover
+from harness.overhead.fit import Fit, Value
+from harness.overhead.snapshot import FRAGMENTED
+from harness.units import format_size
+
+ARMS = {"base": "old", "patch": "new"}
+# What is smaller than this part of all metadata is not worth a word.
+_SMALL = 0.02
+_CROSSED = {
+    "claimed": "claimed",
+    "modelled": "modelled, the claim's terms multiplied",
+    "rounded": "modelled, all metadata as it is allocated",
+    "measured": "measured, the claim's terms",
+    "measured, all": "measured, all metadata",
+}
+
+METHOD = (
+    "Bytes are those that a kernel holds more than at the mark 'before', when nothing of the swap "
+    "area was set up. All sizes are powers of two: 1 MiB = 1048576 bytes.",
+    "The fit is bytes = const + per slot * slots + per entry * pages in swap, by least squares "
+    "over all snapshots of a back-end and kernel. Snapshots of one boot share its accidents, so "
+    "the boot is the unit: standard errors come from leaving out one boot at a time (cluster "
+    "jackknife), intervals from t with boots - 1 degrees of freedom. Where leaving one out leaves "
+    "too little, there is no error, and a '-' stands for it.",
+    "The interval of a projected figure is a prediction interval. It takes the line for granted, "
+    "so it says nothing of a curve or step outside the measured range; the shape column and the "
+    "distance of the projection say how far to trust it.",
+    "A '!' marks a published figure that lies outside the measured interval, by more than its "
+    "last digit and 0.1 %.",
+    "'Model' multiplies the terms as a cover letter does. 'Allocated' rounds them the way the "
+    "kernel's allocators do: size classes, whole pages and their pointers, whole clusters, tree "
+    "nodes. Both come from kernels/models.",
+    "The residual is the change of MemTotal - MemFree that the sum of /proc/allocinfo, less the "
+    "slab objects that it counts twice, does not explain: pages on per-CPU lists, and allocations "
+    "without a tag. It can hide metadata as large as itself.",
+)
+
+
+def mib(value: float | None) -> str:
+    """Bytes as MiB with two decimals; "-" for None."""
+    if value is None:
+        return "-"
+    text = f"{value / (1 << 20):.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def span(value: Value | None) -> str:
+    """The interval of bytes in MiB; "-" if there is none."""
+    if value is None or value.low is None or value.high is None:
+        return "-"
+    return f"[{mib(value.low)}, {mib(value.high)}]"
+
+
+def weight(value: float | None) -> str:
+    """Bytes a slot or entry: three decimals, two digits of what is smaller."""
+    if value is None:
+        return "-"
+    if abs(value) < 5e-7:
+        return "0"  # what least squares leaves of nothing
+    if abs(value) < 0.0005:
+        return f"{value:.1e}"
+    return f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """A signed per cent with one decimal; "-" for None."""
+    if value is None:
+        return "-"
+    return f"{value:+.1f}%" if abs(value) >= 0.05 else "0.0%"
+
+
+def opening(report: Overhead) -> Iterator[str]:
+    """What was compared, and the one result a reader looks for first."""
+    names = " against ".join(
+        report.kernels[a].name for a in ("patch", "base") if a in report.kernels
+    )
+    yield f"Memory overhead of swap metadata: {names}"
+    for backend in report.backends:
+        yield from _headline(report, backend)
+
+
+def _headline(report: Overhead, backend: Backend) -> Iterator[str]:
+    size = format_size(report.projected)
+    full = backend.rows[-1]
+    parts = []
+    for arm, cell in full.cells.items():
+        if cell.measured_all is not None:
+            parts.append(f"{ARMS[arm]} {mib(cell.measured_all.value)} MiB")
+    if parts:
+        yield (
+            f"{backend.name}: {', '.join(parts)} of metadata for {size} of swap that is "
+            f"{full.usage:g} % full (all metadata, measured and projected)"
+        )
+    outside = [
+        f"{ARMS[arm]} at {row.usage:g} %"
+        for row in backend.rows
+        for arm, cell in row.cells.items()
+        if cell.outside
+    ]
+    if outside:
+        yield (
+            f"{backend.name}: the claim lies outside the measured interval for {', '.join(outside)}"
+        )
+
+
+def crossings(backend: Backend) -> Iterator[str]:
+    """Where the new design becomes dearer, by each method."""
+    for key, one in backend.crossovers.items():
+        yield f"{_CROSSED[key]}: {crossing(one)}"
+
+
+def crossing(one: Crossover) -> str:
+    """One crossover in words."""
+    if one.kind == crossover.NEVER:
+        return "never dearer from 0 to 100 % used"
+    if one.kind == crossover.ALWAYS:
+        return "dearer from 0 to 100 % used"
+    side = "below" if one.falls else "above"
+    text = f"new is dearer {side} {one.usage:.1f} % used"
+    if one.low is not None and one.high is not None:
+        text += f" [{one.low:.1f}, {one.high:.1f}] ({one.method})"
+    elif one.method:
+        text += f" (no bounded interval; {one.method})"
+    return text
+
+
+def makers(backend: Backend) -> Iterator[str]:
+    """Which structures make the difference, measured, in an empty and a full area."""
+    if set(backend.sides) != set(ARMS):
+        return
+    for share in (0.0, 1.0):
+        entries = round(backend.slots * share)
+        moved = _moved(backend, entries)
+        total = sum(value for _, value in moved)
+        big = [(n, v) for n, v in moved if abs(v) > _SMALL * max(abs(x) for _, x in moved)]
+        if not big:
+            continue
+        parts = ", ".join(f"{name} {v / (1 << 20):+.2f}" for name, v in big)
+        where = "empty" if share == 0 else "full"
+        yield (
+            f"In an {where} swap area of the projected size new minus old is "
+            f"{total / (1 << 20):+.2f} MiB. The structures that make it, in MiB: {parts}."
+            if share == 0
+            else f"In a {where} one it is {total / (1 << 20):+.2f} MiB: {parts}."
+        )
+
+
+def _moved(backend: Backend, entries: int) -> list[tuple[str, float]]:
+    values: dict[str, float] = {}
+    for arm, sign in (("base", -1), ("patch", 1)):
+        for name, fit in backend.sides[arm].fits.items():
+            bytes_ = fit.predict(backend.slots, entries).value
+            values[name] = values.get(name, 0.0) + sign * bytes_
+    return sorted(values.items(), key=lambda item: (-abs(item[1]), item[0]))
+
+
+def reach(backend: Backend, side: Side) -> str:
+    """How far the projection goes beyond what was measured."""
+    if side.total is None:
+        return f"{ARMS[side.kernel.arm]}: fewer than two fill levels, so no fit"
+    slots, entries = side.total.reach(backend.slots, backend.slots)
+    return (
+        f"{ARMS[side.kernel.arm]}: {side.total.boots} boots, {side.total.points} snapshots; the "
+        f"projection goes {slots:.1f} times beyond the largest area and {entries:.1f} times beyond "
+        "the most pages that were measured"
+    )
+
+
+def shape(name: str, fit: Fit) -> str | None:
+    """A structure that is no straight line, in words."""
+    one = fit.shape
+    if one.kind == "line":
+        return None
+    what = {
+        "step": f"steps at {one.at} pages in swap",
+        "curve": "is a curve",
+        "other": f"departs from a line, most at {one.at} pages in swap",
+    }[one.kind]
+    return f"{name} {what}: up to {one.worst / 1024:.0f} KiB from the line; do not project it"
+
+
+def sizes(backend: Backend) -> Iterator[str]:
+    """What one size of the swap area cannot tell."""
+    fits = [side.total for side in backend.sides.values() if side.total]
+    if fits and not all(fit.has_const for fit in fits):
+        yield (
+            "Only one size of the swap area was booted: a constant part cannot be told from the "
+            "part per slot and counts as the latter."
+        )
+
+
+def source(side: Side) -> str:
+    """Which files of the kernel the figures come from."""
+    if side.has_allocinfo:
+        return f"{ARMS[side.kernel.arm]}: every figure from /proc/allocinfo"
+    return (
+        f"{ARMS[side.kernel.arm]}: this kernel has no /proc/allocinfo; slabinfo, vmallocinfo and "
+        "meminfo stand in. They do not see bare pages and large kmalloc blocks, and share some "
+        "caches with the rest of the kernel: read these figures as a lower bound"
+    )
+
+
+def gaps(side: Side) -> Iterator[str]:
+    """Where model and measurement speak of different structures, and what no rule names."""
+    arm = ARMS[side.kernel.arm]
+    if side.kernel.model is None:
+        yield f"{arm}: {side.kernel.note}"
+    if side.missing:
+        yield f"{arm}: in the model and never seen: {', '.join(side.missing)}"
+    if side.unmodelled:
+        yield f"{arm}: measured and in no model: {', '.join(side.unmodelled)}"
+    for one in side.growing:
+        yield (
+            f"{arm}: {one.site} grows with the fill by {weight(one.per_entry.value)} bytes "
+            "an entry, and no rule in kernels/models/sites.yaml names it"
+        )
+    if not side.growing and side.has_allocinfo:
+        yield f"{arm}: every site that grows with the fill has a name"
+
+
+def stays(side: Side) -> Iterator[str]:
+    """What is left when the pages, and then the swap area, are gone."""
+    arm = ARMS[side.kernel.arm]
+    for level in leftovers(side.levels):
+        after = "the process exited" if level.stage == "exited" else "swapoff"
+        first = next((x for x in side.levels if x.label == level.label), level)
+        most = f", most of it {level.largest}" if level.metadata > 0 and level.largest else ""
+        above = ""
+        if level.stage == "exited":
+            above = (
+                f", {mib(level.metadata - first.metadata)} more than an area that was never used"
+            )
+        yield (
+            f"{arm}, {level.label}: {mib(level.metadata)} MiB of metadata stay after {after}"
+            f"{above}{most}"
+        )
+    for level in side.levels:
+        if level.stage == FRAGMENTED and level.pages:
+            yield (
+                f"{arm}, {level.label}: with every second page freed, {level.pages:.0f} pages keep "
+                f"{mib(level.metadata)} MiB, {level.metadata / level.pages:.2f} bytes each"
+            )
+
+
+def weights(backend: Backend) -> Iterator[str]:
+    """The known weights of a calibration series against what was measured."""
+    for one in backend.known:
+        said = f"{one.weight.amount:g} bytes a{'n' if one.weight.per == 'entry' else ''} "
+        said += one.weight.per
+        if one.measured is None:
+            yield f"{one.weight.site}: known {said}; not measured (no /proc/allocinfo, or no fit)"
+            continue
+        error = f" +/- {weight(one.measured.error)}" if one.measured.error is not None else ""
+        yield (
+            f"{one.weight.site}: known {said}, measured {weight(one.measured.value)}{error}: "
+            f"{'agrees' if one.holds else 'DOES NOT AGREE'} (tolerance {one.weight.tolerance:g})"
+        )
+
+
+def worth(sides: Sequence[Side]) -> Iterator[str]:
+    """What figures from the stand-in are worth, from kernels that have both."""
+    for side in sides:
+        whole = next((one for one in side.methods if one.structure == "all metadata"), None)
+        if whole and whole.error is not None:
+            blind = [m.structure for m in side.methods if m.allocinfo > 0 and not m.standin]
+            arm = ARMS[side.kernel.arm]
+            text = f"{arm}: of all metadata the stand-in is {percent(whole.error)} off"
+            yield text + (f"; it does not see {', '.join(blind)}" if blind else "")
