@@ -19,7 +19,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results '$(RESULTS)'
 
-.PHONY: help compare calibrate bench build report verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare overhead calibrate bench build report verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -27,6 +27,7 @@ help:
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
+#: make overhead   memory that swap metadata takes, by structure: SIZES=4G,16G,32G FILL=256M STEPS=4
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
@@ -76,6 +77,10 @@ compare: setup
 
 calibrate: setup
 	@$(HARNESS) calibrate $(KERNELS) $(MEASURING)
+
+overhead: setup
+	@$(HARNESS) overhead $(KERNELS) $(MEASURING) $(call option,SIZES,sizes) \
+		$(call option,FILL,fill) $(call option,STEPS,steps)
 
 bench: setup
 	@$(HARNESS) bench $(KERNELS) $(MEASURING)

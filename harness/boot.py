@@ -58,6 +58,7 @@ class Ticket:
     """Which boot this is: ``position`` is its place inside the pair, 0 first.
 
     Without ``observed`` the sampler does not run, and nothing is known but the workload's figures.
+    With ``profiled`` the kernel counts every allocation by its source line (Linux 6.10 and later).
     """
 
     cell: Cell
@@ -67,6 +68,7 @@ class Ticket:
     seed: int
     kernel: Kernel
     observed: bool = True
+    profiled: bool = False
 
     @property
     def folder(self) -> str:
@@ -136,6 +138,7 @@ class _Record:
                 "schema": 1,
                 "cell": cell.name,
                 "backend": cell.backend.name,
+                "backend_kind": cell.backend.kind,
                 "backend_settings": dict(cell.backend.settings),
                 "backend_readback": self.readback,
                 "waits_io": cell.backend.waits_io,
@@ -153,6 +156,7 @@ class _Record:
                 "kernel": ticket.kernel.key,
                 "kernel_release": ticket.kernel.release,
                 "observed": ticket.observed,
+                "profiled": ticket.profiled,
                 "wall_s": self.wall,
                 "started": self._started,
             }
@@ -161,7 +165,8 @@ class _Record:
 
 def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
     """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
-    profiling = in_range(ticket.kernel.release, ">=6.10")
+    profiling = "1" if ticket.profiled else "never"
+    can_profile = in_range(ticket.kernel.release, ">=6.10")
     backend = ticket.cell.backend
     has_file = backend.disk != "none" and host.disk == "host"
     return Machine(
@@ -177,9 +182,9 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         accel=host.accel,
         icount=host.clock == "insn",
         seed=ticket.seed,
-        # Compiled in, and off: no boot of this version pays for it.
+        # Compiled in, and off: only a boot that is asked for it pays for it.
         append=(
-            *(("sysctl.vm.mem_profiling=never",) if profiling else ()),
+            *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
             *(_INSN_APPEND if host.clock == "insn" else ()),
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
         ),

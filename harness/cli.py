@@ -24,6 +24,7 @@ from harness import (
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
+from harness.overhead import measure
 from harness.paths import REPO, Cache
 from harness.progress import Progress
 
@@ -65,6 +66,19 @@ def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
     pairs = int(args.pairs) if str(args.pairs or "").isdecimal() else None
     done = calibrate.calibrate(_experiment(args), _site(args, progress), pairs=pairs)
     print(done.text, end="")
+    return done.status
+
+
+def _overhead(args: argparse.Namespace, progress: Progress) -> Exit:
+    options = measure.Options(
+        sizes=args.sizes.replace(",", " ").split() if args.sizes else measure.SIZES,
+        fill=args.fill or measure.FILL,
+        steps=args.steps or 4,
+        pairs=int(args.pairs) if str(args.pairs or "").isdecimal() else None,
+    )
+    done = measure.overhead(_experiment(args), options, _site(args, progress))
+    print(done.text, end="")
+    progress.say(f"report: {done.folder / 'report' / 'overhead.html'}")
     return done.status
 
 
@@ -163,6 +177,20 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernels(command)
     _add_measuring(command)
     command.set_defaults(run=_calibrate)
+    text = "measure what swap metadata costs in memory, by structure, for each slot and entry"
+    command = commands.add_parser(
+        "overhead",
+        help=text,
+        description=f"{text}; claimed, modelled and measured side by side.",
+        epilog=_STATUSES,
+    )
+    _add_kernels(command)
+    _add_measuring(command)
+    group = command.add_argument_group("overhead")
+    group.add_argument("--sizes", help=f"of the swap area (default: {','.join(measure.SIZES)})")
+    group.add_argument("--fill", help=f"memory to swap out (default: {measure.FILL})")
+    group.add_argument("--steps", type=int, help="snapshots on the way there (default: 4)")
+    command.set_defaults(run=_overhead)
     text = "measure what the sampler itself adds to the figures of the base kernel"
     command = commands.add_parser("bench", help=text, description=text, epilog=_STATUSES)
     _add_kernels(command)

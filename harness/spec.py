@@ -18,10 +18,10 @@ from harness.workload import Workload, nearest
 _BACKENDS = Path(__file__).parent / "backends.yaml"
 _GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
 _BACKEND_SETTINGS = {
-    "swapfile": ("size",),
-    "swappart": ("size",),
-    "zswap": ("compressor", "pool", "shrinker", "size"),
-    "zram": ("compressor", "size"),
+    "swapfile": ("size", "hold"),
+    "swappart": ("size", "hold"),
+    "zswap": ("compressor", "pool", "shrinker", "size", "hold"),
+    "zram": ("compressor", "size", "hold"),
 }
 _LEAST = {"memory": 128 << 20, "swap": 1 << 20}
 _CHOICES = {

@@ -1,0 +1,110 @@
+"""``make overhead``: the boots whose snapshots tell what swap metadata costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness import compare, seal
+from harness.arms import Site
+from harness.boot import Ticket
+from harness.errors import Exit, UserError
+from harness.overhead import report
+from harness.spec import Backend, Experiment
+from harness.units import format_size, parse_size
+
+BACKENDS = ("zswap", "swapfile", "zram")
+SIZES = ("4G", "16G", "32G")
+"""Of the swap area: the last is the claim's own, and three of them would show a curve."""
+FILL = "256M"
+PAIRS = 1
+WORKLOAD = "overhead"
+_AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swappart": "/dev/vdc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked beside the kernels. Sizes and fill in words like 4G; pairs None: default."""
+
+    sizes: Sequence[str] = SIZES
+    fill: str = FILL
+    steps: int = 4
+    pairs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A finished measurement of memory overhead."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def overhead(experiment: Experiment, options: Options, site: Site) -> Measured:
+    """Boot both kernels over each back-end and area size, take snapshots, report.
+
+    Raises the harness's typed errors.
+    """
+    one = planned(experiment, options)
+    with (
+        compare.measured(one, site, change=instrumented) as (folder, ran),
+        site.progress.stage("report"),
+    ):
+        made = report.make(folder)
+        seal.report(folder)
+    text = (made.folder / "overhead.txt").read_text(encoding="utf-8")
+    if ran.failed:
+        return Measured(folder, text, Exit.KERNEL)
+    return Measured(folder, text, Exit.INFRA if made.weights_hold is False else Exit.OK)
+
+
+def planned(experiment: Experiment, options: Options) -> Experiment:
+    """The matrix: each back-end at each size.  Raises UserError for a back-end with settings."""
+    sizes = [parse_size(size) for size in options.sizes]
+    fill = parse_size(options.fill)
+    if not sizes or fill > min(sizes) * 9 // 10:
+        smallest = format_size(min(sizes)) if sizes else "none"
+        raise UserError(
+            f"a fill of {options.fill} does not fit a swap area of {smallest}: "
+            "make FILL smaller or SIZES larger"
+        )
+    default = experiment.backends == Experiment().backends
+    backends = []
+    for name in BACKENDS if default else experiment.backends:
+        if not isinstance(name, str):
+            raise UserError(f"overhead takes back-ends without settings, not {name}")
+        for size in sizes:
+            label = f"{name}-{format_size(size)}"
+            backends.append({name: {"size": size, "hold": "yes", "name": label}})
+    settings = {"bytes": fill, "steps": options.steps}
+    return replace(
+        experiment,
+        name=experiment.name or f"overhead-{experiment.title}",
+        backends=tuple(backends),
+        workloads=({WORKLOAD: settings},),
+        pairs=options.pairs or PAIRS,
+        aa=False,
+        # An area of 32 GiB cannot lie in the guest's memory; nothing here is timed.
+        disk="host",
+    )
+
+
+def instrumented(ticket: Ticket) -> Ticket:
+    """The boot with allocation profiling on, and a workload that sets up its own swap area."""
+    workload = ticket.cell.workload
+    known = dict(workload.parameters) | _area(ticket.cell.backend)
+    cell = replace(ticket.cell, workload=replace(workload, parameters=tuple(known.items())))
+    return replace(ticket, cell=cell, profiled=True)
+
+
+def _area(backend: Backend) -> dict[str, str]:
+    settings = dict(backend.settings)
+    if backend.kind == "zram":
+        return {
+            "zram": "zram0",
+            "zram-size": settings["size"],
+            "compressor": settings["compressor"],
+        }
+    return {"area": _AREAS[backend.kind]}
