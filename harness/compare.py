@@ -48,12 +48,17 @@ def _as_planned(ticket: Ticket) -> Ticket:
 
 @contextmanager
 def measured(
-    experiment: Experiment, site: Site, *, change: Callable[[Ticket], Ticket] = _as_planned
+    experiment: Experiment,
+    site: Site,
+    *,
+    change: Callable[[Ticket], Ticket] = _as_planned,
+    written: int | None = None,
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
     The folder is held against others until the block ends, for what the caller derives from it.
-    ``change`` is asked for each boot of the plan.
+    ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
+    disk at most, in bytes, if that is less than the whole disk.
     """
     progress, folder = site.progress, site.results / experiment.title
     progress.say(spec.describe(experiment))
@@ -63,7 +68,7 @@ def measured(
         setting = _set_up(experiment, site)
         manifest.identify(folder, setting)
         seal.resume(folder)
-        ran = _boot_all(setting, site, folder, change)
+        ran = _boot_all(setting, site, folder, change, written)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
         yield folder, ran
@@ -105,7 +110,11 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
 
 
 def _boot_all(
-    setting: Setting, site: Site, folder: Path, change: Callable[[Ticket], Ticket]
+    setting: Setting,
+    site: Site,
+    folder: Path,
+    change: Callable[[Ticket], Ticket],
+    written: int | None,
 ) -> plan.Run:
     experiment = setting.experiment
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
@@ -121,7 +130,8 @@ def _boot_all(
     require_space(folder, 64 << 20, "writing results")
     if setting.disk == "host":
         # Swap disks are sparse, but a series may fill them.
-        swap = workers * _largest(setting, disk.disk_bytes)
+        one = _largest(setting, disk.disk_bytes)
+        swap = workers * min(one, one if written is None else written)
         require_space(Path(tempfile.gettempdir()), swap, "the guests' swap disks")
     count = sum(len(block.tickets) for block in planned)
     with (

@@ -20,6 +20,8 @@ SIZES = ("4G", "16G", "32G")
 FILL = "256M"
 PAIRS = 1
 WORKLOAD = "overhead"
+_METADATA = 1 << 30
+"""What ext4 writes on a disk of any of these sizes, generously."""
 _AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swappart": "/dev/vdc"}
 
 
@@ -49,7 +51,9 @@ def overhead(experiment: Experiment, options: Options, site: Site) -> Measured:
     """
     one = planned(experiment, options)
     with (
-        compare.measured(one, site, change=instrumented) as (folder, ran),
+        compare.measured(
+            one, site, change=instrumented, written=parse_size(options.fill) + _METADATA
+        ) as (folder, ran),
         site.progress.stage("report"),
     ):
         made = report.make(folder)
