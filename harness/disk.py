@@ -18,7 +18,9 @@ LATENCY_NS = 10_000
 
 The shorter the wait, the fewer periodic jobs of the kernel fall into a phase by chance."""
 _SPARE = 128 << 20
-"""ext4's journal and tables beside the swap file."""
+"""ext4's journal and tables beside the swap file; and one byte in 128 for large ones."""
+_LARGE_FILE = ("-T", "largefile4", "-J", "size=16")
+"""One file will lie there: few inodes, a small journal."""
 
 
 def choose(asked: str, clock: str) -> str:
@@ -37,7 +39,10 @@ def disk_bytes(backend: Backend, swap: int) -> int:
     """Size of the disk under the swap area, 0 where there is none."""
     if backend.disk == "none":
         return 0
-    return area_bytes(backend, swap) + (_SPARE if backend.disk == "ext4" else 0)
+    area = area_bytes(backend, swap)
+    if backend.disk != "ext4":
+        return area
+    return area + ((_SPARE + area // 128) >> 20 << 20)
 
 
 def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
@@ -64,7 +69,7 @@ def make(path: Path, backend: Backend, swap: int) -> None:
     """
     size = disk_bytes(backend, swap)
     if backend.disk == "ext4":
-        image.make_disk(path, None, size=f"{size >> 10}k", label="swap")
+        image.make_disk(path, None, size=f"{size >> 10}k", label="swap", options=_LARGE_FILE)
         return
     with path.open("wb") as stream:
         stream.truncate(size)

@@ -161,8 +161,12 @@ def bootstrap_argv(recipe: Recipe, tar: Path, *, mirror: str, is_root: bool) -> 
     ]
 
 
-def make_disk(target: Path, content: Path | None, *, size: str, label: str) -> None:
+def make_disk(
+    target: Path, content: Path | None, *, size: str, label: str, options: Sequence[str] = ()
+) -> None:
     """An ext4 image at ``target`` holding the files of folder ``content`` (or none), owned by root.
+
+    ``options`` are mke2fs's.
 
     Sparse, and with nothing left to initialise in the background after it is mounted.
     Raises InfraError when it does not fit.
@@ -170,7 +174,7 @@ def make_disk(target: Path, content: Path | None, *, size: str, label: str) -> N
     folder = ["-d", str(content)] if content else []
     owner = "root_owner=0:0," if content else ""
     argv = ["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-U", _UUID]
-    argv += ["-E", owner + _NO_LAZY, *folder, str(target), size]
+    argv += [*options, "-E", owner + _NO_LAZY, *folder, str(target), size]
     done = run(argv, env=_mke2fs_environment(), check=False)
     if done.returncode != 0:
         target.unlink(missing_ok=True)

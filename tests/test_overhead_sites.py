@@ -99,7 +99,7 @@ def _captured(version: str) -> snapshot.Snapshot:
     assert not notes
     mark = snapshot.MARK.fullmatch("before")
     assert mark
-    return snapshot.snapshots([mark], [raw], {}, RULES)[0]
+    return snapshot.snapshots([mark], [raw], RULES)[0]
 
 
 def _read(root: Path, fake: Fake, arm: str = "base", size: str = "512M") -> snapshot.Boot:

@@ -318,3 +318,9 @@ def test_captured(file: Path) -> None:
     # Every number that a flat file prints is in the records.
     if probe in ("vmstat", "meminfo"):
         assert len(parsed.records) == len(text.strip().splitlines())
+
+
+def test_a_site_is_named_from_the_top_of_the_tree_wherever_the_kernel_was_built() -> None:
+    for way in ("", "./", "../src/", "../../src/"):
+        found = site(f"{way}mm/swapfile.c:12 func:swapon")
+        assert (found.file, found.line, found.func) == ("mm/swapfile.c", 12, "swapon")

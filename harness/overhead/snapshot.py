@@ -144,7 +144,7 @@ def read(folder: Path, rules: Rules) -> Boot | None:
         release=str(facts.get("kernel_release", "")),
         slots=_slots(facts, metrics, notes),
         has_allocinfo=any(raw.sites for raw in raws),
-        snapshots=snapshots([m for m, _ in marked], raws, metrics, rules),
+        snapshots=snapshots([m for m, _ in marked], raws, rules),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -152,22 +152,17 @@ def read(folder: Path, rules: Rules) -> Boot | None:
 def snapshots(
     marks: Sequence[re.Match[str]],
     raws: Sequence[Raw],
-    metrics: Mapping[str, Mapping[int, float]],
     rules: Rules,
 ) -> tuple[Snapshot, ...]:
-    """One snapshot a mark; metrics: swapped_pages by step, which is more exact than a mark."""
+    """One snapshot a mark, whose number is the pages that were out at that moment."""
     known = places(key for raw in raws for key in raw.sites)
     files = frozenset(file for file, _, _ in known)
     names = {key: rules.place(place, files) for key, place in known.items()}
     has_sites = any(raw.sites for raw in raws)
-    swapped = metrics.get("swapped_pages", {})
     found: list[Snapshot] = []
-    step, touched = 0, 0
+    touched = 0
     for order, (mark, raw) in enumerate(zip(marks, raws, strict=True)):
         pages = int(mark[2] or 0)
-        if mark[1] == FILLED:
-            step += 1
-            pages = int(swapped.get(step, pages))
         touched = max(touched, pages)
         standin = _standin(raw, rules)
         parts = _attributed(raw, known, names, rules) if has_sites else (standin, {}, {})

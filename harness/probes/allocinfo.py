@@ -10,6 +10,7 @@ from harness.probes.record import Record, integer, lines, malformed
 NAME = "allocinfo"
 
 _SITE = re.compile(r"(?P<file>\S+):(?P<line>\d+)(?: \[(?P<module>[^]]+)\])? func:(?P<func>\S+)")
+_OUTSIDE = re.compile(r"^(?:\.\.?/)+(?:src/)?")
 # Since version 2.0 of the file, tags such as "accurate:no" follow the function's name.
 _TAG = re.compile(r"(?P<name>\w+):(?P<value>\S+)")
 
@@ -60,8 +61,14 @@ def _tags(number: int, line: str, key: str, rest: str) -> list[Record]:
 
 
 def site(key: str) -> Site:
-    """The parts of a key made by `parse`; line numbers differ between two kernels."""
+    """The parts of a key made by `parse`; line numbers differ between two kernels.
+
+    A kernel built outside its source folder names files by the way from there, "../src/mm/x.c";
+    the file is given from the top of the tree.
+    """
     match = _SITE.fullmatch(key)
     if match is None:
         raise malformed(NAME, 1, key)
-    return Site(match["file"], int(match["line"]), match["module"] or "", match["func"])
+    return Site(
+        _OUTSIDE.sub("", match["file"]), int(match["line"]), match["module"] or "", match["func"]
+    )
