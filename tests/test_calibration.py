@@ -21,6 +21,7 @@ import yaml
 SERIES = Path(__file__).parents[1] / "kernels" / "series"
 NAMES = sorted(p.stem for p in SERIES.glob("calibration*.yaml"))
 INSNS = "SWAP_CALIBRATION_INSNS"
+ENTRY_BYTES = "SWAP_CALIBRATION_ENTRY_BYTES"
 SLOT_BYTES = "SWAP_CALIBRATION_SLOT_BYTES"
 SIGNED = "Signed-off-by: Swap Harness <harness@localhost>"
 KNOWN_KEYS = {"metric", "direction", "amount", "unit", "tolerance", "clock", "constant", "derived"}
@@ -157,7 +158,7 @@ def _loops(header: str, insns: int) -> int:
 
 
 def test_all_the_series_are_there() -> None:
-    weights = {"", "-null", "-in10", "-in100", "-in1000", "-out1000"}
+    weights = {"", "-null", "-in10", "-in100", "-in1000", "-out1000", "-slot24", "-entry16"}
     assert set(NAMES) == {f"calibration{w}" for w in weights}
     folders = {p.relative_to(SERIES) for p in SERIES.glob("calibration*/*")}
     assert folders == {Path(name) / version for name, version in FOLDERS}
@@ -234,6 +235,29 @@ def test_bytes_per_slot(name: str, version: str) -> None:
     for k in known:  # vmalloc keeps a pointer for each page that it maps
         assert k["amount"] == k["constant"]["value"] * (1 + 8 / 4096)
         assert k["site"] == "mm/swapfile.c func:swap_calibration_alloc"
+
+
+@each_folder
+def test_bytes_per_entry(name: str, version: str) -> None:
+    """Taken where slots are taken, given back where they are freed, once each."""
+    known = [k for k in _spec(name)["known"] if k["unit"] == "B/entry"]
+    hunks = [h for p in _patches(name, version) for h in p.hunks if h.file == "mm/swapfile.c"]
+    code = "".join(p.added("mm/swapfile.c") for p in _patches(name, version))
+    assert code.count(f"kmalloc({ENTRY_BYTES},") == code.count("kfree(*map)") == len(known)
+    for k in known:
+        assert k["amount"] == k["constant"]["value"]
+        assert k["site"] == "mm/swapfile.c func:swap_calibration_get"
+        assert k["amount"] in (8, 16, 32, 64, 96, 128, 192, 256), "not a size class of kmalloc"
+        for call in ("get", "put"):
+            calls = [
+                line[1:].strip()
+                for h in hunks
+                for line in h.lines
+                if line.startswith(f"+\tswap_calibration_{call}(")
+            ]
+            assert len(calls) == 1 and calls[0].startswith(f"swap_calibration_{call}(si->type, ")
+        # Not where a slot is merely counted: with the slot's own number.
+        assert "swap_calibration_put(si->type, offset, nr_entries);" in code
 
 
 @each_folder

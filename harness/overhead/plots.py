@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.words import ARMS, mib
 from harness.report.plots import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
+from harness.report.units import visible
 from harness.units import format_size
 
 # Okabe and Ito's colours; hatches as well, so that they are told apart without any colour.
@@ -45,7 +46,7 @@ def _stacked(backend: Backend, size: int) -> Iterator[Plot]:
                 usages, floor, top, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0.3
             )
             floor = top
-        axes.set_title(f"{ARMS[side.kernel.arm]}: {side.kernel.name}", loc="left")
+        axes.set_title(visible(f"{ARMS[side.kernel.arm]}: {side.kernel.name}")[:60], loc="left")
         axes.set_ylabel("MiB")
         axes.set_ylim(bottom=0)
     axes.set_xlabel("used, %")

@@ -41,7 +41,9 @@ def _head(report: Overhead) -> Iterator[str]:
     for line in words.opening(report):
         yield from wrap(line)
     if report.failed:
-        yield from wrap(f"{len(report.failed)} boots do not count: see below.")
+        count = len(report.failed)
+        said = "A boot does" if count == 1 else f"{count} boots do"
+        yield from wrap(f"{said} not count: see below.")
 
 
 def _compared(report: Overhead) -> Iterator[str]:
