@@ -92,6 +92,11 @@ class Backend:
     crossovers: Mapping[str, Crossover]
     known: tuple[Known, ...]
 
+    @property
+    def comparable(self) -> bool:
+        """Both kernels are there and measured by the same means."""
+        return len(self.sides) == 2 and len({s.has_allocinfo for s in self.sides.values()}) == 1
+
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
@@ -296,6 +301,8 @@ def _crossovers(
         found["rounded"] = stepped(
             slots, lambda e: second.rounded(kind, slots, e) - first.rounded(kind, slots, e)
         )
+    if old.has_allocinfo != new.has_allocinfo:
+        return found
     if old.claimed and new.claimed:
         found["measured"] = measured(old.claimed, new.claimed, slots)
     if old.total and new.total:

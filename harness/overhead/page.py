@@ -61,7 +61,7 @@ def _part(report: Overhead, backend: Backend, plots: Sequence[Plot]) -> dict[str
         "notes": [
             *(words.source(side) for side in sides),
             *(words.reach(backend, side) for side in sides),
-            *words.sizes(backend),
+            *words.limits(backend),
             *(
                 text
                 for side in sides

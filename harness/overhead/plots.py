@@ -38,6 +38,7 @@ def _stacked(backend: Backend, size: int) -> Iterator[Plot]:
     names = _largest(backend, sides)
     usages = np.linspace(0, 100, 5)
     canvas, found = figure(2.0 + 1.5 * len(sides), rows=len(sides), sharex=True, sharey=True)
+    highest = 0.0
     for axes, side in zip(np.atleast_1d(found), sides, strict=True):
         floor = np.zeros(len(usages))
         for name, colour, hatch in zip(names, _FILLS, _HATCHES, strict=False):
@@ -48,7 +49,9 @@ def _stacked(backend: Backend, size: int) -> Iterator[Plot]:
             floor = top
         axes.set_title(visible(f"{ARMS[side.kernel.arm]}: {side.kernel.name}")[:60], loc="left")
         axes.set_ylabel("MiB")
-        axes.set_ylim(bottom=0)
+        highest = max(highest, float(floor.max()))
+    # Once for all: the axes are shared, and the first kernel's limit would cut the second.
+    axes.set_ylim(0, 1.05 * highest or 1)
     axes.set_xlabel("used, %")
     axes.set_xlim(0, 100)
     handles = [
@@ -120,6 +123,15 @@ def _claimed(report: Overhead, backend: Backend) -> Iterator[Plot]:
             if all(low is not None and high is not None for low, high in ends):
                 low, high = ([(v or 0.0) / _MIB for v in side] for side in zip(*ends, strict=True))
                 axes.fill_between(usages, low, high, color=COLOURS[arm], alpha=0.2, linewidth=0)
+        rounded = [(u, c.rounded / _MIB) for u, c in zip(usages, cells, strict=True) if c.rounded]
+        if rounded:
+            axes.plot(
+                *zip(*rounded, strict=True),
+                "+" if arm == "base" else "x",
+                color=COLOURS[arm],
+                markersize=6,
+                label=f"{ARMS[arm]}, modelled as allocated",
+            )
         said = [
             (u, c.claimed / _MIB)
             for u, c in zip(usages, cells, strict=True)
@@ -146,7 +158,7 @@ def _claimed(report: Overhead, backend: Backend) -> Iterator[Plot]:
             f"Claimed and measured, {backend.name}",
             f"Claimed and measured metadata of {format_size(report.projected)} of swap over its "
             f"usage; {outside} claimed figures lie outside the measured interval.",
-            "Open markers: the published table. Lines: the measurement of the structures that the "
+            "Open markers: the published table. Crosses: the model as it is allocated. Lines: the measurement of the structures that the "
             "table counts, with its 95 % prediction interval.",
         ),
     )

@@ -9,6 +9,8 @@ from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.words import ARMS, mib, percent, span, weight
 from harness.units import format_size
 
+_LEAST = 8  # characters of a name that are kept
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -68,14 +70,12 @@ def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
             yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(measured)
         old, new = (row.cells.get(arm) for arm in ("base", "patch"))
         if old and new:
-            changes = [
-                (old.rounded_all, new.rounded_all),
-                (
-                    old.measured_all.value if old.measured_all else None,
-                    new.measured_all.value if new.measured_all else None,
-                ),
-            ]
-            yield ("", "change", *(_change(*both) for both in changes), "")
+            modelled = _change(old.rounded_all, new.rounded_all)
+            both = (old.measured_all, new.measured_all)
+            measured_change = "-"
+            if both[0] and both[1] and backend.comparable:
+                measured_change = _change(both[0].value, both[1].value)
+            yield "", "change", modelled, measured_change, ""
 
 
 def _change(old: float | None, new: float | None) -> str:
@@ -87,17 +87,18 @@ def _change(old: float | None, new: float | None) -> str:
 def _structures(side: Side) -> Table:
     named = [*side.fits.items(), *([("all metadata", side.total)] if side.total else [])]
     return Table(
-        f"By structure, {ARMS[side.kernel.arm]}: bytes, standard error, shape",
-        ("structure", "B/slot", "s.e.", "B/entry", "s.e.", "worst KiB", "shape"),
+        f"By structure, {ARMS[side.kernel.arm]}; const and worst in KiB, * is no line",
+        ("structure", "const", "B/slot", "s.e.", "B/entry", "s.e.", "worst", ""),
         tuple(
             (
                 name,
+                _kib(fit.const.value) if fit.has_const else "-",
                 weight(fit.per_slot.value),
                 weight(fit.per_slot.error),
                 weight(fit.per_entry.value),
                 weight(fit.per_entry.error),
-                f"{fit.worst / 1024:.1f}",
-                fit.shape.kind,
+                _kib(fit.worst),
+                "" if fit.shape.kind == "line" else "*",
             )
             for name, fit in named
         ),
@@ -157,14 +158,28 @@ def _methods(side: Side) -> Table:
     )
 
 
-def lines(table: Table) -> Sequence[str]:
-    """The table as text: columns as wide as their widest cell, one blank between."""
-    whole = (table.columns, *table.rows)
+def lines(table: Table, width: int) -> Sequence[str]:
+    """The table as text: columns as wide as their widest cell, one blank between.
+
+    Names are cut where a line would be longer than `width`; numbers never are.
+    """
+    whole = [table.columns, *table.rows]
     widths = [max(len(row[i]) for row in whole) for i in range(len(table.columns))]
+    names = [i for i in range(len(widths)) if any(row[i][:1].isalpha() for row in table.rows)]
+    while sum(widths) + len(widths) - 1 > width and names:
+        widest = max(names, key=lambda i: widths[i])
+        if widths[widest] <= _LEAST:
+            break
+        widths[widest] -= 1
     return [
         " ".join(
-            cell.ljust(width) if i == 0 or (cell.isalpha() and i == 1) else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell[:size].ljust(size) if i in names or i == 0 else cell.rjust(size)
+            for i, (cell, size) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in whole
     ]
+
+
+def _kib(value: float) -> str:
+    text = f"{value / 1024:.1f}"
+    return "0.0" if text == "-0.0" else text

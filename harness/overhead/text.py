@@ -70,7 +70,7 @@ def _backend(report: Overhead, backend: Backend) -> Iterator[Iterable[str]]:
     yield _titled("The new design becomes dearer:", words.crossings(backend))
     yield _titled("Known weights:", words.weights(backend))
     for table in tables.of(report, backend):
-        yield [visible(table.title)[:WIDTH], *(row[:WIDTH] for row in tables.lines(table))]
+        yield [visible(table.title), *map(visible, tables.lines(table, WIDTH))]
     shapes = (
         text
         for side in sides
@@ -82,7 +82,7 @@ def _backend(report: Overhead, backend: Backend) -> Iterator[Iterable[str]]:
         (
             *(words.source(side) for side in sides),
             *(words.reach(backend, side) for side in sides),
-            *words.sizes(backend),
+            *words.limits(backend),
             *(text for side in sides for text in words.stays(side)),
             *(text for side in sides for text in words.gaps(side)),
             *words.worth(sides),

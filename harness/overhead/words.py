@@ -135,7 +135,7 @@ def crossing(one: Crossover) -> str:
 
 def makers(backend: Backend) -> Iterator[str]:
     """Which structures make the difference, measured, in an empty and a full area."""
-    if set(backend.sides) != set(ARMS):
+    if not backend.comparable:
         return
     for share in (0.0, 1.0):
         entries = round(backend.slots * share)
@@ -188,8 +188,21 @@ def shape(name: str, fit: Fit) -> str | None:
     return f"{name} {what}: up to {one.worst / 1024:.0f} KiB from the line; do not project it"
 
 
-def sizes(backend: Backend) -> Iterator[str]:
-    """What one size of the swap area cannot tell."""
+def limits(backend: Backend) -> Iterator[str]:
+    """What the boots that there are cannot tell."""
+    if len(backend.sides) == 2 and not backend.comparable:
+        yield (
+            "Old and new are measured by different means, /proc/allocinfo and its stand-in: no "
+            "measured difference is given, and the two should not be subtracted."
+        )
+    cells = [
+        cell for row in backend.rows for cell in row.cells.values() if cell.claimed is not None
+    ]
+    if any(cell.measured and cell.measured.low is None for cell in cells):
+        yield (
+            "The claim is not judged: with so few boots the measurement has no interval. Two boots "
+            "of each size or more give one."
+        )
     fits = [side.total for side in backend.sides.values() if side.total]
     if fits and not all(fit.has_const for fit in fits):
         yield (
