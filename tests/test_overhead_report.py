@@ -13,7 +13,7 @@ import pytest
 
 from harness import seal, verify
 from harness.errors import UserError
-from harness.overhead import analysis, report
+from harness.overhead import analysis, report, tables
 from harness.overhead.analysis import Backend, Overhead
 from harness.overhead.text import render
 from harness.paths import REPO
@@ -50,7 +50,7 @@ def test_kernels_as_claimed_give_the_published_table(tmp_path: Path) -> None:
             assert cell.plain == cell.claimed and cell.outside is False
     for key in ("claimed", "modelled", "measured"):
         assert backend.crossovers[key].usage == pytest.approx(100 * 3.125 / 8.125, rel=1e-5)
-    assert "50%  old   89.00  89.00" in text and "!" not in text.split("How to read")[0]
+    assert "50% old 89.00 89.00" in _flat(text) and "!" not in text.split("How to read")[0]
 
 
 def test_a_claim_that_is_not_what_is_allocated_is_flagged(tmp_path: Path) -> None:
@@ -323,3 +323,21 @@ def test_two_back_ends_stand_apart(tmp_path: Path) -> None:
     assert [backend.name for backend in found.backends] == ["swapfile", "zswap"]
     claimed = found.backends[0].rows[-1].cells
     assert [claimed[arm].claimed for arm in ("base", "patch")] == [89 * MIB, 259 * MIB]
+
+
+def test_two_means_of_measuring_are_not_subtracted(tmp_path: Path) -> None:
+    old = Kernel(OLD.sites, release="6.1.170", has_allocinfo=False)
+    found, text = _made(tmp_path, Fake(kernels={"base": old, "patch": NEW}))
+    assert not _one(found).comparable
+    assert "measured" not in _one(found).crossovers and "claimed" in _one(found).crossovers
+    assert "the two should not be subtracted" in _flat(text)
+    assert "In an empty swap area" not in text
+
+
+def test_a_narrow_table_loses_letters_and_no_digit() -> None:
+    rows = (("a_very_long_name_of_a_structure", "1234567", "x" * 30), ("b", "7654321", "y"))
+    table = tables.Table("t", ("structure", "bytes", "area"), rows)
+    lines = tables.lines(table, 40)
+    assert max(map(len, lines)) <= 40
+    assert "1234567" in lines[1] and "7654321" in lines[2]
+    assert len({len(line) for line in tables.lines(table, 100)[:2]}) <= 2

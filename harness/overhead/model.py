@@ -40,8 +40,8 @@ class Term:
     per_slot, per_entry, per_cluster: bytes for each slot of the area, each page in swap, each
         cluster of the area
     allocated: how the memory is got, a key of `_ROUNDED`
-    object: bytes of one object, for "used_clusters", "header" and "tree"; header: clusters in use
-        although no page is in them, because of the header's slot; fanout: pointers in a tree's node
+    object: bytes of one object, for "used_clusters", "header" and "tree"; header: slots that
+        the area's header takes of a cluster in use; fanout: pointers in a tree's node
     source: file:function where that is seen
     """
 
@@ -177,7 +177,7 @@ def _longs(size: float) -> float:
 
 
 def _used_clusters(term: Term, slots: int, touched: int) -> float:
-    used = math.ceil(touched / CLUSTER) + term.header
+    used = math.ceil((touched + term.header) / CLUSTER)
     return min(used, _clusters(slots)) * kvmalloc(term.object)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.overhead.analysis import Backend, Overhead, Side
+from harness.overhead.fit import Value
 from harness.overhead.words import ARMS, mib, percent, span, weight
 from harness.units import format_size
 
@@ -38,21 +39,7 @@ def _projected(backend: Backend, size: str) -> Iterator[Table]:
     yield Table(
         f"{size} swap area, the claim's terms, MiB",
         ("used", "", "claimed", "model", "allocated", "measured", "95 % interval", ""),
-        tuple(
-            (
-                f"{row.usage:g}%" if i == 0 else "",
-                ARMS[arm],
-                mib(cell.claimed),
-                mib(cell.plain),
-                mib(cell.rounded),
-                mib(cell.measured.value if cell.measured else None),
-                span(cell.measured),
-                "!" if cell.outside else "",
-            )
-            for row in backend.rows
-            for i, (arm, cell) in enumerate(row.cells.items())
-            if cell.claimed is not None or cell.measured is not None
-        ),
+        tuple(_terms(backend)),
     )
     yield Table(
         f"{size} swap area, all metadata, MiB",
@@ -61,21 +48,48 @@ def _projected(backend: Backend, size: str) -> Iterator[Table]:
     )
 
 
+def _terms(backend: Backend) -> Iterator[tuple[str, ...]]:
+    for row in backend.rows:
+        cells = {
+            arm: cell
+            for arm, cell in row.cells.items()
+            if cell.claimed is not None or cell.measured is not None
+        }
+        for i, (arm, cell) in enumerate(cells.items()):
+            yield (
+                f"{row.usage:g}%" if i == 0 else "",
+                ARMS[arm],
+                *(mib(value) for value in (cell.claimed, cell.plain, cell.rounded)),
+                mib(cell.measured.value if cell.measured else None),
+                span(cell.measured),
+                "!" if cell.outside else "",
+            )
+        old, new = (cells.get(arm) for arm in ("base", "patch"))
+        if old and new:
+            pairs = (
+                (old.claimed, new.claimed), (old.plain, new.plain), (old.rounded, new.rounded),
+            )  # fmt: skip
+            changes = (_change(*both) for both in pairs)
+            yield "", "change", *changes, _difference(backend, old.measured, new.measured), "", ""
+
+
 def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
     for row in backend.rows:
         for i, (arm, cell) in enumerate(row.cells.items()):
-            measured = cell.measured_all
+            found = cell.measured_all
             first = f"{row.usage:g}%" if i == 0 else ""
-            value = measured.value if measured else None
-            yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(measured)
+            value = found.value if found else None
+            yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(found)
         old, new = (row.cells.get(arm) for arm in ("base", "patch"))
         if old and new:
             modelled = _change(old.rounded_all, new.rounded_all)
-            both = (old.measured_all, new.measured_all)
-            measured_change = "-"
-            if both[0] and both[1] and backend.comparable:
-                measured_change = _change(both[0].value, both[1].value)
-            yield "", "change", modelled, measured_change, ""
+            measured = _difference(backend, old.measured_all, new.measured_all)
+            yield "", "change", modelled, measured, ""
+
+
+def _difference(backend: Backend, old: Value | None, new: Value | None) -> str:
+    """new - old as measured; "-" where the two were measured by different means."""
+    return _change(old.value, new.value) if old and new and backend.comparable else "-"
 
 
 def _change(old: float | None, new: float | None) -> str:
