@@ -25,6 +25,8 @@ from harness import (
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
 from harness.overhead import measure
+from harness.overhead import report as overhead
+from harness.overhead.analysis import is_overhead
 from harness.paths import REPO, Cache
 from harness.progress import Progress
 
@@ -100,9 +102,12 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
 def _report(args: argparse.Namespace, _: Progress) -> Exit:
     folder = Path(args.folder)
     seal.guard(folder)
-    written = report.write(folder)
+    if is_overhead(folder):
+        path = overhead.make(folder).folder / "overhead.txt"
+    else:
+        path = report.write(folder) / "report.txt"
     seal.report(folder)
-    print((written / "report.txt").read_text(encoding="utf-8"), end="")
+    print(path.read_text(encoding="utf-8"), end="")
     return Exit.OK
 
 

@@ -85,6 +85,7 @@ class Fake:
     """sizes: of the swap area, each a cell; kernels: by arm; noise: (size, pair, arm) -> bytes that
     the first site has more; residual: bytes used that no file names, once anything is in swap
     leak: share of the entries' bytes that stays after exit
+    counts_zero: the mark before the first step has a metric, too
     """
 
     kernels: Mapping[str, Kernel] = field(default_factory=lambda: {"base": OLD, "patch": NEW})
@@ -95,6 +96,7 @@ class Fake:
     residual: int = 0
     leak: float = 0.0
     fragment: bool = True
+    counts_zero: bool = False
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -133,7 +135,7 @@ def _boot(results: Path, fake: Fake, size: str, pair: int, arm: str) -> None:
     items.append({"type": "metric", "name": "slots", "value": slots_of(size), "unit": "slots"})
     items += [
         {"type": "metric", "name": "swapped_pages", "round": n, "value": pages, "unit": "pages"}
-        for n, pages in enumerate(steps, 1)
+        for n, pages in enumerate(steps[0 if fake.counts_zero else 1 :], 1)
     ]
     items.append({"type": "done"})
     (folder / "workload.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))

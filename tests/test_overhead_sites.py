@@ -99,7 +99,7 @@ def _captured(version: str) -> snapshot.Snapshot:
     assert not notes
     mark = snapshot.MARK.fullmatch("before")
     assert mark
-    return snapshot.snapshots([mark], [raw], RULES)[0]
+    return snapshot.snapshots([mark], [raw], {}, RULES)[0]
 
 
 def _read(root: Path, fake: Fake, arm: str = "base", size: str = "512M") -> snapshot.Boot:
@@ -126,6 +126,13 @@ def test_a_boot_is_read_as_it_was_made(tmp_path: Path) -> None:
     assert boot.residual(full) == pytest.approx(123 * 1024, abs=1024)
     empty = boot.at("swapon")
     assert empty and boot.residual(empty) == pytest.approx(0, abs=1024)
+
+
+@pytest.mark.parametrize("counts_zero", [False, True])
+def test_exact_pages_are_given_to_their_mark(tmp_path: Path, counts_zero: bool) -> None:
+    boot = _read(tmp_path, Fake(counts_zero=counts_zero))
+    filled = [one.pages for one in boot.snapshots if one.stage == "filled"]
+    assert filled == [boot.slots * step // 4 for step in range(5)]
 
 
 def test_without_allocinfo_the_stand_in_speaks(tmp_path: Path) -> None:

@@ -158,7 +158,8 @@ def _claimed(report: Overhead, backend: Backend) -> Iterator[Plot]:
             f"Claimed and measured, {backend.name}",
             f"Claimed and measured metadata of {format_size(report.projected)} of swap over its "
             f"usage; {outside} claimed figures lie outside the measured interval.",
-            "Open markers: the published table. Crosses: the model as it is allocated. Lines: the measurement of the structures that the "
-            "table counts, with its 95 % prediction interval.",
+            "Open markers: the published table. Crosses: the model as it is allocated. Lines: the "
+            "measurement of the structures that the table counts, with its 95 % prediction "
+            "interval.",
         ),
     )

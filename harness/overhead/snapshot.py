@@ -144,7 +144,7 @@ def read(folder: Path, rules: Rules) -> Boot | None:
         release=str(facts.get("kernel_release", "")),
         slots=_slots(facts, metrics, notes),
         has_allocinfo=any(raw.sites for raw in raws),
-        snapshots=snapshots([m for m, _ in marked], raws, rules),
+        snapshots=snapshots([m for m, _ in marked], raws, metrics, rules),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -152,17 +152,19 @@ def read(folder: Path, rules: Rules) -> Boot | None:
 def snapshots(
     marks: Sequence[re.Match[str]],
     raws: Sequence[Raw],
+    metrics: Mapping[str, Mapping[int, float]],
     rules: Rules,
 ) -> tuple[Snapshot, ...]:
-    """One snapshot a mark, whose number is the pages that were out at that moment."""
+    """One snapshot a mark; metrics: swapped_pages by step, which is more exact than a mark."""
     known = places(key for raw in raws for key in raw.sites)
     files = frozenset(file for file, _, _ in known)
     names = {key: rules.place(place, files) for key, place in known.items()}
     has_sites = any(raw.sites for raw in raws)
+    swapped = _by_mark(marks, metrics.get("swapped_pages", {}))
     found: list[Snapshot] = []
     touched = 0
     for order, (mark, raw) in enumerate(zip(marks, raws, strict=True)):
-        pages = int(mark[2] or 0)
+        pages = swapped.get(order, int(mark[2] or 0))
         touched = max(touched, pages)
         standin = _standin(raw, rules)
         parts = _attributed(raw, known, names, rules) if has_sites else (standin, {}, {})
@@ -184,6 +186,14 @@ def snapshots(
             )
         )
     return tuple(found)
+
+
+def _by_mark(marks: Sequence[re.Match[str]], swapped: Mapping[int, float]) -> dict[int, int]:
+    """Exact pages by number of the mark. A first `filled:0`, before any step, may have none."""
+    filled = [order for order, mark in enumerate(marks) if mark[1] == FILLED]
+    if len(swapped) < len(filled) and int(marks[filled[0]][2] or 0) == 0:
+        filled = filled[1:]
+    return {order: int(swapped[n]) for n, order in enumerate(filled, 1) if n in swapped}
 
 
 def _attributed(
