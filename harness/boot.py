@@ -141,7 +141,7 @@ class _Record:
                 "backend_kind": cell.backend.kind,
                 "backend_settings": dict(cell.backend.settings),
                 "backend_readback": self.readback,
-                "waits_io": cell.backend.waits_io,
+                "waits_io": disk.waits_io(cell.backend, self._host.disk),
                 "workload": cell.workload.name,
                 "params": dict(cell.workload.parameters),
                 "memory_max": cell.workload.memory_max,

@@ -54,6 +54,11 @@ def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
     return disk_bytes(backend, swap) if disk == "sim" else 0
 
 
+def waits_io(backend: Backend, disk: str) -> bool:
+    """Whether a page's way may wait for the host's disk, whose time no guest clock knows."""
+    return backend.waits_io and disk == "host"
+
+
 def words(backend: Backend, disk: str, swap: int) -> list[str]:
     """What vm-images/guest/prepare is told of it."""
     sizes = [f"size={area_bytes(backend, swap)}"]

@@ -157,7 +157,7 @@ def describe(setting: Setting) -> dict[str, Any]:
             cell.backend.name: {
                 "kind": cell.backend.kind,
                 "settings": dict(cell.backend.settings),
-                "waits_io": cell.backend.waits_io,
+                "waits_io": disk.waits_io(cell.backend, setting.disk),
             }
             for cell in cells
         },

@@ -250,6 +250,16 @@ struct filler {
 /* Pages first..end-1 must follow those that were filled before. */
 void filler_fill(struct filler *filler, uint64_t first, uint64_t end);
 
+/* --- group.c --- */
+
+/*
+ * Move this process into a new memcg beside its own, so that what it allocates
+ * from now on finds no history there: no refaults, no ages, no counters that
+ * are yet to be summed.  Limits and figures of the common parent go on.  False
+ * outside the harness's guest.
+ */
+bool group_fresh(const char *name, unsigned int number);
+
 /* --- kernel.c: what the kernel says, and what it is told --- */
 
 /* A file that is one number; false if there is none. */

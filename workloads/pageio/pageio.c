@@ -2,9 +2,11 @@
  * Push anonymous pages out, touch them again, and time both: the cost of one
  * page's way to swap and back, with nothing else going on.
  *
- * Every round starts from fresh memory with new content.  So no round finds
- * pages that still own a swap slot from the one before, and stale data of an
- * earlier round is seen as corruption.
+ * Every round starts in a fresh memcg, from fresh memory with new content.
+ * Whether the kernel takes a page that comes back for one of the working set
+ * depends on what the memcg went through before, and on when its counters were
+ * summed.  No round finds pages that still own a swap slot from the one before,
+ * and stale data of an earlier round is seen as corruption.
  */
 #include <stdlib.h>
 
@@ -150,6 +152,7 @@ static void measured_round(unsigned int round)
 	struct phase phase;
 	uint64_t swapped;
 
+	group_fresh("round", round);
 	fill(round);
 	phase_begin(&phase, "out", round);
 	memory_pageout(run.base, options.size, options.chunk);
@@ -168,6 +171,7 @@ static void histogram_round(unsigned int round)
 {
 	struct phase phase;
 
+	group_fresh("round", round);
 	fill(round);
 	memory_pageout(run.base, options.size, options.chunk);
 	check_out(round, false);
