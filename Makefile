@@ -46,7 +46,7 @@ help:
 #:   KERNEL_GIT=         git repository for tags and commits: path or URL
 #:   SPEC=FILE.yaml      any of these settings in a file
 #:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
-#:   PAIRS=3 SEED=1      pairs of boots for each cell, and what orders and seeds them
+#:   PAIRS= SEED=1       pairs of boots for each cell (3; wall clock: 10), what orders and seeds them
 #:   AA=yes|no           boot the base once more in each pair: the noise floor
 #:   MEMORY=768M CPUS=1 SWAP=1G   the guest
 #:   CLOCK=auto|insn|wall   ACCEL=auto|kvm|tcg   PARALLEL=guests side by side

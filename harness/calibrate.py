@@ -47,11 +47,10 @@ class Calibrated:
         return Exit.INFRA if self.failures else Exit.OK
 
 
-def calibrate(experiment: Experiment, site: Site, *, pairs: int | None = None) -> Calibrated:
+def calibrate(experiment: Experiment, site: Site) -> Calibrated:
     """Run what is missing of all comparisons, then weigh.
 
-    ``pairs``: of each comparison; None for the default.  Raises the harness's typed errors;
-    UserError for a clock under which the weights are not exact.
+    Raises the harness's typed errors; UserError for a clock under which the weights are not exact.
     """
     if experiment.patch not in {None, "calibration"} or experiment.head:
         raise UserError("calibrate brings its own series: leave PATCH and HEAD out")
@@ -67,7 +66,7 @@ def calibrate(experiment: Experiment, site: Site, *, pairs: int | None = None) -
             patch=series,
             name=series,
             workloads=("pageio",),
-            pairs=pairs or PAIRS,
+            pairs=experiment.pairs or PAIRS,
             aa=False,
             clock="insn",
             accel="tcg" if experiment.accel == "auto" else experiment.accel,

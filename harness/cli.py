@@ -65,8 +65,7 @@ def _compare(args: argparse.Namespace, progress: Progress) -> Exit:
 
 
 def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
-    pairs = int(args.pairs) if str(args.pairs or "").isdecimal() else None
-    done = calibrate.calibrate(_experiment(args), _site(args, progress), pairs=pairs)
+    done = calibrate.calibrate(_experiment(args), _site(args, progress))
     print(done.text, end="")
     return done.status
 
@@ -76,7 +75,6 @@ def _overhead(args: argparse.Namespace, progress: Progress) -> Exit:
         sizes=args.sizes.replace(",", " ").split() if args.sizes else measure.SIZES,
         fill=args.fill or measure.FILL,
         steps=args.steps or 4,
-        pairs=int(args.pairs) if str(args.pairs or "").isdecimal() else None,
     )
     done = measure.overhead(_experiment(args), options, _site(args, progress))
     print(done.text, end="")
@@ -257,7 +255,7 @@ def _add_measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--backends", help="e.g. 'swapfile,zswap,zram' (the default)")
     group.add_argument("--workloads", help="e.g. 'pageio,pressure' (the default)")
     group.add_argument("--preset", help="size of the workloads: quick (default), standard, full")
-    group.add_argument("--pairs", help="pairs of boots for each cell (default: 3)")
+    group.add_argument("--pairs", help="pairs of boots for each cell (default: 3; wall clock: 10)")
     group.add_argument("--aa", help="boot the base once more in each pair: yes (default), no")
     group.add_argument("--seed", help="what orders and seeds the boots (default: 1)")
     group.add_argument("--memory", help="guest memory (default: 768M)")

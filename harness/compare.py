@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import accel, arms, disk, image, manifest, observer, plan, report, scratch, seal, spec
@@ -68,6 +68,7 @@ def measured(
         setting = _set_up(experiment, site)
         manifest.identify(folder, setting)
         seal.resume(folder)
+        progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
         ran = _boot_all(setting, site, folder, change, written)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
@@ -88,8 +89,14 @@ def _set_up(experiment: Experiment, site: Site) -> Setting:
     root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
     tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
+    experiment = resolved(experiment, clock)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
     return Setting(experiment, made, config_diff, chosen, clock, kind, root, tools, seen)
+
+
+def resolved(experiment: Experiment, clock: str) -> Experiment:
+    """The experiment with what depends on the clock filled in."""
+    return replace(experiment, pairs=experiment.pairs or spec.PAIRS[clock])
 
 
 def choose_clock(experiment: Experiment, accelerator: str) -> str:

@@ -148,7 +148,7 @@ OTHERS: list[dict[str, Any]] = [
 def test_the_command_repeats_the_same_experiment(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = experiment(**given)
+    original = experiment(**{"pairs": 3, **given})
     words = shlex.split(manifest.repeat_command(original))
     assert words[:2] == ["make", "compare"]
     pairs = [word.split("=", 1) for word in words[2:]]
@@ -187,3 +187,12 @@ def test_the_clock(wanted: dict[str, Any], accelerator: str, clock: str) -> None
 def test_a_clock_that_cannot_be_had(wanted: dict[str, Any], accelerator: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         compare.choose_clock(experiment(**wanted), accelerator)
+
+
+@pytest.mark.parametrize(
+    ("clock", "given", "pairs"), [("insn", 0, 3), ("wall", 0, 10), ("wall", 4, 4)]
+)
+def test_the_clock_says_how_many_pairs_unless_somebody_does(
+    clock: str, given: int, pairs: int
+) -> None:
+    assert compare.resolved(experiment(**({"pairs": given} if given else {})), clock).pairs == pairs

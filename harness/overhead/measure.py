@@ -27,12 +27,11 @@ _AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swap
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked beside the kernels. Sizes and fill in words like 4G; pairs None: default."""
+    """What is asked beside the kernels. Sizes and fill in words like 4G."""
 
     sizes: Sequence[str] = SIZES
     fill: str = FILL
     steps: int = 4
-    pairs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def planned(experiment: Experiment, options: Options) -> Experiment:
         name=experiment.name or f"overhead-{experiment.title}",
         backends=tuple(backends),
         workloads=({WORKLOAD: settings},),
-        pairs=options.pairs or PAIRS,
+        pairs=experiment.pairs or PAIRS,
         aa=False,
         # An area of 32 GiB cannot lie in the guest's memory; nothing here is timed.
         disk="host",
