@@ -7,17 +7,21 @@ HARNESS      := $(PYTHON) -m harness
 SETUP        := ./harness/setup.sh $(VENV)
 
 # Variables become options only when given to make itself: NAME or HEAD in somebody's environment
-# mean something else.
-option = $(if $(findstring command,$(origin $(1))),--$(2) '$(subst ','\'',$($(1)))')
+# mean something else.  Taken as they are: neither make nor the shell reads what is in them.
+quoted = '$(subst ','\'',$(value $(1)))'
+option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
+# Not handed on: make expands what it exports.
+unexport SPEC BASE PATCH HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
-          $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs)
+          $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
+          $(call option,SANDBOX,sandbox)
 MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
             $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
             $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
             $(call option,CLOCK,clock) $(call option,ACCEL,accel) $(call option,DISK,disk) \
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
-            $(call option,NAME,name) --results '$(RESULTS)'
+            $(call option,NAME,name) --results $(call quoted,RESULTS)
 
 .PHONY: help compare overhead calibrate bench build report verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
@@ -53,9 +57,11 @@ help:
 #:   DISK=auto|sim|host  what swap files lie on: sim answers after a fixed guest time
 #:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
 #:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
+#:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
-#: tarballs), XDG_CACHE_HOME (the cache: about 5 GiB for a first comparison)
+#: tarballs), SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
+#: about 5 GiB for a first comparison)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare takes 3
@@ -89,10 +95,10 @@ build: setup
 	@$(HARNESS) build $(KERNELS) $(MEASURING)
 
 report: setup-python
-	@$(HARNESS) report '$(RESULT)'
+	@$(HARNESS) report $(call quoted,RESULT)
 
 verify: setup-python
-	@$(HARNESS) verify '$(RESULT)'
+	@$(HARNESS) verify $(call quoted,RESULT)
 
 doctor: setup-python
 	@$(HARNESS) doctor

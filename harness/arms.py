@@ -13,6 +13,7 @@ from harness.errors import UserError
 from harness.gitstore import GitStore
 from harness.paths import REPO, Cache
 from harness.progress import Progress
+from harness.sandbox import Sandbox
 from harness.series import AppliedSeries, Series
 from harness.sources import Source
 from harness.spec import Experiment
@@ -30,6 +31,7 @@ class Site:
     cache: Cache
     results: Path
     progress: Progress
+    sandbox: Sandbox
     kernel_git: str | None = None
     keyring: Path | None = None
     mirror: str | None = None
@@ -62,7 +64,13 @@ def make(
         other, applied = base, _apply(loaded, base, store, site)
     else:
         other, applied = _resolve(str(experiment.head), "patch", store, site), None
-    builder = Builder(cache=site.cache, store=store, progress=site.progress, jobs=site.jobs)
+    builder = Builder(
+        cache=site.cache,
+        store=store,
+        progress=site.progress,
+        jobs=site.jobs,
+        sandbox=site.sandbox,
+    )
     orders = {
         "base": _order("base", base, None, experiment),
         "patch": _order("patch", other, applied, experiment),
@@ -145,6 +153,7 @@ def _apply(loaded: Series, base: Source, store: GitStore, site: Site) -> Applied
             base_commit=base.commit,
             base_name=base.name,
             scratch=site.cache.build,
+            sandbox=site.sandbox,
         )
 
 

@@ -23,6 +23,7 @@ from harness.hostspace import require_space
 from harness.paths import Cache
 from harness.process import Watched
 from harness.progress import Progress
+from harness.sandbox import Sandbox, copy_below, read_below
 
 _SCHEMA = 1
 _SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
@@ -143,11 +144,14 @@ def load(path: Path) -> Kernel | None:
 class Builder:
     """Builds kernels in the cache's workspaces and publishes them in its ``kernels`` folder."""
 
-    def __init__(self, *, cache: Cache, store: GitStore, progress: Progress, jobs: int) -> None:
+    def __init__(
+        self, *, cache: Cache, store: GitStore, progress: Progress, jobs: int, sandbox: Sandbox
+    ) -> None:
         self._cache = cache
         self._store = store
         self._progress = progress
         self._jobs = jobs
+        self._sandbox = sandbox
 
     def find(self, order: Order) -> Kernel | None:
         """The kernel of ``order`` if it was published before."""
@@ -181,10 +185,10 @@ class Builder:
         self._store.checkout(src, order.commit)
         config = self._configure(src, obj, order)
         watched = self._make(src, obj, order)
-        release = (obj / "include/config/kernel.release").read_text(encoding="utf-8").strip()
+        release = read_release(obj)
         with publish.folder(target) as scratch:
             for name, place in _ARTEFACTS.items():
-                shutil.copyfile(obj / place, scratch / name)
+                copy_below(obj, place, scratch / name)
             shutil.copyfile(watched.log, scratch / "build.log")
             (scratch / "kconfig-symbols").write_text(
                 "\n".join(sorted(kconfig.defined_symbols(src))) + "\n", encoding="utf-8"
@@ -199,6 +203,7 @@ class Builder:
                 "compiler": compiler,
                 "config_symbols_on": len(config),
                 "seconds": round(watched.seconds, 1),
+                "sandbox": self._sandbox.on,
                 "objects_compiled": watched.lines_matching(r"^  (CC|AS) "),
                 "sha256": {name: publish.sha256_file(scratch / name) for name in _ARTEFACTS},
                 "sizes": {name: (scratch / name).stat().st_size for name in _ARTEFACTS},
@@ -211,11 +216,15 @@ class Builder:
 
     def _configure(self, src: Path, obj: Path, order: Order) -> dict[str, str]:
         wanted = obj / "harness.allconfig"
-        wanted.write_text(kconfig.allconfig_text(order.options), encoding="utf-8")
+        # A new file: an earlier build could have left a link there to a file of the user.
+        publish.text(wanted, kconfig.allconfig_text(order.options))
         make = ["make", "-s", "-C", str(src), f"O={obj}"]
-        run([*make, "allnoconfig"], env={**self._environment(), "KCONFIG_ALLCONFIG": str(wanted)})
-        run([*make, "olddefconfig"], env=self._environment())
-        config = kconfig.parse((obj / ".config").read_text(encoding="utf-8"))
+        for target, extra in (
+            ("allnoconfig", {"KCONFIG_ALLCONFIG": str(wanted)}),
+            ("olddefconfig", {}),
+        ):
+            run(self._confined([*make, target], src, obj), env={**self._environment(), **extra})
+        config = kconfig.parse(read_below(obj, ".config").decode(errors="replace"))
         kconfig.check(order.options, config, tree=src)
         return config
 
@@ -232,7 +241,7 @@ class Builder:
         self._progress.command(argv)
         log = obj.parent / f"build-{order.tree[:12]}.log"
         watched = Watched.run(
-            argv,
+            self._confined(argv, src, obj),
             log=log,
             env=clean_environment(self._environment()),
             progress=self._progress,
@@ -246,6 +255,11 @@ class Builder:
                 log,
             )
         return watched
+
+    def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:
+        """What runs the tree's own code sees the sources and writes objects, no more."""
+        self._cache.ccache.mkdir(parents=True, exist_ok=True)
+        return self._sandbox.wrap(argv, writable=(obj, self._cache.ccache), readable=(src,))
 
     def _compilers(self) -> list[str]:
         if shutil.which("ccache") is None:
@@ -263,6 +277,15 @@ class Builder:
             "CCACHE_COMPILERCHECK": "content",
             "CCACHE_MAXSIZE": "5G",
         }
+
+
+def read_release(obj: Path) -> str:
+    """The built kernel's name for itself; KernelFailure for one that no kernel may have."""
+    raw = read_below(obj, "include/config/kernel.release").decode(errors="replace")
+    # It goes into file names, manifests and pages, and uname has room for 64 bytes.
+    if not re.fullmatch(r"[0-9A-Za-z._+~-]{1,64}", raw.strip()):
+        raise KernelFailure(f"the built kernel calls itself {raw.strip()[:80]!r}: not a release")
+    return raw.strip()
 
 
 def first_error(log: str) -> str:

@@ -17,6 +17,7 @@ from harness import (
     compare,
     doctor,
     report,
+    sandbox,
     seal,
     spec,
     verify,
@@ -149,6 +150,7 @@ def _site(args: argparse.Namespace, progress: Progress) -> Site:
         cache=Cache.from_environment(),
         results=Path(args.results),
         progress=progress,
+        sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
         kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
         keyring=Path(keyring) if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
@@ -247,6 +249,13 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
     group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
     group.add_argument("--fragments", help="config fragments on top (names or paths)")
+    group.add_argument(
+        "--sandbox",
+        choices=("yes", "no"),
+        default="yes",
+        help="apply and build in a sandbox without network and home (default: yes); no: with all "
+        "rights of the user",
+    )
     group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from harness import accel, build
+from harness import accel, build, sandbox
 from harness.errors import HarnessError
 from harness.hostspace import free_bytes
 from harness.paths import Cache
@@ -52,7 +52,7 @@ def _is_there(item: Mapping[str, str]) -> bool:
 
 def examine(*, cache: Cache, progress: Progress) -> list[Finding]:
     """Everything worth knowing before a comparison.  Runs the accelerator probe."""
-    found = [_packages(), _accelerator(cache, progress), _disk(cache), _memory()]
+    found = [_packages(), _sandbox(), _accelerator(cache, progress), _disk(cache), _memory()]
     found += [Finding("compiler", True, build.compiler_version())] if shutil.which("gcc") else []
     return [*found, *_cached(cache), _times(cache, progress)]
 
@@ -62,6 +62,14 @@ def _packages() -> Finding:
     if not lacking:
         return Finding("packages", True, "all there")
     return Finding("packages", False, f"missing; run: apt-get install -y {' '.join(lacking)}")
+
+
+def _sandbox() -> Finding:
+    try:
+        sandbox.choose(readable=sandbox.extra_readable())
+    except HarnessError as error:
+        return Finding("sandbox", False, str(error))
+    return Finding("sandbox", True, "series are applied and built without network and home")
 
 
 def _accelerator(cache: Cache, progress: Progress) -> Finding:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from harness.command import clean_environment
 from harness.errors import InfraError, UserError
+from harness.sandbox import OFF, Sandbox
 
 # In force for every call.  The low speed limits end a fetch from a server that went silent.
 _SETTINGS = (
@@ -50,12 +51,17 @@ def run_git(
     stdin: bytes = b"",
     env: Mapping[str, str] | None = None,
     settings: Sequence[str] = (),
+    sandbox: Sandbox = OFF,
+    writable: Sequence[Path] = (),
+    readable: Sequence[Path] = (),
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git and return what it did; a non-zero status is the caller's to judge.
 
-    ``settings`` are ``key=value`` for this one call.  Raises InfraError when git is missing.
+    ``settings`` are ``key=value`` for this one call.  In a ``sandbox`` it sees ``writable`` and
+    ``readable`` folders alone.  Raises InfraError when git is missing.
     """
     argv = ["git", *(word for s in (*_SETTINGS, *settings) for word in ("-c", s)), *args]
+    argv = sandbox.wrap(argv, writable=writable, readable=readable, cwd=cwd)
     # The socket of ssh-agent passes: it opens ssh URLs and cannot change what is fetched.
     ssh = {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
     full = clean_environment(_ENVIRONMENT | ssh | dict(env or {}))

@@ -32,6 +32,7 @@ from harness.git import (
     ref_part,
     run_git,
 )
+from harness.sandbox import OFF, Sandbox
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "harness",
@@ -215,10 +216,25 @@ class GitStore:
         self.add_worktree(path, commit)
 
     def git_in(
-        self, worktree: Path, *args: str, env: Mapping[str, str] | None = None
+        self,
+        worktree: Path,
+        *args: str,
+        env: Mapping[str, str] | None = None,
+        sandbox: Sandbox = OFF,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run git inside a worktree of the store; the caller judges the status."""
-        return run_git(args, cwd=worktree, env=self._env() | dict(env or {}))
+        """Run git inside a worktree of the store; the caller judges the status.
+
+        In a ``sandbox`` it can write to the worktree's parent and the store, not to its settings.
+        """
+        fixed = (self.path / "config", self.path / "info", self._config, self._ready)
+        return run_git(
+            args,
+            cwd=worktree,
+            env=self._env() | dict(env or {}),
+            sandbox=sandbox,
+            writable=(worktree.parent, self.path),
+            readable=fixed,
+        )
 
     def _add_worktree(self, path: Path, commit: str, *, checkout: bool) -> None:
         mode = "--checkout" if checkout else "--no-checkout"

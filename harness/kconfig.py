@@ -230,7 +230,8 @@ def _explain(definition: Definition | None, config: Mapping[str, str]) -> str:
 
 
 def _kconfig_files(tree: Path) -> list[Path]:
-    files = [path for path in tree.rglob("Kconfig*") if path.is_file()]
+    # A link could lead out of the tree, to any file of the user.
+    files = [path for path in tree.rglob("Kconfig*") if path.is_file() and not path.is_symlink()]
     # Other architectures define symbols of the same name.
     return sorted(
         path

@@ -202,9 +202,7 @@ def repeat_command(experiment: Experiment) -> str:
         if field.name in always or (
             field.name in _REPEATED and value != getattr(default, field.name)
         ):
-            # make would take a dollar for a variable of its own.
-            word = f"{field.name.upper()}={_variable(field.name, value)}".replace("$", "$$")
-            words.append(shlex.quote(word))
+            words.append(shlex.quote(f"{field.name.upper()}={_variable(field.name, value)}"))
     return " ".join(words)
 
 

@@ -11,6 +11,8 @@ import hashlib
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from harness.gitstore import IDENTITY, GitStore
 from harness.registry import Entry
 from harness.registry import names as entry_names
 from harness.registry import read as read_entry
+from harness.sandbox import Sandbox
 
 _SCHEMA = 1  # counts up when the same mails would give other commits
 
@@ -208,6 +211,7 @@ def apply(
     store: GitStore,
     base_commit: str,
     scratch: Path,
+    sandbox: Sandbox,
     base_name: str | None = None,
 ) -> AppliedSeries:
     """Apply the series to a commit of the store; at once if that was done before.
@@ -221,7 +225,8 @@ def apply(
     tip = store.commit_of(ref)
     if tip is None:
         base = f"{base_name} ({base_commit[:12]})" if base_name else f"commit {base_commit[:12]}"
-        tip = _am(series, store=store, base_commit=base_commit, scratch=scratch, base=base)
+        with _worktree(store, base_commit, scratch) as tree:
+            tip = _am(series, store, tree, base_commit=base_commit, base=base, sandbox=sandbox)
         store.set_ref(ref, tip)
     commits = store.range(base_commit, tip)
     if len(commits) != len(series.patches):
@@ -229,26 +234,40 @@ def apply(
     return AppliedSeries(series, tip, store.tree_of(tip), commits)
 
 
-def _am(series: Series, *, store: GitStore, base_commit: str, scratch: Path, base: str) -> str:
+@contextmanager
+def _worktree(store: GitStore, commit: str, scratch: Path) -> Iterator[Path]:
+    """A worktree without files in a folder of its own, removed afterwards."""
     scratch.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=scratch, prefix="apply-"))
     worktree = folder / "tree"
     try:
-        store.add_worktree(worktree, base_commit, checkout=False)
-        mails = folder / "series.mbox"
-        mails.write_bytes(series.mbox)
-        done = store.git_in(worktree, *_AM, "--", str(mails), env=IDENTITY)
-        if done.returncode != 0:
-            if series.base_commit_hint not in (None, base_commit):
-                base += f", and the series names base-commit {series.base_commit_hint}"
-            raise failure(series, done.stdout + b"\n" + done.stderr, base=base)
-        head = store.git_in(worktree, "rev-parse", "--verify", "HEAD")
-        if head.returncode != 0:
-            raise InfraError(f"git rev-parse failed: {last_line(head.stderr)}")
-        return head.stdout.decode().strip()
+        store.add_worktree(worktree, commit, checkout=False)
+        yield worktree
     finally:
         store.remove_worktree(worktree)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _am(
+    series: Series,
+    store: GitStore,
+    worktree: Path,
+    *,
+    base_commit: str,
+    base: str,
+    sandbox: Sandbox,
+) -> str:
+    mails = worktree.parent / "series.mbox"
+    mails.write_bytes(series.mbox)
+    done = store.git_in(worktree, *_AM, "--", str(mails), env=IDENTITY, sandbox=sandbox)
+    if done.returncode != 0:
+        if series.base_commit_hint not in (None, base_commit):
+            base += f", and the series names base-commit {series.base_commit_hint}"
+        raise failure(series, done.stdout + b"\n" + done.stderr, base=base)
+    head = store.git_in(worktree, "rev-parse", "--verify", "HEAD", sandbox=sandbox)
+    if head.returncode != 0:
+        raise InfraError(f"git rev-parse failed: {last_line(head.stderr)}")
+    return head.stdout.decode().strip()
 
 
 def failure(series: Series, output: bytes, *, base: str) -> ApplyFailed | InfraError:

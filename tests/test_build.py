@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import build, hostspace
+from harness import build, hostspace, sandbox
 from harness.build import Builder, BuildFailed, Kernel, Order
 from harness.errors import Exit, InfraError, UserError
 from harness.gitstore import GitStore
 from harness.kconfig import Option
 from harness.paths import Cache
+from harness.sandbox import Sandbox
 from tests.fakes import tree
 from tests.fakes.things import Heard
 
@@ -40,7 +41,7 @@ class Bench:
         self.store = GitStore(self.cache.git)
         self.store.ensure()
         self.heard = Heard()
-        self.builder = Builder(cache=self.cache, store=self.store, progress=self.heard, jobs=2)
+        self.builder = self.confined(sandbox.OFF)
         self._calls = folder / "make-calls"
         shim = folder / "bin" / "make"
         shim.parent.mkdir()
@@ -49,6 +50,9 @@ class Bench:
         shim.chmod(0o755)
         patch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
         patch.setattr(build, "_SPACE", 1)
+
+    def confined(self, by: Sandbox) -> Builder:
+        return Builder(cache=self.cache, store=self.store, progress=self.heard, jobs=2, sandbox=by)
 
     def order(
         self,

@@ -14,6 +14,7 @@ from harness.errors import UserError
 from harness.git import run_git
 from harness.gitstore import GitStore
 from harness.registry import names, read
+from harness.sandbox import OFF
 
 LINES = [f"int line{n};" for n in range(1, 31)]
 ENV = {
@@ -83,7 +84,8 @@ def applied(
 ) -> series.AppliedSeries:
     base = store.fetch(str(repo), git(repo, "rev-parse", rev).strip())
     loaded = series.load(str(name), registry=registry)
-    return series.apply(loaded, store=store, base_commit=base, scratch=registry.parent / "scratch")
+    scratch = registry.parent / "scratch"
+    return series.apply(loaded, store=store, base_commit=base, scratch=scratch, sandbox=OFF)
 
 
 def make_mbox(path: Path, mails: list[bytes]) -> Path:
@@ -240,7 +242,14 @@ def test_failure_names_patch_file_and_line_and_leaves_nothing(
     loaded = series.load(str(tmp_path / "p"), registry=registry)
     refs, scratch = store.refs("refs"), tmp_path / "scratch"
     with pytest.raises(series.ApplyFailed) as caught:
-        series.apply(loaded, store=store, base_commit=base, base_name="mine", scratch=scratch)
+        series.apply(
+            loaded,
+            store=store,
+            base_commit=base,
+            base_name="mine",
+            scratch=scratch,
+            sandbox=OFF,
+        )
     error = caught.value
     assert (error.patch.number, error.file, error.line) == (3, "mm/swap.c", 17)
     for word in ("3/3", "mm: drop gone.c", "mm/swap.c:17", "mine", base[:12]):
