@@ -11,11 +11,13 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport SPEC BASE PATCH HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS
+unexport SPEC BASE PATCH HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS \
+         LORE MIRROR
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
-          $(call option,SANDBOX,sandbox)
+          $(call option,SANDBOX,sandbox) $(call option,LORE,lore) $(call option,MIRROR,mirror) \
+          $(call option,TRAILERS,trailers)
 MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
             $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
             $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
@@ -44,10 +46,14 @@ help:
 #:
 #: Variables of compare and build (an option of the same name in the command line
 #: interface, `.venv/bin/python -m harness compare --help`):
-#:   BASE=debian/6.12    debian/6.1, debian/7.3, v6.19 with KERNEL_GIT=, a tarball, a folder
-#:   PATCH=calibration   a folder of patches, a mailbox, a name in kernels/series/
+#:   BASE=debian/6.12    debian/6.1, debian/7.3, v6.19 with KERNEL_GIT=, a tarball, a folder,
+#:                       auto: what the series was made on
+#:   PATCH=calibration   a name in kernels/series/, a message-id or lore URL (@v3, @latest), a
+#:                       folder of patches, a mailbox, a range a..b of KERNEL_GIT
 #:   HEAD=               a second kernel instead of a series
 #:   KERNEL_GIT=         git repository for tags and commits: path or URL
+#:   LORE= MIRROR=       server and local mirrors of mails, for PATCH=message-id
+#:   TRAILERS=yes        commit messages with the Reviewed-by and so on of the answers
 #:   SPEC=FILE.yaml      any of these settings in a file
 #:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
 #:   PAIRS= SEED=1       pairs of boots for each cell (3; wall clock: 10), what orders and seeds them
@@ -60,7 +66,8 @@ help:
 #:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
-#: tarballs), SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
+#: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
+#: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
 #: about 5 GiB for a first comparison)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import build, kconfig, series, sources
+from harness import basis, build, kconfig, series, sources
+from harness.basis import Basis
 from harness.build import Builder, Kernel, Order
 from harness.errors import UserError
 from harness.gitstore import GitStore
+from harness.lore import Desk
 from harness.paths import REPO, Cache
 from harness.progress import Progress
 from harness.sandbox import Sandbox
@@ -32,7 +34,9 @@ class Site:
     results: Path
     progress: Progress
     sandbox: Sandbox
+    desk: Desk
     kernel_git: str | None = None
+    missing_ok: bool = False
     keyring: Path | None = None
     mirror: str | None = None
     jobs: int = os.cpu_count() or 1
@@ -40,12 +44,16 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One side of a comparison: a source, what was applied to it, and the kernel made of it."""
+    """One side of a comparison: a source, what was applied to it, and the kernel made of it.
+
+    ``basis`` is how the base fits what was applied.
+    """
 
     source: Source
     applied: AppliedSeries | None
     order: Order
     kernel: Kernel
+    basis: Basis | None = None
 
 
 def make(
@@ -55,14 +63,14 @@ def make(
     # Before anything long starts: what is misspelt fails at once.
     kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=experiment.config)
     if experiment.patch:
-        series.check(experiment.patch, registry=_REGISTRY)
+        series.check(experiment.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
     store = GitStore(site.cache.git)
     store.ensure()
-    base = _resolve(experiment.base, "base", store, site)
     if experiment.patch:
-        loaded = series.load(experiment.patch, registry=_REGISTRY, version=base.version)
+        base, loaded, fit = _based(experiment.base, experiment.patch, store, site)
         other, applied = base, _apply(loaded, base, store, site)
     else:
+        base, fit = _resolve(experiment.base, "base", store, site), None
         other, applied = _resolve(str(experiment.head), "patch", store, site), None
     builder = Builder(
         cache=site.cache,
@@ -79,9 +87,38 @@ def make(
         orders["base"] = _without_new(orders["base"], orders["patch"], store)
     arms = {
         "base": Arm(base, None, orders["base"], builder.build(orders["base"])),
-        "patch": Arm(other, applied, orders["patch"], builder.build(orders["patch"])),
+        "patch": Arm(other, applied, orders["patch"], builder.build(orders["patch"]), fit),
     }
     return arms, _parity(arms)
+
+
+def _based(name: str, patch: str, store: GitStore, site: Site) -> tuple[Source, Series, Basis]:
+    """The base and the series, each found by the other where need be, and how they fit."""
+
+    def load(version: str | None) -> Series:
+        return series.load(
+            patch,
+            registry=_REGISTRY,
+            version=version,
+            desk=site.desk,
+            kernel_git=site.kernel_git,
+        )
+
+    if name == basis.AUTO:
+        loaded = load(None)
+        found, by = basis.resolve(
+            loaded, store=store, kernel_git=site.kernel_git, progress=site.progress
+        )
+        base = _resolve(found, "base", store, site)
+    else:
+        base, by = _resolve(name, "base", store, site), "user"
+        loaded = load(base.version)
+    for note in loaded.notes:
+        site.progress.say(f"{loaded.name}: {note}")
+    fit = basis.check(loaded, base, store=store, by=by)
+    if fit.warning:
+        site.progress.warn(fit.warning)
+    return base, loaded, fit
 
 
 def _order(
@@ -138,6 +175,7 @@ def _resolve(name: str, arm: str, store: GitStore, site: Site) -> Source:
             kernel_git=site.kernel_git,
             mirror=site.mirror,
             keyring=site.keyring,
+            missing_ok=site.missing_ok,
             progress=site.progress,
         )
     site.progress.say(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")

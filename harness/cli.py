@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from harness import (
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
+from harness.lore import SERVER, Desk
 from harness.overhead import measure
 from harness.overhead import report as overhead
 from harness.overhead.analysis import is_overhead
@@ -151,11 +153,33 @@ def _site(args: argparse.Namespace, progress: Progress) -> Site:
         results=Path(args.results),
         progress=progress,
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
+        desk=_desk(args, progress),
         kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
+        missing_ok=_kernel_git_missing(),
         keyring=Path(keyring) if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=args.jobs or os.cpu_count() or 1,
     )
+
+
+def _desk(args: argparse.Namespace, progress: Progress) -> Desk:
+    mirrors, server = (args.mirror or "").split(":"), args.lore or SERVER
+    if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", server):
+        raise UserError(f"--lore is '{server}'; it must be an inbox's URL, like {SERVER}")
+    return Desk(
+        cache=Cache.from_environment().mails,
+        progress=progress,
+        server=server,
+        mirrors=tuple(Path(one).expanduser() for one in mirrors if one),
+        trailers=args.trailers == "yes",
+    )
+
+
+def _kernel_git_missing() -> bool:
+    word = os.environ.get("KERNEL_GIT_MISSING", "")
+    if word not in ("", "ok"):
+        raise UserError(f"KERNEL_GIT_MISSING is '{word}'; leave it out, or set it to ok")
+    return word == "ok"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -239,14 +263,23 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--base",
         help="debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball "
-        "(path or URL), or a folder",
+        "(path or URL), a folder, or auto: what the series was made on",
     )
     group.add_argument(
         "--patch",
-        help="a folder of patches, a mailbox, or a name in kernels/series/ (default: calibration)",
+        help="a name in kernels/series/ (default: calibration), a message-id or URL of a mail, a "
+        "folder of patches, a mailbox, or a range a..b of --kernel-git",
     )
     group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
     group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
+    group.add_argument("--lore", help=f"server of message-ids (default: {SERVER})")
+    group.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
+    group.add_argument(
+        "--trailers",
+        choices=("yes", "no"),
+        default="no",
+        help="yes: commit messages get the Reviewed-by and so on of the answers",
+    )
     group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
     group.add_argument("--fragments", help="config fragments on top (names or paths)")
     group.add_argument(

@@ -182,7 +182,11 @@ def _pinned(setting: Setting) -> Experiment:
     """The experiment with the very versions that it was run with instead of "the newest"."""
     experiment, arms = setting.experiment, setting.arms
     head = arms["patch"].source.name if experiment.head else None
-    return replace(experiment, base=arms["base"].source.name, head=head)
+    applied = arms["patch"].applied
+    patch = experiment.patch
+    if applied and applied.series.locator.startswith(("registry:", "mail:")):
+        patch = applied.series.locator.removeprefix("registry:")  # the very revision
+    return replace(experiment, base=arms["base"].source.name, patch=patch, head=head)
 
 
 def repeat_command(experiment: Experiment) -> str:
@@ -232,6 +236,7 @@ def _arm(arm: Arm) -> dict[str, Any]:
     }
     if arm.applied:
         data["series"] = series.as_data(arm.applied)
+        data["series"]["basis"] = arm.basis.as_data() if arm.basis else None
     return data
 
 

@@ -41,8 +41,9 @@ class Mail:
     """One mail or patch file.
 
     ``number`` and ``total`` are n and m of [PATCH n/m], ``revision`` is v of [PATCH v3], 1 when
-    not given.  ``diff`` is the diff alone, decoded, b"" if there is none.  ``canonical`` is the
-    mail with only the headers that a commit is made of, as git am takes it.
+    not given.  ``diff`` is the diff alone, decoded, b"" if there is none; ``parts`` are the
+    content types in which one was looked for.  ``parents`` are the ids of the mails it answers.
+    ``canonical`` is the mail with only the headers that a commit is made of, as git am takes it.
     """
 
     subject: str
@@ -54,6 +55,9 @@ class Mail:
     diff: bytes
     base_commit: str | None
     canonical: bytes
+    sender: str = ""
+    parents: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -117,12 +121,14 @@ def read(raw: bytes, *, name: str) -> Mail:
     if message["From"] is None:
         raw = _dress(raw, message, name)
         message = _parse(raw)
-    text = b"\n".join(_texts(message))
+    parts = list(_texts(message))
+    text = b"\n".join(parts)
     subject = " ".join(_header(message, "Subject").split()) or name
-    title, tags = _strip_brackets(subject)
+    title, tags = strip_brackets(subject)
     count, revision = _COUNT.search(tags), _REVISION.search(tags)
     base = _BASE_COMMIT.search(text)
     message_id = re.search(r"<([^<>\s]+)>", _header(message, "Message-ID"))
+    answered = _header(message, "In-Reply-To")
     return Mail(
         subject=title,
         number=int(count[1]) if count else None,
@@ -132,7 +138,10 @@ def read(raw: bytes, *, name: str) -> Mail:
         message_id=message_id[1] if message_id else None,
         diff=extract_diff(text),
         base_commit=base[1].decode() if base else None,
-        canonical=_canonical(message, raw, name),
+        canonical=_canonical(message, parts if message.is_multipart() else raw, name),
+        sender=email.utils.parseaddr(_header(message, "From"))[1].lower(),
+        parents=tuple(re.findall(r"<([^<>\s]+)>", f"{message['References']} {answered}")),
+        parts=tuple(part.get_content_type() for part in message.walk() if not part.is_multipart()),
     )
 
 
@@ -180,15 +189,21 @@ def _dress(raw: bytes, message: email.message.Message, name: str) -> bytes:
     return head.encode("utf-8", "surrogateescape") + raw
 
 
-def _canonical(message: email.message.Message, raw: bytes, name: str) -> bytes:
+def _canonical(message: email.message.Message, raw: bytes | list[bytes], name: str) -> bytes:
+    """The mail for git am; ``raw`` is the whole mail, or the decoded parts of one in parts."""
     fields = {key.lower(): value for key, value in reversed(list(message.raw_items()))}
     fields.setdefault("date", _EPOCH)
     if email.utils.parsedate_tz(str(fields["date"])) is None:
         raise UserError(f"{name} has the Date {fields['date']!r}, which is not a date")
     if not fields.get("subject"):
         fields["subject"] = name
+    if isinstance(raw, bytes):
+        body = raw.partition(b"\n\n")[2]
+    else:
+        # A patch in an attachment: git am takes text only, and only of some types.
+        body = b"\n".join(raw)
+        fields |= {"content-type": "text/plain; charset=UTF-8", "content-transfer-encoding": "8bit"}
     head = "".join(f"{key}: {fields[key.lower()]}\n" for key in _KEPT if key.lower() in fields)
-    body = raw.partition(b"\n\n")[2]
     # Archives differ in the empty lines at the end; three can be stripped context lines of a hunk.
     return head.encode("utf-8", "surrogateescape") + b"\n" + body.rstrip(b"\n") + b"\n" * 4
 
@@ -208,15 +223,16 @@ def _header(message: email.message.Message, name: str) -> str:
 
 
 def _texts(message: email.message.Message) -> Iterator[bytes]:
-    """The decoded text parts, with the line ends of Unix."""
+    """The decoded text parts and attached patches, with the line ends of Unix."""
     for part in message.walk():
-        if part.get_content_maintype() == "text" and part.get_content_subtype() != "html":
+        text = part.get_content_maintype() == "text" and part.get_content_subtype() != "html"
+        if text or (part.get_filename() or "").endswith((".patch", ".diff")):
             payload = part.get_payload(decode=True)
             if isinstance(payload, bytes):
                 yield payload.replace(b"\r\n", b"\n")
 
 
-def _strip_brackets(subject: str) -> tuple[str, str]:
+def strip_brackets(subject: str) -> tuple[str, str]:
     """The title without the leading [...] groups that belong to the posting, and those."""
     tags: list[str] = []
     rest = subject

@@ -81,20 +81,23 @@ def assemble(mails: Sequence[Mail], *, where: str) -> PatchSet:
     numbered = [mail for mail in patches if mail.number is not None]
     if not patches:
         raise UserError(f"{where} holds no patches")
+    unread = [mail for mail in mails if not mail.diff and not mail.reply and mail.number]
     if numbered:
         notes += [
             f"left out a patch without a number: {mail.subject}"
             for mail in patches
             if mail.number is None
         ]
-        patches = _by_number(numbered, where=where)
+        patches = _by_number(numbered, unread, where=where)
     else:
         patches = _distinct(patches)
+    if len({mail.message_id for mail in covers}) > 1:
+        notes.append(_copies(covers))
     title = covers[0].subject if covers else (patches[0].subject if len(patches) == 1 else None)
     return PatchSet(tuple(patches), title, _base_commit([*covers, *patches]), tuple(notes))
 
 
-def _by_number(mails: Sequence[Mail], *, where: str) -> list[Mail]:
+def _by_number(mails: Sequence[Mail], unread: Sequence[Mail], *, where: str) -> list[Mail]:
     revisions = sorted({mail.revision for mail in mails})
     if len(revisions) > 1:
         names = " and ".join(f"v{revision}" for revision in revisions)
@@ -116,7 +119,12 @@ def _by_number(mails: Sequence[Mail], *, where: str) -> list[Mail]:
     missing = [number for number in range(1, totals[0] + 1) if number not in found]
     if missing:
         numbers = ", ".join(map(str, missing))
-        raise UserError(f"{where} lacks patch {numbers} of {totals[0]}")
+        empty = [
+            f"; {_called(mail)} holds no diff that can be read (it is {', '.join(mail.parts)})"
+            for mail in unread
+            if mail.number in missing
+        ]
+        raise UserError(f"{where} lacks patch {numbers} of {totals[0]}{''.join(empty[:1])}")
     extra = [number for number in found if number > totals[0]]
     if extra:
         raise UserError(f"{where} holds a patch {extra[0]} of {totals[0]}")
@@ -129,6 +137,13 @@ def _distinct(mails: Sequence[Mail]) -> list[Mail]:
     for mail in mails:
         kept.setdefault((mail.subject, mail.change), mail)
     return list(kept.values())
+
+
+def _copies(covers: Sequence[Mail]) -> str:
+    """What to say of a cover letter that was posted more than once."""
+    stated = sorted({mail.base_commit or "none" for mail in covers})
+    differ = f"; they name different bases: {', '.join(stated)}" if len(stated) > 1 else ""
+    return f"the cover letter was posted {len(covers)} times, the first one counts{differ}"
 
 
 def _called(mail: Mail) -> str:

@@ -36,6 +36,11 @@ class Cache:
         return self.root / "downloads"
 
     @property
+    def mails(self) -> Path:
+        """Fetched mail threads with their hashes, and the indexes of local mirrors."""
+        return self.root / "mails"
+
+    @property
     def build(self) -> Path:
         """Work trees and object folders, one for each base and configuration."""
         return self.root / "build"

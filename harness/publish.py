@@ -37,12 +37,17 @@ def folder(target: Path) -> Iterator[Path]:
 
 def text(target: Path, content: str) -> None:
     """Write a file through a temporary name, so that a reader never sees half of it."""
+    binary(target, content.encode())
+
+
+def binary(target: Path, data: bytes) -> None:
+    """The same for bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     scratch = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         scratch.chmod(0o644)

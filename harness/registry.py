@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from harness.errors import UserError
 from harness.versions import in_range, major_minor
 
+_REVISION_KEYS = frozenset(("message_id", "base", "date", "link"))
 # "known" belongs to the calibration: it is read there.
 _KEYS = frozenset(
     ("title", "description", "folder", "mbox", "applies_to", "revisions", "link", "known")
@@ -20,12 +22,27 @@ _PLACEHOLDERS = ("{version}", "{major_minor}")
 
 
 @dataclass(frozen=True, slots=True)
+class Revision:
+    """One posting of a series: ``name`` is like v3, ``message_id`` its cover letter's.
+
+    ``base`` is the commit it is based on, as its base-commit line or its blob ids say.
+    """
+
+    name: str
+    message_id: str
+    base: str | None
+    date: str | None
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One series of the registry.
 
     ``folder`` or ``mbox`` says where its patches lie, relative to ``path``'s folder, with
     placeholders; both are None for a series that is known by its message-ids only.
-    ``applies_to`` are versions like 6.12 or conditions like >=6.12,<7.0; empty means any.
+    ``revisions`` are oldest first.  ``applies_to`` are versions like 6.12 or conditions like
+    >=6.12,<7.0; empty means any.
     """
 
     name: str
@@ -35,8 +52,18 @@ class Entry:
     folder: str | None
     mbox: str | None
     applies_to: tuple[str, ...]
-    revisions: tuple[str, ...]
+    revisions: tuple[Revision, ...]
     link: str | None
+
+    def revision(self, name: str) -> Revision:
+        """The revision called `name`, or the last one for "latest"; UserError if not there."""
+        if name == "latest" and self.revisions:
+            return self.revisions[-1]
+        for one in self.revisions:
+            if one.name == name:
+                return one
+        known = ", ".join(one.name for one in self.revisions) or "none"
+        raise UserError(f"{self.path} has no revision {name} of {self.name} (known: {known})")
 
     def applies(self, version: str) -> bool:
         """Whether the series is meant for a base of this kernel version."""
@@ -96,7 +123,7 @@ def read(name: str, *, registry: Path) -> Entry:
         folder=_relative(path, data, "folder"),
         mbox=_relative(path, data, "mbox"),
         applies_to=_ranges(path, data),
-        revisions=_texts(path, data, "revisions"),
+        revisions=_revisions(path, data),
         link=_text(path, data, "link"),
     )
 
@@ -129,6 +156,27 @@ def _texts(path: Path, data: dict[Any, Any], key: str) -> tuple[str, ...]:
             # YAML reads 6.10 as the number 6.1.
             raise UserError(f'{path}: {key} has {value}, which must be in quotes: "{value}"')
     return tuple(values)
+
+
+def _revisions(path: Path, data: dict[Any, Any]) -> tuple[Revision, ...]:
+    values = data.get("revisions", {})
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: revisions must be keys like v3: with a message_id: each")
+    found = []
+    for name, value in values.items():
+        place = f"{path}: revisions: {name}"
+        if not re.fullmatch(r"v[1-9]\d*", str(name)):
+            raise UserError(f"{place} must be a v and a number, like v3")
+        if not isinstance(value, dict) or set(value) - _REVISION_KEYS:
+            raise UserError(f"{place} may have {', '.join(sorted(_REVISION_KEYS))} and no more")
+        texts = {key: str(one).strip() for key, one in value.items() if one is not None}
+        if not re.fullmatch(r"[^<>\s/]+@[^<>\s/@]+", texts.get("message_id", "")):
+            raise UserError(f"{place} needs a message_id like 2026.1-name@host, without < and >")
+        if not re.fullmatch(r"[0-9a-f]{40}", texts.get("base", "0" * 40)):
+            raise UserError(f"{place}: base must be a whole commit id of 40 digits")
+        fields = {key: texts.get(key) for key in ("base", "date", "link")}
+        found.append(Revision(str(name), texts["message_id"], **fields))
+    return tuple(sorted(found, key=lambda one: int(one.name[1:])))
 
 
 def _relative(path: Path, data: dict[Any, Any], key: str) -> str | None:

@@ -1,8 +1,8 @@
 """Where a patch series comes from, and a branch with it applied to a base.
 
-A folder, an mbox or a name of the registry becomes an ordered list of patches.  Applying is
-``git am`` in a worktree without files, so it takes a second on a whole kernel, and gives the same
-commit for the same patches on the same base, always.
+A folder, mbox, mail, range of commits or name of the registry becomes an ordered list of patches.
+Applying is ``git am`` in a worktree without files, so it takes a second on a whole kernel, and
+gives the same commit for the same patches on the same base, always.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness import mbox, patchset
+from harness import gitrange, lore, mbox, patchset
 from harness.errors import InfraError, KernelFailure, UserError
 from harness.git import last_line, patch_ids
 from harness.gitstore import IDENTITY, GitStore
-from harness.registry import Entry
-from harness.registry import names as entry_names
-from harness.registry import read as read_entry
+from harness.locator import Listed, Range, find
+from harness.lore import Address, Desk
+from harness.patchset import PatchSet
 from harness.sandbox import Sandbox
 
 _SCHEMA = 1  # counts up when the same mails would give other commits
@@ -68,8 +68,9 @@ class Patch:
 class Series:
     """Ordered patches, and all of them as one mbox (of the mboxrd kind).
 
-    ``locator`` finds it again (registry:NAME, dir:PATH, mbox:PATH); ``base_commit_hint`` is what
-    a ``base-commit:`` line says; ``notes`` tell what was left out and why.
+    ``locator`` finds it again (registry:NAME, mail:ID, dir:PATH, mbox:PATH, PATH:a..b);
+    ``base_commit_hint`` is what a ``base-commit:`` line says; ``notes`` tell what was left out
+    and why; ``origin`` are (key, value) pairs of where mails or commits are from.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Series:
     base_commit_hint: str | None
     mbox: bytes = field(repr=False)
     notes: tuple[str, ...]
+    origin: tuple[tuple[str, str], ...] = ()
 
     @property
     def digest(self) -> str:
@@ -114,28 +116,72 @@ class ApplyFailed(KernelFailure):
         self.base = base
 
 
-def load(name: str, *, registry: Path, version: str | None = None) -> Series:
-    """The series called `name`: a folder, an mbox or patch file, or a name of the registry.
+def load(
+    name: str,
+    *,
+    registry: Path,
+    version: str | None = None,
+    desk: Desk | None = None,
+    kernel_git: str | None = None,
+) -> Series:
+    """The series called `name`: a folder, an mbox or patch file, a name of the registry, a
+    message-id or URL of a mail, or a range of commits.
 
     ``registry`` is the folder of the yaml files; ``version`` is the base's kernel version, for
-    series that have patches for each.  Raises UserError for a name that means nothing or two
+    series that have patches for each; ``desk`` says where mails are to be had, ``kernel_git``
+    where the commits of a bare range are.  Raises UserError for a name that means nothing or two
     things, and for patches that are missing, contradict each other or cannot be read.
     """
-    place = find(name, registry=registry)
-    if place.entry is None:
-        path, default = place.path, place.path.resolve().stem
-        locator = f"{_kind(path)}:{name}"
-    else:
-        path, default = place.entry.place(version), place.entry.name
-        locator = f"registry:{place.entry.name}"
+    place = find(name, registry=registry, kernel_git=kernel_git)
+    if isinstance(place, Path):
+        path, stem = place, place.resolve().stem
+        return _made(stem, f"{_kind(path)}:{name}", _from_path(path))
+    if isinstance(place, Range):
+        ranged, origin = gitrange.read(place)
+        locator = f"{place.repository}:{ranged.base_commit}..{dict(origin)['tip']}"
+        return _made(f"{place.base}..{place.tip}", locator, ranged, origin=origin)
+    if isinstance(place, Address):
+        got = lore.fetch(place, _needed(desk))
+        message_id = dict(got.origin)["message_id"]
+        return _made(message_id, f"mail:{message_id}", got.patches, origin=got.origin)
+    return _from_registry(place, version, desk)
+
+
+def _from_registry(place: Listed, version: str | None, desk: Desk | None) -> Series:
+    entry, revision = place.entry, place.revision
+    locator = f"registry:{place.name}"
+    if revision is None:
+        path = entry.place(version)
         if not path.exists():
-            raise UserError(f"{place.entry.path} names {path}, which does not exist")
-    mails = patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
-    title = place.entry.title if place.entry else (mails.title or default)
+            raise UserError(f"{entry.path} names {path}, which does not exist")
+        return _made(entry.name, locator, _from_path(path), title=entry.title)
+    got = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
+    stated, base = got.patches.base_commit, revision.base
+    if stated and base and stated != base:
+        note = f"its mails name base-commit {stated}, {entry.path.name} names {base}"
+        got = replace(got, patches=replace(got.patches, notes=(*got.patches.notes, note)))
+    mails = replace(got.patches, base_commit=stated or base)
+    return _made(
+        place.name, locator, mails, title=f"{entry.title} {revision.name}", origin=got.origin
+    )
+
+
+def _from_path(path: Path) -> PatchSet:
+    return patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
+
+
+def _made(
+    name: str,
+    locator: str,
+    mails: PatchSet,
+    *,
+    title: str | None = None,
+    origin: tuple[tuple[str, str], ...] = (),
+) -> Series:
     ids = patch_ids([mail.diff for mail in mails.patches])
     return Series(
-        name=default,
-        title=title,
+        name=name,
+        title=title or mails.title or name,
         locator=locator,
         patches=tuple(
             Patch(number, mail.subject, mail.message_id, patch_id, mail.sha256)
@@ -144,46 +190,19 @@ def load(name: str, *, registry: Path, version: str | None = None) -> Series:
         base_commit_hint=mails.base_commit,
         mbox=mbox.join(mail.canonical for mail in mails.patches),
         notes=mails.notes,
+        origin=origin,
     )
 
 
-def check(name: str, *, registry: Path) -> None:
-    """Raise UserError now if `load` cannot find a series called `name`."""
-    find(name, registry=registry)
+def check(name: str, *, registry: Path, kernel_git: str | None = None) -> None:
+    """Raise UserError now if `load` cannot find a series called `name`; asks no server."""
+    find(name, registry=registry, kernel_git=kernel_git)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a name means: a path, or an entry of the registry."""
-
-    path: Path
-    entry: Entry | None
-
-
-def find(name: str, *, registry: Path) -> Place:
-    """Settle what `name` means; UserError when that is nothing or two things."""
-    if name.startswith("registry:"):
-        entry = read_entry(name.removeprefix("registry:"), registry=registry)
-        return Place(entry.path, entry)
-    path = Path(name).expanduser()
-    if "/" in name or name.startswith((".", "~")):
-        if not path.exists():
-            raise UserError(f"{name} is neither a folder with patches nor an mbox")
-        return Place(path, None)
-    if name in entry_names(registry):
-        if path.exists():
-            raise UserError(
-                f"{name} is a path here and a series of the registry: "
-                f"write ./{name} or registry:{name}"
-            )
-    elif path.exists():
-        return Place(path, None)
-    elif "@" in name:
-        raise UserError(
-            f"{name} looks like a message-id: save its thread as an mbox and give the path of that"
-        )
-    entry = read_entry(name, registry=registry)
-    return Place(entry.path, entry)
+def _needed(desk: Desk | None) -> Desk:
+    if desk is None:
+        raise InfraError("a series known by its message-id was asked for where no mail can be had")
+    return desk
 
 
 def as_data(applied: AppliedSeries) -> dict[str, Any]:
@@ -196,6 +215,7 @@ def as_data(applied: AppliedSeries) -> dict[str, Any]:
         "digest": series.digest,
         "base_commit_hint": series.base_commit_hint,
         "notes": list(series.notes),
+        "origin": dict(series.origin),
         "commit": applied.commit,
         "tree": applied.tree,
         "patches": [

@@ -15,12 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import tarball
+from harness import gitsource, tarball
 from harness.apt import AptSource, Candidate, Deb, compare_versions
 from harness.errors import InfraError, UserError
 from harness.git import (
-    check_revision,
-    is_full_id,
     is_short_id,
     last_line,
     makefile_version,
@@ -31,8 +29,6 @@ from harness.git import (
 from harness.gitstore import GitStore
 from harness.hostspace import NoSpaceError, require_space
 from harness.progress import Progress
-
-KERNEL_GIT_EXAMPLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git"
 
 _BARE_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:-rc\d+)?")
 _TAG_LIKE = re.compile(r"v\d+\.\d+.*")
@@ -74,6 +70,7 @@ def resolve(
     kernel_git: str | None = None,
     mirror: str | None = None,
     keyring: Path | None = None,
+    missing_ok: bool = False,
     progress: Progress,
     apt: AptSource | None = None,
 ) -> Source:
@@ -81,7 +78,8 @@ def resolve(
 
     ``debian/6.12[=VERSION]``, a git tag, branch or commit of ``kernel_git``, a tarball (path or
     URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is meant.  ``cache`` is
-    the folder for downloads, ``mirror`` DEBIAN_MIRROR, ``keyring`` KERNEL_KEYRING.  Raises
+    the folder for downloads, ``mirror`` DEBIAN_MIRROR, ``keyring`` KERNEL_KEYRING, ``missing_ok``
+    KERNEL_GIT_MISSING (see `gitsource.get`).  Raises
     UserError for a name that means nothing or two things, InfraError when its origin cannot be
     reached.
     """
@@ -91,7 +89,15 @@ def resolve(
         apt = apt or AptSource(cache, mirror=mirror, progress=progress)
         return _debian(place.value, store=store, cache=cache, apt=apt, progress=progress)
     if place.kind == "git":
-        return _git(place.value, store=store, kernel_git=kernel_git, progress=progress)
+        got = gitsource.get(
+            place.value,
+            store=store,
+            kernel_git=kernel_git,
+            keyring=keyring,
+            missing_ok=missing_ok,
+            progress=progress,
+        )
+        return _made(got.name, "git", got.commit, store, dict(got.origin))
     if place.kind == "tar":
         return _tar(place.value, store=store, cache=cache, keyring=keyring, progress=progress)
     return _folder(Path(place.value).expanduser(), store=store, progress=progress)
@@ -250,39 +256,6 @@ def _newest_imported(store: GitStore, package: str) -> Source | None:
         ):
             newest = version
     return _imported(store, package, newest) if newest else None
-
-
-# Git
-
-
-def _git(rev: str, *, store: GitStore, kernel_git: str | None, progress: Progress) -> Source:
-    check_revision(rev)
-    if kernel_git:
-        shown = public_url(kernel_git)
-        progress.say(f"looking for {rev} in {shown}")
-        commit = store.fetch(kernel_git, rev)
-        # A branch moves, so it is the commit that names it.
-        name = rev if store.fetched(rev) else commit
-        origin = {"repository": shown, "revision": rev, "commit": commit}
-        return _made(f"git:{name}", "git", commit, store, origin)
-    stored = store.commit_of(rev) if is_short_id(rev) else None
-    if stored:
-        return _made(f"git:{stored}", "git", stored, store, {"commit": stored})
-    known = store.fetched(rev)
-    if len(set(known.values())) > 1:
-        raise UserError(
-            f"{rev} was fetched from {' and from '.join(sorted(known))}, and they "
-            "differ: set KERNEL_GIT= to the one you mean"
-        )
-    for url, commit in known.items():
-        origin = {"repository": url, "revision": rev, "commit": commit}
-        return _made(f"git:{rev}", "git", commit, store, origin)
-    what = "commit" if is_full_id(rev) else "tag or commit"
-    raise UserError(
-        f"{rev} is neither a folder here nor a {what} fetched before: to get it from git, set "
-        f"KERNEL_GIT= to a repository, like {KERNEL_GIT_EXAMPLE}; for Debian's kernel write "
-        "debian/X.Y"
-    )
 
 
 # Tarball

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-_CALLERS = ("KERNEL_GIT", "DEBIAN_MIRROR", "RESULTS", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+_CALLERS = (
+    "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING", "DEBIAN_MIRROR", "RESULTS",
+    "SANDBOX_READ", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
+)  # fmt: skip
 
 
 def _is_here(connection: socket.socket, address: Any) -> bool:
