@@ -97,7 +97,7 @@ def fetch(address: Address, desk: Desk) -> Fetched:
     first = picked.patches[0]
     origin["message_id"] = posting.cover_id(mails, str(first.message_id))
     if desk.trailers:
-        picked = _with_trailers(picked, raws, desk)
+        picked = _with_trailers(picked, raws, desk.server)
         origin["trailers"] = "yes"
     text = mbox.join(mail.canonical for mail in picked.patches)
     origin["sha256"] = hashlib.sha256(text).hexdigest()
@@ -179,14 +179,23 @@ def _b4_mbox(address: Address, server: str, desk: Desk) -> bytes:
         raise InfraError(f"b4 could not fetch <{address.message_id}> from {server}: {why}")
 
 
-def _with_trailers(picked: PatchSet, raws: Sequence[bytes], desk: Desk) -> PatchSet:
-    """The same patches with the trailers that the answers give them, as b4 collects them."""
+def _with_trailers(picked: PatchSet, raws: Sequence[bytes], server: str) -> PatchSet:
+    """The same patches with the trailers that the thread's answers give them, as b4 collects them.
+
+    b4 sees these patches and answers alone, so that it cannot choose others.
+    """
     first = picked.patches[0]
+    ours = {mail.message_id for mail in picked.patches}
+    shown = []
+    for raw in raws:
+        mail = mbox.read(raw, name="mail")
+        if mail.message_id in ours or mail.reply:
+            shown.append(raw)
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as name:
         place = Path(name)
-        (place / "thread").write_bytes(mbox.join(raws))
+        (place / "thread").write_bytes(mbox.join(shown))
         said = _b4(
-            place, desk.server, "am", "--use-local-mbox", "thread", "--no-cover",
+            place, server, "--offline-mode", "am", "--use-local-mbox", "thread", "--no-cover",
             "--use-version", str(first.revision), "-o", "out", "-n", "series",
             str(first.message_id),
         )  # fmt: skip

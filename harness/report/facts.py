@@ -106,6 +106,12 @@ def _arm(data: Frames, manifest: Manifest, arm: str) -> str:
             f"({manifest.text(*at, 'series', 'title')}), {count} "
             f"{'patch' if count == 1 else 'patches'}"
         )
+    warning = manifest.text(*at, "series", "basis", "warning")
+    if warning != UNKNOWN:
+        text += f"; WARNING: {warning}"
+    missing = manifest.text(*at, "origin", "missing_files")
+    if missing != UNKNOWN:
+        text += f"; its tree lacks {len(missing.splitlines())} files, listed in manifest.json"
     return text
 
 
