@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness import lore
 from harness.errors import UserError
-from harness.git import check_revision
 from harness.lore import Address
 from harness.registry import Entry, Revision
 from harness.registry import names as entry_names
@@ -63,7 +62,7 @@ def find(name: str, *, registry: Path, kernel_git: str | None = None) -> Place:
         return path
     if listed:
         return _listed(name, registry)
-    if ".." in name and (found := _range(name, kernel_git)):
+    if ".." in name and "@" not in name and (found := _range(name, kernel_git)):
         return found
     if "/" in name or name.startswith((".", "~")):
         raise UserError(f"{name} is neither a folder with patches nor an mbox")
@@ -111,7 +110,9 @@ def _range(name: str, kernel_git: str | None) -> Range | None:
     if not dots or tip.startswith(".") or "" in (base, tip):
         return None
     for revision in (base, tip):
-        check_revision(revision)
+        # HEAD~3 too; nothing that git could take for an option or a path.
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/+~^-]*", revision):
+            raise UserError(f"{revision!r} is not the name of a git tag, branch or commit")
     where = place if colon else kernel_git
     if where is None:
         raise UserError(

@@ -89,6 +89,15 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """The tree after one patch: its number from 1, its subject, the commit with it applied."""
+
+    number: int
+    subject: str
+    commit: str
+
+
+@dataclass(frozen=True, slots=True)
 class AppliedSeries:
     """A series on its base: the last commit, its tree, and one commit for each patch in order."""
 
@@ -101,6 +110,14 @@ class AppliedSeries:
     def patches(self) -> tuple[Patch, ...]:
         """The patches, in the order of ``commits``."""
         return self.series.patches
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The commits of the store from the first patch to the last, each to be built by itself."""
+        return tuple(
+            Step(patch.number, patch.subject, commit)
+            for patch, commit in zip(self.patches, self.commits, strict=True)
+        )
 
 
 class ApplyFailed(KernelFailure):
