@@ -133,6 +133,8 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
     experiment = Experiment(**checked)
     if experiment.patch and experiment.head:
         raise UserError(f"{place}: PATCH and HEAD were both given; use one of them")
+    if experiment.base == "auto" and experiment.head:
+        raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
     if not experiment.patch and not experiment.head:
         experiment = Experiment(**{**checked, "patch": "calibration"})
     for key in experiment.guest or {}:

@@ -52,6 +52,23 @@ def test_ten_per_cent_is_reported_as_ten_per_cent(tmp_path: Path) -> None:
     assert math.isclose(float(line.split()[1]), SWAPIN, rel_tol=2e-3)
 
 
+def test_a_base_that_does_not_fit_and_a_tree_with_holes_are_told(tmp_path: Path) -> None:
+    results = write(tmp_path, Fake(cells=(ZRAM,)))
+    path = results / "manifest.json"
+    data = json.loads(path.read_text())
+    assert "WARNING" not in text.render(
+        analysis.analyse(frames.load(results), manifest.load(results), results)
+    )
+    warning = "vswap-v3 was made on base-commit 05f7, not on v6.12 (1234)"
+    data["arms"]["patch"]["series"]["basis"] = {"warning": warning}
+    data["arms"]["base"]["origin"]["missing_files"] = "drivers/a.h\ndrivers/b.h"
+    path.write_text(json.dumps(data))
+    report = analysis.analyse(frames.load(results), manifest.load(results), results)
+    shown = _joined(text.render(report))
+    assert f"WARNING: {warning}" in shown
+    assert "its tree lacks 2 files, listed in manifest.json" in shown
+
+
 def test_a_gain_is_better_and_a_ratio_is_never_called_per_cent(tmp_path: Path) -> None:
     shown = _text(tmp_path, Fake(effect=1 / 2.43, cells=(ZRAM,)))
     assert "-58.85% [-58.85, -58.85], n = 6\n" in shown

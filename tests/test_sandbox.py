@@ -6,13 +6,14 @@ import os
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from harness import build, sandbox, series
+from harness import build, process, sandbox, series
 from harness.build import Builder, Kernel, Order
 from harness.errors import Exit, InfraError, KernelFailure
 from harness.git import run_git
@@ -311,6 +312,26 @@ def test_a_host_without_it_is_refused_with_the_way_out(
     with pytest.raises(InfraError, match=r"No permissions.*user namespaces.*SANDBOX=no") as caught:
         sandbox.choose()
     assert caught.value.status == Exit.INFRA
+
+
+def test_what_runs_inside_ends_with_what_started_it(tmp_path: Path, confined: Sandbox) -> None:
+    """A beat each 50 ms shows life inside, whose processes cannot be seen by number."""
+    beat = tmp_path / "beat"
+    beat.touch()
+    script = f"trap '' TERM; while :; do echo >>{beat}; sleep 0.05; done"
+    argv = confined.wrap(["setsid", "sh", "-c", script], writable=(tmp_path,))
+    child = subprocess.Popen(process.tethered(argv, sig="TERM"), start_new_session=True)
+    try:
+        deadline = time.monotonic() + 20
+        while beat.stat().st_size < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert beat.stat().st_size >= 3
+    finally:
+        process.stop(child)
+    time.sleep(0.3)
+    size = beat.stat().st_size
+    time.sleep(0.5)
+    assert beat.stat().st_size == size
 
 
 def test_off_changes_nothing() -> None:

@@ -116,6 +116,8 @@ def test_a_series_and_a_second_kernel_exclude_each_other() -> None:
     with pytest.raises(UserError, match="PATCH and HEAD"):
         load(patch="mine", head="v6.19")
     assert load(head="v6.19").patch is None
+    with pytest.raises(UserError, match="BASE=auto is the base of a series"):
+        load(base="auto", head="v6.19")
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", ".hidden", "a b", "-rf", "..", "é"])

@@ -1,0 +1,72 @@
+"""Both kernels of a mailed series, from its message-id alone: found, applied, built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness import arms, build, manifest
+from harness.arms import Site
+from harness.errors import UserError
+from harness.lore import Desk
+from harness.paths import Cache
+from harness.sandbox import OFF
+from harness.spec import Experiment
+from tests.fakes import inbox, tree
+from tests.fakes.things import Heard
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """A site with a repository, a mirror, and a fragment that the toy kernel knows."""
+    monkeypatch.setattr(build, "_SPACE", 1)
+    (tmp_path / "toy.config").write_text("CONFIG_BLOCK=y # toy\n")
+    monkeypatch.setattr(arms, "fragment_paths", lambda _: [tmp_path / "toy.config"])
+    repo = inbox.author(tmp_path / "linux", tree.FILES)
+    mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo))
+    progress, cache = Heard(), Cache(tmp_path / "cache")
+    return Site(
+        cache=cache,
+        results=tmp_path / "results",
+        progress=progress,
+        sandbox=OFF,
+        desk=Desk(cache=cache.mails, progress=progress, mirrors=(mirror,)),
+        kernel_git=str(repo),
+        jobs=1,
+    )
+
+
+def test_a_message_id_is_all_that_is_needed(site: Site) -> None:
+    made, differences = arms.make(Experiment(base="auto", patch="1-2@mail.example"), site)
+    base, patch = made["base"], made["patch"]
+    assert differences == ()
+    tag = inbox.git(Path(str(site.kernel_git)), "rev-parse", "v6.12^{commit}").strip()
+    assert base.source.name == f"git:{tag}"
+    assert patch.basis is not None
+    assert (patch.basis.by, patch.basis.warning) == ("base-commit", "")
+    maps = [(arm.kernel.path / "System.map").read_text() for arm in (base, patch)]
+    assert ["more_swap" in text for text in maps] == [False, True]
+    data = manifest._arm(patch)["series"]
+    assert data["locator"] == "mail:1-0@mail.example"
+    assert data["basis"]["stated"] == tag
+    assert data["origin"]["mirror"].endswith("list.git")
+
+
+def test_another_base_is_told_and_kept(site: Site) -> None:
+    repo = Path(str(site.kernel_git))
+    inbox.git(repo, "checkout", "-q", "-b", "other", "v6.12")
+    text = (repo / "mm/swap.c").read_text()
+    (repo / "mm/swap.c").write_text("/* another beginning */\n" + text)
+    inbox.git(repo, "commit", "-q", "-a", "-m", "other")
+    made, _ = arms.make(Experiment(base="other", patch="1-0@mail.example"), site)
+    warning = manifest._arm(made["patch"])["series"]["basis"]["warning"]
+    assert "1 of the 2 files" in warning
+    assert isinstance(site.progress, Heard)
+    assert warning in site.progress.text
+
+
+def test_no_base_at_hand_is_one_sentence(site: Site) -> None:
+    with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
+        arms.make(Experiment(base="auto", patch="1-0@mail.example"), replace(site, kernel_git=None))
