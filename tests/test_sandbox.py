@@ -33,7 +33,7 @@ harm:
 	-@echo owned >$$HOME/.profile && echo 'DID write to $$HOME'
 	-@grep -q SECRET {home}/.ssh/id_ed25519 && echo 'DID read the key'
 	-@{python} {home}/call.py tcp {port} 2>/dev/null && echo 'DID open a socket'
-	-@{python} {home}/call.py unix {home}/agent 2>/dev/null && echo 'DID ask the agent'
+	-@{python} {home}/call.py unix {home}/keys 2>/dev/null && echo 'DID ask for keys'
 	-@kill -0 {pid} 2>/dev/null && echo 'DID find the harness'
 	-@echo owned >$(CURDIR)/Makefile.new && echo 'DID write to the sources'
 	-@echo owned >$(O)/../neighbour
@@ -53,7 +53,7 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Victim:
-    """A user with a key, an agent and a server of his own."""
+    """A user with a key, a socket that gives keys and a server of his own."""
 
     home: Path
     port: int
@@ -75,9 +75,9 @@ def victim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Victim]:
     monkeypatch.setenv("HOME", str(home))
     # The path of a socket may have 107 bytes, which pytest's folders can exceed.
     monkeypatch.chdir(home)
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as agent:
-        agent.bind("agent")
-        agent.listen()
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as keys:
+        keys.bind("keys")
+        keys.listen()
         yield Victim(home, server.getsockname()[1])
 
 
@@ -131,7 +131,7 @@ def test_a_hostile_makefile_reaches_nothing(
 def test_without_the_sandbox_the_same_makefile_does_its_harm(bench: Bench, victim: Victim) -> None:
     """The control: what the test above looks for can be seen."""
     done = deeds(bench.build({"Makefile": victim.harm()}, OFF))
-    for deed in ("write to the home", "read the key", "open a socket", "find the harness"):
+    for deed in ("write to the home", "read the key", "open a socket", "ask for keys"):
         assert f"DID {deed}" in done
     assert "owned" in (victim.home / ".bashrc").read_text()
     assert (bench.cache.build / "same" / "neighbour").exists()
@@ -223,7 +223,7 @@ def test_a_patch_cannot_write_through_its_own_link(
         assert caught.value.patch.number == 2
         assert "symbolic link" in str(caught.value)
         assert sorted(path.name for path in victim.home.iterdir()) == [
-            ".bashrc", ".ssh", "agent", "call.py"
+            ".bashrc", ".ssh", "call.py", "keys"
         ]  # fmt: skip
 
 
