@@ -10,7 +10,9 @@ import pytest
 from harness import bench, frames, observer, report, spec
 from harness.arms import Site
 from harness.errors import UserError
+from harness.lore import Desk
 from harness.paths import Cache
+from harness.sandbox import OFF
 from tests import fake_results
 from tests.fake_results import Fake
 from tests.fakes.things import Heard, ticket
@@ -21,10 +23,8 @@ def site(folder: Path) -> Site:
         cache=Cache(folder / "cache"),
         results=folder,
         progress=Heard(),
-        kernel_git=None,
-        keyring=None,
-        mirror=None,
-        jobs=1,
+        sandbox=OFF,
+        desk=Desk(folder),
     )
 
 
