@@ -18,6 +18,10 @@ from harness.units import parse_size
 FOLDER = REPO / "workloads"
 _REQUIRED = {"name", "description", "why", "program", "parameters", "presets", "metrics", "primary"}
 _OPTIONAL = {"requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms"}
+_REQUIRES = {"kernel", "ram", "backends", "command"}
+# In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
+_MEMCG = "memcg"
+_NO_LIMIT = {"none", "max", "no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +44,41 @@ class Workload:
     def memory_max(self) -> str:
         """The memcg limit in bytes, or "max".
 
-        The YAML gives it as a size, or as a fraction of a parameter: ``size/2``.
+        The YAML gives it as a size, or by parameters: ``size / 2``.
         Raises UserError when it is neither.
         """
         if self.memcg_limit is None:
             return "max"
-        match = re.fullmatch(r"(\w+)\s*/\s*(\d+)", self.memcg_limit)
+        return str(self._bytes("memcg limit", self.memcg_limit))
+
+    @property
+    def ram(self) -> int:
+        """Bytes of guest memory that it wants by its ``requires``; 0 if it does not say."""
+        text = (self.data.get("requires") or {}).get("ram")
+        return self._bytes("requires ram", str(text)) if text else 0
+
+    def _bytes(self, what: str, text: str) -> int:
+        """``size * procs / 2 + 128M`` with the parameters' values, left to right, rounded down.
+
+        Raises UserError when it is nothing like that.
+        """
         values = dict(self.parameters)
-        if match and match[1] in values and int(match[2]):
-            return str(parse_size(values[match[1]]) // int(match[2]))
         try:
-            return str(parse_size(self.memcg_limit))
-        except UserError as error:
+            return sum(_product(term, values) for term in text.split("+"))
+        except (UserError, ZeroDivisionError) as error:
             raise UserError(
-                f"workloads/{self.name}/workload.yaml: memcg limit '{self.memcg_limit}' is neither "
-                f"a size nor a fraction of a parameter ({', '.join(values)})"
+                f"workloads/{self.name}/workload.yaml: {what} '{text}' is neither a size nor "
+                f"made of sizes and parameters ({', '.join(values)})"
             ) from error
+
+
+def _product(term: str, values: Mapping[str, str]) -> int:
+    first, *rest = re.split(r"\s*([*/])\s*", term.strip())
+    total = parse_size(values.get(first, first))
+    for sign, factor in zip(rest[::2], rest[1::2], strict=True):
+        number = parse_size(values.get(factor, factor))
+        total = total * number if sign == "*" else total // number
+    return total
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -72,6 +95,7 @@ def load(
 ) -> Workload:
     """Workload ``name`` with the defaults, then ``preset``, then ``overrides``.
 
+    Both may also hold ``memcg``: a limit in place of the workload's own, or "none".
     Raises UserError naming an unknown workload, preset, parameter or key, with the nearest one.
     """
     known = names(folder)
@@ -79,31 +103,57 @@ def load(
         raise UserError(f"there is no workload '{name}'{nearest(name, known)}")
     path = folder / name / "workload.yaml"
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    _check_keys(path, data)
+    check_keys(path, data)
     parameters = {key: item["default"] for key, item in data["parameters"].items()}
     if preset not in data["presets"]:
         hint = nearest(preset, data["presets"])
         raise UserError(f"workload '{name}' has no preset '{preset}'{hint}")
+    limit = (data.get("memcg") or {}).get("limit")
     for source in (data["presets"][preset], overrides or {}):
         for key, value in source.items():
+            if key == _MEMCG:
+                limit = value
+                continue
             if key not in parameters:
                 raise UserError(
                     f"workload '{name}' has no parameter '{key}'{nearest(key, parameters)}"
                 )
             parameters[key] = value
-    memcg = data.get("memcg") or {}
     made = Workload(
         name=name,
         program=data["program"],
         parameters=tuple(
             (key, _text(item)) for key, item in parameters.items() if item is not None
         ),
-        memcg_limit=str(memcg["limit"]) if memcg.get("limit") else None,
+        memcg_limit=None if not limit or str(limit) in _NO_LIMIT else str(limit),
         sample_interval_ms=int(data.get("sample_interval_ms", 1000)),
         data=data,
     )
     _check_sizes(made)
     return made
+
+
+def skip_reason(
+    made: Workload, *, backend: str, config: Mapping[str, str] | None = None, memory: int = 0
+) -> str | None:
+    """Why ``made`` cannot run there, as one clause; None if it can.
+
+    ``backend`` is the kind of the back-end (``zswap``); ``config`` the kernel's options
+    (``{"CONFIG_ZSWAP": "y"}``) if they are known, ``memory`` the guest's bytes, 0 if unknown.
+    """
+    requires = made.data.get("requires") or {}
+    if requires.get("command"):
+        return f"it is run by the command '{requires['command']}', not as part of a comparison"
+    backends = requires.get("backends")
+    if backends and backend not in backends:
+        return f"it needs the back-end {' or '.join(backends)}, not {backend}"
+    if config is not None:
+        for option in requires.get("kernel") or ():
+            if config.get(option) not in {"y", "m"}:
+                return f"the kernel is built without {option}"
+    if memory and made.ram > memory:
+        return f"it wants {made.ram >> 20} MiB of memory, and the guest has {memory >> 20} MiB"
+    return None
 
 
 def nearest(word: str, known: Any) -> str:
@@ -121,7 +171,7 @@ def _check_sizes(made: Workload) -> None:
                 parse_size(value)
             except UserError as error:
                 raise UserError(f"workload '{made.name}': parameter '{key}': {error}") from error
-    _ = made.memory_max
+    _ = made.memory_max, made.ram
 
 
 def _text(value: Any) -> str:
@@ -130,7 +180,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _check_keys(path: Path, data: Any) -> None:
+def check_keys(path: Path, data: Any) -> None:
+    """The keys of a workload.yaml.  Raises UserError naming the first that is wrong."""
     if not isinstance(data, dict):
         raise UserError(f"{path} is not a mapping of keys")
     missing = _REQUIRED - data.keys()
@@ -140,5 +191,8 @@ def _check_keys(path: Path, data: Any) -> None:
     if unknown:
         word = min(unknown)
         raise UserError(f"{path}: unknown key '{word}'{nearest(word, _REQUIRED | _OPTIONAL)}")
+    for key in data.get("requires") or {}:
+        if key not in _REQUIRES:
+            raise UserError(f"{path}: unknown key '{key}' in requires{nearest(key, _REQUIRES)}")
     if data["primary"] is not None and data["primary"] not in data["metrics"]:
         raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")

@@ -253,9 +253,17 @@ def test_defaults_then_preset_then_overrides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "expected"),
-    [("size / 2", 32 << 20), ("size/4", 16 << 20), ("48M", 48 << 20), (4096, 4096)],
+    [
+        ("size / 2", 32 << 20),
+        ("size/4", 16 << 20),
+        ("48M", 48 << 20),
+        (4096, 4096),
+        ("size * 3 / 2 + 1M", 97 << 20),
+    ],
 )
-def test_the_memcg_limit_is_a_size_or_a_fraction(tmp_path: Path, limit: Any, expected: int) -> None:
+def test_the_memcg_limit_is_a_size_or_made_of_parameters(
+    tmp_path: Path, limit: Any, expected: int
+) -> None:
     folder = toy(tmp_path, memcg={"limit": limit})
     assert workload.load("toy", folder=folder).memory_max == str(expected)
 
@@ -264,15 +272,49 @@ def test_no_memcg_limit_is_max(tmp_path: Path) -> None:
     assert workload.load("toy", folder=toy(tmp_path, memcg=None)).memory_max == "max"
 
 
-@pytest.mark.parametrize("limit", ["size * 2", "siez / 2", "lots", "size / 2 / 2", "size / 0"])
+@pytest.mark.parametrize("limit", ["siez / 2", "lots", "size /", "size / 0", "size - 1M"])
 def test_a_memcg_limit_that_is_neither_is_refused(tmp_path: Path, limit: str) -> None:
     with pytest.raises(UserError, match="memcg limit"):
         assert workload.load("toy", folder=toy(tmp_path, memcg={"limit": limit})).memory_max
 
 
+def test_a_preset_or_a_spec_can_set_another_limit_or_none(tmp_path: Path) -> None:
+    presets = {"quick": {}, "full": {"memcg": "none"}}
+    folder = toy(tmp_path, memcg={"limit": "size / 2"}, presets=presets)
+    assert workload.load("toy", folder=folder).memory_max == str(32 << 20)
+    assert workload.load("toy", preset="full", folder=folder).memory_max == "max"
+    own = workload.load("toy", overrides={"memcg": "8M"}, folder=folder)
+    assert own.memory_max == str(8 << 20)
+    assert "memcg" not in dict(own.parameters)
+
+
+@pytest.mark.parametrize(
+    ("requires", "reason"),
+    [
+        ({}, None),
+        ({"backends": ["zswap", "zram"]}, None),
+        ({"backends": ["zswap"]}, "it needs the back-end zswap, not zram"),
+        ({"kernel": ["CONFIG_SWAP"]}, None),
+        ({"kernel": ["CONFIG_ZSWAP"]}, "the kernel is built without CONFIG_ZSWAP"),
+        ({"ram": "size + 64M"}, None),
+        ({"ram": "size * 3"}, "it wants 192 MiB of memory, and the guest has 128 MiB"),
+        ({"command": "overhead"}, "it is run by the command 'overhead', not as part of"),
+    ],
+)
+def test_a_workload_says_why_it_cannot_run(
+    tmp_path: Path, requires: dict[str, Any], reason: str | None
+) -> None:
+    made = workload.load("toy", folder=toy(tmp_path, requires=requires))
+    config = {"CONFIG_SWAP": "y", "CONFIG_ZSWAP": "n"}
+    got = workload.skip_reason(made, backend="zram", config=config, memory=128 << 20)
+    assert (got is None) == (reason is None)
+    assert reason is None or reason in str(got)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"requires": {"backend": ["zswap"]}}, "unknown key 'backend' in requires"),
         ({"program": "absent"}, "key 'program' is missing"),
         ({"primery": "m"}, "unknown key 'primery'; did you mean 'primary'"),
         ({"primary": "n"}, "primary metric 'n' is not among its metrics"),
