@@ -8,6 +8,9 @@
 
 #include "workload.h"
 
+/* Closing the socket would not do: children that were started later hold it open, too. */
+#define LEAVE UINT32_MAX
+
 struct request {
 	unsigned int operation;
 	uint64_t argument;
@@ -27,10 +30,7 @@ static _Noreturn void serve(int fd, unsigned int number, child_handler handler)
 {
 	struct request request;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* Locks are not inherited. */
-	lock_program();
-	while (receive(fd, &request, sizeof(request))) {
+	while (receive(fd, &request, sizeof(request)) && request.operation != LEAVE) {
 		struct reply reply = { .values = { 0 } };
 		uint64_t cpu = cpu_ns();
 
@@ -39,11 +39,11 @@ static _Noreturn void serve(int fd, unsigned int number, child_handler handler)
 		if (send(fd, &reply, sizeof(reply), MSG_NOSIGNAL) != (ssize_t)sizeof(reply))
 			_exit(STATUS_FAILED);
 	}
-	/* The parent has closed its end: that is the order to leave. */
 	_exit(STATUS_OK);
 }
 
-void child_start(struct child *child, unsigned int number, child_handler handler)
+void child_start_sharing(struct child *child, unsigned int number, child_handler handler,
+			 void *base, uint64_t bytes)
 {
 	int ends[2];
 
@@ -55,10 +55,21 @@ void child_start(struct child *child, unsigned int number, child_handler handler
 		die(STATUS_FAILED, "Cannot fork: %s.", strerror(errno));
 	if (child->pid == 0) {
 		close(ends[0]);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Locks are not inherited. */
+		if (base == NULL)
+			lock_program();
+		else
+			lock_program_except(base, bytes);
 		serve(ends[1], number, handler);
 	}
 	close(ends[1]);
 	child->fd = ends[0];
+}
+
+void child_start(struct child *child, unsigned int number, child_handler handler)
+{
+	child_start_sharing(child, number, handler, NULL, 0);
 }
 
 /* Wait for a child that is gone or about to go; anything but a clean end is ours, too. */
@@ -105,8 +116,26 @@ struct reply child_call(struct child *child, unsigned int operation, uint64_t ar
 	return child_receive(child);
 }
 
+struct reply children_call(struct child *children, size_t count, unsigned int operation,
+			   uint64_t argument)
+{
+	struct reply sum = { .values = { 0 } };
+
+	for (size_t i = 0; i < count; i++)
+		child_send(&children[i], operation, argument);
+	for (size_t i = 0; i < count; i++) {
+		struct reply reply = child_receive(&children[i]);
+
+		sum.cpu_ns += reply.cpu_ns;
+		for (size_t j = 0; j < CHILD_VALUES; j++)
+			sum.values[j] += reply.values[j];
+	}
+	return sum;
+}
+
 void child_stop(struct child *child)
 {
+	child_send(child, LEAVE, 0);
 	close(child->fd);
 	child->fd = -1;
 	reap(child);

@@ -53,6 +53,30 @@ bool kernel_counter(const char *path, const char *name, uint64_t *value)
 	return false;
 }
 
+static bool read_counter(const struct counter *counter, uint64_t *value)
+{
+	if (counter->line == NULL)
+		return kernel_number(counter->path, value);
+	return kernel_counter(counter->path, counter->line, value);
+}
+
+void counters_begin(struct counter *counters, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		counters[i].there = read_counter(&counters[i], &counters[i].before);
+}
+
+void counters_emit(const struct counter *counters, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t now;
+
+		if (counters[i].there && read_counter(&counters[i], &now))
+			emit_metric(counters[i].metric, 0,
+				    (double)now - (double)counters[i].before, counters[i].unit);
+	}
+}
+
 bool kernel_try_write(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -23,6 +23,14 @@ void lock_program(void)
 		    "the limit on locked memory.", strerror(errno));
 }
 
+void lock_program_except(void *base, uint64_t bytes)
+{
+	/* On fault: locking at once would bring the whole mapping in. */
+	if (mlockall(MCL_CURRENT | MCL_ONFAULT) != 0 || munlock(base, bytes) != 0)
+		die(STATUS_FAILED, "Cannot lock the program in memory (%s); run it as root or raise "
+		    "the limit on locked memory.", strerror(errno));
+}
+
 static void advise_hugepages(void *base, uint64_t bytes, enum hugepages hugepages)
 {
 	if (hugepages == HUGEPAGES_SYSTEM)
@@ -68,6 +76,16 @@ void *memory_map_locked(uint64_t bytes)
 	if (mlock(base, bytes) != 0)
 		die(STATUS_FAILED, "Cannot lock %" PRIu64 " bytes (%s); run it as root or raise "
 		    "the limit on locked memory.", bytes, strerror(errno));
+	return base;
+}
+
+void *memory_map_shared(uint64_t bytes)
+{
+	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (base == MAP_FAILED || mlock(base, bytes) != 0)
+		die(STATUS_FAILED, "Cannot get %" PRIu64 " bytes of locked shared memory: %s.",
+		    bytes, strerror(errno));
 	return base;
 }
 

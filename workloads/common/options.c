@@ -9,6 +9,7 @@
 #include "workload.h"
 
 #define HELP_OPTION OPTIONS_MAX
+#define METRICS_OPTION (OPTIONS_MAX + 1)
 
 static bool parse_number(const char *text, uint64_t *value, char **end)
 {
@@ -166,11 +167,12 @@ static void make_table(const struct option_spec *specs, size_t count, struct opt
 		set_value(&specs[i], specs[i].initial);
 	}
 	table[count] = (struct option){ .name = "help", .val = HELP_OPTION };
+	table[count + 1] = (struct option){ .name = "metrics", .val = METRICS_OPTION };
 }
 
 int options_parse(int argc, char **argv, const struct option_spec *specs, size_t count)
 {
-	struct option table[OPTIONS_MAX + 2] = { 0 };
+	struct option table[OPTIONS_MAX + 3] = { 0 };
 	int option;
 
 	if (count > OPTIONS_MAX)
@@ -180,6 +182,8 @@ int options_parse(int argc, char **argv, const struct option_spec *specs, size_t
 	while ((option = getopt_long(argc, argv, "+:", table, NULL)) != -1) {
 		if (option == HELP_OPTION)
 			print_help(specs, count);
+		if (option == METRICS_OPTION)
+			metrics_print();
 		if (option == ':')
 			die(STATUS_USAGE, "%s wants a value.", argv[optind - 1]);
 		if (option == '?')

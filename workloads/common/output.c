@@ -3,8 +3,35 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "workload.h"
+
+static const struct metric_spec *declared;
+static size_t declared_count;
+
+void metrics_declare(const struct metric_spec *specs, size_t count)
+{
+	declared = specs;
+	declared_count = count;
+}
+
+void metrics_print(void)
+{
+	for (size_t i = 0; i < declared_count; i++)
+		printf("%s %s\n", declared[i].name, declared[i].unit);
+	exit(STATUS_OK);
+}
+
+static void require_declared(const char *name, const char *unit)
+{
+	for (size_t i = 0; i < declared_count; i++)
+		if (strcmp(declared[i].name, name) == 0 && strcmp(declared[i].unit, unit) == 0)
+			return;
+	if (declared != NULL)
+		die(STATUS_FAILED, "The metric '%s' in '%s' is not declared: that is a mistake in "
+		    "this program.", name, unit);
+}
 
 /* Every line goes out at once: a crash a moment later must not take it along. */
 static void end_line(void)
@@ -48,6 +75,7 @@ void emit_param_text(const char *name, const char *value)
 
 void emit_metric(const char *name, unsigned int round, double value, const char *unit)
 {
+	require_declared(name, unit);
 	printf("{\"type\":\"metric\",\"name\":\"%s\"", name);
 	put_round(round);
 	printf(",\"value\":%.3f,\"unit\":\"%s\"", value, unit);

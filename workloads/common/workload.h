@@ -35,6 +35,22 @@ void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_
 void emit_verify(unsigned int round, uint64_t pages, uint64_t bad);
 void emit_done(void);
 
+/*
+ * Every metric that the program may emit, so that its workload.yaml can be held
+ * against it: "--metrics" prints them, and emitting any other one is an error.
+ * Call it before the options are parsed.
+ */
+struct metric_spec {
+	const char *name, *unit;
+};
+
+void metrics_declare(const struct metric_spec *specs, size_t count);
+_Noreturn void metrics_print(void);
+
+/* The two metrics of a phase that emit_phase_cost emits. */
+#define COST_METRICS(phase) \
+	{ phase "_ns", "ns/page" }, { phase "_cpu_ns", "ns/page" }
+
 /* --- options.c: every option is --name=value, with its default as text --- */
 
 #define CONTENT_TEXT_BYTES 32
@@ -118,6 +134,9 @@ void phase_stop(struct phase *phase);
 void phase_finish(struct phase *phase, uint64_t other_cpu_ns);
 void phase_end(struct phase *phase); /* stop, then finish without others */
 
+/* "<name>_ns" and "<name>_cpu_ns": elapsed and CPU time for each of the pages. */
+void emit_phase_cost(const struct phase *phase, uint64_t pages);
+
 static inline uint64_t phase_elapsed_ns(const struct phase *phase)
 {
 	return phase->end_ns - phase->begin_ns;
@@ -192,10 +211,13 @@ enum access { ACCESS_READ, ACCESS_WRITE };
 
 /* Lock the program itself (not what it maps later), so that only its data is swapped. */
 void lock_program(void);
+/* The same for a process that has the mapping already, in swap; it stays there. */
+void lock_program_except(void *base, uint64_t bytes);
 
 /* Anonymous private memory, aligned to 2 MiB; bytes is a multiple of a page. */
 void *memory_map(uint64_t bytes, enum hugepages hugepages);
 void *memory_map_locked(uint64_t bytes);
+void *memory_map_shared(uint64_t bytes); /* locked, and shared with children */
 void memory_unmap(void *base, uint64_t bytes);
 void memory_forget(void *base, uint64_t bytes); /* MADV_DONTNEED */
 
@@ -268,6 +290,17 @@ bool kernel_number(const char *path, uint64_t *value);
 /* The line "name value" of a file such as /proc/vmstat; false if this kernel has none. */
 bool kernel_counter(const char *path, const char *name, uint64_t *value);
 
+/* A number that only grows; its change is emitted unless this kernel has no such thing. */
+struct counter {
+	const char *metric, *unit;
+	const char *path, *line; /* no line: the file is one number */
+	bool there;
+	uint64_t before;
+};
+
+void counters_begin(struct counter *counters, size_t count);
+void counters_emit(const struct counter *counters, size_t count);
+
 bool kernel_try_write(const char *path, const char *text); /* sets errno when it fails */
 void kernel_write(const char *path, const char *text);     /* dies when it fails */
 
@@ -302,9 +335,15 @@ typedef void (*child_handler)(unsigned int number, unsigned int operation, uint6
  * ends with its status.
  */
 void child_start(struct child *child, unsigned int number, child_handler handler);
+/* The same, for a child that goes on using its parent's mapping: all else is locked. */
+void child_start_sharing(struct child *child, unsigned int number, child_handler handler,
+			 void *base, uint64_t bytes);
 void child_send(struct child *child, unsigned int operation, uint64_t argument);
 struct reply child_receive(struct child *child);
 struct reply child_call(struct child *child, unsigned int operation, uint64_t argument);
+/* All of them at the same time; the sum of their replies. */
+struct reply children_call(struct child *children, size_t count, unsigned int operation,
+			   uint64_t argument);
 /* Let the child leave and wait until all of its memory is freed. */
 void child_stop(struct child *child);
 

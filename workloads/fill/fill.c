@@ -53,6 +53,13 @@ static const struct option_spec specs[] = {
 	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
 };
 
+static const struct metric_spec metrics[] = {
+	COST_METRICS("fill"), COST_METRICS("swapout"), COST_METRICS("free"),
+	COST_METRICS("swapoff"),
+	{ "pages_swapped_out", "pages" }, { "swapped_bytes", "B" }, { "pageout_repeats", "calls" },
+	{ "swap_free_before", "B" }, { "swap_free_after", "B" },
+};
+
 static struct {
 	char *base;
 	uint64_t bytes, pages;
@@ -251,6 +258,7 @@ static void release(void)
 
 int main(int argc, char **argv)
 {
+	metrics_declare(metrics, COUNT_OF(metrics));
 	options_parse_all(argc, argv, specs, COUNT_OF(specs));
 	require_page_multiple("chunk", options.chunk);
 	require_page_multiple("bytes", options.bytes);

@@ -63,6 +63,12 @@ static const struct option_spec specs[] = {
 				   "(for tests)" },
 };
 
+static const struct metric_spec metrics[] = {
+	{ "slots", "pages" }, { "swapon_ns", "ns" }, { "swapped_pages", "pages" },
+	{ "slots_used", "pages" }, { "fragmented_pages", "pages" },
+	{ "pageout_repeats", "calls" }, { "swapoff_ns", "ns" },
+};
+
 static char area_path[OPTION_TEXT_BYTES + 8];
 
 /* --- the child: memory in swap --- */
@@ -354,6 +360,7 @@ int main(int argc, char **argv)
 {
 	struct child child;
 
+	metrics_declare(metrics, COUNT_OF(metrics));
 	options_parse_all(argc, argv, specs, COUNT_OF(specs));
 	check_options();
 	options_report(specs, COUNT_OF(specs));

@@ -43,6 +43,12 @@ static const struct option_spec specs[] = {
 	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
 };
 
+static const struct metric_spec metrics[] = {
+	COST_METRICS("swapout"), COST_METRICS("swapin"),
+	{ "pages_swapped_first", "pages" }, { "pages_swapped_out", "pages" },
+	{ "pageout_repeats", "calls" }, { "clock_read_ns", "ns" },
+};
+
 static struct {
 	char *base;
 	uint64_t pages;
@@ -185,6 +191,7 @@ int main(int argc, char **argv)
 {
 	unsigned int rounds, all_rounds;
 
+	metrics_declare(metrics, COUNT_OF(metrics));
 	options_parse_all(argc, argv, specs, COUNT_OF(specs));
 	require_page_multiple("size", options.size);
 	require_page_multiple("chunk", options.chunk);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -48,6 +47,12 @@ static const struct option_spec specs[] = {
 	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
 	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
 	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
+};
+
+static const struct metric_spec metrics[] = {
+	COST_METRICS("fill"), COST_METRICS("access"), COST_METRICS("free"),
+	{ "throughput", "pages/s" }, { "run_ns", "ns" }, { "run_cpu_ns", "ns" },
+	{ "clock_read_ns", "ns" },
 };
 
 /* What a child tells its parent; all of it lies in locked shared memory. */
@@ -260,10 +265,7 @@ static void make_shared(void)
 	size_t bytes = sizeof(*shared) + options.procs * sizeof(shared->reports[0]);
 	pthread_barrierattr_t attributes;
 
-	shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED || mlock(shared, bytes) != 0)
-		die(STATUS_FAILED, "Cannot get %zu bytes of locked shared memory: %s.", bytes,
-		    strerror(errno));
+	shared = memory_map_shared(bytes);
 	pthread_barrierattr_init(&attributes);
 	pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
 	pthread_barrier_init(&shared->barrier, &attributes, (unsigned int)options.procs + 1);
@@ -300,12 +302,8 @@ static void sum_reports(uint64_t *spent_ns, uint64_t *bad)
 static void emit_cost(const struct phase *phase, uint64_t pages)
 {
 	double elapsed = (double)phase_elapsed_ns(phase);
-	char name[32];
 
-	snprintf(name, sizeof(name), "%s_ns", phase->name);
-	emit_metric(name, phase->round, elapsed / (double)pages, "ns/page");
-	snprintf(name, sizeof(name), "%s_cpu_ns", phase->name);
-	emit_metric(name, phase->round, (double)phase->cpu_ns / (double)pages, "ns/page");
+	emit_phase_cost(phase, pages);
 	if (strcmp(phase->name, "access") == 0 && elapsed > 0)
 		emit_metric("throughput", phase->round, (double)pages * 1e9 / elapsed, "pages/s");
 }
@@ -380,6 +378,7 @@ int main(int argc, char **argv)
 {
 	uint64_t pages;
 
+	metrics_declare(metrics, COUNT_OF(metrics));
 	options_parse_all(argc, argv, specs, COUNT_OF(specs));
 	pages = options.size / PAGE_BYTES / options.procs * options.procs;
 	if (pages == 0)

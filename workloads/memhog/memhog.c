@@ -1,0 +1,97 @@
+/*
+ * Fill more memory than there is with one byte value, read it, and free it: what
+ * people run as "memhog" to fill swap.  Pages of one value are a case of their
+ * own: zswap and zram store no data for them, and zero pages need not even a slot.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "../common/workload.h"
+
+static struct {
+	uint64_t size, rounds, seed;
+	struct content content;
+	unsigned int hugepages;
+} options;
+
+static const struct option_spec specs[] = {
+	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to fill" },
+	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
+	  .initial = "same:ff", .help = "zero, same:XX, compressible:PERCENT or random" },
+	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
+	  .unit = "", .min = 1, .max = 1000, .help = "fill, read and free so often" },
+	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
+	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
+	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content that has one" },
+};
+
+static const struct metric_spec metrics[] = {
+	COST_METRICS("fill"), COST_METRICS("read"), COST_METRICS("free"),
+};
+
+static struct {
+	char *base;
+	uint64_t pages;
+} run;
+
+static uint64_t seed_of(unsigned int round)
+{
+	return options.seed + ((uint64_t)round << 32);
+}
+
+static void fill(unsigned int round)
+{
+	for (uint64_t i = 0; i < run.pages; i++)
+		content_fill(&options.content, seed_of(round), i, run.base + i * PAGE_BYTES);
+}
+
+static void read_first_words(void)
+{
+	for (uint64_t i = 0; i < run.pages; i++)
+		memory_touch(run.base, i, ACCESS_READ);
+}
+
+static void verify(unsigned int round)
+{
+	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
+
+	emit_verify(round, run.pages, bad);
+	if (bad > 0)
+		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+}
+
+static void one_round(unsigned int round)
+{
+	struct phase phase;
+
+	run.base = memory_map(options.size, options.hugepages);
+	phase_begin(&phase, "fill", round);
+	fill(round);
+	phase_end(&phase);
+	emit_phase_cost(&phase, run.pages);
+	phase_begin(&phase, "read", round);
+	read_first_words();
+	phase_end(&phase);
+	emit_phase_cost(&phase, run.pages);
+	verify(round);
+	phase_begin(&phase, "free", round);
+	memory_unmap(run.base, options.size);
+	phase_end(&phase);
+	emit_phase_cost(&phase, run.pages);
+}
+
+int main(int argc, char **argv)
+{
+	metrics_declare(metrics, COUNT_OF(metrics));
+	options_parse_all(argc, argv, specs, COUNT_OF(specs));
+	require_page_multiple("size", options.size);
+	options_report(specs, COUNT_OF(specs));
+	lock_program();
+	run.pages = options.size / PAGE_BYTES;
+	for (unsigned int round = 1; round <= options.rounds; round++)
+		one_round(round);
+	emit_done();
+	return STATUS_OK;
+}
