@@ -113,8 +113,8 @@ static void choose_size(void)
 	if (by_size)
 		return;
 	if (options.folio != PMD_BYTES)
-		die(STATUS_FAILED, "This kernel has no %s: it knows no pages of %" PRIu64
-		    " bytes.", path, options.folio);
+		die(STATUS_FAILED, "This kernel has no pages of --folio=%" PRIu64 " bytes; sizes "
+		    "other than 2M came with Linux 6.8.", options.folio);
 	kernel_write(HUGE_ROOT "/enabled", "madvise");
 }
 
