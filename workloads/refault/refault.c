@@ -2,12 +2,14 @@
  * Go over a working set that is larger than memory, and say for each kind of
  * access how long it took: in memory, minor fault, major fault.
  *
- * The kind of an access is exact: the process's own count of minor and major
- * faults is read before and after it.  All pages were written before and are
- * only read now, so a minor fault can only be a page found in the swap cache.
- * Why it was there - readahead, or its write-out had not finished - the process
- * cannot see; the system's swap_ra_hit over the whole pass says how many were
- * readahead's.
+ * The kind is the kernel's own: the process's count of minor and major faults is
+ * read before and after each access.  All pages were written before and are only
+ * read now, so a minor fault is always a page found ready in the swap cache.  A
+ * major fault was read from the back-end, or found in the swap cache while it was
+ * still being read there: the kernel counts a fault that had to wait as major.
+ * Why a page was in the swap cache - readahead, or its write-out had not finished -
+ * the process cannot see; the system's swap_ra_hit over the measured passes says how
+ * many were readahead's.
  */
 #include <errno.h>
 #include <inttypes.h>
