@@ -24,7 +24,7 @@ def site(folder: Path) -> Site:
         results=folder,
         progress=Heard(),
         sandbox=OFF,
-        desk=Desk(folder),
+        desk=Desk(cache=folder, progress=Heard()),
     )
 
 
