@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "workload.h"
@@ -23,6 +24,21 @@ uint64_t now_ns(void)
 uint64_t cpu_ns(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+void wait_for_alignment(void)
+{
+	const char *text = getenv("HARNESS_ALIGN_S");
+	long seconds = text == NULL ? 0 : strtol(text, NULL, 10);
+	struct timespec until;
+
+	if (seconds <= 0)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds - until.tv_sec % seconds;
+	until.tv_nsec = 0;
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+		;
 }
 
 double clock_read_cost_ns(void)

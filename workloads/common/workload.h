@@ -114,6 +114,14 @@ void require_page_multiple(const char *option, uint64_t bytes);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
 
+/*
+ * Sleep until the uptime is a multiple of HARNESS_ALIGN_S seconds; without it, not
+ * at all.  The guest sets it under the instruction clock, where sleep costs
+ * nothing: rounds that begin so meet the kernel's periodic work - ticks, counters
+ * that are summed every two seconds, write-back - at the same points.
+ */
+void wait_for_alignment(void);
+
 /* What one now_ns() costs: the mean over many, in ns. */
 double clock_read_cost_ns(void);
 

@@ -5,7 +5,7 @@
  * Every round starts in a fresh memcg, from fresh memory with new content.
  * Whether the kernel takes a page that comes back for one of the working set
  * depends on what the memcg went through before, and on when its counters were
- * summed.  No round finds pages that still own a swap slot from the one before,
+ * summed; so a round waits for its time, too.  No round finds pages that still own a swap slot from the one before,
  * and stale data of an earlier round is seen as corruption.
  */
 #include <stdlib.h>
@@ -158,6 +158,7 @@ static void measured_round(unsigned int round)
 	struct phase phase;
 	uint64_t swapped;
 
+	wait_for_alignment();
 	group_fresh("round", round);
 	fill(round);
 	phase_begin(&phase, "out", round);
@@ -177,6 +178,7 @@ static void histogram_round(unsigned int round)
 {
 	struct phase phase;
 
+	wait_for_alignment();
 	group_fresh("round", round);
 	fill(round);
 	memory_pageout(run.base, options.size, options.chunk);
