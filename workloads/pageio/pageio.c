@@ -2,11 +2,11 @@
  * Push anonymous pages out, touch them again, and time both: the cost of one
  * page's way to swap and back, with nothing else going on.
  *
- * Every round starts in a fresh memcg, from fresh memory with new content.
- * Whether the kernel takes a page that comes back for one of the working set
- * depends on what the memcg went through before, and on when its counters were
- * summed; so a round waits for its time, too.  No round finds pages that still own a swap slot from the one before,
- * and stale data of an earlier round is seen as corruption.
+ * Every round starts in a fresh memcg, from fresh memory with new content, at an
+ * aligned guest time: whether the kernel takes a page that comes back for one of
+ * the working set depends on what the memcg went through before, and on when its
+ * counters were summed.  No round finds pages that still own a swap slot from the
+ * one before, and stale data of an earlier round is seen as corruption.
  */
 #include <stdlib.h>
 
