@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness import frames
@@ -215,14 +216,16 @@ def _backend(
 
 
 def points(
-    boots: Sequence[Boot], measure: Callable[[Boot, snapshot.Snapshot], float]
+    boots: Sequence[Boot],
+    measure: Callable[[Boot, snapshot.Snapshot], float],
+    stages: Sequence[str] = (SWAPON, FILLED),
 ) -> list[Point]:
     """One point a snapshot at which the swap area is on and filled from the left."""
     return [
         Point(f"{boot.cell}/{boot.pair}", boot.slots, one.pages, measure(boot, one))
         for boot in boots
         for one in boot.snapshots
-        if one.stage in (SWAPON, FILLED)
+        if one.stage in stages
     ]
 
 
@@ -266,7 +269,9 @@ def _growing(boots: Sequence[Boot]) -> tuple[Growing, ...]:
     names = {name for boot in boots for one in boot.snapshots for name in one.unnamed}
     found = []
     for name in sorted(names):
-        line = fit.line(points(boots, lambda b, s, n=name: _unnamed(b, s, n)))  # type: ignore[misc]
+        # Not from swapon on: there the process that fills does not exist yet.
+        measure = partial(_unnamed, name)
+        line = fit.line(points(boots, measure, (FILLED,)))
         if line is None or line.per_entry.value <= GROWING:
             continue
         value = line.per_entry
@@ -275,7 +280,7 @@ def _growing(boots: Sequence[Boot]) -> tuple[Growing, ...]:
     return tuple(sorted(found, key=lambda one: -one.per_entry.value))
 
 
-def _unnamed(boot: Boot, one: snapshot.Snapshot, site: str) -> float:
+def _unnamed(site: str, boot: Boot, one: snapshot.Snapshot) -> float:
     return one.unnamed.get(site, 0) - boot.snapshots[0].unnamed.get(site, 0)
 
 

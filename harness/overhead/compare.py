@@ -101,8 +101,8 @@ class Level:
 
     @property
     def residual_pct(self) -> float | None:
-        """The residual in per cent of the metadata; None where there is no metadata."""
-        return 100 * self.residual / self.metadata if self.metadata > 0 else None
+        """The residual in per cent of the metadata; None where there is next to none."""
+        return 100 * self.residual / self.metadata if self.metadata >= 1 << 20 else None
 
 
 @dataclass(frozen=True, slots=True)
