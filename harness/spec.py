@@ -276,8 +276,9 @@ def _word(key: str, value: Any) -> str:
 def describe(experiment: Experiment) -> str:
     """One line: what is compared over what."""
     other = experiment.head or f"patches of {experiment.patch}"
+    pairs = experiment.pairs or " or ".join(f"{n} ({clock})" for clock, n in PAIRS.items())
     return (
         f"{experiment.base} against {other}: {len(experiment.cells())} cells x "
-        f"{experiment.pairs or '3 (wall clock: 10)'} pairs, guests of {format_size(experiment.memory)} and "
+        f"{pairs} pairs, guests of {format_size(experiment.memory)} and "
         f"{experiment.cpus} CPU, swap {format_size(experiment.swap)}"
     )

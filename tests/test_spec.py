@@ -57,7 +57,7 @@ def test_the_defaults_are_a_whole_experiment() -> None:
     experiment = load()
     assert experiment.patch == "calibration"
     assert len(experiment.cells()) == 6
-    assert "6 cells x 3 (wall clock: 10) pairs" in spec.describe(experiment)
+    assert "6 cells x 3 (insn) or 10 (wall) pairs" in spec.describe(experiment)
 
 
 def test_a_file_and_the_command_line_on_top(tmp_path: Path) -> None:
