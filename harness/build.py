@@ -160,8 +160,9 @@ class Builder:
     def build(self, order: Order) -> Kernel:
         """The kernel of ``order``, from the cache or built now.
 
-        Raises UserError when the configuration does not take, BuildFailed when it does not
-        compile, InfraError when the disk is too small or a tool is missing.
+        Raises UserError when the configuration does not take, KernelFailure when the tree cannot
+        be configured, BuildFailed when it does not compile, InfraError when the disk is too small
+        or a tool is missing.
         """
         compiler = compiler_version()
         target = self._cache.kernels / kernel_key(order, compiler)
@@ -223,7 +224,16 @@ class Builder:
             ("allnoconfig", {"KCONFIG_ALLCONFIG": str(wanted)}),
             ("olddefconfig", {}),
         ):
-            run(self._confined([*make, target], src, obj), env={**self._environment(), **extra})
+            done = run(
+                self._confined([*make, target], src, obj),
+                env={**self._environment(), **extra},
+                check=False,
+            )
+            if done.returncode != 0:
+                raise KernelFailure(
+                    f"{order.label} ({order.version}) cannot be configured: make {target}: "
+                    f"{first_error(done.stderr)}"
+                )
         config = kconfig.parse(read_below(obj, ".config").decode(errors="replace"))
         kconfig.check(order.options, config, tree=src)
         return config
