@@ -11,10 +11,10 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport SPEC BASE PATCH HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS \
+unexport SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS \
          LORE MIRROR
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
-          $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
+          $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
           $(call option,SANDBOX,sandbox) $(call option,LORE,lore) $(call option,MIRROR,mirror) \
           $(call option,TRAILERS,trailers)
@@ -50,6 +50,7 @@ help:
 #:                       auto: what the series was made on
 #:   PATCH=calibration   a name in kernels/series/, a message-id or lore URL (@v3, @latest), a
 #:                       folder of patches, a mailbox, a range a..b of KERNEL_GIT
+#:   UPTO=               only so many patches of the series
 #:   HEAD=               a second kernel instead of a series
 #:   KERNEL_GIT=         git repository for tags and commits: path or URL
 #:   LORE= MIRROR=       server and local mirrors of mails, for PATCH=message-id

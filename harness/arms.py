@@ -56,10 +56,32 @@ class Arm:
     basis: Basis | None = None
 
 
-def make(
-    experiment: Experiment, site: Site
-) -> tuple[dict[str, Arm], tuple[kconfig.Difference, ...]]:
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The trees of both arms: got, and patched, but nothing is built yet.
+
+    ``applied`` is None where ``other`` is a second kernel and no series; then ``basis`` is, too.
+    ``tip`` is the last commit of the whole series where only a part of it is applied.
+    """
+
+    base: Source
+    other: Source
+    applied: AppliedSeries | None
+    basis: Basis | None
+    tip: str | None = None
+
+
+Made = tuple[dict[str, Arm], tuple[kconfig.Difference, ...]]
+"""Both arms, and how their configurations differ."""
+
+
+def make(experiment: Experiment, site: Site) -> Made:
     """Get, patch, configure and build both arms; also how their configurations differ."""
+    return construct(prepare(experiment, site), experiment, site)
+
+
+def prepare(experiment: Experiment, site: Site) -> Trees:
+    """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
     kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=experiment.config)
     if experiment.patch:
@@ -68,28 +90,63 @@ def make(
     store.ensure()
     if experiment.patch:
         base, loaded, fit = _based(experiment.base, experiment.patch, store, site)
-        other, applied = base, _apply(loaded, base, store, site)
-    else:
-        base, fit = _resolve(experiment.base, "base", store, site), None
-        other, applied = _resolve(str(experiment.head), "patch", store, site), None
-    builder = Builder(
+        trees = Trees(base, base, _apply(loaded, base, store, site), fit)
+        return cut(trees, experiment.upto, site) if experiment.upto else trees
+    base = _resolve(experiment.base, "base", store, site)
+    return Trees(base, _resolve(str(experiment.head), "patch", store, site), None, None)
+
+
+def cut(trees: Trees, count: int, site: Site) -> Trees:
+    """The trees with the first ``count`` patches of the series applied: its own commits."""
+    applied = trees.applied
+    if applied is None:
+        raise UserError("a walk goes over the patches of a series: give PATCH and not HEAD")
+    part = series.first(applied.series, count)
+    commit = applied.steps[count - 1].commit
+    tree = GitStore(site.cache.git).tree_of(commit)
+    shorter = AppliedSeries(part, commit, tree, applied.commits[:count])
+    return replace(trees, applied=shorter, tip=applied.commit)
+
+
+def construct(trees: Trees, experiment: Experiment, site: Site) -> Made:
+    """Configure and build both arms, base first."""
+    store = GitStore(site.cache.git)
+    builder = _builder(store, site)
+    orders = _orders(trees, experiment, store)
+    arms = {
+        "base": Arm(trees.base, None, orders["base"], builder.build(orders["base"])),
+        "patch": Arm(
+            trees.other, trees.applied, orders["patch"], builder.build(orders["patch"]), trees.basis
+        ),
+    }
+    return arms, _parity(arms)
+
+
+def build_base(trees: Trees, experiment: Experiment, site: Site) -> Kernel:
+    """Only the base: what fails afterwards is the series' doing."""
+    store = GitStore(site.cache.git)
+    return _builder(store, site).build(_orders(trees, experiment, store)["base"])
+
+
+def _builder(store: GitStore, site: Site) -> Builder:
+    return Builder(
         cache=site.cache,
         store=store,
         progress=site.progress,
         jobs=site.jobs,
         sandbox=site.sandbox,
     )
+
+
+def _orders(trees: Trees, experiment: Experiment, store: GitStore) -> dict[str, Order]:
     orders = {
-        "base": _order("base", base, None, experiment),
-        "patch": _order("patch", other, applied, experiment),
+        "base": _order("base", trees.base, None, experiment),
+        "patch": _order("patch", trees.other, trees.applied, experiment),
     }
-    if applied:
-        orders["base"] = _without_new(orders["base"], orders["patch"], store)
-    arms = {
-        "base": Arm(base, None, orders["base"], builder.build(orders["base"])),
-        "patch": Arm(other, applied, orders["patch"], builder.build(orders["patch"]), fit),
-    }
-    return arms, _parity(arms)
+    if trees.applied:
+        whole = replace(orders["patch"], commit=trees.tip or orders["patch"].commit)
+        orders = {name: _without_new(order, whole, store) for name, order in orders.items()}
+    return orders
 
 
 def _based(name: str, patch: str, store: GitStore, site: Site) -> tuple[Source, Series, Basis]:
@@ -136,10 +193,11 @@ def _order(
     )
 
 
-def _without_new(base: Order, patch: Order, store: GitStore) -> Order:
-    """The base's order without the options that only the series defines.
+def _without_new(order: Order, whole: Order, store: GitStore) -> Order:
+    """The order without the options that only (the rest of) the series defines.
 
-    A series may bring a symbol that its user has to switch on; the base cannot have it.
+    A series may bring a symbol that its user has to switch on; the base cannot have it, nor can
+    a kernel with fewer patches than the one that brings it.
     """
     shipped = {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
 
@@ -147,11 +205,11 @@ def _without_new(base: Order, patch: Order, store: GitStore) -> Order:
         symbol = option.symbol.removeprefix("CONFIG_")
         return (
             option.origin.split(":")[0] not in shipped
-            and not store.defines(base.commit, symbol)
-            and store.defines(patch.commit, symbol)
+            and not store.defines(order.commit, symbol)
+            and store.defines(whole.commit, symbol)
         )
 
-    return replace(base, options=tuple(item for item in base.options if not is_new(item)))
+    return replace(order, options=tuple(item for item in order.options if not is_new(item)))
 
 
 def fragment_paths(extra: Sequence[str]) -> list[Path]:

@@ -138,8 +138,9 @@ def _workloads(_: argparse.Namespace, __: Progress) -> Exit:
 
 def _experiment(args: argparse.Namespace) -> spec.Experiment:
     keys = (
-        "base", "patch", "head", "name", "backends", "workloads", "preset", "pairs", "aa", "seed",
-        "memory", "cpus", "swap", "clock", "accel", "parallel", "config", "fragments", "timeout",
+        "base", "patch", "upto", "head", "name", "backends", "workloads", "preset", "pairs", "aa",
+        "seed", "memory", "cpus", "swap", "clock", "accel", "disk", "parallel", "config",
+        "fragments", "timeout",
     )  # fmt: skip
     return spec.load(args.spec, {key: getattr(args, key) for key in keys})
 
@@ -270,6 +271,7 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
         help="a name in kernels/series/ (default: calibration), a message-id or URL of a mail, a "
         "folder of patches, a mailbox, or a range a..b of --kernel-git",
     )
+    group.add_argument("--upto", metavar="N", help="only the first N patches of the series")
     group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
     group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
     group.add_argument("--lore", help=f"server of message-ids (default: {SERVER})")

@@ -28,8 +28,8 @@ from harness.units import format_size
 _SPEC = "spec.yaml"
 # What a command must say again when it is not the default.
 _REPEATED = (
-    "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "disk", "config",
-    "fragments", "timeout",
+    "upto", "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "disk",
+    "config", "fragments", "timeout",
 )  # fmt: skip
 
 
@@ -74,6 +74,8 @@ def identify(folder: Path, setting: Setting) -> None:
     data = setting.experiment.as_data()
     for free in ("pairs", "aa", "timeout", "accel", "clock", "disk", "name"):
         data.pop(free)
+    if data["upto"] is None:  # results of before it was there go on
+        data.pop("upto")
     if setting.clock == "insn":  # neighbours do not matter to it
         data.pop("parallel")
     identity = {

@@ -211,6 +211,23 @@ def _made(
     )
 
 
+def first(series: Series, count: int) -> Series:
+    """The series cut behind its patch number `count`.  UserError if it has not so many."""
+    total = len(series.patches)
+    if not 1 <= count <= total:
+        raise UserError(f"{series.name} has {total} patches: there is no patch {count} to stop at")
+    if count == total:
+        return series
+    note = f"only the first {count} of its {total} patches"
+    return replace(
+        series,
+        title=f"{series.title}, {note}",
+        patches=series.patches[:count],
+        mbox=mbox.join(mbox.split(series.mbox)[:count]),
+        notes=(*series.notes, note),
+    )
+
+
 def check(name: str, *, registry: Path, kernel_git: str | None = None) -> None:
     """Raise UserError now if `load` cannot find a series called `name`; asks no server."""
     find(name, registry=registry, kernel_git=kernel_git)

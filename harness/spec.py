@@ -62,11 +62,13 @@ class Cell:
 class Experiment:
     """What to compare, on what, how often.  Sizes in bytes; times in seconds.
 
-    ``pairs`` of 0 is the clock's default: see ``PAIRS``.
+    ``pairs`` of 0 is the clock's default: see ``PAIRS``.  ``upto`` cuts the series behind that
+    patch; None takes all of it.
     """
 
     base: str = "debian/6.12"
     patch: str | None = None
+    upto: int | None = None
     head: str | None = None
     name: str | None = None
     backends: tuple[Any, ...] = ("swapfile", "zswap", "zram")
@@ -92,6 +94,8 @@ class Experiment:
         """The name of its folder below results/."""
         other = self.patch if self.head is None else self.head
         text = self.name or f"{self.base}-vs-{Path(other or 'calibration').name}"
+        if self.upto is not None and not self.name:
+            text += f"-upto-{self.upto}"
         return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "comparison"
 
     def cells(self) -> tuple[Cell, ...]:
@@ -133,6 +137,8 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
     experiment = Experiment(**checked)
     if experiment.patch and experiment.head:
         raise UserError(f"{place}: PATCH and HEAD were both given; use one of them")
+    if experiment.upto and experiment.head:
+        raise UserError(f"{place}: UPTO counts the patches of PATCH; with HEAD leave it out")
     if experiment.base == "auto" and experiment.head:
         raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
     if not experiment.patch and not experiment.head:
@@ -167,7 +173,7 @@ def _checked(place: str, key: str, value: Any) -> Any:
             least = format_size(_LEAST[key])
             raise UserError(f"{place}: '{key}' is '{value}'; it must be at least {least}")
         return size
-    if key in {"pairs", "cpus", "seed", "parallel", "timeout"}:
+    if key in {"pairs", "cpus", "seed", "parallel", "timeout", "upto"}:
         return _whole_number(place, key, value)
     if key in {"backends", "workloads", "config", "fragments"}:
         items = value.replace(",", " ").split() if isinstance(value, str) else value
@@ -275,10 +281,11 @@ def _word(key: str, value: Any) -> str:
 
 def describe(experiment: Experiment) -> str:
     """One line: what is compared over what."""
-    other = experiment.head or f"patches of {experiment.patch}"
+    cut = f" up to number {experiment.upto}" if experiment.upto else ""
+    other = experiment.head or f"patches of {experiment.patch}{cut}"
     pairs = experiment.pairs or " or ".join(f"{n} ({clock})" for clock, n in PAIRS.items())
     return (
-        f"{experiment.base} against {other}: {len(experiment.cells())} cells x "
-        f"{pairs} pairs, guests of {format_size(experiment.memory)} and "
-        f"{experiment.cpus} CPU, swap {format_size(experiment.swap)}"
+        f"{experiment.base} against {other}: {len(experiment.cells())} cells x {pairs} pairs, "
+        f"guests of {format_size(experiment.memory)} and {experiment.cpus} CPU, "
+        f"swap {format_size(experiment.swap)}"
     )
