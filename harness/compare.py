@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import accel, arms, disk, image, manifest, observer, plan, report, scratch, seal, spec
+from harness import (
+    accel,
+    arms,
+    disk,
+    image,
+    manifest,
+    observer,
+    plan,
+    report,
+    scratch,
+    seal,
+    share,
+    spec,
+)
 from harness.apt import AptSource
-from harness.arms import Site
+from harness.arms import Made, Site
 from harness.boot import Host, Ticket
 from harness.errors import Exit, UserError
 from harness.guest import Keys
@@ -24,22 +37,30 @@ from harness.watch import Deadlines
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A finished comparison."""
+    """A finished comparison; ``boots`` are those that this call ran."""
 
     results: Path
     report: Path
     status: Exit
+    boots: int = 0
 
 
-def compare(experiment: Experiment, site: Site) -> Compared:
+def compare(
+    experiment: Experiment, site: Site, *, made: Made | None = None, donors: Sequence[Path] = ()
+) -> Compared:
     """Run ``experiment`` from sources to report; goes on where an earlier call was stopped.
 
+    ``made`` and ``donors`` are as in `measured`.
     Raises the harness's typed errors; see ``harness.errors`` for what each means.
     """
-    with measured(experiment, site) as (folder, ran), site.progress.stage("report"):
+    with (
+        measured(experiment, site, made=made, donors=donors) as (folder, ran),
+        site.progress.stage("report"),
+    ):
         written = report.make(folder)
         seal.report(folder)
-    return Compared(folder, written.folder, Exit.KERNEL if ran.failed else written.status)
+    status = Exit.KERNEL if ran.failed else written.status
+    return Compared(folder, written.folder, status, ran.done)
 
 
 def _as_planned(ticket: Ticket) -> Ticket:
@@ -53,23 +74,31 @@ def measured(
     *,
     change: Callable[[Ticket], Ticket] = _as_planned,
     written: int | None = None,
+    made: Made | None = None,
+    donors: Sequence[Path] = (),
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
     The folder is held against others until the block ends, for what the caller derives from it.
     ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
-    disk at most, in bytes, if that is less than the whole disk.
+    disk at most, in bytes, if that is less than the whole disk.  ``made`` are the kernels if they
+    are built already; ``donors`` are results folders whose boots of the base may serve this one,
+    too (see ``share``).
     """
     progress, folder = site.progress, site.results / experiment.title
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
     scratch.sweep()
     with manifest.claimed(folder):
-        setting = _set_up(experiment, site)
+        setting = _set_up(experiment, site, made)
         manifest.identify(folder, setting)
         seal.resume(folder)
         progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
-        ran = _boot_all(setting, site, folder, change, written)
+        planned = _planned(setting, change)
+        shared = share.boots(planned, folder, donors)
+        if shared:
+            progress.say(f"{shared} boots of the base are shared with other results")
+        ran = _boot_all(planned, setting, site, folder, written)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
         yield folder, ran
@@ -78,12 +107,12 @@ def measured(
     _say_times(progress, ran)
 
 
-def _set_up(experiment: Experiment, site: Site) -> Setting:
+def _set_up(experiment: Experiment, site: Site, kernels: Made | None) -> Setting:
     cache, progress = site.cache, site.progress
     chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
     clock = choose_clock(experiment, chosen.name)
     progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
-    made, config_diff = arms.make(experiment, site)
+    made, config_diff = kernels or arms.make(experiment, site)
     archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
     recipe = image.read_recipe()
     root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
@@ -116,23 +145,23 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
     return clock
 
 
-def _boot_all(
-    setting: Setting,
-    site: Site,
-    folder: Path,
-    change: Callable[[Ticket], Ticket],
-    written: int | None,
-) -> plan.Run:
+def _planned(setting: Setting, change: Callable[[Ticket], Ticket]) -> list[plan.Block]:
     experiment = setting.experiment
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if experiment.aa:
         kernels["again"] = kernels["base"]
-    planned = [
-        plan.Block(tuple(change(ticket) for ticket in block.tickets))
-        for block in plan.blocks(
-            experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed
-        )
-    ]
+    blocks = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
+    return [plan.Block(tuple(change(ticket) for ticket in block.tickets)) for block in blocks]
+
+
+def _boot_all(
+    planned: Sequence[plan.Block],
+    setting: Setting,
+    site: Site,
+    folder: Path,
+    written: int | None,
+) -> plan.Run:
+    experiment = setting.experiment
     workers = experiment.parallel or _side_by_side(setting)
     require_space(folder, 64 << 20, "writing results")
     if setting.disk == "host":

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -15,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from harness import accel, disk, kconfig, publish, series
+from harness import accel, disk, kconfig, publish, series, share
 from harness.accel import Accelerator
 from harness.arms import Arm
 from harness.errors import UserError
@@ -121,6 +122,9 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
         "boots_kept": ran.kept,
         "qemu_seconds": round(ran.qemu_seconds, 1),
     }
+    shared = Counter(share.read(folder).values())
+    if shared:
+        facts["shared_boots"] = dict(shared)
     path = folder / "manifest.json"
     if ran.done == 0 and path.is_file():
         old = json.loads(path.read_text(encoding="utf-8"))

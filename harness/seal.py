@@ -40,7 +40,7 @@ from harness.paths import REPO
 NAME = "SHA256SUMS"
 REPORT = "report/"
 
-_ROOT = ("manifest.json", "experiment.json", "spec.yaml")
+_ROOT = ("manifest.json", "experiment.json", "spec.yaml", "shared.json")
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _MADE = "# report made with: "
 # What the bytes of a report depend on, beside the raw files.

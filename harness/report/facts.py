@@ -139,6 +139,7 @@ def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("QEMU", manifest.text("qemu_version")),
         ("Compiler", _each(manifest, "compiler")),
         ("Back-ends", ", ".join(sorted(set(data.boots["backend"])))),
+        *_shared(manifest),
         ("Sampler", _sampler(data)),
         ("Observer effect", _observer(manifest)),
         (
@@ -146,6 +147,13 @@ def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
             ", ".join(f"{s.text('stage')} {s.text('seconds')} s" for s in stages) or UNKNOWN,
         ),
     )
+
+
+def _shared(manifest: Manifest) -> tuple[tuple[str, str], ...]:
+    """Boots of the base that were run for another result: said only where there are any."""
+    donors = manifest.mapping("shared_boots").items()
+    text = ", ".join(f"{count} with {donor}" for donor, count in sorted(donors))
+    return (("Boots of the base shared", text),) if text else ()
 
 
 def _sampler(data: Frames) -> str:
