@@ -1,7 +1,8 @@
 """``make calibrate``: known weights on the scale.
 
 Each calibration series becomes a comparison of its own, in a folder of its own, with everything
-that a comparison has: report, hashes, resuming.  What they come to together is one table.
+that a comparison has: report, hashes, resuming; they share the boots of the base.  What they come
+to together is one table.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ def calibrate(experiment: Experiment, site: Site) -> Calibrated:
             clock="insn",
             accel="tcg" if experiment.accel == "auto" else experiment.accel,
         )
-        compare.compare(one, inner)
+        # All of them start from the same boots of the base.
+        compare.compare(one, inner, donors=[folder / name for name in SERIES if name != series])
     return write(folder)
 
 
