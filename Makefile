@@ -33,7 +33,7 @@ help:
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
-#: make overhead   memory that swap metadata takes, by structure: SIZES=4G,16G,32G FILL=256M STEPS=4
+#: make overhead   memory that swap metadata takes, by structure: SIZES=4G,32G FILL=256M STEPS=4
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
