@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from harness import mbox, patchset, posting, publish
+from harness import letter, mbox, patchset, posting, publish
 from harness.archive import Archive
 from harness.command import run
 from harness.errors import InfraError, UserError
+from harness.letter import Letter
 from harness.mbox import Mail
 from harness.patchset import PatchSet
 from harness.progress import Progress
@@ -48,10 +49,14 @@ class Desk:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The patches of one posting, and (key, value) pairs that say where they are from."""
+    """The patches of one posting, and (key, value) pairs that say where they are from.
+
+    ``letter`` has the headers of its cover letter, or of its one patch.
+    """
 
     patches: PatchSet
     origin: tuple[tuple[str, str], ...]
+    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,17 @@ def fetch(address: Address, desk: Desk) -> Fetched:
         origin["trailers"] = "yes"
     text = mbox.join(mail.canonical for mail in picked.patches)
     origin["sha256"] = hashlib.sha256(text).hexdigest()
-    return Fetched(picked, tuple(sorted(origin.items())))
+    head = letter.find(raws, origin["message_id"])
+    return Fetched(picked, tuple(sorted(origin.items())), head)
+
+
+def mail(address: Address, desk: Desk) -> bytes:
+    """One mail as it was sent.  Errors as in `fetch`."""
+    raws, _ = _thread(address, desk)
+    raw = letter.find_raw(raws, address.message_id)
+    if raw is None:
+        raise UserError(f"there is no mail <{address.message_id}> in its own thread")
+    return raw
 
 
 def _thread(address: Address, desk: Desk) -> tuple[tuple[bytes, ...], dict[str, str]]:

@@ -17,12 +17,16 @@ _MAX_FILES = 1000
 
 @dataclass(frozen=True, slots=True)
 class PatchSet:
-    """Patches in the order of application, the cover letter's title, what was left out."""
+    """Patches in the order of application, the cover letter's title, what was left out.
+
+    ``head`` is the message-id of the cover letter or else of the first patch.
+    """
 
     patches: tuple[Mail, ...]
     title: str | None
     base_commit: str | None
     notes: tuple[str, ...]
+    head: str | None = None
 
 
 def from_file(path: Path) -> PatchSet:
@@ -94,7 +98,8 @@ def assemble(mails: Sequence[Mail], *, where: str) -> PatchSet:
     if len({mail.message_id for mail in covers}) > 1:
         notes.append(_copies(covers))
     title = covers[0].subject if covers else (patches[0].subject if len(patches) == 1 else None)
-    return PatchSet(tuple(patches), title, _base_commit([*covers, *patches]), tuple(notes))
+    head = (covers or patches)[0].message_id
+    return PatchSet(tuple(patches), title, _base_commit([*covers, *patches]), tuple(notes), head)
 
 
 def _by_number(mails: Sequence[Mail], unread: Sequence[Mail], *, where: str) -> list[Mail]:

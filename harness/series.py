@@ -17,10 +17,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness import gitrange, lore, mbox, patchset
+from harness import gitrange, letter, lore, mbox, patchset
 from harness.errors import InfraError, KernelFailure, UserError
 from harness.git import last_line, patch_ids
 from harness.gitstore import IDENTITY, GitStore
+from harness.letter import Letter
 from harness.locator import Listed, Range, find
 from harness.lore import Address, Desk
 from harness.patchset import PatchSet
@@ -70,7 +71,8 @@ class Series:
 
     ``locator`` finds it again (registry:NAME, mail:ID, dir:PATH, mbox:PATH, PATH:a..b);
     ``base_commit_hint`` is what a ``base-commit:`` line says; ``notes`` tell what was left out
-    and why; ``origin`` are (key, value) pairs of where mails or commits are from.
+    and why; ``origin`` are (key, value) pairs of where mails or commits are from; ``letter`` has
+    the headers of its cover letter (or one patch), None if it was never mailed.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Series:
     mbox: bytes = field(repr=False)
     notes: tuple[str, ...]
     origin: tuple[tuple[str, str], ...] = ()
+    letter: Letter | None = None
 
     @property
     def digest(self) -> str:
@@ -152,7 +155,8 @@ def load(
     place = find(name, registry=registry, kernel_git=kernel_git)
     if isinstance(place, Path):
         path, stem = place, place.resolve().stem
-        return _made(stem, f"{_kind(path)}:{name}", _from_path(path))
+        mails = _from_path(path)
+        return _made(stem, f"{_kind(path)}:{name}", mails, letter=_letter(path, mails))
     if isinstance(place, Range):
         ranged, origin = gitrange.read(place)
         locator = f"{place.repository}:{ranged.base_commit}..{dict(origin)['tip']}"
@@ -160,7 +164,9 @@ def load(
     if isinstance(place, Address):
         got = lore.fetch(place, _needed(desk))
         message_id = dict(got.origin)["message_id"]
-        return _made(message_id, f"mail:{message_id}", got.patches, origin=got.origin)
+        return _made(
+            message_id, f"mail:{message_id}", got.patches, origin=got.origin, letter=got.letter
+        )
     return _from_registry(place, version, desk)
 
 
@@ -171,7 +177,9 @@ def _from_registry(place: Listed, version: str | None, desk: Desk | None) -> Ser
         path = entry.place(version)
         if not path.exists():
             raise UserError(f"{entry.path} names {path}, which does not exist")
-        return _made(entry.name, locator, _from_path(path), title=entry.title)
+        found = _from_path(path)
+        head = _letter(path, found)
+        return _made(entry.name, locator, found, title=entry.title, letter=head)
     got = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
     stated, base = got.patches.base_commit, revision.base
     if stated and base and stated != base:
@@ -179,12 +187,24 @@ def _from_registry(place: Listed, version: str | None, desk: Desk | None) -> Ser
         got = replace(got, patches=replace(got.patches, notes=(*got.patches.notes, note)))
     mails = replace(got.patches, base_commit=stated or base)
     return _made(
-        place.name, locator, mails, title=f"{entry.title} {revision.name}", origin=got.origin
+        place.name,
+        locator,
+        mails,
+        title=f"{entry.title} {revision.name}",
+        origin=got.origin,
+        letter=got.letter,
     )
 
 
 def _from_path(path: Path) -> PatchSet:
     return patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
+
+
+def _letter(path: Path, found: PatchSet) -> Letter | None:
+    """The headers of the first mail of a posting that was saved as files."""
+    files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    raws = (raw for one in files for raw in mbox.split(one.read_bytes()))
+    return letter.find(raws, found.head)
 
 
 def _made(
@@ -194,6 +214,7 @@ def _made(
     *,
     title: str | None = None,
     origin: tuple[tuple[str, str], ...] = (),
+    letter: Letter | None = None,
 ) -> Series:
     ids = patch_ids([mail.diff for mail in mails.patches])
     return Series(
@@ -208,6 +229,7 @@ def _made(
         mbox=mbox.join(mail.canonical for mail in mails.patches),
         notes=mails.notes,
         origin=origin,
+        letter=letter,
     )
 
 
@@ -250,6 +272,7 @@ def as_data(applied: AppliedSeries) -> dict[str, Any]:
         "base_commit_hint": series.base_commit_hint,
         "notes": list(series.notes),
         "origin": dict(series.origin),
+        "letter": letter.as_data(series.letter) if series.letter else None,
         "commit": applied.commit,
         "tree": applied.tree,
         "patches": [
