@@ -12,7 +12,7 @@ quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
 unexport SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS \
-         LORE MIRROR
+         LORE MIRROR OVERHEAD QUOTE
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
@@ -25,7 +25,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results $(call quoted,RESULTS)
 
-.PHONY: help compare overhead calibrate bench build report verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare overhead calibrate bench build report reply verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -37,6 +37,7 @@ help:
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
+#: make reply      draft a mail with RESULT=results/NAME: OVERHEAD=results/OTHER QUOTE=FILE|message-id
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads
@@ -104,6 +105,10 @@ build: setup
 
 report: setup-python
 	@$(HARNESS) report $(call quoted,RESULT)
+
+reply: setup-python
+	@$(HARNESS) reply $(call quoted,RESULT) $(call option,OVERHEAD,overhead) \
+		$(call option,QUOTE,quote) $(call option,LORE,lore) $(call option,MIRROR,mirror)
 
 verify: setup-python
 	@$(HARNESS) verify $(call quoted,RESULT)

@@ -17,6 +17,8 @@ from harness import (
     calibrate,
     compare,
     doctor,
+    draft,
+    lore,
     report,
     sandbox,
     seal,
@@ -112,6 +114,20 @@ def _report(args: argparse.Namespace, _: Progress) -> Exit:
     return Exit.OK
 
 
+def _reply(args: argparse.Namespace, progress: Progress) -> Exit:
+    quoted = None
+    if args.quote and not Path(args.quote).exists() and (address := lore.parse(args.quote)):
+        quoted = draft.from_mail(lore.mail(address, _desk(args, progress)))
+    elif args.quote:
+        quoted = draft.from_file(Path(args.quote))
+    folder = Path(args.folder)
+    overhead_of = Path(args.overhead) if args.overhead else None
+    made = draft.make(folder, overhead=overhead_of, quoted=quoted)
+    print(made, end="")
+    progress.say(f"draft: {draft.write(folder, made)}; git send-email takes it")
+    return Exit.OK
+
+
 def _verify(args: argparse.Namespace, _: Progress) -> Exit:
     found = verify.verify(Path(args.folder))
     print(found.text(), end="")
@@ -172,7 +188,7 @@ def _desk(args: argparse.Namespace, progress: Progress) -> Desk:
         progress=progress,
         server=server,
         mirrors=tuple(Path(one).expanduser() for one in mirrors if one),
-        trailers=args.trailers == "yes",
+        trailers=getattr(args, "trailers", "no") == "yes",
     )
 
 
@@ -231,11 +247,38 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernels(command)
     _add_measuring(command)
     command.set_defaults(run=_build)
+    _add_results(commands)
+    text = "say what this machine has, what is missing, which accelerator works"
+    command = commands.add_parser("doctor", help=text, description=text)
+    command.add_argument("--packages", action="store_true", help="only list missing packages")
+    command.set_defaults(run=_doctor)
+    text = "list the workloads"
+    command = commands.add_parser("workloads", help=text, description=text)
+    command.set_defaults(run=_workloads)
+    return parser
+
+
+def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The sub-commands that read a result."""
     text = "write the report of a results folder again from its raw files"
     more = f"{text}; refused if a raw file is not as SHA256SUMS recorded it"
     command = commands.add_parser("report", help=text, description=more)
     command.add_argument("folder", help="a folder below results/")
     command.set_defaults(run=_report)
+    text = "write the draft of a mail that answers the series with a result; sends nothing"
+    command = commands.add_parser(
+        "reply",
+        help=text,
+        description=f"{text}. The draft is RESULT/{draft.NAME}: plain ASCII text with To, Cc, "
+        "In-Reply-To and Subject of the series' cover letter, for git send-email or b4.",
+    )
+    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
+    command.add_argument("--overhead", help="a result of make overhead, for its table")
+    command.add_argument(
+        "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
+    )
+    _add_mails(command)
+    command.set_defaults(run=_reply)
     text = "check a results folder: hashes of all files, and the report against its raw files"
     command = commands.add_parser(
         "verify",
@@ -248,14 +291,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("folder", metavar="RESULT", help="a folder below results/")
     command.set_defaults(run=_verify)
-    text = "say what this machine has, what is missing, which accelerator works"
-    command = commands.add_parser("doctor", help=text, description=text)
-    command.add_argument("--packages", action="store_true", help="only list missing packages")
-    command.set_defaults(run=_doctor)
-    text = "list the workloads"
-    command = commands.add_parser("workloads", help=text, description=text)
-    command.set_defaults(run=_workloads)
-    return parser
 
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:
@@ -274,8 +309,7 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--upto", metavar="N", help="only the first N patches of the series")
     group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
     group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
-    group.add_argument("--lore", help=f"server of message-ids (default: {SERVER})")
-    group.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
+    _add_mails(group)
     group.add_argument(
         "--trailers",
         choices=("yes", "no"),
@@ -292,6 +326,11 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
         "rights of the user",
     )
     group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+
+
+def _add_mails(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--lore", help=f"server of message-ids (default: {SERVER})")
+    parser.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
 
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from harness import observer
 from harness.frames import ARMS, Frames
+from harness.report import conditions
 from harness.report.manifest import UNKNOWN, Manifest
 from harness.report.model import Facts
 
@@ -54,6 +55,8 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         repeat=_repeat(manifest),
         config_diff=_config_diff(manifest),
         same_kernel=_same_kernel(manifest),
+        basis=_basis(manifest),
+        conditions=conditions.gather(data),
     )
 
 
@@ -113,6 +116,20 @@ def _arm(data: Frames, manifest: Manifest, arm: str) -> str:
     if missing != UNKNOWN:
         text += f"; its tree lacks {len(missing.splitlines())} files, listed in manifest.json"
     return text
+
+
+def _basis(manifest: Manifest) -> str:
+    """Who named the base, and how many files the series' index lines find in it."""
+    at = ("arms", "patch", "series", "basis")
+    if not manifest.mapping(*at):
+        return ""
+    by = {"user": "the user", "base-commit": "its base-commit line", "blobs": "its blob ids"}
+    text = f"named by {by.get(manifest.text(*at, 'by'), UNKNOWN)}"
+    files, differ = manifest.get(*at, "files"), manifest.get(*at, "differ_count")
+    if isinstance(files, int) and isinstance(differ, int) and files:
+        text += f"; {files - differ} of the {files} files that its index lines name are the same"
+    stated = manifest.text(*at, "stated")
+    return text + (f"; it states base-commit {stated[:12]}" if stated != UNKNOWN else "")
 
 
 def _patches(manifest: Manifest) -> tuple[str, ...]:

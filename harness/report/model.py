@@ -132,6 +132,8 @@ class Facts:
     """Sentences and (label, value) lines about the run.
 
     unseen: what the clock cannot see, in one sentence to stand under a table; "" for wall time
+    basis: how the base fits the series, "" if there is no series or nobody looked
+    conditions: what the guests' kernels said of themselves: MGLRU, THP and so on
     """
 
     compared: tuple[tuple[str, str], ...]
@@ -143,6 +145,8 @@ class Facts:
     repeat: tuple[tuple[str, str], ...]
     config_diff: tuple[str, ...]
     same_kernel: bool
+    basis: str = ""
+    conditions: tuple[tuple[str, str], ...] = ()
 
 
 def opening(report: Report) -> tuple[str, ...]:

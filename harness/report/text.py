@@ -15,7 +15,7 @@ TOP_COUNTERS = 8
 # With blanks between just 72 columns: label, base, spread, patch, change, interval, pairs;
 _COLUMNS = (14, 9, 7, 9, 8, 17, 2)
 # label, base, patch, change, interval, pairs, verdict;
-_VERDICTS = (11, 9, 9, 8, 17, 2, 10)
+VERDICTS = (11, 9, 9, 8, 17, 2, 10)
 # label, A/A change, A/A interval, pairs, spread, smallest detectable change.
 _NOISE = (14, 10, 20, 2, 9, 9)
 
@@ -29,7 +29,8 @@ def render(report: Report) -> str:
     return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
 
 
-def _wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
+def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
+    """Printable ASCII in lines of at most 72 columns; `rest` is as wide as `first` if None."""
     return textwrap.wrap(
         visible(text),
         WIDTH,
@@ -41,34 +42,36 @@ def _wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 
 def _head(report: Report) -> Iterator[str]:
     for line in model.opening(report):
-        yield from _wrap(line)
-    yield from _wrap(report.facts.clock, "Clock: ")
+        yield from wrap(line)
+    yield from wrap(report.facts.clock, "Clock: ")
     if report.facts.same_kernel:
-        yield from _wrap(
+        yield from wrap(
             "Base and patch are the same kernel image: an A/A run, every change is noise."
         )
     for row in report.primary:
-        yield from _wrap(words.headline(row), rest="  ")
-    yield from _wrap(model.caution(report))
+        yield from wrap(words.headline(row), rest="  ")
+    yield from wrap(model.caution(report))
 
 
 def _compared(report: Report) -> Iterator[str]:
     yield f"Report: {visible(report.name)}"[:WIDTH]
     for arm, text in report.facts.compared:
-        yield from _wrap(text, f"{arm.capitalize()}: ".ljust(7))
+        yield from wrap(text, f"{arm.capitalize()}: ".ljust(7))
     for patch in report.facts.patches:
-        yield from _wrap(patch, " " * 9, " " * 12)
+        yield from wrap(patch, " " * 9, " " * 12)
+    if report.facts.basis:
+        yield from wrap(f"Base of the series: {report.facts.basis}.", rest="  ")
     if report.facts.config_diff:
         yield "The configurations differ:"
         for line in report.facts.config_diff:
-            yield from _wrap(visible(line), "- ", "  ")
+            yield from wrap(visible(line), "- ", "  ")
 
 
 def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
     title = visible(f"Workload {part.workload}")
-    yield [title, "=" * len(title), *_wrap(part.description)]
+    yield [title, "=" * len(title), *wrap(part.description)]
     if not part.declared:
-        yield _wrap("This workload declares no primary metric: all of its numbers are secondary.")
+        yield wrap("This workload declares no primary metric: all of its numbers are secondary.")
     for name, rows in by_metric(part.primary):
         margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
         yield _primary(f"{name} (primary), {unit(rows)}{margin}", rows)
@@ -85,47 +88,50 @@ def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
         )
     yield from _counters(part)
     if report.facts.unseen:
-        yield _wrap(report.facts.unseen)
+        yield wrap(report.facts.unseen)
     if part.notes:
-        yield [line for note in part.notes for line in _wrap(note, "- ")]
+        yield [line for note in part.notes for line in wrap(note, "- ")]
 
 
 def _primary(title: str, rows: Sequence[Row]) -> list[str]:
     """Base, patch, change and verdict of each back-end; then why, and how the interval was made."""
     heads = ("back-end", "base", "patch", "change", "95 % interval", "n", "verdict")
-    lines = [*_wrap(title), "", _line(heads, _VERDICTS), "-" * WIDTH]
+    lines = [*wrap(title), "", line(heads, VERDICTS), "-" * WIDTH]
     for row in rows:
-        numbers = _numbers(row)
-        kind = "" if row.verdict is None else str(row.verdict.kind)
-        cells = (numbers[0], *numbers[2:], kind)
-        lines += _cells(visible(row.backend), cells, _VERDICTS)
+        lines += cells(visible(row.backend), judged(row), VERDICTS)
     sentences = [*words.reasons(rows), *methods(rows), *words.skews(rows)]
-    return lines + [line for sentence in sentences for line in _wrap(sentence, "  ", "    ")]
+    return lines + [line for sentence in sentences for line in wrap(sentence, "  ", "    ")]
 
 
 def _noise(name: str, rows: Sequence[Row]) -> list[str]:
     """What base against base again shows, beside every verdict."""
     heads = ("back-end", "A/A change", "95 % interval", "n", "CV", "detects")
-    lines = [*_wrap(f"noise floor of {name}: base against base again, in %"), ""]
-    lines += [_line(heads, _NOISE), "-" * WIDTH]
+    lines = [*wrap(f"noise floor of {name}: base against base again, in %"), ""]
+    lines += [line(heads, _NOISE), "-" * WIDTH]
     for row in rows:
-        lines += _cells(visible(row.backend), words.noise(row), _NOISE)
-    return lines + [line for text in words.scatters(rows) for line in _wrap(text, "  ", "    ")]
+        lines += cells(visible(row.backend), words.noise(row), _NOISE)
+    return lines + [line for text in words.scatters(rows) for line in wrap(text, "  ", "    ")]
 
 
 def _table(
     title: str, rows: Sequence[Row], label: str, labels: Sequence[str] | None = None
 ) -> list[str]:
-    lines = [*_wrap(title), ""]
+    lines = [*wrap(title), ""]
     heads = (label, "base", "+-", "patch", "change", "95 % interval", "n")
-    lines += [_line(heads, _COLUMNS), "-" * WIDTH]
+    lines += [line(heads, _COLUMNS), "-" * WIDTH]
     for row, name in zip(rows, labels or [row.backend for row in rows], strict=True):
-        lines += _cells(visible(name), _numbers(row), _COLUMNS)
+        lines += cells(visible(name), numbers(row), _COLUMNS)
     sentences = [*methods(rows), *words.skews(rows)]
-    return lines + [line for sentence in sentences for line in _wrap(sentence, "  ")]
+    return lines + [line for sentence in sentences for line in wrap(sentence, "  ")]
 
 
-def _numbers(row: Row) -> tuple[str, ...]:
+def judged(row: Row) -> tuple[str, ...]:
+    """The cells of a primary row behind its label: base, patch, change, interval, n, verdict."""
+    found = numbers(row)
+    return (found[0], *found[2:], "" if row.verdict is None else str(row.verdict.kind))
+
+
+def numbers(row: Row) -> tuple[str, ...]:
     """The cells of a row behind its label."""
     spread = percent(row.base.percent, sign=False)
     return (
@@ -138,23 +144,25 @@ def _numbers(row: Row) -> tuple[str, ...]:
     )
 
 
-def _cells(label: str, numbers: Sequence[str], widths: Sequence[int]) -> list[str]:
-    """A row; a label that is too long gets lines of its own."""
+def cells(label: str, numbers: Sequence[str], widths: Sequence[int], filler: str = "") -> list[str]:
+    """A row; a label that is too long gets lines of its own, and `filler` stands in its place."""
     if len(label) <= widths[0]:
-        return [_line((label, *numbers), widths)]
-    return [*textwrap.wrap(label, WIDTH, break_on_hyphens=False), _line(("", *numbers), widths)]
+        return [line((label, *numbers), widths)]
+    alone = textwrap.wrap(label, WIDTH, break_on_hyphens=False)
+    return [*alone, line((filler, *numbers), widths)]
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    head = cells[0].ljust(widths[0])
-    rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+def line(texts: Sequence[str], widths: Sequence[int]) -> str:
+    """One line: the first text to the left, the others to the right."""
+    head = texts[0].ljust(widths[0])
+    rest = (text.rjust(width) for text, width in zip(texts[1:], widths[1:], strict=True))
     return " ".join([head, *rest]).rstrip()
 
 
 def _counters(part: Part) -> Iterator[list[str]]:
     """The counters with the strongest evidence, for each cell."""
     if part.tested:
-        lines = _wrap(words.COUNTERS.format(moved=len(part.counters), tested=part.tested))
+        lines = wrap(words.COUNTERS.format(moved=len(part.counters), tested=part.tested))
         for backend in dict.fromkeys(sorted(row.backend for row in part.counters)):
             mine = [row for row in part.counters if row.backend == backend]
             lines += ["", visible(f"{backend}, {min(len(mine), TOP_COUNTERS)} of {len(mine)}:")]
@@ -162,7 +170,7 @@ def _counters(part: Part) -> Iterator[list[str]]:
                 lines += _counter(row)
         yield lines
     if part.only_one:
-        yield _wrap("Only one kernel has: " + ", ".join(part.only_one) + ".", "", "  ")
+        yield wrap("Only one kernel has: " + ", ".join(part.only_one) + ".", "", "  ")
 
 
 def _counter(row: Row) -> list[str]:
@@ -173,7 +181,7 @@ def _counter(row: Row) -> list[str]:
         shown = "no per cent"
     bounds = "" if row.change.low_pct is None else f" {interval(row.change)}"
     numbers = f"{number(row.base.median)} -> {number(row.patch.median)} {row.unit}"
-    return [*_wrap(name, "  "), *_wrap(f"{numbers}, {shown}{bounds}, {q}", "    ")]
+    return [*wrap(name, "  "), *wrap(f"{numbers}, {shown}{bounds}, {q}", "    ")]
 
 
 def _failures(report: Report) -> Iterator[str]:
@@ -185,13 +193,13 @@ def _failures(report: Report) -> Iterator[str]:
         yield "None."
     for boot in report.failures:
         text = f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}"
-        yield from _wrap(f"{text}. {boot.detail[:300]}" if boot.detail else text, "", "  ")
+        yield from wrap(f"{text}. {boot.detail[:300]}" if boot.detail else text, "", "  ")
     if report.failures:
-        yield from _wrap("A pair counts only if both of its boots do.")
+        yield from wrap("A pair counts only if both of its boots do.")
     if report.defects:
-        yield from _wrap(f"Defects in the raw files: {len(report.defects)}.")
+        yield from wrap(f"Defects in the raw files: {len(report.defects)}.")
     for defect in report.defects[:20]:
-        yield from _wrap(defect[:300], "  ", "    ")
+        yield from wrap(defect[:300], "  ", "    ")
     if len(report.defects) > 20:
         yield "  ... and more: see report.html."
 
@@ -200,31 +208,36 @@ def _method(report: Report) -> Iterator[str]:
     yield "How to read this"
     yield "================"
     for text in words.METHOD:
-        yield from _wrap(text)
+        yield from wrap(text)
 
 
 def _blind(report: Report) -> Iterator[str]:
     yield "What this clock cannot see"
     yield "=========================="
     for text in report.facts.blind:
-        yield from _wrap(text, "- ")
+        yield from wrap(text, "- ")
 
 
 def _run(report: Report) -> Iterator[str]:
     yield "How to repeat it"
     yield "================"
-    for label, text in (*report.facts.repeat, *report.facts.machine):
+    for label, text in (*report.facts.repeat, *report.facts.machine, *_conditions(report)):
         one_line = len(label) + 2 + len(visible(text)) <= WIDTH or " " in text
         # A hash stays whole, on a line of its own.
         yield from (
-            _wrap(text, f"{label}: ", "  ")
+            wrap(text, f"{label}: ", "  ")
             if one_line
             else [
                 f"{label}:",
-                *_wrap(text, "  "),
+                *wrap(text, "  "),
             ]
         )
-    yield from _wrap(
+    yield from wrap(
         "Raw files: boots/<cell>/<pair>-<arm>/. Values: report/metrics.csv and "
         "report/estimates.csv. Plots and failed boots' consoles: report/report.html."
     )
+
+
+def _conditions(report: Report) -> tuple[tuple[str, str], ...]:
+    said = ", ".join(f"{label} {value}" for label, value in report.facts.conditions)
+    return (("Settings that the guests gave back", said),) if said else ()
