@@ -29,11 +29,13 @@ from harness import (
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
 from harness.lore import SERVER, Desk
+from harness.overhead import analysis as overheads
 from harness.overhead import measure
 from harness.overhead import report as overhead
 from harness.overhead.analysis import is_overhead
 from harness.paths import REPO, Cache
 from harness.progress import Progress
+from harness.report import formats
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -105,6 +107,9 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
 def _report(args: argparse.Namespace, _: Progress) -> Exit:
     folder = Path(args.folder)
     seal.guard(folder)
+    if args.format:
+        print(_formatted(folder, args.format), end="")
+        return Exit.OK
     if is_overhead(folder):
         path = overhead.make(folder).folder / "overhead.txt"
     else:
@@ -112,6 +117,12 @@ def _report(args: argparse.Namespace, _: Progress) -> Exit:
     seal.report(folder)
     print(path.read_text(encoding="utf-8"), end="")
     return Exit.OK
+
+
+def _formatted(folder: Path, name: str) -> str:
+    if is_overhead(folder):
+        return formats.overhead(overheads.analyse(folder), name)
+    return formats.comparison(report.read(folder), name)
 
 
 def _reply(args: argparse.Namespace, progress: Progress) -> Exit:
@@ -264,6 +275,12 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     more = f"{text}; refused if a raw file is not as SHA256SUMS recorded it"
     command = commands.add_parser("report", help=text, description=more)
     command.add_argument("folder", help="a folder below results/")
+    command.add_argument(
+        "--format",
+        choices=formats.NAMES,
+        help="print it in this format and write nothing: junit for CI systems, csv and json for "
+        "programs",
+    )
     command.set_defaults(run=_report)
     text = "write the draft of a mail that answers the series with a result; sends nothing"
     command = commands.add_parser(

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import frames, publish, verdict
 from harness.errors import Exit
 from harness.report import analysis, manifest, page, plots, tables, text
+from harness.report.model import Report
 from harness.verdict import Verdict
 
 
@@ -59,9 +60,12 @@ def write(results: Path) -> Path:
 
 def verdicts(results: Path) -> Exit:
     """The exit status of a results folder's verdicts; writes nothing. Errors as in `make`."""
-    data = frames.load(results)
-    report = analysis.analyse(data, manifest.load(results), results)
-    return verdict.worst(report.verdicts)
+    return verdict.worst(read(results).verdicts)
 
 
-__all__ = ["Written", "make", "verdicts", "write"]
+def read(results: Path) -> Report:
+    """What a report would say; writes nothing. Errors as in `make`."""
+    return analysis.analyse(frames.load(results), manifest.load(results), results)
+
+
+__all__ = ["Written", "make", "read", "verdicts", "write"]
