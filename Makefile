@@ -25,7 +25,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results $(call quoted,RESULTS)
 
-.PHONY: help compare overhead calibrate bench build report reply verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare overhead calibrate bench build report reply bundle verify doctor workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -39,6 +39,7 @@ help:
 #: make report     write the report of RESULT=results/NAME again
 #: make reply      draft a mail with RESULT=results/NAME: OVERHEAD=results/OTHER QUOTE=FILE|message-id
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
+#: make bundle     pack RESULT=results/NAME (and OVERHEAD=) with all evidence: verify takes the file
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads
 #: make test       lint, types, unit tests, end-to-end test with real kernels
@@ -109,6 +110,9 @@ report: setup-python
 reply: setup-python
 	@$(HARNESS) reply $(call quoted,RESULT) $(call option,OVERHEAD,overhead) \
 		$(call option,QUOTE,quote) $(call option,LORE,lore) $(call option,MIRROR,mirror)
+
+bundle: setup-python
+	@$(HARNESS) bundle $(call quoted,RESULT) $(call option,OVERHEAD,overhead)
 
 verify: setup-python
 	@$(HARNESS) verify $(call quoted,RESULT)

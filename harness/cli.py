@@ -8,12 +8,14 @@ import re
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from harness import (
     __version__,
     arms,
     bench,
+    bundle,
     calibrate,
     compare,
     doctor,
@@ -140,9 +142,25 @@ def _reply(args: argparse.Namespace, progress: Progress) -> Exit:
 
 
 def _verify(args: argparse.Namespace, _: Progress) -> Exit:
-    found = verify.verify(Path(args.folder))
-    print(found.text(), end="")
-    return Exit.OK if found.holds else Exit.INFRA
+    path = Path(args.folder)
+    if not path.is_file():
+        found = [verify.verify(path)]
+    else:
+        with bundle.unpacked(path) as folders:
+            found = [verify.verify(one, beside=folders) for one in folders]
+            found = [replace(one, folder=Path(one.folder.name)) for one in found]
+    for one in found:
+        print(one.text(), end="")
+    return Exit.OK if all(one.holds for one in found) else Exit.INFRA
+
+
+def _bundle(args: argparse.Namespace, _: Progress) -> Exit:
+    results = [Path(one) for one in (args.folder, args.overhead) if one]
+    made = bundle.make(results, Path(args.output) if args.output else None)
+    print(
+        f"{made.path}: {made.files} files\nsha256 {made.sha256}\nof the tar in it {made.tar_sha256}"
+    )
+    return Exit.OK
 
 
 def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
@@ -306,8 +324,22 @@ def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
         "6 something differs",
     )
-    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
+    command.add_argument(
+        "folder", metavar="RESULT", help="a folder below results/, or a bundle of make bundle"
+    )
     command.set_defaults(run=_verify)
+    text = "pack a result with all its evidence into one file, which verify reads"
+    command = commands.add_parser(
+        "bundle",
+        help=text,
+        description=f"{text}: raw samples, consoles, configurations, manifest and report, as "
+        f"RESULT{bundle.SUFFIX}. The same result gives the same bytes. Refused if a file is not as "
+        "recorded.",
+    )
+    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
+    command.add_argument("--overhead", help="a second result, whose table the reply has")
+    command.add_argument("--output", help="the file to write")
+    command.set_defaults(run=_bundle)
 
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:

@@ -71,6 +71,29 @@ def make(results: Path, *, overhead: Path | None = None, quoted: Quoted | None =
     return headers(answered, _subject(about)) + "\n" + passage + text
 
 
+def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
+    """The lines with numbers that the draft has of a result, and the hash of its evidence.
+
+    ``beside`` are other results; of those that the draft names, the overhead tables count too.
+    Errors as in `make`.
+    """
+    text = (results / NAME).read_text("utf-8", "backslashreplace")
+    memory = [one for one in beside if overheads.is_overhead(one) and f"\n{one.name}, sha" in text]
+    only = overheads.is_overhead(results)
+    data, about = frames.load(results), manifest.load(results)
+    found = analysis.analyse(data, about, results)
+    blocks = [list(reply.opening(found, only_overhead=only))]
+    if only:
+        memory.insert(0, results)
+    else:
+        blocks += reply.numbers(found)
+    for one in memory:
+        blocks += reply.memory(overheads.analyse(one))
+    proofs = [publish.sha256_file(one / seal.NAME) for one in dict.fromkeys((results, *memory))]
+    lines = [line for block in blocks for line in block if any(c.isdigit() for c in line)]
+    return [*lines, *proofs]
+
+
 def write(results: Path, draft: str) -> Path:
     """Write results/<name>/reply.eml."""
     publish.text(results / NAME, draft)

@@ -132,6 +132,9 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
     publish.text(path, publish.json_text(describe(setting) | facts))
     data = {key: value for key, value in _pinned(setting).as_data().items() if value is not None}
     data.pop("name", None)  # run again, it is another result
+    for name, arm in setting.arms.items():
+        # Readers of the result do not have this machine's cache.
+        publish.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     publish.text(folder / _SPEC, f"# What was run, to be run again: make compare SPEC=this\n{text}")
 

@@ -40,7 +40,14 @@ from harness.paths import REPO
 NAME = "SHA256SUMS"
 REPORT = "report/"
 
-_ROOT = ("manifest.json", "experiment.json", "spec.yaml", "shared.json")
+_ROOT = (
+    "manifest.json",
+    "experiment.json",
+    "spec.yaml",
+    "shared.json",
+    "base.config",
+    "patch.config",
+)
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _MADE = "# report made with: "
 # What the bytes of a report depend on, beside the raw files.

@@ -14,6 +14,7 @@ _FILE = re.compile(rb"@file ([^\n]{1,4096}) (\d{1,12})\n")
 _MISS = re.compile(rb"@miss ([^\n]{1,4096}) (\S{1,64})\n")
 _END = re.compile(rb"@end (\d{1,18}) (\d{1,18}) (\d{1,18})\n")
 _START = b"@sample "
+_MOST = 2 << 30
 _PIECE = 1 << 12
 _RESYNC = b"\n" + _START
 
@@ -90,13 +91,18 @@ def pack(data: bytes) -> bytes:
 
 
 def unpack(data: bytes) -> bytes:
-    """A kept stream; of a damaged file, what comes before the damage."""
+    """A kept stream; of a damaged file, what comes before the damage.
+
+    A file that unpacks to more than `_MOST` bytes is no sampler's: the rest of it is left out.
+    """
     reader = zlib.decompressobj(wbits=31)
     stream = bytearray()
     try:
         # Piece by piece: what was read before an error is not lost.
         for start in range(0, len(data), _PIECE):
             stream += reader.decompress(data[start : start + _PIECE])
+            if len(stream) > _MOST:
+                break
     except zlib.error:
         pass
     return bytes(stream)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from harness import report, seal
+from harness import draft, report, seal
 from harness.errors import HarnessError, UserError
 from harness.overhead import report as overhead
 from harness.overhead.analysis import is_overhead
@@ -70,9 +70,10 @@ class Verified:
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)]) + "\n"
 
 
-def verify(results: Path) -> Verified:
+def verify(results: Path, *, beside: Sequence[Path] = ()) -> Verified:
     """Check results/<name>: its hashes, then its report against one made anew elsewhere.
 
+    ``beside`` are results of the same bundle: the draft of a mail may have their tables too.
     UserError if it is no results folder or has no hashes.
     """
     if not (results / "boots").is_dir():
@@ -94,7 +95,7 @@ def verify(results: Path) -> Verified:
     return Verified(
         folder=results,
         recorded=(*raw, *late, *seal.report_differences(results)),
-        derived=_derivation(results, damaged=bool(raw)),
+        derived=(*_derivation(results, damaged=bool(raw)), *_mailed(results, beside)),
         files=len(sums.lines),
         reported=sum(path.startswith(seal.REPORT) for path in sums.lines),
         notes=() if made == here else (f"the report was made with {made}; this is {here}",),
@@ -112,6 +113,22 @@ def _derivation(results: Path, *, damaged: bool) -> tuple[Difference, ...]:
         if not damaged:
             raise
         return (Difference("report", f"cannot be derived: {type(error).__name__}: {error}"),)
+
+
+def _mailed(results: Path, beside: Sequence[Path]) -> Iterator[Difference]:
+    """Lines with numbers that the draft of the mail should have and has not, in its own words."""
+    path = results / draft.NAME
+    if not path.is_file():
+        return
+    there = set(path.read_text("utf-8", "backslashreplace").splitlines())
+    try:
+        wanted = draft.numbers(results, beside)
+    except HarnessError as error:
+        yield Difference(draft.NAME, f"cannot be derived: {error}")
+        return
+    for line in wanted:
+        if line not in there:
+            yield Difference(draft.NAME, f"lacks a line that the raw files give: {line!a}")
 
 
 @contextmanager

@@ -52,14 +52,14 @@ def body(
 ) -> str:
     """The whole body. only_overhead: the result is of `make overhead`, so there are no timings."""
     blocks: list[Iterable[str]] = [
-        _opening(report, overhead, only_overhead=only_overhead),
+        opening(report, only_overhead=only_overhead),
         _titled("What was compared", _compared(report)),
         _titled("How it was measured", _how(report, manifest)),
     ]
     if not only_overhead:
         blocks += numbers(report)
     if overhead is not None:
-        blocks += _overhead(overhead)
+        blocks += memory(overhead)
     blocks += [
         _titled("Boots that do not count", _failures(report)),
         _titled("What this cannot see", _bullets(report.facts.blind)),
@@ -104,7 +104,8 @@ def _wrap(sentence: str) -> list[str]:
     return [f"_{line}" if line.startswith(("From ", ">")) else line for line in lines]
 
 
-def _opening(report: Report, overhead: Overhead | None, *, only_overhead: bool) -> Iterator[str]:
+def opening(report: Report, *, only_overhead: bool) -> Iterator[str]:
+    """Failures first, then the verdicts."""
     what = "memory overhead of swap metadata" if only_overhead else "swap performance"
     yield from _wrap(
         f"Measured: {what}, base against patch, each boot a fresh QEMU guest. All raw data is "
@@ -232,7 +233,7 @@ def _counters(workload: str, rows: Sequence[Row], tested: int) -> Iterator[str]:
             )
 
 
-def _overhead(report: Overhead) -> Iterator[list[str]]:
+def memory(report: Overhead) -> Iterator[list[str]]:
     """For each back-end the claimed, modelled and measured memory, side by side."""
     title = f"Memory overhead, projected to {format_size(report.projected)} of swap, MiB"
     lines = [title, "-" * len(title)]
