@@ -4,40 +4,29 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from harness import (
     __version__,
     arms,
     bench,
-    bundle,
     calibrate,
     compare,
     doctor,
-    draft,
-    lore,
-    report,
+    options,
+    reading,
     sandbox,
-    seal,
     spec,
-    verify,
     workload,
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
-from harness.lore import SERVER, Desk
-from harness.overhead import analysis as overheads
 from harness.overhead import measure
-from harness.overhead import report as overhead
-from harness.overhead.analysis import is_overhead
 from harness.paths import REPO, Cache
 from harness.progress import Progress
-from harness.report import formats
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -106,63 +95,6 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
     return Exit.OK
 
 
-def _report(args: argparse.Namespace, _: Progress) -> Exit:
-    folder = Path(args.folder)
-    seal.guard(folder)
-    if args.format:
-        print(_formatted(folder, args.format), end="")
-        return Exit.OK
-    if is_overhead(folder):
-        path = overhead.make(folder).folder / "overhead.txt"
-    else:
-        path = report.write(folder) / "report.txt"
-    seal.report(folder)
-    print(path.read_text(encoding="utf-8"), end="")
-    return Exit.OK
-
-
-def _formatted(folder: Path, name: str) -> str:
-    if is_overhead(folder):
-        return formats.overhead(overheads.analyse(folder), name)
-    return formats.comparison(report.read(folder), name)
-
-
-def _reply(args: argparse.Namespace, progress: Progress) -> Exit:
-    quoted = None
-    if args.quote and not Path(args.quote).exists() and (address := lore.parse(args.quote)):
-        quoted = draft.from_mail(lore.mail(address, _desk(args, progress)))
-    elif args.quote:
-        quoted = draft.from_file(Path(args.quote))
-    folder = Path(args.folder)
-    overhead_of = Path(args.overhead) if args.overhead else None
-    made = draft.make(folder, overhead=overhead_of, quoted=quoted)
-    print(made, end="")
-    progress.say(f"draft: {draft.write(folder, made)}; git send-email takes it")
-    return Exit.OK
-
-
-def _verify(args: argparse.Namespace, _: Progress) -> Exit:
-    path = Path(args.folder)
-    if not path.is_file():
-        found = [verify.verify(path)]
-    else:
-        with bundle.unpacked(path) as folders:
-            found = [verify.verify(one, beside=folders) for one in folders]
-            found = [replace(one, folder=Path(one.folder.name)) for one in found]
-    for one in found:
-        print(one.text(), end="")
-    return Exit.OK if all(one.holds for one in found) else Exit.INFRA
-
-
-def _bundle(args: argparse.Namespace, _: Progress) -> Exit:
-    results = [Path(one) for one in (args.folder, args.overhead) if one]
-    made = bundle.make(results, Path(args.output) if args.output else None)
-    print(
-        f"{made.path}: {made.files} files\nsha256 {made.sha256}\nof the tar in it {made.tar_sha256}"
-    )
-    return Exit.OK
-
-
 def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
     if args.packages:
         print(" ".join(doctor.missing_packages()))
@@ -199,25 +131,12 @@ def _site(args: argparse.Namespace, progress: Progress) -> Site:
         results=Path(args.results),
         progress=progress,
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
-        desk=_desk(args, progress),
+        desk=options.desk(args, progress),
         kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring) if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=args.jobs or os.cpu_count() or 1,
-    )
-
-
-def _desk(args: argparse.Namespace, progress: Progress) -> Desk:
-    mirrors, server = (args.mirror or "").split(":"), args.lore or SERVER
-    if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", server):
-        raise UserError(f"--lore is '{server}'; it must be an inbox's URL, like {SERVER}")
-    return Desk(
-        cache=Cache.from_environment().mails,
-        progress=progress,
-        server=server,
-        mirrors=tuple(Path(one).expanduser() for one in mirrors if one),
-        trailers=getattr(args, "trailers", "no") == "yes",
     )
 
 
@@ -276,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernels(command)
     _add_measuring(command)
     command.set_defaults(run=_build)
-    _add_results(commands)
+    reading.add(commands)
     text = "say what this machine has, what is missing, which accelerator works"
     command = commands.add_parser("doctor", help=text, description=text)
     command.add_argument("--packages", action="store_true", help="only list missing packages")
@@ -285,61 +204,6 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("workloads", help=text, description=text)
     command.set_defaults(run=_workloads)
     return parser
-
-
-def _add_results(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The sub-commands that read a result."""
-    text = "write the report of a results folder again from its raw files"
-    more = f"{text}; refused if a raw file is not as SHA256SUMS recorded it"
-    command = commands.add_parser("report", help=text, description=more)
-    command.add_argument("folder", help="a folder below results/")
-    command.add_argument(
-        "--format",
-        choices=formats.NAMES,
-        help="print it in this format and write nothing: junit for CI systems, csv and json for "
-        "programs",
-    )
-    command.set_defaults(run=_report)
-    text = "write the draft of a mail that answers the series with a result; sends nothing"
-    command = commands.add_parser(
-        "reply",
-        help=text,
-        description=f"{text}. The draft is RESULT/{draft.NAME}: plain ASCII text with To, Cc, "
-        "In-Reply-To and Subject of the series' cover letter, for git send-email or b4.",
-    )
-    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
-    command.add_argument("--overhead", help="a result of make overhead, for its table")
-    command.add_argument(
-        "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
-    )
-    _add_mails(command)
-    command.set_defaults(run=_reply)
-    text = "check a results folder: hashes of all files, and the report against its raw files"
-    command = commands.add_parser(
-        "verify",
-        help=text,
-        description=f"{text}. Names each file that changed, is missing or is not listed in "
-        "SHA256SUMS; derives the report again into a temporary folder and names each number that "
-        "differs. Writes nothing into the folder.",
-        epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
-        "6 something differs",
-    )
-    command.add_argument(
-        "folder", metavar="RESULT", help="a folder below results/, or a bundle of make bundle"
-    )
-    command.set_defaults(run=_verify)
-    text = "pack a result with all its evidence into one file, which verify reads"
-    command = commands.add_parser(
-        "bundle",
-        help=text,
-        description=f"{text}: raw samples, consoles, configurations, manifest and report, as "
-        f"RESULT{bundle.SUFFIX}. The same result gives the same bytes. Refused if a file is not as "
-        "recorded.",
-    )
-    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
-    command.add_argument("--overhead", help="a second result, whose table the reply has")
-    command.add_argument("--output", help="the file to write")
-    command.set_defaults(run=_bundle)
 
 
 def _add_kernels(parser: argparse.ArgumentParser) -> None:
@@ -358,7 +222,7 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--upto", metavar="N", help="only the first N patches of the series")
     group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
     group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
-    _add_mails(group)
+    options.add_mails(group)
     group.add_argument(
         "--trailers",
         choices=("yes", "no"),
@@ -375,11 +239,6 @@ def _add_kernels(parser: argparse.ArgumentParser) -> None:
         "rights of the user",
     )
     group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
-
-
-def _add_mails(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--lore", help=f"server of message-ids (default: {SERVER})")
-    parser.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
 
 
 def _add_measuring(parser: argparse.ArgumentParser) -> None:
