@@ -32,13 +32,8 @@ Numbers: TypeAlias = "array[Any]"
 _BULK = ("slabinfo", "allocinfo", "vmallocinfo")
 
 _LINE_FAULTS = (
-    ValueError,
-    KeyError,
-    TypeError,
-    OverflowError,
-    RecursionError,
-    histogram.HistogramError,
-)
+    ValueError, KeyError, TypeError, OverflowError, RecursionError, histogram.HistogramError,
+)  # fmt: skip
 
 _FOOTPRINT = re.compile(r"^(\w{1,32}) (\d{1,12})$", re.MULTILINE)
 
@@ -98,6 +93,7 @@ class _Tables:
     """
 
     bulk: bool
+    counters: bool
     rows: dict[str, list[list[Any]]] = field(default_factory=lambda: {n: [] for n in _COLUMNS})
     boots: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     series: dict[deltas.Series, int] = field(default_factory=dict)
@@ -117,17 +113,17 @@ class _Tables:
         self.add("defects", source, str(text))
 
 
-def load(results: Path, *, bulk: bool = False) -> Frames:
+def load(results: Path, *, bulk: bool = False, counters: bool = True) -> Frames:
     """Read results/<name>: its manifest.json (if any) and every boots/<cell>/<pair>-<arm>.
 
-    bulk: also read slabinfo, allocinfo and vmallocinfo. They are many thousand numbers a
-    sample, and only a study of memory overhead needs them.
+    bulk: also read slabinfo, allocinfo and vmallocinfo, many thousand numbers a sample.
+    counters: without, samples.raw.gz stays unread, which takes nearly all of the time.
     UserError if there is no such folder or it holds no boot.
     """
     boots = results / "boots"
     if not boots.is_dir():
         raise UserError(f"{results} is no results folder: it has no folder 'boots'")
-    tables = _Tables(bulk)
+    tables = _Tables(bulk, counters)
     for cell, pair, arm in _expected(results, boots):
         backend, _, workload = cell.rpartition(".")
         tables.boots.append((cell, backend, workload, arm, pair))
@@ -264,7 +260,8 @@ def _line(
 
 def _stream(tables: _Tables, path: Path) -> telemetry.Stream:
     """Read a boot's samples: every number, and the differences between marks."""
-    stream = telemetry.read(telemetry.unpack(path.read_bytes()) if path.is_file() else b"")
+    there = tables.counters and path.is_file()
+    stream = telemetry.read(telemetry.unpack(path.read_bytes()) if there else b"")
     for defect in stream.defects:
         tables.defect("samples.raw.gz", defect)
     boot = len(tables.boots) - 1
