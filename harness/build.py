@@ -94,11 +94,11 @@ class Order:
 
 
 class BuildFailed(KernelFailure):
-    """The kernel did not compile; ``log`` is the whole output."""
+    """The kernel did not compile; ``reason`` is the first error, ``log`` the whole output."""
 
-    def __init__(self, message: str, log: Path) -> None:
-        super().__init__(message)
-        self.log = log
+    def __init__(self, reason: str, log: Path) -> None:
+        super().__init__(f"{reason}; the whole log is {log}")
+        self.reason, self.log = reason, log
 
 
 def workspace_name(tree: str) -> str:
@@ -260,8 +260,7 @@ class Builder:
         if watched.returncode != 0:
             raise BuildFailed(
                 f"{order.label} ({order.version}) does not compile: "
-                f"{first_error(log.read_text(encoding='utf-8', errors='replace'))}; "
-                f"the whole log is {log}",
+                f"{first_error(log.read_text(encoding='utf-8', errors='replace'))}",
                 log,
             )
         return watched

@@ -18,7 +18,7 @@ import yaml
 
 from harness import accel, disk, kconfig, publish, series, share
 from harness.accel import Accelerator
-from harness.arms import Arm
+from harness.arms import Arm, Trees
 from harness.errors import UserError
 from harness.image import Image
 from harness.plan import Run
@@ -130,13 +130,19 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
         old = json.loads(path.read_text(encoding="utf-8"))
         facts = {key: old.get(key, value) for key, value in facts.items()}
     publish.text(path, publish.json_text(describe(setting) | facts))
-    data = {key: value for key, value in _pinned(setting).as_data().items() if value is not None}
+    write_spec(folder, _pinned(setting))
+
+
+def write_spec(folder: Path, experiment: Experiment, target: str = "compare") -> None:
+    """Write the experiment as a spec file into its results folder."""
+    data = {key: value for key, value in experiment.as_data().items() if value is not None}
     data.pop("name", None)  # run again, it is another result
     for name, arm in setting.arms.items():
         # Readers of the result do not have this machine's cache.
         publish.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
-    publish.text(folder / _SPEC, f"# What was run, to be run again: make compare SPEC=this\n{text}")
+    head = f"# What was run, to be run again: make {target} SPEC=this\n"
+    publish.text(folder / _SPEC, head + text)
 
 
 def describe(setting: Setting) -> dict[str, Any]:
@@ -188,28 +194,31 @@ def describe(setting: Setting) -> dict[str, Any]:
 
 
 def _pinned(setting: Setting) -> Experiment:
-    """The experiment with the very versions that it was run with instead of "the newest"."""
-    experiment, arms = setting.experiment, setting.arms
-    head = arms["patch"].source.name if experiment.head else None
-    applied = arms["patch"].applied
+    base, other = setting.arms["base"], setting.arms["patch"]
+    return pinned(setting.experiment, Trees(base.source, other.source, other.applied, None))
+
+
+def pinned(experiment: Experiment, trees: Trees) -> Experiment:
+    """The experiment with the very versions that it is run with instead of "the newest"."""
+    head = trees.other.name if experiment.head else None
     patch = experiment.patch
-    if applied and applied.series.locator.startswith(("registry:", "mail:")):
-        patch = applied.series.locator.removeprefix("registry:")  # the very revision
-    return replace(experiment, base=arms["base"].source.name, patch=patch, head=head)
+    if trees.applied and trees.applied.series.locator.startswith(("registry:", "mail:")):
+        patch = trees.applied.series.locator.removeprefix("registry:")  # the very revision
+    return replace(experiment, base=trees.base.name, patch=patch, head=head)
 
 
-def repeat_command(experiment: Experiment) -> str:
-    """The make command that repeats this comparison from the same inputs.
+def repeat_command(experiment: Experiment, target: str = "compare") -> str:
+    """The make command that repeats this comparison (or another target) from the same inputs.
 
     What no variable can say (settings of a back-end or workload, of the guest) is in the result's
     spec.yaml, and the command names that.
     """
     nested = [*experiment.backends, *experiment.workloads]
     if experiment.guest or not all(isinstance(item, str) for item in nested):
-        return f"make compare SPEC=results/{experiment.title}/{_SPEC}"
+        return f"make {target} SPEC=results/{experiment.title}/{_SPEC}"
     default = Experiment()
     always = ("base", "head" if experiment.head else "patch", "pairs", "seed", "preset")
-    words = ["make", "compare"]
+    words = ["make", target]
     for field in fields(Experiment):
         value = getattr(experiment, field.name)
         if field.name in always or (

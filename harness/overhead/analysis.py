@@ -118,9 +118,13 @@ class Overhead:
     notes: tuple[str, ...]
 
 
+class NoBoot(UserError):
+    """No boot of the overhead workload counts: there is nothing to analyse."""
+
+
 def analyse(results: Path) -> Overhead:
-    """Read results/<name>, runs nothing. UserError if it has no boot of the overhead workload."""
-    data = frames.load(results)
+    """Read results/<name>, runs nothing. NoBoot if no boot of the overhead workload counts."""
+    data = frames.load(results, counters=False)  # the snapshots are read apart
     manifest = manifests.load(results)
     rules = sites.load()
     boots, failed = _boots(results, data, rules)
@@ -181,7 +185,7 @@ def _boots(results: Path, data: frames.Frames, rules: Rules) -> tuple[list[Boot]
             boots.append(boot)
     if not boots:
         why = f": {failed[0]}" if failed else ""
-        raise UserError(f"{results} has no boot of the {WORKLOAD} workload that counts{why}")
+        raise NoBoot(f"{results} has no boot of the {WORKLOAD} workload that counts{why}")
     return boots, failed
 
 

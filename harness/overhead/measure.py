@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness import compare, seal
-from harness.arms import Site
+from harness.arms import Made, Site
 from harness.boot import Ticket
 from harness.errors import Exit, UserError
 from harness.overhead import report
@@ -44,24 +44,36 @@ class Measured:
     status: Exit
 
 
-def overhead(experiment: Experiment, options: Options, site: Site) -> Measured:
+def overhead(
+    experiment: Experiment,
+    options: Options,
+    site: Site,
+    *,
+    made: Made | None = None,
+    donors: Sequence[Path] = (),
+) -> Measured:
     """Boot both kernels over each back-end and area size, take snapshots, report.
 
-    Raises the harness's typed errors.
+    ``made`` and ``donors`` are as in `compare.measured`.  Raises the harness's typed errors.
     """
     one = planned(experiment, options)
     with (
         compare.measured(
-            one, site, change=instrumented, written=parse_size(options.fill) + _METADATA
+            one,
+            site,
+            change=instrumented,
+            written=parse_size(options.fill) + _METADATA,
+            made=made,
+            donors=donors,
         ) as (folder, ran),
         site.progress.stage("report"),
     ):
-        made = report.make(folder)
+        written = report.make(folder)
         seal.report(folder)
-    text = (made.folder / "overhead.txt").read_text(encoding="utf-8")
+    text = (written.folder / "overhead.txt").read_text(encoding="utf-8")
     if ran.failed:
         return Measured(folder, text, Exit.KERNEL)
-    return Measured(folder, text, Exit.INFRA if made.weights_hold is False else Exit.OK)
+    return Measured(folder, text, Exit.INFRA if written.weights_hold is False else Exit.OK)
 
 
 def planned(experiment: Experiment, options: Options) -> Experiment:
