@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from harness import publish
+from harness import publish, seal
 from harness.boot import Ticket
 from harness.plan import Block
 
@@ -70,7 +70,13 @@ def _lacking(planned: Sequence[Block], folder: Path) -> Iterator[Ticket]:
 
 
 def _is_of(boot: Path, ticket: Ticket) -> bool:
-    """Whether a boot is the one that the ticket asks for, to the place in its pair."""
+    """Whether a boot is the one that the ticket asks for, to the place in its pair, and whole."""
+    sums = seal.read(boot)
+    if sums is None or any(
+        not (boot / path).is_file() or publish.sha256_file(boot / path) != value
+        for path, value in sums.lines.items()
+    ):
+        return False
     facts = _json(boot / "boot.json")
     return facts is not None and all(
         facts.get(key) == value

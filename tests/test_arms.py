@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from harness import arms, build, manifest
+from harness import arms, build, manifest, series
 from harness.arms import Site
 from harness.errors import UserError
+from harness.gitstore import GitStore
 from harness.lore import Desk
 from harness.paths import Cache
 from harness.sandbox import OFF
@@ -70,3 +71,31 @@ def test_another_base_is_told_and_kept(site: Site) -> None:
 def test_no_base_at_hand_is_one_sentence(site: Site) -> None:
     with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
         arms.make(Experiment(base="auto", patch="1-0@mail.example"), replace(site, kernel_git=None))
+
+
+def test_a_part_of_a_series_is_its_own_first_commits(site: Site) -> None:
+    one = Experiment(base="v6.12", patch="v6.12..main")
+    whole, part = arms.prepare(one, site), arms.prepare(replace(one, upto=1), site)
+    assert whole.applied and part.applied
+    assert part.applied.commits == whole.applied.commits[:1]
+    assert part.applied.commit == whole.applied.steps[0].commit
+    assert part.tip == whole.applied.commit
+    assert "only the first 1 of its 2 patches" in part.applied.series.title
+    # Applied by itself it is the same commit: what git am makes depends on nothing else.
+    alone = arms._apply(series.first(whole.applied.series, 1), whole.base, _store(site), site)
+    assert alone.commit == part.applied.commit and alone.tree == part.applied.tree
+    made, _ = arms.construct(part, one, site)
+    symbols = (made["patch"].kernel.path / "System.map").read_text()
+    assert "more_swap" in symbols and "more_pages" not in symbols
+    assert " UPTO=1 " in manifest.repeat_command(replace(one, upto=1))
+
+
+@pytest.mark.parametrize("upto", [0, 3])
+def test_a_part_has_no_more_patches_than_the_whole(site: Site, upto: int) -> None:
+    one = arms.prepare(Experiment(base="v6.12", patch="v6.12..main"), site)
+    with pytest.raises(UserError, match=rf"has 2 patches: there is no patch {upto}"):
+        arms.cut(one, upto, site)
+
+
+def _store(site: Site) -> GitStore:
+    return GitStore(site.cache.git)

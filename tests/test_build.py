@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from harness import build, hostspace, sandbox
 from harness.build import Builder, BuildFailed, Kernel, Order
-from harness.errors import Exit, InfraError, UserError
+from harness.errors import Exit, InfraError, KernelFailure, UserError
 from harness.gitstore import GitStore
 from harness.kconfig import Option
 from harness.paths import Cache
@@ -287,6 +287,12 @@ def test_the_build_goes_on_after_an_error_was_mended(bench: Bench) -> None:
     kernel = bench.builder.build(mended)
     assert "mm/swap.o" in compiled(kernel)
     assert build.load(kernel.path)
+
+
+def test_a_tree_that_cannot_be_configured_is_a_kernel_failure(bench: Bench) -> None:
+    order = bench.order({"scripts/conf.awk": "{\n"})
+    with pytest.raises(KernelFailure, match=r"base .* cannot be configured: make allnoconfig: "):
+        bench.builder.build(order)
 
 
 def test_a_full_disk_is_said_before_anything_is_built(

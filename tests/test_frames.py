@@ -217,3 +217,12 @@ def test_what_appears_began_at_zero_and_what_goes_is_zero_only_for_gauges() -> N
 def test_a_mark_without_its_counterpart_is_said() -> None:
     _, complaints = of_boot([Mark("in.end", PATHS, {}), Mark("out.begin", PATHS, {})], SERIES)
     assert complaints == ["mark in.end has no begin", "mark out.begin has no end"]
+
+
+def test_without_counters_the_metrics_are_the_same(tmp_path: Path) -> None:
+    results = write(tmp_path)
+    whole, light = frames.load(results), frames.load(results, counters=False)
+    assert light.samples.empty and light.deltas.empty and not whole.samples.empty
+    pd.testing.assert_frame_equal(light.metrics, whole.metrics)
+    kept = ["cell", "arm", "pair", "outcome", "usable"]
+    pd.testing.assert_frame_equal(light.boots[kept], whole.boots[kept])
