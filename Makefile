@@ -11,8 +11,8 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS NAME RESULT RESULTS \
-         LORE MIRROR OVERHEAD QUOTE
+unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS \
+         NAME RESULT RESULTS LORE MIRROR OVERHEAD QUOTE
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
@@ -25,7 +25,8 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results $(call quoted,RESULTS)
 
-.PHONY: help compare overhead calibrate bench build report reply bundle verify doctor workloads setup setup-python setup-dev \
+.PHONY: help compare overhead walk bisect revisions calibrate bench build report reply bundle verify doctor \
+        workloads setup setup-python setup-dev \
         test lint unit e2e lock clean-cache
 
 help:
@@ -34,6 +35,9 @@ help:
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
 #: make overhead   memory that swap metadata takes, by structure: SIZES=4G,32G FILL=256M STEPS=4
+#: make walk       cost of each patch of PATCH: AT=3,5,9-12 for some, BYTES=yes for bytes, too
+#: make bisect     which patch of PATCH changes METRIC=swapin_ns, in log2 builds: MOST_PAIRS=12
+#: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
@@ -97,6 +101,19 @@ calibrate: setup
 overhead: setup
 	@$(HARNESS) overhead $(KERNELS) $(MEASURING) $(call option,SIZES,sizes) \
 		$(call option,FILL,fill) $(call option,STEPS,steps)
+
+walk: setup
+	@$(HARNESS) walk $(KERNELS) $(MEASURING) $(call option,SIZES,sizes) $(call option,FILL,fill) \
+		$(call option,STEPS,steps) $(call option,AT,at) $(call option,BYTES,overhead) \
+		|| case $$? in 3|4) ;; *) exit $$?;; esac
+
+bisect: setup
+	@$(HARNESS) bisect $(KERNELS) $(MEASURING) $(call option,MOST_PAIRS,most-pairs) \
+		-- $(call quoted,METRIC) || case $$? in 4) ;; *) exit $$?;; esac
+
+revisions: setup
+	@$(HARNESS) revisions $(KERNELS) $(MEASURING) $(call option,ONLY,only) \
+		|| case $$? in 3|4) ;; *) exit $$?;; esac
 
 bench: setup
 	@$(HARNESS) bench $(KERNELS) $(MEASURING)

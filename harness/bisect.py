@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness import culprit, frames, manifest, publish, search, share, stats, trial
+from harness import compare, culprit, frames, manifest, publish, search, share, stats, trial
 from harness.arms import Site
 from harness.culprit import Bisection, Look
 from harness.errors import Exit, KernelFailure, UserError
@@ -43,13 +43,12 @@ def bisect(experiment: Experiment, metric: str, site: Site, *, most: int = MOST)
     KernelFailure when the whole series does not build or survive.
     """
     one = aimed(experiment, metric)
+    first = compare.resolved(one, "insn").pairs
+    if most < first:
+        raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
     folder = site.results / one.title
     with manifest.claimed(folder):
         track = trial.lay(one, site, folder)
-        if most < track.experiment.pairs:
-            raise UserError(
-                f"MOST_PAIRS is {most}, below PAIRS, which is {track.experiment.pairs}: raise it"
-            )
         found = _Case(track, metric, most).solve()
         text = culprit.render(found)
         publish.text(folder / "bisect.json", publish.json_text(culprit.as_data(found)))

@@ -13,11 +13,13 @@ from harness import (
     __version__,
     arms,
     bench,
+    bisect,
     calibrate,
     compare,
     doctor,
     options,
     reading,
+    revisions,
     sandbox,
     spec,
     workload,
@@ -25,8 +27,9 @@ from harness import (
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
 from harness.overhead import measure
-from harness.paths import REPO, Cache
+from harness.paths import Cache
 from harness.progress import Progress
+from harness.walk import measure as walk
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -69,14 +72,43 @@ def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
 
 
 def _overhead(args: argparse.Namespace, progress: Progress) -> Exit:
-    options = measure.Options(
+    done = measure.overhead(_experiment(args), _overhead_options(args), _site(args, progress))
+    print(done.text, end="")
+    progress.say(f"report: {done.folder / 'report' / 'overhead.html'}")
+    return done.status
+
+
+def _overhead_options(args: argparse.Namespace) -> measure.Options:
+    return measure.Options(
         sizes=args.sizes.replace(",", " ").split() if args.sizes else measure.SIZES,
         fill=args.fill or measure.FILL,
         steps=args.steps or 4,
     )
-    done = measure.overhead(_experiment(args), options, _site(args, progress))
+
+
+def _walk(args: argparse.Namespace, progress: Progress) -> Exit:
+    wanted = walk.Options(
+        at=walk.parse_stops(args.at),
+        overhead=_overhead_options(args) if args.overhead == "yes" else None,
+    )
+    done = walk.walk(_experiment(args), wanted, _site(args, progress))
     print(done.text, end="")
-    progress.say(f"report: {done.folder / 'report' / 'overhead.html'}")
+    progress.say(f"report: {done.folder / 'report' / 'walk.html'}")
+    return done.status
+
+
+def _bisect(args: argparse.Namespace, progress: Progress) -> Exit:
+    done = bisect.bisect(
+        _experiment(args), args.metric, _site(args, progress), most=args.most_pairs
+    )
+    print(done.text, end="")
+    return done.status
+
+
+def _revisions(args: argparse.Namespace, progress: Progress) -> Exit:
+    only = (args.only or "").replace(",", " ").split()
+    done = revisions.revisions(_experiment(args), only, _site(args, progress))
+    print(done.text, end="")
     return done.status
 
 
@@ -157,8 +189,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     text = "build, boot, measure and report base against patch"
     command = commands.add_parser("compare", help=text, description=text, epilog=_STATUSES)
-    _add_kernels(command)
-    _add_measuring(command)
+    options.kernels(command)
+    options.measuring(command)
     command.set_defaults(run=_compare)
     text = "measure patches whose cost is known, and fail if it is not found"
     command = commands.add_parser(
@@ -168,8 +200,8 @@ def _parser() -> argparse.ArgumentParser:
         f"1000 for each page swapped out; {calibrate.PAIRS} pairs each unless --pairs says so.",
         epilog="exit status: 0 all weights are found; 6 one is not; else as compare",
     )
-    _add_kernels(command)
-    _add_measuring(command)
+    options.kernels(command)
+    options.measuring(command)
     command.set_defaults(run=_calibrate)
     text = "measure what swap metadata costs in memory, by structure, for each slot and entry"
     command = commands.add_parser(
@@ -178,22 +210,20 @@ def _parser() -> argparse.ArgumentParser:
         description=f"{text}; claimed, modelled and measured side by side.",
         epilog=_STATUSES,
     )
-    _add_kernels(command)
-    _add_measuring(command)
-    group = command.add_argument_group("overhead")
-    group.add_argument("--sizes", help=f"of the swap area (default: {','.join(measure.SIZES)})")
-    group.add_argument("--fill", help=f"memory to swap out (default: {measure.FILL})")
-    group.add_argument("--steps", type=int, help="snapshots on the way there (default: 4)")
+    options.kernels(command)
+    options.measuring(command)
+    options.overhead(command)
     command.set_defaults(run=_overhead)
+    _add_patchwise(commands)
     text = "measure what the sampler itself adds to the figures of the base kernel"
     command = commands.add_parser("bench", help=text, description=text, epilog=_STATUSES)
-    _add_kernels(command)
-    _add_measuring(command)
+    options.kernels(command)
+    options.measuring(command)
     command.set_defaults(run=_bench)
     text = "only get, patch, configure and build both kernels"
     command = commands.add_parser("build", help=text, description=text, epilog=_STATUSES)
-    _add_kernels(command)
-    _add_measuring(command)
+    options.kernels(command)
+    options.measuring(command)
     command.set_defaults(run=_build)
     reading.add(commands)
     text = "say what this machine has, what is missing, which accelerator works"
@@ -206,61 +236,51 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_kernels(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("kernels")
-    group.add_argument("--spec", type=Path, help="YAML file with any of these settings")
-    group.add_argument(
-        "--base",
-        help="debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball "
-        "(path or URL), a folder, or auto: what the series was made on",
+def _add_patchwise(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that look at single patches, or at all revisions, of a series."""
+    text = "measure the cost of each patch of a series, build by build"
+    command = commands.add_parser(
+        "walk",
+        help=text,
+        description=f"{text}, under the instruction clock; patches that do not build or boot are "
+        "named and passed by.",
+        epilog=_STATUSES,
     )
+    options.kernels(command)
+    options.measuring(command)
+    options.overhead(command)
+    group = command.add_argument_group("walk")
+    group.add_argument("--at", help="the patches to stop at, e.g. 3,5,9-12 (default: all)")
     group.add_argument(
-        "--patch",
-        help="a name in kernels/series/ (default: calibration), a message-id or URL of a mail, a "
-        "folder of patches, a mailbox, or a range a..b of --kernel-git",
-    )
-    group.add_argument("--upto", metavar="N", help="only the first N patches of the series")
-    group.add_argument("--head", help="a second kernel, named like --base, instead of a series")
-    group.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
-    options.add_mails(group)
-    group.add_argument(
-        "--trailers",
+        "--overhead",
         choices=("yes", "no"),
         default="no",
-        help="yes: commit messages get the Reviewed-by and so on of the answers",
+        help="yes: also the bytes for each slot and entry at each patch",
     )
-    group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
-    group.add_argument("--fragments", help="config fragments on top (names or paths)")
+    command.set_defaults(run=_walk)
+    text = "find the first patch of a series that is responsible for its effect on a metric"
+    command = commands.add_parser(
+        "bisect",
+        help=text,
+        description=f"{text}, with about log2 of its patches to build.",
+        epilog="exit status: 0 one patch is found; 4 it is not pinned down, or there is no effect; "
+        "else as compare",
+    )
+    command.add_argument("metric", metavar="METRIC", help="of a workload, e.g. swapin_ns")
+    options.kernels(command)
+    options.measuring(command)
+    group = command.add_argument_group("bisect")
     group.add_argument(
-        "--sandbox",
-        choices=("yes", "no"),
-        default="yes",
-        help="apply and build in a sandbox without network and home (default: yes); no: with all "
-        "rights of the user",
+        "--most-pairs",
+        type=int,
+        default=bisect.MOST,
+        help=f"after which a patch stays undecided (default: {bisect.MOST})",
     )
-    group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
-
-
-def _add_measuring(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("measuring")
-    group.add_argument("--backends", help="e.g. 'swapfile,zswap,zram' (the default)")
-    group.add_argument("--workloads", help="e.g. 'pageio,pressure' (the default)")
-    group.add_argument("--preset", help="size of the workloads: quick (default), standard, full")
-    group.add_argument("--pairs", help="pairs of boots for each cell (default: 3; wall clock: 10)")
-    group.add_argument("--aa", help="boot the base once more in each pair: yes (default), no")
-    group.add_argument("--seed", help="what orders and seeds the boots (default: 1)")
-    group.add_argument("--memory", help="guest memory (default: 768M)")
-    group.add_argument("--cpus", help="guest CPUs (default: 1; more need the wall clock)")
-    group.add_argument("--swap", help="size of the swap area (default: 1G)")
-    group.add_argument("--clock", help="auto (default), insn: count instructions, wall: time")
-    group.add_argument("--accel", help="auto (default), kvm, tcg")
-    group.add_argument(
-        "--disk",
-        help="under swap files: auto (default), sim: in the guest's memory with a fixed latency "
-        "(auto takes it under the instruction clock), host: a file of the host's",
-    )
-    group.add_argument("--parallel", help="guests side by side (default: one a CPU; wall: 1)")
-    group.add_argument("--timeout", help="seconds a workload may take (default: 1800)")
-    group.add_argument("--name", help="name of the folder below results/")
-    results = os.environ.get("RESULTS") or str(REPO / "results")
-    group.add_argument("--results", default=results, help="where results go (default: results/)")
+    command.set_defaults(run=_bisect)
+    text = "compare each revision of a series with its own base, and show them side by side"
+    command = commands.add_parser("revisions", help=text, description=text, epilog=_STATUSES)
+    options.kernels(command)
+    options.measuring(command)
+    group = command.add_argument_group("revisions")
+    group.add_argument("--only", help="some revisions, e.g. v3,v6 (default: all)")
+    command.set_defaults(run=_revisions)

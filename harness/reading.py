@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from harness import bundle, draft, lore, options, report, seal, verify
-from harness.errors import Exit
+from harness.errors import Exit, UserError
 from harness.overhead import analysis as overheads
 from harness.overhead import report as overhead
 from harness.overhead.analysis import is_overhead
 from harness.progress import Progress
 from harness.report import formats
+from harness.walk import check as walk_check
+from harness.walk import report as walk_report
+from harness.walk.analysis import is_walk
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,7 +43,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
     )
-    options.add_mails(command)
+    options.mails(command)
     command.set_defaults(run=_reply)
     text = "check a results folder: hashes of all files, and the report against its raw files"
     command = commands.add_parser(
@@ -72,6 +75,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _report(args: argparse.Namespace, _: Progress) -> Exit:
     folder = Path(args.folder)
+    if is_walk(folder):
+        if args.format:
+            raise UserError(f"'{folder}' is a walk: its report has one format, and walk.csv")
+        print(walk_report.make(folder).text, end="")
+        return Exit.OK
     seal.guard(folder)
     if args.format:
         print(_formatted(folder, args.format), end="")
@@ -116,6 +124,10 @@ def _bundle(args: argparse.Namespace, _: Progress) -> Exit:
 
 def _verify(args: argparse.Namespace, _: Progress) -> Exit:
     path = Path(args.folder)
+    if is_walk(path):
+        walked = walk_check.check(path)
+        print(walked.text(), end="")
+        return Exit.OK if walked.holds else Exit.INFRA
     if not path.is_file():
         found = [verify.verify(path)]
     else:

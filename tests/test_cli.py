@@ -12,7 +12,9 @@ from harness.doctor import Finding
 from harness.errors import Exit, InfraError, KernelFailure, UserError
 from harness.paths import REPO
 
-COMMANDS = ["compare", "build", "report", "doctor", "workloads"]
+COMMANDS = [
+    "compare", "walk", "bisect", "revisions", "build", "report", "doctor", "workloads",
+]  # fmt: skip
 
 
 def ends(argv: list[str]) -> int:
@@ -59,6 +61,18 @@ MISTAKES = [
     (["build", "--patch=no-such-series"], "no-such-series"),
     (["build", "--jobs=-1"], "jobs"),
     (["report", "no-such-results"], "no-such-results"),
+    (["compare", "--upto=0"], "'upto'"),
+    (["compare", "--upto=2", "--head=b"], "UPTO"),
+    (["walk", "--at=3;4"], "AT has '3;4'"),
+    (["walk", "--clock=wall"], "CLOCK=insn"),
+    (["walk", "--head=b"], "give PATCH"),
+    (["walk", "--overhead=yes", "--sizes=1M"], "does not fit"),
+    (["bisect", "swapinns"], "did you mean 'swapin_ns'"),
+    (["bisect", "swapin_ns", "--backends=zram,zswap"], "choose with BACKENDS="),
+    (["bisect", "swapin_ns", "--most-pairs=2"], "MOST_PAIRS is 2"),
+    (["revisions", "--patch=calibration"], "that has revisions: vswap"),
+    (["revisions", "--patch=vswap", "--base=v6.19"], "leave BASE out"),
+    (["revisions", "--patch=vswap", "--only=v99"], "no revision v99"),
 ]
 
 
@@ -74,7 +88,8 @@ def test_a_mistake_is_one_line_and_status_2(
         raise InfraError("the mistake was not seen before sources were fetched")
 
     monkeypatch.setattr(sources, "resolve", resolve)
-    results = [f"--results={tmp_path}"] if argv[0] == "compare" else []
+    commands = ("compare", "walk", "bisect", "revisions")
+    results = [f"--results={tmp_path}"] if argv[0] in commands else []
     assert ends([*argv, *results]) == Exit.USER
     lines = capfd.readouterr().err.splitlines()
     assert len(lines) == 1, lines

@@ -135,7 +135,7 @@ class _Walk:
         if options.at:
             words.append(f"AT={','.join(map(str, options.at))}")
         if options.overhead is not None:
-            words.append("OVERHEAD=yes")
+            words.append("BYTES=yes")
         return " ".join(words)
 
 
