@@ -78,8 +78,9 @@ help:
 #: about 5 GiB for a first comparison)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
-#: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare takes 3
-#: and 4 for success; call .venv/bin/python -m harness directly where they matter.
+#: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare, walk,
+#: bisect and revisions take 3 and 4 for success; call .venv/bin/python -m harness directly
+#: where they matter.
 
 setup:
 	@$(SETUP) requirements.txt

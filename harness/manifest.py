@@ -130,6 +130,9 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
         old = json.loads(path.read_text(encoding="utf-8"))
         facts = {key: old.get(key, value) for key, value in facts.items()}
     publish.text(path, publish.json_text(describe(setting) | facts))
+    for name, arm in setting.arms.items():
+        # Readers of the result do not have this machine's cache.
+        publish.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
     write_spec(folder, _pinned(setting))
 
 
@@ -137,9 +140,6 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
     """Write the experiment as a spec file into its results folder."""
     data = {key: value for key, value in experiment.as_data().items() if value is not None}
     data.pop("name", None)  # run again, it is another result
-    for name, arm in setting.arms.items():
-        # Readers of the result do not have this machine's cache.
-        publish.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     head = f"# What was run, to be run again: make {target} SPEC=this\n"
     publish.text(folder / _SPEC, head + text)
