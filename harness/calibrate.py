@@ -99,8 +99,17 @@ def _head(data: dict[str, Comparison], name: str) -> str:
     return (
         f"Calibration '{name}': known weights on {facts.text('arms', 'base', 'name')}\n"
         f"({facts.text('arms', 'base', 'version')}), in instructions for each page.\n"
-        "Swap files: CPU instructions; zswap and zram: elapsed ones.\n"
+        f"{_what_is_counted(data)}\n"
     )
+
+
+def _what_is_counted(data: dict[str, Comparison]) -> str:
+    facts = data[SERIES[0]].manifest
+    backends = sorted({cell.rpartition(".")[0] for cell in data[SERIES[0]].cells})
+    waiting = [name for name in backends if facts.waits_io(name)]
+    rest = ", ".join(name for name in backends if name not in waiting)
+    said = [f"CPU instructions: {', '.join(waiting)}."] if waiting else []
+    return " ".join([*said, *([f"Elapsed instructions: {rest}."] if rest else [])])
 
 
 def _foot(failed: tuple[str, ...], checks: tuple[weights.Check, ...]) -> list[str]:
