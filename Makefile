@@ -11,15 +11,16 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS WORKLOADS \
-         NAME RESULT RESULTS LORE MIRROR OVERHEAD QUOTE
+unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS \
+         WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
+          $(call option,DEBUG,debug) \
           $(call option,SANDBOX,sandbox) $(call option,LORE,lore) $(call option,MIRROR,mirror) \
           $(call option,TRAILERS,trailers)
 MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
-            $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
+            $(call option,SUITE,suite) $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
             $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
             $(call option,CLOCK,clock) $(call option,ACCEL,accel) $(call option,DISK,disk) \
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
@@ -45,7 +46,7 @@ help:
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
 #: make bundle     pack RESULT=results/NAME (and OVERHEAD=) with all evidence: verify takes the file
 #: make doctor     what this machine has and lacks, which accelerator works
-#: make workloads  list the workloads
+#: make workloads  list the workloads and suites
 #: make test       lint, types, unit tests, end-to-end test with real kernels
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
 #: make clean-cache   show what the cache holds and remove it
@@ -63,6 +64,7 @@ help:
 #:   TRAILERS=yes        commit messages with the Reviewed-by and so on of the answers
 #:   SPEC=FILE.yaml      any of these settings in a file
 #:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
+#:   SUITE=quick|standard|vswap|correctness   a set of cells in place of BACKENDS and WORKLOADS
 #:   PAIRS= SEED=1       pairs of boots for each cell (3; wall clock: 10), what orders and seeds them
 #:   AA=yes|no           boot the base once more in each pair: the noise floor
 #:   MEMORY=768M CPUS=1 SWAP=1G   the guest
@@ -70,6 +72,7 @@ help:
 #:   DISK=auto|sim|host  what swap files lie on: sim answers after a fixed guest time
 #:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
 #:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
+#:   DEBUG=yes           kernels with lockdep and mm's debug options: to find mistakes
 #:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed

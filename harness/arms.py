@@ -224,6 +224,13 @@ def fragment_paths(extra: Sequence[str]) -> list[Path]:
     return paths
 
 
+def debugging(kernel: Kernel) -> tuple[str, ...]:
+    """The debug options that a kernel was built with: with any of them its figures mislead."""
+    known = kconfig.read_fragment(_FRAGMENTS / "debug.config", version=kernel.release)
+    config = kernel.config
+    return tuple(sorted(item.symbol for item in known if config.get(item.symbol) == "y"))
+
+
 def _resolve(name: str, arm: str, store: GitStore, site: Site) -> Source:
     with site.progress.stage(f"source {arm}", note=name):
         source = sources.resolve(

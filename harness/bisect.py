@@ -62,6 +62,8 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
     Without a choice of the user's that is the default workload that has the metric, on zram.
     UserError if there is no such cell, or more than one.
     """
+    if experiment.suite:
+        raise UserError("bisect looks at one cell: leave SUITE out, choose with WORKLOADS=")
     if experiment.backends == Experiment().backends:
         experiment = replace(experiment, backends=BACKENDS)
     having, every = [], set()

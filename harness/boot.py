@@ -18,11 +18,11 @@ import paramiko
 
 from harness import console, disk, publish, scratch, seal, telemetry
 from harness.build import Kernel
+from harness.cell import Cell
 from harness.console import READY, Outcome
 from harness.errors import InfraError
 from harness.guest import Keys, Shell
 from harness.qemu import Guest, Machine
-from harness.spec import Cell
 from harness.versions import in_range
 from harness.watch import BootEnded, Deadlines, Watch
 
@@ -31,6 +31,10 @@ _REMOTE = "/run/harness"
 # Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
 # each time: 20 s of host time a boot.  One CPU does as well with the HPET.
 _INSN_APPEND = ("nolapic_timer",)
+_DEBUG_APPEND = {
+    "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
+    "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
+}
 _ALIGN_S = 10
 """Under the instruction clock a workload starts on a multiple of so many guest seconds."""
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -167,8 +171,10 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
     """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
     profiling = "1" if ticket.profiled else "never"
     can_profile = in_range(ticket.kernel.release, ">=6.10")
+    config = ticket.kernel.config
     backend = ticket.cell.backend
-    has_file = backend.disk != "none" and host.disk == "host"
+    has_file = disk.has_disk(backend) and host.disk == "host"
+    memory = host.memory + disk.guest_bytes(backend, host.disk, host.swap)
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
@@ -177,7 +183,7 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         root=host.root,
         tools=host.tools,
         swap=tmp / "swap.img" if has_file else None,
-        memory=host.memory + disk.guest_bytes(backend, host.disk, host.swap),
+        memory=memory,
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
@@ -187,6 +193,8 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
             *(_INSN_APPEND if host.clock == "insn" else ()),
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
+            *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
+            *disk.boot_words(backend, memory, host.swap),
         ),
     )
 

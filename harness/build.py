@@ -75,6 +75,12 @@ class Kernel:
         return kconfig.parse((self.path / "config").read_text(encoding="utf-8"))
 
     @property
+    def functions(self) -> frozenset[str]:
+        """The names of its System.map, functions and variables alike."""
+        text = (self.path / "System.map").read_text(encoding="utf-8")
+        return frozenset(line.rpartition(" ")[2] for line in text.splitlines())
+
+    @property
     def symbols(self) -> frozenset[str]:
         """Every symbol that the tree's Kconfig files define, with the CONFIG_ prefix."""
         names = (self.path / "kconfig-symbols").read_text(encoding="utf-8").split()

@@ -55,6 +55,8 @@ def calibrate(experiment: Experiment, site: Site) -> Calibrated:
     """
     if experiment.patch not in {None, "calibration"} or experiment.head:
         raise UserError("calibrate brings its own series: leave PATCH and HEAD out")
+    if experiment.suite:
+        raise UserError("calibrate has a workload of its own: leave SUITE out")
     if experiment.clock == "wall":
         raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
     folder = site.results / replace(experiment, name=experiment.name or "calibration").title

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness import publish, workload
+from harness import publish, suite, workload
 from harness.command import run
 from harness.errors import UserError
 
@@ -52,6 +53,52 @@ def check(bin_dir: Path, *, folder: Path = workload.FOLDER) -> tuple[Problem, ..
         found += [Problem(name, text) for text in _described(name, data, folder)]
         found += [Problem(name, text) for text in _programmed(data, bin_dir)]
     return tuple(found)
+
+
+def listing(*, folder: Path = workload.FOLDER, width: int = 100) -> str:
+    """The workloads and suites with what they need and print, lines of at most ``width``."""
+    names = workload.names(folder)
+    suites = suite.names(folder / "suites")
+    margin = max(len(name) for name in [*names, *suites, ""]) + 2
+    lines = ["Workloads:"]
+    for name in names:
+        made = workload.load(name, folder=folder)
+        lines += _item(name, _facts(made), margin, width)
+    lines += ["", "Suites:"]
+    for name in suites:
+        made_suite = suite.load(name, folder=folder / "suites")
+        text = f"{made_suite.description} {len(made_suite.cells)} cells."
+        lines += _item(name, [text], margin, width)
+    return "\n".join(lines) + "\n"
+
+
+def _facts(made: workload.Workload) -> list[str]:
+    data = made.data
+    requires = data.get("requires") or {}
+    needs = [f"back-end {' or '.join(requires['backends'])}"] if "backends" in requires else []
+    if "command" in requires:
+        needs.append(f"the command '{requires['command']}'")
+    needs += [f"{made.ram >> 20} MiB of memory"] if made.ram else []
+    primary = data["primary"] or "none, its outcome counts"
+    changed = [f"--{key}={value}" for key, value in (data["presets"]["quick"] or {}).items()]
+    return [
+        str(data["description"]),
+        f"primary metric: {primary}; needs: {', '.join(needs) or 'nothing'}",
+        f"quick: {' '.join([made.program, *changed])}",
+    ]
+
+
+def _item(name: str, texts: Sequence[str], margin: int, width: int) -> list[str]:
+    """A name and what is said of it, beside it."""
+    blank = " " * (margin + 2)
+    lines = [
+        line
+        for text in texts
+        for line in textwrap.wrap(
+            text, width, initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False
+        )
+    ]
+    return [f"  {name}".ljust(len(blank)) + lines[0][len(blank) :], *lines[1:]]
 
 
 def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:

@@ -15,8 +15,10 @@ from harness import (
     bench,
     bisect,
     calibrate,
+    catalogue,
     compare,
     doctor,
+    image,
     options,
     reading,
     revisions,
@@ -137,19 +139,29 @@ def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
     return Exit.OK if all(item.ok for item in found) else Exit.INFRA
 
 
-def _workloads(_: argparse.Namespace, __: Progress) -> Exit:
-    for name in workload.names():
-        item = workload.load(name)
-        print(f"{name:<10} {item.data['description']}")
-        print(f"{'':<10} presets: {', '.join(item.data['presets'])}; quick: {' '.join(item.argv)}")
+def _workloads(args: argparse.Namespace, progress: Progress) -> Exit:
+    if args.name and args.action != "new":
+        raise UserError(f"workloads {args.action} takes no name; 'workloads new NAME' does")
+    if args.action == "new":
+        for path in catalogue.new(args.name or ""):
+            print(path)
+        return Exit.OK
+    if args.action == "check":
+        tools = image.build_tools(cache=Cache.from_environment(), progress=progress)
+        problems = catalogue.check(tools / "bin")
+        for item in problems:
+            print(item)
+        print(f"{len(workload.names())} workloads, {len(problems)} problems")
+        return Exit.USER if problems else Exit.OK
+    print(catalogue.listing(), end="")
     return Exit.OK
 
 
 def _experiment(args: argparse.Namespace) -> spec.Experiment:
     keys = (
-        "base", "patch", "upto", "head", "name", "backends", "workloads", "preset", "pairs", "aa",
-        "seed", "memory", "cpus", "swap", "clock", "accel", "disk", "parallel", "config",
-        "fragments", "timeout",
+        "base", "patch", "upto", "head", "name", "backends", "workloads", "suite", "preset",
+        "pairs", "aa", "seed", "memory", "cpus", "swap", "clock", "accel", "disk", "parallel",
+        "config", "fragments", "debug", "timeout",
     )  # fmt: skip
     return spec.load(args.spec, {key: getattr(args, key) for key in keys})
 
@@ -230,8 +242,17 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help=text, description=text)
     command.add_argument("--packages", action="store_true", help="only list missing packages")
     command.set_defaults(run=_doctor)
-    text = "list the workloads"
+    text = "list the workloads and suites, check their folders, or write a new one"
     command = commands.add_parser("workloads", help=text, description=text)
+    command.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "check", "new"),
+        default="list",
+        help="list (default); check: build each program and hold its description against it; "
+        "new: write a folder that builds, runs and passes the check",
+    )
+    command.add_argument("name", nargs="?", metavar="NAME", help="of the new workload")
     command.set_defaults(run=_workloads)
     return parser
 

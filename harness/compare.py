@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +24,15 @@ from harness import (
     spec,
 )
 from harness.apt import AptSource
-from harness.arms import Made, Site
+from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
+from harness.cell import Ability, Backend, Cell, Skipped, runnable
 from harness.errors import Exit, UserError
 from harness.guest import Keys
 from harness.hostspace import require_space
 from harness.manifest import Setting
 from harness.progress import Progress
-from harness.spec import Backend, Experiment
+from harness.spec import Experiment
 from harness.watch import Deadlines
 
 
@@ -76,6 +77,7 @@ def measured(
     written: int | None = None,
     made: Made | None = None,
     donors: Sequence[Path] = (),
+    command: str = "compare",
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
@@ -83,14 +85,16 @@ def measured(
     ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
     disk at most, in bytes, if that is less than the whole disk.  ``made`` are the kernels if they
     are built already; ``donors`` are results folders whose boots of the base may serve this one,
-    too (see ``share``).
+    too (see ``share``).  ``command`` is the one that runs the workloads.
     """
     progress, folder = site.progress, site.results / experiment.title
+    # What no kernel could run is told before an hour of building, not after it.
+    _runnable(experiment, {}, progress, command)
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
     scratch.sweep()
     with manifest.claimed(folder):
-        setting = _set_up(experiment, site, made)
+        setting = _set_up(experiment, site, made, command)
         manifest.identify(folder, setting)
         seal.resume(folder)
         progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
@@ -107,7 +111,7 @@ def measured(
     _say_times(progress, ran)
 
 
-def _set_up(experiment: Experiment, site: Site, kernels: Made | None) -> Setting:
+def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: str) -> Setting:
     cache, progress = site.cache, site.progress
     chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
     clock = choose_clock(experiment, chosen.name)
@@ -119,8 +123,47 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None) -> Setting
     tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
     experiment = resolved(experiment, clock)
+    cells, skipped = _runnable(experiment, made, progress, command)
+    for cell in cells:
+        memory = experiment.memory + disk.guest_bytes(cell.backend, kind, experiment.swap)
+        disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
-    return Setting(experiment, made, config_diff, chosen, clock, kind, root, tools, seen)
+    return Setting(
+        experiment=experiment,
+        cells=cells,
+        skipped=skipped,
+        arms=made,
+        config_diff=config_diff,
+        accelerator=chosen,
+        clock=clock,
+        disk=kind,
+        image=root,
+        tools=tools,
+        observer=seen,
+    )
+
+
+def _runnable(
+    experiment: Experiment, made: Mapping[str, Arm], progress: Progress, command: str
+) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
+    """The cells that both kernels can run; with no kernels yet, those that some kernel could.
+
+    Raises UserError when that is none.
+    """
+    abilities = [
+        Ability(name, arm.kernel.config, arm.kernel.functions) for name, arm in made.items()
+    ]
+    cells, skipped = runnable(
+        experiment.cells(), abilities, memory=experiment.memory, command=command
+    )
+    if not cells:
+        raise UserError(
+            f"no cell of the matrix can run; {skipped[0].cell}: {skipped[0].reason}; "
+            "choose other BACKENDS or WORKLOADS"
+        )
+    for item in skipped if made else ():
+        progress.warn(f"{item.cell} is skipped: {item.reason}")
+    return cells, skipped
 
 
 def resolved(experiment: Experiment, clock: str) -> Experiment:
@@ -150,7 +193,7 @@ def _planned(setting: Setting, change: Callable[[Ticket], Ticket]) -> list[plan.
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if experiment.aa:
         kernels["again"] = kernels["base"]
-    blocks = plan.blocks(experiment.cells(), kernels, pairs=experiment.pairs, seed=experiment.seed)
+    blocks = plan.blocks(setting.cells, kernels, pairs=experiment.pairs, seed=experiment.seed)
     return [plan.Block(tuple(change(ticket) for ticket in block.tickets)) for block in blocks]
 
 
@@ -197,14 +240,13 @@ def _side_by_side(setting: Setting) -> int:
     if setting.clock == "wall":
         return 1
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    simulated = _largest(setting, disk.disk_bytes) if setting.disk == "sim" else 0
-    fit = free // (setting.experiment.memory + simulated + (256 << 20))
+    on_top = _largest(setting, lambda one, swap: disk.guest_bytes(one, setting.disk, swap))
+    fit = free // (setting.experiment.memory + on_top + (256 << 20))
     return max(1, min(os.cpu_count() or 1, fit))
 
 
 def _largest(setting: Setting, size: Callable[[Backend, int], int]) -> int:
-    experiment = setting.experiment
-    return max(size(cell.backend, experiment.swap) for cell in experiment.cells())
+    return max(size(cell.backend, setting.experiment.swap) for cell in setting.cells)
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

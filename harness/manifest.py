@@ -18,7 +18,8 @@ import yaml
 
 from harness import accel, disk, kconfig, publish, series, share
 from harness.accel import Accelerator
-from harness.arms import Arm, Trees
+from harness.arms import Arm, Trees, debugging
+from harness.cell import Cell, Skipped
 from harness.errors import UserError
 from harness.image import Image
 from harness.plan import Run
@@ -29,16 +30,21 @@ from harness.units import format_size
 _SPEC = "spec.yaml"
 # What a command must say again when it is not the default.
 _REPEATED = (
-    "upto", "backends", "workloads", "aa", "memory", "cpus", "swap", "clock", "accel", "disk",
-    "config", "fragments", "timeout",
+    "upto", "backends", "workloads", "suite", "preset", "aa", "memory", "cpus", "swap", "clock",
+    "accel", "disk", "config", "fragments", "timeout",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """All that is decided before the first boot of a comparison."""
+    """All that is decided before the first boot of a comparison.
+
+    ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones.
+    """
 
     experiment: Experiment
+    cells: tuple[Cell, ...]
+    skipped: tuple[Skipped, ...]
     arms: Mapping[str, Arm]
     config_diff: tuple[kconfig.Difference, ...]
     accelerator: Accelerator
@@ -140,6 +146,8 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
     """Write the experiment as a spec file into its results folder."""
     data = {key: value for key, value in experiment.as_data().items() if value is not None}
     data.pop("name", None)  # run again, it is another result
+    if experiment.suite:
+        data = {key: value for key, value in data.items() if key not in ("backends", "workloads")}
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     head = f"# What was run, to be run again: make {target} SPEC=this\n"
     publish.text(folder / _SPEC, head + text)
@@ -148,7 +156,7 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
 def describe(setting: Setting) -> dict[str, Any]:
     """The manifest's data; results/README.md documents it."""
     experiment, chosen = setting.experiment, setting.accelerator
-    cells = experiment.cells()
+    cells = setting.cells
     return {
         "schema": 1,
         "name": experiment.title,
@@ -159,6 +167,7 @@ def describe(setting: Setting) -> dict[str, Any]:
         "qemu_version": accel.qemu_version(),
         "host": _host(),
         "arms": {name: _arm(arm) for name, arm in setting.arms.items()},
+        "debug": sorted({item for arm in setting.arms.values() for item in debugging(arm.kernel)}),
         "config_diff": [asdict(item) for item in setting.config_diff],
         "guest": {
             "memory": experiment.memory,
@@ -184,11 +193,14 @@ def describe(setting: Setting) -> dict[str, Any]:
             }
             for cell in cells
         },
+        "cells": [cell.name for cell in cells],
+        "skipped": [asdict(item) for item in setting.skipped],
         "observer": [dict(item) for item in setting.observer],
         "pairs": experiment.pairs,
         "aa": experiment.aa,
         "seed": experiment.seed,
-        "preset": experiment.preset,
+        "suite": experiment.suite,
+        "preset": experiment.preset or ("its groups' own" if experiment.suite else "quick"),
         "image": {"key": setting.image.key, "packages_sha256": setting.image.packages_sha256},
     }
 
@@ -213,11 +225,11 @@ def repeat_command(experiment: Experiment, target: str = "compare") -> str:
     What no variable can say (settings of a back-end or workload, of the guest) is in the result's
     spec.yaml, and the command names that.
     """
-    nested = [*experiment.backends, *experiment.workloads]
+    nested = () if experiment.suite else (*experiment.backends, *experiment.workloads)
     if experiment.guest or not all(isinstance(item, str) for item in nested):
         return f"make {target} SPEC=results/{experiment.title}/{_SPEC}"
     default = Experiment()
-    always = ("base", "head" if experiment.head else "patch", "pairs", "seed", "preset")
+    always = ("base", "head" if experiment.head else "patch", "pairs", "seed")
     words = ["make", target]
     for field in fields(Experiment):
         value = getattr(experiment, field.name)

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from harness import suite
 from harness.errors import UserError
 from harness.lore import SERVER, Desk
 from harness.overhead import measure
@@ -49,6 +50,11 @@ def kernels(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
     group.add_argument("--fragments", help="config fragments on top (names or paths)")
     group.add_argument(
+        "--debug",
+        help="yes: kernels with lockdep and mm's debug options (fragments watchdog and debug): for "
+        "finding mistakes, not for measuring",
+    )
+    group.add_argument(
         "--sandbox",
         choices=("yes", "no"),
         default="yes",
@@ -83,7 +89,14 @@ def measuring(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("measuring")
     group.add_argument("--backends", help="e.g. 'swapfile,zswap,zram' (the default)")
     group.add_argument("--workloads", help="e.g. 'pageio,pressure' (the default)")
-    group.add_argument("--preset", help="size of the workloads: quick (default), standard, full")
+    group.add_argument(
+        "--suite",
+        help=f"a set of cells, in place of backends and workloads: {', '.join(suite.names())}",
+    )
+    group.add_argument(
+        "--preset",
+        help="size of the workloads: quick (default), standard, full; default in a suite: its own",
+    )
     group.add_argument("--pairs", help="pairs of boots for each cell (default: 3; wall clock: 10)")
     group.add_argument("--aa", help="boot the base once more in each pair: yes (default), no")
     group.add_argument("--seed", help="what orders and seeds the boots (default: 1)")

@@ -15,10 +15,10 @@ from pathlib import Path
 from harness import boot, scratch
 from harness.boot import Ended, Host, Ticket
 from harness.build import Kernel
+from harness.cell import Cell
 from harness.console import Outcome
 from harness.errors import InfraError
 from harness.progress import Progress
-from harness.spec import Cell
 
 ARMS = ("base", "patch", "again")
 """The boots of a pair; "again" is the base once more: what it differs by is the noise."""

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness import workload as catalogue
+from harness import cell, suite
+from harness.cell import Cell
 from harness.errors import UserError
 from harness.units import format_size, parse_size
-from harness.workload import Workload, nearest
+from harness.workload import nearest
 
-_BACKENDS = Path(__file__).parent / "backends.yaml"
-_GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
-_BACKEND_SETTINGS = {
-    "swapfile": ("size", "hold"),
-    "swappart": ("size", "hold"),
-    "zswap": ("compressor", "pool", "shrinker", "size", "hold"),
-    "zram": ("compressor", "size", "hold"),
-}
+_MATRIX = ("backends", "workloads")
+_YES, _NO = ("true", "yes", "y", "1"), ("false", "no", "n", "0")
+_DEBUG = ("watchdog", "debug")
 PAIRS = {"insn": 3, "wall": 10}
 """Under the instruction clock A/A spreads by some 0.02 %, so three pairs decide about a margin of
 one per cent; wall time on a quiet host spreads by per cents."""
@@ -35,35 +31,12 @@ _CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """One swap back-end; ``settings`` are words for vm-images/guest/prepare."""
-
-    name: str
-    kind: str
-    disk: str
-    waits_io: bool
-    settings: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One square of the matrix: a workload over a back-end."""
-
-    backend: Backend
-    workload: Workload
-
-    @property
-    def name(self) -> str:
-        """E.g. ``zram.pageio``; also the name of its folder."""
-        return f"{self.backend.name}.{self.workload.name}"
-
-
-@dataclass(frozen=True, slots=True)
 class Experiment:
     """What to compare, on what, how often.  Sizes in bytes; times in seconds.
 
     ``pairs`` of 0 is the clock's default: see ``PAIRS``.  ``upto`` cuts the series behind that
-    patch; None takes all of it.
+    patch; None takes all of it.  With a ``suite`` the cells are its own, and ``backends`` and
+    ``workloads`` do not count.  A ``preset`` of "" is "quick", or what the suite's groups say.
     """
 
     base: str = "debian/6.12"
@@ -73,7 +46,8 @@ class Experiment:
     name: str | None = None
     backends: tuple[Any, ...] = ("swapfile", "zswap", "zram")
     workloads: tuple[Any, ...] = ("pageio", "pressure")
-    preset: str = "quick"
+    suite: str | None = None
+    preset: str = ""
     pairs: int = 0
     aa: bool = True
     seed: int = 1
@@ -96,20 +70,24 @@ class Experiment:
         text = self.name or f"{self.base}-vs-{Path(other or 'calibration').name}"
         if self.upto is not None and not self.name:
             text += f"-upto-{self.upto}"
+        if self.suite and not self.name:
+            text += f"-{self.suite}"
         return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "comparison"
 
     def cells(self) -> tuple[Cell, ...]:
-        """The matrix, back-ends by workloads.  Raises UserError for an unknown name or setting."""
-        backends = [_backend(item, self.guest or {}) for item in self.backends]
-        workloads = [_workload(item, self.preset) for item in self.workloads]
-        cells = tuple(Cell(backend, item) for item in workloads for backend in backends)
-        seen = [cell.name for cell in cells]
-        twice = {name for name in seen if seen.count(name) > 1}
-        if twice:
-            raise UserError(
-                f"cell '{min(twice)}' is in the matrix twice; "
-                "give its back-end or workload another 'name'"
-            )
+        """The matrix: the suite's cells, or back-ends by workloads.
+
+        Raises UserError for an unknown name or setting.
+        """
+        if self.suite:
+            return suite.load(self.suite, preset=self.preset, guest=self.guest).cells
+        cells = cell.matrix(
+            backends=self.backends,
+            workloads=self.workloads,
+            preset=self.preset or "quick",
+            guest=self.guest,
+        )
+        cell.require_distinct(cells)
         return cells
 
     def as_data(self) -> dict[str, Any]:
@@ -129,10 +107,14 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
         data = _read(path)
     known = {item.name for item in fields(Experiment)}
     for key in data:
-        if key not in known:
+        if key not in known | {"debug"}:
             raise UserError(f"{place}: unknown key '{key}'{nearest(str(key), known)}")
     data |= {key: value for key, value in overrides.items() if value is not None}
     data = {key: value for key, value in data.items() if value is not None}
+    # A word for fragments that are also there by name: what is kept says which.
+    if _yes_or_no(place, "debug", data.pop("debug", "no")):
+        named = _checked(place, "fragments", data.get("fragments", ()))
+        data["fragments"] = (*named, *(name for name in _DEBUG if name not in named))
     checked = {key: _checked(place, key, value) for key, value in data.items()}
     experiment = Experiment(**checked)
     if experiment.patch and experiment.head:
@@ -143,9 +125,9 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
         raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
     if not experiment.patch and not experiment.head:
         experiment = Experiment(**{**checked, "patch": "calibration"})
-    for key in experiment.guest or {}:
-        if key not in _GUEST_SETTINGS:
-            raise UserError(f"{place}: guest has no setting '{key}'{nearest(key, _GUEST_SETTINGS)}")
+    for key in _MATRIX if experiment.suite else ():
+        if key in data:
+            raise UserError(f"{place}: SUITE and {key.upper()} were both given; use one of them")
     experiment.cells()
     return experiment
 
@@ -175,22 +157,22 @@ def _checked(place: str, key: str, value: Any) -> Any:
         return size
     if key in {"pairs", "cpus", "seed", "parallel", "timeout", "upto"}:
         return _whole_number(place, key, value)
-    if key in {"backends", "workloads", "config", "fragments"}:
+    if key in _MATRIX:
+        return cell.entries(place, key, value)
+    if key in {"config", "fragments"}:
         items = value.replace(",", " ").split() if isinstance(value, str) else value
-        if not isinstance(items, list | tuple) or (not items and key in {"backends", "workloads"}):
-            raise UserError(f"{place}: '{key}' must be a list with something in it")
-        if key in {"config", "fragments"} and not all(isinstance(item, str) for item in items):
+        if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
             raise UserError(f"{place}: '{key}' must be a list of words")
         return tuple(items)
     if key == "aa":
         return _yes_or_no(place, key, value)
-    if key == "guest" and not isinstance(value, dict):
-        raise UserError(f"{place}: 'guest' must be a mapping of settings")
+    if key == "guest":
+        cell.check_guest(place, value)
     if key in _CHOICES and value not in _CHOICES[key]:
         raise UserError(
             f"{place}: '{key}' is '{value}'; it must be one of {', '.join(_CHOICES[key])}"
         )
-    if key in {"base", "patch", "head", "name", "preset"} and not isinstance(value, str):
+    if key in {"base", "patch", "head", "name", "suite", "preset"} and not isinstance(value, str):
         raise UserError(
             f"{place}: '{key}' is {value}, which YAML takes for no text; put it in quotes"
         )
@@ -199,11 +181,10 @@ def _checked(place: str, key: str, value: Any) -> Any:
 
 def _yes_or_no(place: str, key: str, value: Any) -> bool:
     """YAML reads a bare yes as true; the command line gives the word."""
-    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     word = str(value).lower()
-    if word not in known:
+    if word not in {*_YES, *_NO}:
         raise UserError(f"{place}: '{key}' is '{value}'; it must be yes or no")
-    return known[word]
+    return word in _YES
 
 
 def _whole_number(place: str, key: str, value: Any) -> int:
@@ -215,68 +196,6 @@ def _whole_number(place: str, key: str, value: Any) -> int:
     if number < low:
         raise UserError(f"{place}: '{key}' is '{value}'; it must be a whole number from {low}")
     return number
-
-
-def _backend(item: Any, guest: Mapping[str, Any]) -> Backend:
-    known = yaml.safe_load(_BACKENDS.read_text(encoding="utf-8"))
-    name, changes = _named(item, "back-end", known)
-    settings = {**guest, **known[name]["settings"]}
-    allowed = (*_BACKEND_SETTINGS[known[name]["kind"]], *_GUEST_SETTINGS)
-    label = str(changes.pop("name", _label(name, changes)))
-    _checked_label("back-end", label)
-    for key, value in changes.items():
-        if key not in allowed:
-            raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
-        settings[key] = parse_size(value) if key == "size" else value
-    return Backend(
-        name=label,
-        kind=known[name]["kind"],
-        disk=known[name]["disk"],
-        waits_io=known[name]["waits_io"],
-        settings=tuple(sorted((key, _word(key, value)) for key, value in settings.items())),
-    )
-
-
-def _checked_label(what: str, label: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", label):
-        raise UserError(f"{what} name '{label}' may have letters, digits, '_' and '-' only")
-    return label
-
-
-def _label(name: str, changes: Mapping[str, Any]) -> str:
-    return "-".join([name, *(str(value) for _, value in sorted(changes.items()))])
-
-
-def _workload(item: Any, preset: str) -> Workload:
-    name, changes = _named(item, "workload", catalogue.names())
-    chosen = str(changes.pop("preset", preset))
-    label = _checked_label("workload", str(changes.pop("name", name)))
-    return replace(catalogue.load(name, preset=chosen, overrides=changes), name=label)
-
-
-def _named(item: Any, what: str, known: Any) -> tuple[str, dict[str, Any]]:
-    """A list entry: a bare name, or a mapping of one name to its settings."""
-    if isinstance(item, str):
-        return _known(item, what, known), {}
-    if isinstance(item, dict) and len(item) == 1:
-        name, changes = next(iter(item.items()))
-        if changes is None or isinstance(changes, dict):
-            return _known(str(name), what, known), dict(changes or {})
-    raise UserError(f"'{item}' is neither the name of a {what} nor one name with its settings")
-
-
-def _known(name: str, what: str, known: Any) -> str:
-    if name not in known:
-        raise UserError(f"there is no {what} '{name}'{nearest(name, known)}")
-    return name
-
-
-def _word(key: str, value: Any) -> str:
-    """A setting as the guest's script takes it; YAML reads a bare y or on as true."""
-    text = ("Y" if value else "N") if isinstance(value, bool) else str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise UserError(f"setting '{key}' has the value '{text}'; letters, digits, '_', '-' only")
-    return text
 
 
 def describe(experiment: Experiment) -> str:

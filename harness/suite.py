@@ -9,22 +9,14 @@ from typing import Any
 
 import yaml
 
-from harness import spec, workload
+from harness import cell, workload
+from harness.cell import Cell
 from harness.errors import UserError
-from harness.spec import Cell
 
 FOLDER = workload.FOLDER / "suites"
 _KEYS = {"description", "why", "groups"}
 _GROUP_REQUIRED = {"backends", "workloads"}
 _GROUP = _GROUP_REQUIRED | {"preset", "guest"}
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """A cell that is left out, and why, as one clause."""
-
-    cell: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +26,6 @@ class Suite:
     name: str
     description: str
     cells: tuple[Cell, ...]
-    skipped: tuple[Skipped, ...]
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -45,14 +36,15 @@ def names(folder: Path = FOLDER) -> list[str]:
 def load(
     name: str,
     *,
-    config: Mapping[str, str] | None = None,
-    memory: int = 0,
+    preset: str = "",
+    guest: Mapping[str, Any] | None = None,
     folder: Path = FOLDER,
 ) -> Suite:
-    """Suite ``name``; ``config`` and ``memory`` are those of `workload.skip_reason`.
+    """Suite ``name``, all of its cells: `harness.cell.runnable` says which of them can run.
 
     Each group has ``backends`` and ``workloads`` as a spec file has them, and may have a
-    ``preset`` and ``guest`` settings.  Raises UserError naming the file and what is wrong in it.
+    ``preset`` and ``guest`` settings; ``preset`` here is in place of theirs, and ``guest`` below
+    theirs.  Raises UserError naming the file and what is wrong in it.
     """
     known = names(folder)
     if name not in known:
@@ -60,18 +52,13 @@ def load(
     place = f"workloads/suites/{name}.yaml"
     data = _read(folder / f"{name}.yaml", place)
     cells: list[Cell] = []
-    skipped: list[Skipped] = []
     for number, group in enumerate(data["groups"], start=1):
-        for cell in _group(f"{place}, group {number}", group):
-            reason = workload.skip_reason(
-                cell.workload, backend=cell.backend.kind, config=config, memory=memory
-            )
-            if reason:
-                skipped.append(Skipped(cell.name, reason))
-            else:
-                cells.append(cell)
-    _require_unique(place, [cell.name for cell in cells] + [item.cell for item in skipped])
-    return Suite(name, str(data["description"]), tuple(cells), tuple(skipped))
+        cells += _group(f"{place}, group {number}", group, preset, guest or {})
+    try:
+        cell.require_distinct(cells)
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
+    return Suite(name, str(data["description"]), tuple(cells))
 
 
 def _read(path: Path, place: str) -> dict[str, Any]:
@@ -87,14 +74,22 @@ def _read(path: Path, place: str) -> dict[str, Any]:
     return data
 
 
-def _group(place: str, group: Any) -> tuple[Cell, ...]:
+def _group(place: str, group: Any, preset: str, guest: Mapping[str, Any]) -> tuple[Cell, ...]:
     if not isinstance(group, dict):
         raise UserError(f"{place} is not a mapping of keys")
     _check_keys(place, group, required=_GROUP_REQUIRED, known=_GROUP)
+    own = group.get("guest") or {}
+    cell.check_guest(place, own)
     try:
-        return spec.load(None, group).cells()
+        return cell.matrix(
+            backends=cell.entries(place, "backends", group["backends"]),
+            workloads=cell.entries(place, "workloads", group["workloads"]),
+            preset=preset or str(group.get("preset", "quick")),
+            guest={**guest, **own},
+        )
     except UserError as error:
-        raise UserError(f"{place}: {error}") from error
+        said = str(error)
+        raise UserError(said if said.startswith(place) else f"{place}: {said}") from error
 
 
 def _check_keys(
@@ -106,12 +101,3 @@ def _check_keys(
     missing = required - data.keys()
     if missing:
         raise UserError(f"{place}: key '{min(missing)}' is missing")
-
-
-def _require_unique(place: str, cells: list[str]) -> None:
-    twice = {name for name in cells if cells.count(name) > 1}
-    if twice:
-        raise UserError(
-            f"{place}: cell '{min(twice)}' is in it twice; "
-            "give its back-end or workload another 'name'"
-        )

@@ -134,15 +134,21 @@ def load(
 
 
 def skip_reason(
-    made: Workload, *, backend: str, config: Mapping[str, str] | None = None, memory: int = 0
+    made: Workload,
+    *,
+    backend: str,
+    config: Mapping[str, str] | None = None,
+    memory: int = 0,
+    command: str = "compare",
 ) -> str | None:
     """Why ``made`` cannot run there, as one clause; None if it can.
 
     ``backend`` is the kind of the back-end (``zswap``); ``config`` the kernel's options
     (``{"CONFIG_ZSWAP": "y"}``) if they are known, ``memory`` the guest's bytes, 0 if unknown.
+    ``command`` is the harness's command that would run it.
     """
     requires = made.data.get("requires") or {}
-    if requires.get("command"):
+    if requires.get("command", command) != command:
         return f"it is run by the command '{requires['command']}', not as part of a comparison"
     backends = requires.get("backends")
     if backends and backend not in backends:

@@ -146,6 +146,26 @@ def test_a_swap_disk_is_made_anew_and_thrown_away(bench: Bench) -> None:
     assert not list(bench.folder.rglob("swap.img"))
 
 
+@pytest.mark.parametrize(
+    ("backend", "words"), [("brd", "brd.rd_size=2048"), ("pmem", "memmap=2097152!"), ("zram", "")]
+)
+def test_a_device_that_the_command_line_makes_is_on_it(
+    tmp_path: Path, backend: str, words: str
+) -> None:
+    where = host(tmp_path, deadlines=DEADLINES)
+    vm = boot.machine(ticket(tmp_path, backend=backend), where, tmp_path, tmp_path)
+    assert words in " ".join(vm.append) and vm.swap is None
+    assert vm.memory >= (where.memory + (1 << 20) if words else where.memory)
+
+
+def test_a_debug_kernel_is_told_to_poison_pages(tmp_path: Path) -> None:
+    what, where = ticket(tmp_path), host(tmp_path, deadlines=DEADLINES)
+    assert "page_poison=1" not in boot.machine(what, where, tmp_path, tmp_path).append
+    config = what.kernel.path / "config"
+    config.write_text("CONFIG_PAGE_POISONING=y\n", encoding="utf-8")
+    assert "page_poison=1" in boot.machine(what, where, tmp_path, tmp_path).append
+
+
 # A guest that fails in its work
 
 

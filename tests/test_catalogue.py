@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from harness import catalogue, suite, workload
+from harness.cell import runnable
 from harness.errors import UserError
 from harness.paths import REPO
 
@@ -123,9 +124,9 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["quick", "standard", "vswap", "correctness"])
 def test_every_suite_of_the_tree_loads_and_skips_nothing_in_the_default_guest(name: str) -> None:
-    made = suite.load(name, memory=768 << 20)
-    assert made.cells
-    assert made.skipped == ()
+    made = suite.load(name)
+    cells, skipped = runnable(made.cells, memory=768 << 20)
+    assert cells == made.cells and skipped == ()
     assert made.description
 
 
@@ -142,24 +143,36 @@ def written(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def test_a_cell_that_cannot_run_is_skipped_with_its_reason(tmp_path: Path) -> None:
-    group = {"backends": ["zram", "zswap"], "workloads": ["zswap-writeback"]}
-    made = suite.load("mine", folder=written(tmp_path, groups=[group]))
-    assert [cell.name for cell in made.cells] == ["zswap.zswap-writeback"]
-    assert [(item.cell, item.reason) for item in made.skipped] == [
-        ("zram.zswap-writeback", "it needs the back-end zswap, not zram")
-    ]
-
-
 def test_presets_and_guest_settings_belong_to_their_group(tmp_path: Path) -> None:
     groups = [
         {"backends": ["zram"], "workloads": ["usemem"], "preset": "standard"},
-        {"backends": ["zswap"], "workloads": ["usemem"], "guest": {"thp": "always"}},
+        {
+            "backends": [{"zswap": {"name": "huge"}}],
+            "workloads": [{"usemem": {"name": "small"}}],
+            "guest": {"thp": "always"},
+        },
     ]
     first, second = suite.load("mine", folder=written(tmp_path, groups=groups)).cells
     assert (first.workload.memory_max, second.workload.memory_max) == ("max", str(32 << 20))
     assert "thp" not in dict(first.backend.settings)
     assert dict(second.backend.settings)["thp"] == "always"
+
+
+def test_a_preset_of_the_caller_is_in_place_of_the_groups(tmp_path: Path) -> None:
+    groups = [{"backends": ["zram"], "workloads": ["usemem"], "preset": "standard"}]
+    folder = written(tmp_path, groups=groups)
+    (own,) = suite.load("mine", folder=folder).cells
+    (quick,) = suite.load("mine", preset="quick", folder=folder).cells
+    assert own.workload == workload.load("usemem", preset="standard")
+    assert quick.workload == workload.load("usemem", preset="quick")
+
+
+def test_guest_settings_of_the_caller_lie_below_the_groups(tmp_path: Path) -> None:
+    groups = [{"backends": ["zram"], "workloads": ["usemem"], "guest": {"thp": "always"}}]
+    (made,) = suite.load(
+        "mine", guest={"thp": "never", "swappiness": 7}, folder=written(tmp_path, groups=groups)
+    ).cells
+    assert dict(made.backend.settings) == {"compressor": "lz4", "swappiness": "7", "thp": "always"}
 
 
 @pytest.mark.parametrize(
@@ -180,7 +193,20 @@ def test_presets_and_guest_settings_belong_to_their_group(tmp_path: Path) -> Non
         ),
         (
             {"groups": [{"backends": ["zram"], "workloads": ["pageio"]}] * 2},
-            "cell 'zram.pageio' is in it twice",
+            "cell 'zram.pageio' is in the matrix twice",
+        ),
+        (
+            {
+                "groups": [
+                    {"backends": ["zram"], "workloads": ["pageio"]},
+                    {"backends": ["zswap"], "workloads": ["pageio"], "preset": "full"},
+                ]
+            },
+            "workload 'pageio' has other settings in another cell; give one of them another 'name'",
+        ),
+        (
+            {"groups": [{"backends": ["zram"], "workloads": ["pageio"], "guest": {"thb": 1}}]},
+            "group 1: guest has no setting 'thb'; did you mean 'thp'?",
         ),
     ],
 )

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import __version__, arms, cli, compare, doctor, sources
+from harness import (
+    __version__,
+    arms,
+    cli,
+    compare,
+    doctor,
+    image,
+    sources,
+    suite,
+    workload,
+)
 from harness.doctor import Finding
 from harness.errors import Exit, InfraError, KernelFailure, UserError
 from harness.paths import REPO
@@ -54,6 +64,11 @@ MISTAKES = [
     (["compare", "--pairs=none"], "'pairs'"),
     (["compare", "--memory=much"], "'much' is not a size"),
     (["compare", "--patch=a", "--head=b"], "PATCH and HEAD"),
+    (["compare", "--suite=vswp"], "did you mean 'vswap'"),
+    (["compare", "--suite=vswap", "--workloads=fill"], "SUITE and WORKLOADS"),
+    (["compare", "--debug=perhaps"], "'debug'"),
+    (["compare", "--disk=tape"], "'disk'"),
+    (["compare", "--backends=zram", "--workloads=overhead"], "no cell of the matrix can run"),
     (["compare", "--spec=nowhere.yaml"], "nowhere.yaml"),
     (["compare", "--clock=sun"], "'clock'"),
     (["build", "--accel=hvf"], "'accel'"),
@@ -135,6 +150,39 @@ def test_workloads_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(["workloads"]) == 0
     out = capsys.readouterr().out
     assert all(name in out for name in ("pageio", "pressure", "fill"))
+
+
+def test_suites_are_listed_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(["workloads"]) == ends(["workloads", "list"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in (*workload.names(), *suite.names()))
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_workloads_are_checked_against_their_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(image, "build_tools", lambda **_: tmp_path)
+    assert ends(["workloads", "check"]) == Exit.USER
+    out = capsys.readouterr().out
+    assert "workloads/pageio: its program 'pageio' was not built" in out
+    assert f"{len(workload.names())} workloads, {len(workload.names())} problems" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["new"], "'' cannot name a workload"),
+        (["new", "Big"], "'Big' cannot name a workload"),
+        (["new", "pageio"], "there is a workloads/pageio already"),
+        (["check", "pageio"], "takes no name"),
+    ],
+)
+def test_a_workload_that_cannot_be_made(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(["workloads", *argv]) == Exit.USER
+    assert words in capsys.readouterr().err
 
 
 def test_the_doctors_package_list_can_be_pasted(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from harness import disk, spec
-from harness.spec import Backend
+from harness.cell import Backend
+from harness.errors import UserError
 
 MB = 1 << 20
 
@@ -48,6 +51,48 @@ def test_zram_has_no_disk() -> None:
     one = backend("zram")
     assert disk.guest_bytes(one, "sim", 100 * MB) == 0
     assert disk.words(one, "sim", 100 * MB) == [f"size={100 * MB}"]
+
+
+@pytest.mark.parametrize("kind", ["sim", "host"])
+@pytest.mark.parametrize("name", ["brd", "pmem"])
+def test_a_device_in_memory_is_paid_for_in_guest_memory(name: str, kind: str) -> None:
+    one = backend(name)
+    assert not disk.has_disk(one) and disk.disk_bytes(one, 100 * MB) == 0
+    assert 100 * MB <= disk.guest_bytes(one, kind, 100 * MB) < 110 * MB
+    assert disk.words(one, kind, 100 * MB) == [f"size={100 * MB}"]
+
+
+def test_the_command_line_makes_a_ram_disk_of_the_areas_size() -> None:
+    words = disk.boot_words(backend("brd"), 900 * MB, 100 * MB + 1)
+    assert words == (f"brd.rd_size={102 << 10}",)
+    assert disk.boot_words(backend("zram"), 900 * MB, 100 * MB) == ()
+
+
+PMEM = backend("pmem")
+
+
+# Where q35 has memory: one piece below 2816 MiB, or 2 GiB and the rest from 4 GiB on.
+@given(st.integers(128, 64 << 10), st.integers(1, 32 << 10))
+@settings(deadline=None)
+def test_a_pmem_region_is_in_memory_that_nobody_else_has(memory: int, area: int) -> None:
+    one = PMEM
+    total = memory * MB + disk.guest_bytes(one, "sim", area * MB)
+    pieces = [(0, total)]
+    if total > 2816 * MB:
+        pieces = [(0, 2048 * MB), (4096 * MB, total + 2048 * MB)]
+    try:
+        (word,) = disk.boot_words(one, total, area * MB)
+    except UserError as error:
+        assert "does not fit" in str(error)
+        low = pieces[0][1] - 16 * MB
+        assert all(end - begin < area * MB for begin, end in pieces[1:])
+        assert area * MB + 256 * MB + 2 * MB > low
+        return
+    size, start = map(int, word.removeprefix("memmap=").split("!"))
+    assert size >= area * MB and size % (2 * MB) == start % (2 * MB) == 0
+    (piece,) = [(b, e) for b, e in pieces if b <= start < e]
+    assert start >= 256 * MB
+    assert start + size <= piece[1] - (16 * MB if piece[0] == 0 else 0)
 
 
 def test_a_back_end_may_have_a_size_of_its_own() -> None:

@@ -14,6 +14,7 @@ from harness import cli, compare, manifest, spec
 from harness.accel import Accelerator
 from harness.arms import Arm
 from harness.build import Order
+from harness.cell import Skipped
 from harness.errors import UserError
 from harness.image import Image
 from harness.manifest import Setting
@@ -38,6 +39,8 @@ def setting(tmp_path: Path) -> Setting:
     (folder / "packages.txt").write_text("a 1\n", encoding="utf-8")
     return Setting(
         experiment=experiment(),
+        cells=experiment().cells(),
+        skipped=(Skipped("zram.x", "because"),),
         arms=arms,
         config_diff=(),
         accelerator=Accelerator("tcg", "because"),
@@ -88,6 +91,7 @@ def test_what_changes_no_figure_may_change(
         ({"workloads": "pageio"}, "workloads"),
         ({"guest": {"swappiness": 10}}, "guest"),
         ({"patch": "other"}, "patch"),
+        ({"suite": "quick"}, "suite"),
     ],
 )
 def test_another_experiment_is_not_mixed_in(
@@ -131,6 +135,18 @@ def test_the_manifest_is_plain_data_about_both_arms(
     assert set(data["workloads"]) == {"pageio", "pressure"}
     assert data["workloads"]["pageio"]["effective"]["size"]
     assert (data["clock"], data["accel"]) == ("insn", "tcg")
+    assert data["cells"][0] == "swapfile.pageio" and len(data["cells"]) == 6
+    assert data["skipped"] == [{"cell": "zram.x", "reason": "because"}]
+    assert data["debug"] == []
+
+
+def test_the_manifest_names_debug_options_of_either_kernel(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.accel.qemu_version", lambda: "QEMU 7.2")
+    config = setting.arms["patch"].kernel.path / "config"
+    config.write_text("CONFIG_KASAN=y\nCONFIG_DEBUG_VM=y\nCONFIG_SWAP=y\n", encoding="utf-8")
+    assert manifest.describe(setting)["debug"] == ["CONFIG_DEBUG_VM", "CONFIG_KASAN"]
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -141,6 +157,9 @@ OTHERS: list[dict[str, Any]] = [
     {"memory": "1G", "swap": "2G", "cpus": 2, "clock": "wall"},
     {"config": "NUMA=y LOCKDEP=y"},
     {"timeout": 60, "preset": "full", "pairs": 10, "seed": 4},
+    {"suite": "vswap"},
+    {"suite": "standard", "preset": "quick", "debug": "y"},
+    {"disk": "host"},
 ]
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from harness import compare, seal
 from harness.arms import Made, Site
 from harness.boot import Ticket
+from harness.cell import Backend
 from harness.errors import Exit, UserError
 from harness.overhead import report
-from harness.spec import Backend, Experiment
+from harness.spec import Experiment
 from harness.units import format_size, parse_size
 
 BACKENDS = ("zswap", "swapfile", "zram")
@@ -65,6 +66,7 @@ def overhead(
             written=parse_size(options.fill) + _METADATA,
             made=made,
             donors=donors,
+            command=WORKLOAD,
         ) as (folder, ran),
         site.progress.stage("report"),
     ):
@@ -78,6 +80,8 @@ def overhead(
 
 def planned(experiment: Experiment, options: Options) -> Experiment:
     """The matrix: each back-end at each size.  Raises UserError for a back-end with settings."""
+    if experiment.suite:
+        raise UserError("overhead has cells of its own: leave SUITE out")
     sizes = [parse_size(size) for size in options.sizes]
     fill = parse_size(options.fill)
     if not sizes or fill > min(sizes) * 9 // 10:

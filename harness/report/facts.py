@@ -57,6 +57,8 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         same_kernel=_same_kernel(manifest),
         basis=_basis(manifest),
         conditions=conditions.gather(data),
+        skipped=_skipped(manifest),
+        debug=_debug(manifest),
     )
 
 
@@ -89,6 +91,21 @@ def _config_diff(manifest: Manifest) -> tuple[str, ...]:
         if reason == "only one tree has it"
         else f"{reason}: {', '.join(changes)}"
         for reason, changes in sorted(reasons.items())
+    )
+
+
+def _skipped(manifest: Manifest) -> tuple[str, ...]:
+    items = (Manifest(x if isinstance(x, dict) else {}) for x in manifest.listing("skipped"))
+    return tuple(f"{item.text('cell')}: {item.text('reason')}" for item in items)
+
+
+def _debug(manifest: Manifest) -> str:
+    found = [str(item).removeprefix("CONFIG_") for item in manifest.listing("debug")]
+    if not found:
+        return ""
+    return (
+        "NO MEASUREMENT: a kernel was built with debug options, whose own cost is in every figure; "
+        f"only outcomes count here ({', '.join(found)})."
     )
 
 

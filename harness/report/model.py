@@ -134,6 +134,8 @@ class Facts:
     unseen: what the clock cannot see, in one sentence to stand under a table; "" for wall time
     basis: how the base fits the series, "" if there is no series or nobody looked
     conditions: what the guests' kernels said of themselves: MGLRU, THP and so on
+    skipped: cells that could not be run, each with its reason
+    debug: that a kernel checks itself, in one sentence; "" for one fit to be measured
     """
 
     compared: tuple[tuple[str, str], ...]
@@ -147,6 +149,8 @@ class Facts:
     same_kernel: bool
     basis: str = ""
     conditions: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[str, ...] = ()
+    debug: str = ""
 
 
 def opening(report: Report) -> tuple[str, ...]:
@@ -173,6 +177,9 @@ def outcome_line(report: Report) -> str:
         sentences.append(f"{missing} of {report.planned} boots not run yet.")
     if not sentences:
         sentences.append(f"All {report.planned} boots finished; no failure.")
+    count = len(report.facts.skipped)
+    if count:
+        sentences.append(f"{count} {'cell was' if count == 1 else 'cells were'} skipped.")
     return " ".join(sentences)
 
 

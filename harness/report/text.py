@@ -25,7 +25,7 @@ def render(report: Report) -> str:
     blocks: list[Iterable[str]] = [_head(report), _compared(report)]
     for part in report.parts:
         blocks += _part(part, report)
-    blocks += [_failures(report), _method(report), _blind(report), _run(report)]
+    blocks += [_failures(report), _skipped(report), _method(report), _blind(report), _run(report)]
     return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
 
 
@@ -43,6 +43,8 @@ def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 def _head(report: Report) -> Iterator[str]:
     for line in model.opening(report):
         yield from wrap(line)
+    if report.facts.debug:
+        yield from wrap(report.facts.debug)
     yield from wrap(report.facts.clock, "Clock: ")
     if report.facts.same_kernel:
         yield from wrap(
@@ -202,6 +204,14 @@ def _failures(report: Report) -> Iterator[str]:
         yield from wrap(defect[:300], "  ", "    ")
     if len(report.defects) > 20:
         yield "  ... and more: see report.html."
+
+
+def _skipped(report: Report) -> Iterator[str]:
+    if report.facts.skipped:
+        yield "Cells that were skipped"
+        yield "======================="
+        for text in report.facts.skipped:
+            yield from wrap(text, "- ", "  ")
 
 
 def _method(report: Report) -> Iterator[str]:

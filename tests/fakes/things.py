@@ -11,9 +11,9 @@ from rich.console import Console
 from harness import spec
 from harness.boot import Host, Ticket
 from harness.build import Kernel
+from harness.cell import Cell
 from harness.guest import Keys
 from harness.progress import Progress
-from harness.spec import Cell
 from harness.watch import Deadlines
 
 
