@@ -64,7 +64,7 @@ help:
 #:   TRAILERS=yes        commit messages with the Reviewed-by and so on of the answers
 #:   SPEC=FILE.yaml      any of these settings in a file
 #:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
-#:   SUITE=quick|standard|vswap|correctness   a set of cells in place of BACKENDS and WORKLOADS
+#:   SUITE=quick|standard|vswap|correctness|backends   cells in place of BACKENDS x WORKLOADS
 #:   PAIRS= SEED=1       pairs of boots for each cell (3; wall clock: 10), what orders and seeds them
 #:   AA=yes|no           boot the base once more in each pair: the noise floor
 #:   MEMORY=768M CPUS=1 SWAP=1G   the guest

@@ -10,8 +10,8 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import paramiko
@@ -43,7 +43,10 @@ _LOST = (paramiko.SSHException, EOFError, OSError)
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size."""
+    """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
+
+    ``variants`` are the root images with further packages, for the workloads that ask for them.
+    """
 
     root: Path
     tools: Path
@@ -55,6 +58,12 @@ class Host:
     swap: int
     disk: str
     deadlines: Deadlines
+    variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
+
+    def root_for(self, cell: Cell) -> Path:
+        """The root image of a cell's boots.  Raises KeyError if it was not made."""
+        packages = cell.workload.packages
+        return self.variants[packages] if packages else self.root
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +189,7 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         log=tmp / "qemu.log",
         socket=tmp / "qmp.sock",
         kernel=ticket.kernel.bzimage,
-        root=host.root,
+        root=host.root_for(ticket.cell),
         tools=host.tools,
         swap=tmp / "swap.img" if has_file else None,
         memory=memory,

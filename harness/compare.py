@@ -30,7 +30,9 @@ from harness.cell import Ability, Backend, Cell, Skipped, runnable
 from harness.errors import Exit, UserError
 from harness.guest import Keys
 from harness.hostspace import require_space
+from harness.image import Image
 from harness.manifest import Setting
+from harness.paths import Cache
 from harness.progress import Progress
 from harness.spec import Experiment
 from harness.watch import Deadlines
@@ -118,8 +120,6 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
     progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     made, config_diff = kernels or arms.make(experiment, site)
     archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
-    recipe = image.read_recipe()
-    root = image.build(recipe, cache=cache, mirror=archives.main, progress=progress)
     tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
     experiment = resolved(experiment, clock)
@@ -127,6 +127,7 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
     for cell in cells:
         memory = experiment.memory + disk.guest_bytes(cell.backend, kind, experiment.swap)
         disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
+    images = _images(cells, cache, archives.main, progress)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
     return Setting(
         experiment=experiment,
@@ -137,10 +138,25 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
         accelerator=chosen,
         clock=clock,
         disk=kind,
-        image=root,
+        image=images.pop(()),
+        variants=images,
         tools=tools,
         observer=seen,
     )
+
+
+def _images(
+    cells: Sequence[Cell], cache: Cache, mirror: str, progress: Progress
+) -> dict[tuple[str, ...], Image]:
+    """By packages on top: the plain image, (), and those that the cells ask for."""
+    recipe = image.read_recipe()
+    wanted = sorted({(), *(cell.workload.packages for cell in cells)})
+    return {
+        packages: image.build(
+            image.with_packages(recipe, packages), cache=cache, mirror=mirror, progress=progress
+        )
+        for packages in wanted
+    }
 
 
 def _runnable(
@@ -231,6 +247,7 @@ def _boot_all(
             swap=experiment.swap,
             disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
+            variants={packages: one.root for packages, one in setting.variants.items()},
         )
         return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
 

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -27,6 +27,8 @@ from harness.scratch import folder as scratch_folder
 
 _SCHEMA = 1
 _SPACE = 2 << 30
+_ROOM = "3G"
+"""Of the file system of an image with further packages: sparse, like the plain one."""
 _GUEST = REPO / "vm-images" / "guest"
 _KEYS = {"suite", "architecture", "variant", "components", "size", "packages", "exclude"}
 # mke2fs would make these anew each time; fixed, the same recipe gives the same file system.
@@ -98,6 +100,14 @@ def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
     )
 
 
+def with_packages(recipe: Recipe, packages: Sequence[str]) -> Recipe:
+    """The recipe of an image that has ``packages`` on top, for the workloads that ask for them."""
+    if not packages:
+        return recipe
+    known = dict.fromkeys(packages, "a workload asks for it") | dict(recipe.packages)
+    return replace(recipe, packages=tuple(sorted(known.items())), size=_ROOM)
+
+
 def build(
     recipe: Recipe, *, cache: Cache, mirror: str, progress: Progress, root: bool | None = None
 ) -> Image:
@@ -113,7 +123,7 @@ def build(
     is_root = os.geteuid() == 0 if root is None else root
     with (
         publish.locked(cache.images / f"{recipe.key}.lock"),
-        progress.stage("image", note=f"Debian {recipe.suite} {recipe.variant}"),
+        progress.stage("image", note=f"Debian {recipe.suite} with {len(recipe.packages)} packages"),
     ):
         if (target / "root.img").is_file():
             return Image(recipe.key, target)

@@ -10,7 +10,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ _REPEATED = (
 class Setting:
     """All that is decided before the first boot of a comparison.
 
-    ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones.
+    ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
+    ``variants`` the images with further packages.
     """
 
     experiment: Experiment
@@ -52,6 +53,7 @@ class Setting:
     disk: str
     image: Image
     tools: Path
+    variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
     observer: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -93,6 +95,7 @@ def identify(folder: Path, setting: Setting) -> None:
         "accel": setting.accelerator.name,
         "qemu": accel.qemu_version(),
         "image": setting.image.key,
+        "images": {" ".join(names): one.key for names, one in setting.variants.items()},
         "tools": setting.tools.name,
     }
     path = folder / "experiment.json"
@@ -201,7 +204,8 @@ def describe(setting: Setting) -> dict[str, Any]:
         "seed": experiment.seed,
         "suite": experiment.suite,
         "preset": experiment.preset or ("its groups' own" if experiment.suite else "quick"),
-        "image": {"key": setting.image.key, "packages_sha256": setting.image.packages_sha256},
+        "image": _image(setting.image, ()),
+        "images": [_image(one, names) for names, one in sorted(setting.variants.items())],
     }
 
 
@@ -231,12 +235,10 @@ def repeat_command(experiment: Experiment, target: str = "compare") -> str:
     default = Experiment()
     always = ("base", "head" if experiment.head else "patch", "pairs", "seed")
     words = ["make", target]
-    for field in fields(Experiment):
-        value = getattr(experiment, field.name)
-        if field.name in always or (
-            field.name in _REPEATED and value != getattr(default, field.name)
-        ):
-            words.append(shlex.quote(f"{field.name.upper()}={_variable(field.name, value)}"))
+    for item in fields(Experiment):
+        value = getattr(experiment, item.name)
+        if item.name in always or (item.name in _REPEATED and value != getattr(default, item.name)):
+            words.append(shlex.quote(f"{item.name.upper()}={_variable(item.name, value)}"))
     return " ".join(words)
 
 
@@ -268,6 +270,10 @@ def _arm(arm: Arm) -> dict[str, Any]:
         data["series"] = series.as_data(arm.applied)
         data["series"]["basis"] = arm.basis.as_data() if arm.basis else None
     return data
+
+
+def _image(one: Image, packages: Sequence[str]) -> dict[str, Any]:
+    return {"key": one.key, "packages_sha256": one.packages_sha256, "on_top": list(packages)}
 
 
 def _host() -> dict[str, Any]:

@@ -18,7 +18,8 @@ from harness.units import parse_size
 FOLDER = REPO / "workloads"
 _REQUIRED = {"name", "description", "why", "program", "parameters", "presets", "metrics", "primary"}
 _OPTIONAL = {"requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms"}
-_REQUIRES = {"kernel", "ram", "backends", "command"}
+_REQUIRES = {"kernel", "ram", "backends", "command", "packages"}
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 # In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
 _MEMCG = "memcg"
 _NO_LIMIT = {"none", "max", "no"}
@@ -56,6 +57,11 @@ class Workload:
         """Bytes of guest memory that it wants by its ``requires``; 0 if it does not say."""
         text = (self.data.get("requires") or {}).get("ram")
         return self._bytes("requires ram", str(text)) if text else 0
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The distribution's packages that the guest's image must have on top."""
+        return tuple(sorted((self.data.get("requires") or {}).get("packages") or ()))
 
     def _bytes(self, what: str, text: str) -> int:
         """``size * procs / 2 + 128M`` with the parameters' values, left to right, rounded down.
@@ -200,5 +206,8 @@ def check_keys(path: Path, data: Any) -> None:
     for key in data.get("requires") or {}:
         if key not in _REQUIRES:
             raise UserError(f"{path}: unknown key '{key}' in requires{nearest(key, _REQUIRES)}")
+    for package in (data.get("requires") or {}).get("packages") or ():
+        if not _PACKAGE.fullmatch(str(package)):
+            raise UserError(f"{path}: '{package}' in requires packages is not a package's name")
     if data["primary"] is not None and data["primary"] not in data["metrics"]:
         raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")

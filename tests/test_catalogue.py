@@ -122,7 +122,7 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 # Suites
 
 
-@pytest.mark.parametrize("name", ["quick", "standard", "vswap", "correctness"])
+@pytest.mark.parametrize("name", ["quick", "standard", "vswap", "correctness", "backends"])
 def test_every_suite_of_the_tree_loads_and_skips_nothing_in_the_default_guest(name: str) -> None:
     made = suite.load(name)
     cells, skipped = runnable(made.cells, memory=768 << 20)

@@ -355,4 +355,28 @@ struct reply children_call(struct child *children, size_t count, unsigned int op
 /* Let the child leave and wait until all of its memory is freed. */
 void child_stop(struct child *child);
 
+/* --- program.c: real programs, as the distribution ships them --- */
+
+#define PROGRAM_OUTPUT_BYTES 65536
+
+struct program {
+	const char *name;
+	int pid, output;
+	uint64_t cpu_ns, user_ns; /* of it and the processes it waited for; set when it has ended */
+};
+
+/*
+ * Found by PATH; what it prints is kept.  It dies with this program.  A program
+ * that cannot be started, or ends with anything but 0, is an error that says
+ * what it printed last.
+ */
+void program_start(struct program *program, const char *const *argv);
+void program_wait(struct program *program);
+void program_run(struct program *program, const char *const *argv); /* start, then wait */
+void program_require_alive(struct program *program);
+void program_stop(struct program *program); /* SIGTERM; it may end as it likes */
+
+/* What it has printed up to now, on both streams, until the next call for any program. */
+const char *program_output(const struct program *program);
+
 #endif

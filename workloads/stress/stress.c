@@ -1,0 +1,147 @@
+/*
+ * stress-ng's vm or pageswap stressor, for a number of its "bogo operations".
+ *
+ * The figures are the stressor's own, from the YAML that it writes.  A number of
+ * operations, not a time: base and patch then do the same work.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/workload.h"
+
+enum stressor { STRESSOR_VM, STRESSOR_PAGESWAP };
+static const char *const stressors[] = { "vm", "pageswap", NULL };
+
+static struct {
+	uint64_t size, workers, ops, rounds, seed;
+	unsigned int stressor;
+	char method[OPTION_TEXT_BYTES];
+} options;
+
+static const struct option_spec specs[] = {
+	{ .name = "stressor", .type = OPTION_CHOICE, .value = &options.stressor, .initial = "vm",
+	  .choices = stressors, .help = "vm: write and check memory; pageswap: MADV_PAGEOUT" },
+	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of all vm workers together" },
+	{ .name = "method", .type = OPTION_TEXT, .value = options.method, .initial = "zero-one",
+	  .help = "how vm writes and checks, or all in turn" },
+	{ .name = "workers", .type = OPTION_COUNT, .value = &options.workers, .initial = "1",
+	  .unit = "", .min = 1, .max = 64, .help = "processes" },
+	{ .name = "ops", .type = OPTION_COUNT, .value = &options.ops, .initial = "100000",
+	  .unit = "", .min = 1, .max = UINT32_MAX, .help = "bogo operations of all together" },
+	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
+	  .unit = "", .min = 1, .max = 1000, .help = "runs of stress-ng" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
+	  .unit = "", .min = 1, .max = UINT32_MAX, .help = "of its random numbers" },
+};
+
+static const struct metric_spec metrics[] = {
+	{ "op_ns", "ns/op" }, { "op_cpu_ns", "ns/op" }, { "bogo_ops_s", "ops/s" }, { "bogo_ops", "ops" },
+};
+
+/* What stress-ng counts of a run. */
+struct figures {
+	double ops, seconds, user, system;
+};
+
+/* The number behind "key:" in the text; the first is the only one, for there is one stressor. */
+static double field(const char *text, const char *key)
+{
+	const char *at = text;
+	size_t length = strlen(key);
+	char *end;
+	double value;
+
+	while ((at = strstr(at, key)) != NULL && (at[length] != ':' || at[-1] != ' '))
+		at += length;
+	if (at == NULL)
+		die(STATUS_FAILED, "stress-ng's figures have no '%s'.", key);
+	value = strtod(at + length + 1, &end);
+	if (end == at + length + 1 || !(value >= 0))
+		die(STATUS_FAILED, "stress-ng's figure '%s' is no number.", key);
+	return value;
+}
+
+static struct figures read_figures(const char *path)
+{
+	static char text[65536];
+	FILE *file = fopen(path, "re");
+	const char *from;
+	size_t got;
+
+	if (file == NULL)
+		die(STATUS_FAILED, "stress-ng left no figures in %s: %s.", path, strerror(errno));
+	got = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[got] = '\0';
+	from = strstr(text, "metrics:");
+	if (from == NULL)
+		die(STATUS_FAILED, "stress-ng's figures have no 'metrics'.");
+	return (struct figures){ .ops = field(from, "bogo-ops"),
+				 .seconds = field(from, "wall-clock-time"),
+				 .user = field(from, "user-time"),
+				 .system = field(from, "system-time") };
+}
+
+static void emit(unsigned int round, const struct figures *figures)
+{
+	if (figures->ops < (double)options.ops || figures->seconds <= 0)
+		die(STATUS_FAILED, "stress-ng ended after %.0f of %" PRIu64 " operations.",
+		    figures->ops, options.ops);
+	emit_metric("op_ns", round, figures->seconds * 1e9 / figures->ops, "ns/op");
+	emit_metric("op_cpu_ns", round, (figures->user + figures->system) * 1e9 / figures->ops,
+		    "ns/op");
+	emit_metric("bogo_ops_s", round, figures->ops / figures->seconds, "ops/s");
+	emit_metric("bogo_ops", round, figures->ops, "ops");
+}
+
+static void measured_round(unsigned int round, const char *folder)
+{
+	char size[32], workers[32], ops[32], seed[32], path[128];
+	const char *const vm[] = { "stress-ng", "--vm", workers, "--vm-bytes", size, "--vm-keep",
+				   "--vm-method", options.method, "--vm-ops", ops, "--verify",
+				   "--seed", seed, "--oomable", "--metrics", "--yaml", path,
+				   "--temp-path", folder, "--timeout", "0", NULL };
+	const char *const pageswap[] = { "stress-ng", "--pageswap", workers, "--pageswap-ops", ops,
+					 "--seed", seed, "--oomable", "--metrics", "--yaml", path,
+					 "--temp-path", folder, "--timeout", "0", NULL };
+	struct program program;
+	struct figures figures;
+	struct phase phase;
+
+	snprintf(size, sizeof(size), "%" PRIu64, options.size);
+	snprintf(workers, sizeof(workers), "%" PRIu64, options.workers);
+	snprintf(ops, sizeof(ops), "%" PRIu64, options.ops);
+	snprintf(seed, sizeof(seed), "%" PRIu64, options.seed + round);
+	snprintf(path, sizeof(path), "%s/figures", folder);
+	phase_begin(&phase, "run", round);
+	program_run(&program, options.stressor == STRESSOR_VM ? vm : pageswap);
+	phase_stop(&phase);
+	phase_finish(&phase, program.cpu_ns);
+	close(program.output);
+	figures = read_figures(path);
+	unlink(path);
+	emit(round, &figures);
+}
+
+int main(int argc, char **argv)
+{
+	char folder[] = "/tmp/stress.XXXXXX";
+
+	metrics_declare(metrics, COUNT_OF(metrics));
+	options_parse_all(argc, argv, specs, COUNT_OF(specs));
+	require_page_multiple("size", options.size);
+	options_report(specs, COUNT_OF(specs));
+	lock_program();
+	if (mkdtemp(folder) == NULL)
+		die(STATUS_FAILED, "Cannot make a folder %s: %s.", folder, strerror(errno));
+	for (unsigned int round = 1; round <= options.rounds; round++)
+		measured_round(round, folder);
+	rmdir(folder);
+	emit_done();
+	return STATUS_OK;
+}
