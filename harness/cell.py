@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -198,8 +199,14 @@ def _variants(item: Any, guest: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
         )
 
 
+@cache
+def _known_backends() -> Mapping[str, Any]:
+    data: Mapping[str, Any] = yaml.safe_load(_BACKENDS.read_text(encoding="utf-8"))
+    return data
+
+
 def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
-    known = yaml.safe_load(_BACKENDS.read_text(encoding="utf-8"))
+    known = _known_backends()
     name, changes = _named(item, "back-end", known)
     data = known[name]
     settings = {**guest, **data["settings"]}
