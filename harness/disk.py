@@ -25,7 +25,7 @@ _ALIGN = 2 << 20
 _LOW_WHOLE, _LOW_SPLIT, _HIGH = 0xB000_0000, 2 << 30, 4 << 30
 _FIRMWARE = 16 << 20
 """At the end of the low memory: ACPI tables and what SeaBIOS keeps, some hundred KiB."""
-_KERNEL = 256 << 20
+_KERNEL = 128 << 20
 """The kernel's image, unpacked and not, and its first allocations lie below."""
 _LARGE_FILE = ("-T", "largefile4", "-J", "size=16")
 """One file will lie there: few inodes, a small journal."""

@@ -86,12 +86,12 @@ def test_a_pmem_region_is_in_memory_that_nobody_else_has(memory: int, area: int)
         assert "does not fit" in str(error)
         low = pieces[0][1] - 16 * MB
         assert all(end - begin < area * MB for begin, end in pieces[1:])
-        assert area * MB + 256 * MB + 2 * MB > low
+        assert area * MB + 128 * MB + 2 * MB > low
         return
     size, start = map(int, word.removeprefix("memmap=").split("!"))
     assert size >= area * MB and size % (2 * MB) == start % (2 * MB) == 0
     (piece,) = [(b, e) for b, e in pieces if b <= start < e]
-    assert start >= 256 * MB
+    assert start >= 128 * MB
     assert start + size <= piece[1] - (16 * MB if piece[0] == 0 else 0)
 
 
