@@ -159,6 +159,11 @@ def _images(
     }
 
 
+def abilities(made: Mapping[str, Arm]) -> list[Ability]:
+    """What the kernels can do, by arm."""
+    return [Ability(name, arm.kernel.config, arm.kernel.functions) for name, arm in made.items()]
+
+
 def _runnable(
     experiment: Experiment, made: Mapping[str, Arm], progress: Progress, command: str
 ) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
@@ -166,11 +171,8 @@ def _runnable(
 
     Raises UserError when that is none.
     """
-    abilities = [
-        Ability(name, arm.kernel.config, arm.kernel.functions) for name, arm in made.items()
-    ]
     cells, skipped = runnable(
-        experiment.cells(), abilities, memory=experiment.memory, command=command
+        experiment.cells(), abilities(made), memory=experiment.memory, command=command
     )
     if not cells:
         raise UserError(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import kconfig
+from harness import arms, kconfig
 from harness.errors import UserError
 from harness.kconfig import Option
 from harness.paths import REPO
@@ -49,7 +49,7 @@ def test_every_fragment_can_be_read_and_says_why(path: Path, version: str) -> No
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_default_fragments_do_not_contradict_each_other(version: str) -> None:
     seen: dict[str, Option] = {}
-    for path in FRAGMENTS:
+    for path in arms.fragment_paths(()):
         for item in kconfig.read_fragment(path, version=version):
             first = seen.setdefault(item.symbol, item)
             assert first.value == item.value, f"{first.origin} and {item.origin}"

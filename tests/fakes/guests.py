@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import accel, arms, boot, build, image, seal
+from harness import accel, arms, boot, build, compare, image, seal
 from harness.accel import Accelerator
 from harness.apt import AptSource, Archives
 from harness.arms import Site
@@ -89,6 +89,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
         (boot, "run", guests),
         (build, "_SPACE", 1),
         (arms, "fragment_paths", lambda _: [folder / "toy.config"]),
+        # A toy kernel has none of the options that a workload wants.
+        (compare, "abilities", lambda _: []),
         (accel, "choose", lambda *_, **__: Accelerator("tcg", "because")),
         (accel, "qemu_version", lambda: "7.2"),
         (AptSource, "archives", lambda _: archives),
