@@ -10,25 +10,21 @@ from __future__ import annotations
 import json
 import math
 import re
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from harness import deltas, histogram, probes, telemetry
+from harness import collected, deltas, histogram, probes, telemetry
+from harness.collected import BOOT, COLUMNS, Collected
 from harness.errors import UserError
 
 ARMS = ("base", "patch")
 AGAIN = "again"
 """The third boot of a block: the base kernel once more, for A/A. Absent from older results."""
-BOOT = ["cell", "backend", "workload", "arm", "pair"]
 
-Numbers: TypeAlias = "array[Any]"
 _BULK = ("slabinfo", "allocinfo", "vmallocinfo")
 
 _LINE_FAULTS = (
@@ -36,21 +32,6 @@ _LINE_FAULTS = (
 )  # fmt: skip
 
 _FOOTPRINT = re.compile(r"^(\w{1,32}) (\d{1,12})$", re.MULTILINE)
-
-_COLUMNS = {
-    "boots": [
-        "position", "outcome", "detail", "usable", "clock", "accel", "kernel_release", "started",
-        "wall_s", "verify_pages", "verify_bad", "samples", "torn", "sampler_cpu_ns", "footprint",
-        "folder",
-    ],
-    "raw_metrics": ["name", "value", "unit", "round"],
-    "hists": ["name", "phase", "round", "unit", "hist"],
-    "phases": ["name", "round", "begin_ns", "end_ns", "cpu_ns"],
-    "params": ["source", "name", "value", "unit"],
-    "raw": ["t_ns", "path", "text"],
-    "misses": ["path", "errno"],
-    "defects": ["source", "text"],
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +65,6 @@ class Frames:
     defects: pd.DataFrame
 
 
-@dataclass(slots=True)
-class _Tables:
-    """Rows while they are collected; what has millions of rows is kept as bare numbers.
-
-    values: columns (index into `taken`, series, value)
-    changes: columns (index into `spans`, series, begin, end)
-    """
-
-    bulk: bool
-    counters: bool
-    rows: dict[str, list[list[Any]]] = field(default_factory=lambda: {n: [] for n in _COLUMNS})
-    boots: list[tuple[str, str, str, str, int]] = field(default_factory=list)
-    series: dict[deltas.Series, int] = field(default_factory=dict)
-    taken: list[tuple[int, int, int, str]] = field(default_factory=list)
-    values: tuple[Numbers, ...] = field(
-        default_factory=lambda: (array("l"), array("l"), array("d"))
-    )
-    spans: dict[tuple[int, str, int], int] = field(default_factory=dict)
-    changes: tuple[Numbers, ...] = field(
-        default_factory=lambda: (array("l"), array("l"), array("d"), array("d"))
-    )
-
-    def add(self, table: str, *values: Any) -> None:
-        self.rows[table].append([*self.boots[-1], *values])
-
-    def defect(self, source: str, text: object) -> None:
-        self.add("defects", source, str(text))
-
-
 def load(results: Path, *, bulk: bool = False, counters: bool = True) -> Frames:
     """Read results/<name>: its manifest.json (if any) and every boots/<cell>/<pair>-<arm>.
 
@@ -123,19 +75,21 @@ def load(results: Path, *, bulk: bool = False, counters: bool = True) -> Frames:
     boots = results / "boots"
     if not boots.is_dir():
         raise UserError(f"{results} is no results folder: it has no folder 'boots'")
-    tables = _Tables(bulk, counters)
+    tables = Collected(bulk, counters)
     for cell, pair, arm in _expected(results, boots):
         backend, _, workload = cell.rpartition(".")
         tables.boots.append((cell, backend, workload, arm, pair))
         _boot(tables, boots / cell / f"{pair:02d}-{arm}", results)
     if not tables.boots:
         raise UserError(f"{boots} is empty: no boot has finished yet")
-    plain = {name: _frame(tables.rows[name], [*BOOT, *_COLUMNS[name]]) for name in _COLUMNS}
+    plain = {name: collected.frame(tables.rows[name], [*BOOT, *COLUMNS[name]]) for name in COLUMNS}
+    metrics = collected.raw_metrics(tables)
     return Frames(
         **plain,
-        metrics=averaged(plain["raw_metrics"], ["name", "unit"]),
-        samples=_samples(tables),
-        deltas=_deltas(tables),
+        raw_metrics=metrics,
+        metrics=averaged(metrics, ["name", "unit"]),
+        samples=collected.samples(tables),
+        deltas=collected.deltas(tables),
     )
 
 
@@ -176,7 +130,7 @@ def _folders(boots: Path) -> Iterator[tuple[str, int, str]]:
             yield folder.parent.name, int(pair), arm
 
 
-def _boot(tables: _Tables, folder: Path, results: Path) -> None:
+def _boot(tables: Collected, folder: Path, results: Path) -> None:
     """Read one boot's folder into the tables."""
     facts = _json(folder / "boot.json")
     if facts is None:
@@ -213,7 +167,7 @@ def _footprint(path: Path) -> dict[str, int]:
     return {name: int(kib) << 10 for name, kib in _FOOTPRINT.findall(text)}
 
 
-def _workload(tables: _Tables, path: Path) -> tuple[bool, int, int]:
+def _workload(tables: Collected, path: Path) -> tuple[bool, int, int]:
     """Read a workload's JSON lines; whether it finished, pages verified, pages bad."""
     done, pages, bad = False, 0, 0
     rounds: dict[tuple[str, ...], int] = {}
@@ -236,7 +190,7 @@ def _workload(tables: _Tables, path: Path) -> tuple[bool, int, int]:
 
 
 def _line(
-    tables: _Tables, kind: str, item: dict[str, Any], rounds: dict[tuple[str, ...], int]
+    tables: Collected, kind: str, item: dict[str, Any], rounds: dict[tuple[str, ...], int]
 ) -> None:
     """One param, phase, metric or hist line; its round is given, or counts up by name."""
     name = str(item["name"])
@@ -247,7 +201,7 @@ def _line(
     if kind == "param":
         tables.add("params", "param", name, str(item["value"]), unit)
     elif kind == "metric":
-        tables.add("raw_metrics", name, _number(item["value"]), unit, turn)
+        tables.metric(name, unit, _number(item["value"]), turn)
     elif kind == "phase":
         begin, end = int(item["begin_ns"]), int(item["end_ns"])
         tables.add("phases", name, turn, begin, end, _number(item.get("cpu_ns", math.nan)))
@@ -258,7 +212,7 @@ def _line(
         raise ValueError(f"unknown type {kind!r}")
 
 
-def _stream(tables: _Tables, path: Path) -> telemetry.Stream:
+def _stream(tables: Collected, path: Path) -> telemetry.Stream:
     """Read a boot's samples: every number, and the differences between marks."""
     there = tables.counters and path.is_file()
     stream = telemetry.read(telemetry.unpack(path.read_bytes()) if there else b"")
@@ -295,7 +249,7 @@ def _stream(tables: _Tables, path: Path) -> telemetry.Stream:
 
 
 def _records(
-    tables: _Tables, file: telemetry.File, sample: telemetry.Sample
+    tables: Collected, file: telemetry.File, sample: telemetry.Sample
 ) -> Iterator[tuple[int, float]]:
     """Series number and value of each record of a file."""
     known = probes.find(file.path)
@@ -311,70 +265,6 @@ def _records(
     for record in parsed.records:
         series = deltas.Series(file.path, record.probe, record.key, record.field, record.unit)
         yield tables.series.setdefault(series, len(tables.series)), record.value
-
-
-def _frame(rows: Sequence[Sequence[Any]], names: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=pd.Index(names))
-
-
-def _coded(codes: NDArray[np.int64], values: list[Any]) -> Any:
-    """A column of few distinct values, `values[code]` for each code."""
-    distinct = list(dict.fromkeys(values))
-    place = {value: i for i, value in enumerate(distinct)}
-    positions = np.asarray([place[value] for value in values], dtype=np.int64)
-    return pd.Categorical.from_codes(positions[codes], categories=pd.Index(distinct))
-
-
-def _boot_columns(tables: _Tables, codes: NDArray[np.int64]) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        name: _coded(codes, [boot[i] for boot in tables.boots]) for i, name in enumerate(BOOT[:-1])
-    }
-    columns["pair"] = np.asarray([boot[-1] for boot in tables.boots], dtype=np.int64)[codes]
-    return columns
-
-
-def _series_columns(tables: _Tables, codes: NDArray[np.int64]) -> dict[str, Any]:
-    series = list(tables.series)
-    return {
-        name: _coded(codes, [getattr(one, name) for one in series])
-        for name in ("probe", "key", "field", "unit")
-    }
-
-
-def _samples(tables: _Tables) -> pd.DataFrame:
-    at, series, value = (np.asarray(column) for column in tables.values)
-    boots, seqs, times, reasons = _turned(tables.taken, 4)
-    return pd.DataFrame(
-        {
-            **_boot_columns(tables, np.asarray(boots, dtype=np.int64)[at]),
-            "seq": np.asarray(seqs, dtype=np.int64)[at],
-            "t_ns": np.asarray(times, dtype=np.int64)[at],
-            "reason": _coded(at, reasons),
-            **_series_columns(tables, series),
-            "value": value,
-        }
-    )
-
-
-def _deltas(tables: _Tables) -> pd.DataFrame:
-    at, series, begin, end = (np.asarray(column) for column in tables.changes)
-    boots, phases, rounds = _turned(list(tables.spans), 3)
-    return pd.DataFrame(
-        {
-            **_boot_columns(tables, np.asarray(boots, dtype=np.int64)[at]),
-            "phase": _coded(at, phases),
-            "round": np.asarray(rounds, dtype=np.int64)[at],
-            **_series_columns(tables, series),
-            "begin": begin,
-            "end": end,
-            "value": end - begin,
-        }
-    )
-
-
-def _turned(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    """Rows as columns, also when there is no row."""
-    return [[row[i] for row in rows] for i in range(width)]
 
 
 def _json(path: Path) -> dict[str, Any] | None:

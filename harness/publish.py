@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,17 @@ def text(target: Path, content: str) -> None:
 
 def binary(target: Path, data: bytes) -> None:
     """The same for bytes."""
+    pieces(target, (data,))
+
+
+def pieces(target: Path, data: Iterable[bytes]) -> None:
+    """The same for bytes that come one piece after the other."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     scratch = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.writelines(data)
             stream.flush()
             os.fsync(stream.fileno())
         scratch.chmod(0o644)

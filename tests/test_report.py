@@ -224,7 +224,7 @@ def test_csv_files_hold_the_same_numbers(tmp_path: Path) -> None:
     results = write(tmp_path, Fake(pairs=7, cells=(ZRAM,), outcomes=outcomes))
     data = frames.load(results)
     report = analysis.analyse(data, manifest.load(results), results)
-    values = list(csv.DictReader(io.StringIO(tables.metrics(data))))
+    values = list(csv.DictReader(io.StringIO("".join(tables.metrics(data)))))
     assert len(values) == 7 * 2 * 3
     assert {row["used"] for row in values if row["pair"] == "0"} == {"0"}
     assert {row["outcome"] for row in values} == {"ok", "panic"}

@@ -163,7 +163,8 @@ def test_a_failed_boot_takes_out_only_its_own_pairs(tmp_path: Path) -> None:
     assert shown.startswith("3 of 27 boots failed: hang in zram-lz4.pageio, 1 again; ")
     data = frames.load(results)
     used = {
-        (r["pair"], r["arm"]): r["used"] for r in csv.DictReader(io.StringIO(tables.metrics(data)))
+        (r["pair"], r["arm"]): r["used"]
+        for r in csv.DictReader(io.StringIO("".join(tables.metrics(data))))
     }
     assert [used[key] for key in (("0", "base"), ("0", AGAIN), ("0", "patch"))] == ["1", "1", "0"]
     assert [used[key] for key in (("1", "base"), ("1", AGAIN), ("1", "patch"))] == ["1", "0", "1"]

@@ -46,7 +46,7 @@ def make(results: Path) -> Written:
     for figure in figures:
         (folder / f"{figure.slug}.svg").write_text(figure.svg, "utf-8")
         (folder / f"{figure.slug}.png").write_bytes(figure.png)
-    publish.text(target / "metrics.csv", tables.metrics(data))
+    publish.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
     publish.text(target / "estimates.csv", tables.estimates(report))
     publish.text(target / "report.html", page.render(report, figures))
     publish.text(target / "report.txt", text.render(report))

@@ -13,7 +13,7 @@ from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
 from harness.report import counters, facts, latency, pairing
 from harness.report.manifest import Manifest, insn_unit
-from harness.report.model import Failure, Part, Report, Row
+from harness.report.model import Block, Failure, Part, Report, Row
 from harness.report.pairing import Counted, Group
 
 _CONSOLE_LINES = 30
@@ -68,6 +68,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
             for row in pairing.rows(data.defects)
         ),
         facts=facts.gather(data, manifest, clock),
+        blocks=_blocks(data.boots),
     )
 
 
@@ -83,14 +84,14 @@ def _clock(data: Frames, manifest: Manifest) -> str:
 
 def _row(key: Any, group: Group, has_again: bool, *, margin: float | None, **fields: Any) -> Row:
     """A judged number; the verdict is kept for primary metrics only, the noise for all."""
-    base, patch = (tuple(float(v) for v in group.ab[arm]) for arm in ARMS)
+    base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
     known = fields["direction"]
     direction: verdict.Direction | None = (
         "lower" if known == "lower" else "higher" if known == "higher" else None
     )
     judged = verdict.decide(
         (base, patch),
-        (list(group.aa[ARMS[0]]), list(group.aa[AGAIN])) if has_again else None,
+        (group.aa_base.tolist(), group.aa_again.tolist()) if has_again else None,
         direction=direction,
         margin_pct=margin,
     )
@@ -102,11 +103,22 @@ def _row(key: Any, group: Group, has_again: bool, *, margin: float | None, **fie
         patch=stats.spread(patch),
         base_values=base,
         patch_values=patch,
-        pairs=tuple(int(pair) for pair in group.ab.index),
+        pairs=group.pairs,
         change=judged.change,
         noise=judged.noise,
         verdict=judged if fields["role"] == "primary" else None,
+        again=_again(group) if fields["role"] == "primary" else (),
         **fields,
+    )
+
+
+def _again(group: Group) -> tuple[tuple[int, float], ...]:
+    """(pair, change in per cent) of base against base again."""
+    values = zip(group.aa_pairs, group.aa_base.tolist(), group.aa_again.tolist(), strict=True)
+    return tuple(
+        (pair, 100 * (again / first - 1))
+        for pair, first, again in values
+        if first > 0 and again > 0
     )
 
 
@@ -119,7 +131,7 @@ def _metric_rows(
     one_sided: dict[str, set[str]] = {}
     for key, group in pairing.groups(data.metrics, ["name", "unit"], used):
         workload, name, unit = (str(key[k]) for k in ("workload", "name", "unit"))
-        there = [arm for arm in ARMS if group.ab[arm].notna().any()]
+        there = group.arms
         if len(there) < len(ARMS):
             place = f"{there[0] if there else 'neither'}: metric {name}"
             one_sided.setdefault(workload, set()).add(place)
@@ -186,6 +198,28 @@ def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
         )
         for boot in pairing.rows(boots[~boots["usable"]])
     )
+
+
+def _blocks(boots: pd.DataFrame) -> tuple[Block, ...]:
+    """Every pair with its boots; those that were never begun come last."""
+    found: dict[tuple[str, int], list[Any]] = {}
+    for boot in pairing.rows(boots):
+        found.setdefault((str(boot.cell), int(boot.pair)), []).append(boot)
+    blocks = []
+    for (cell, pair), mine in found.items():
+        usable = {boot.arm for boot in mine if boot.usable}
+        mine.sort(key=lambda boot: (str(boot.position), str(boot.arm)))
+        blocks.append(
+            Block(
+                cell,
+                pair,
+                min((str(boot.started) for boot in mine if boot.started), default=""),
+                usable >= set(ARMS),
+                tuple((str(b.arm), str(b.outcome), str(b.folder)) for b in mine),
+            )
+        )
+    blocks.sort(key=lambda block: (not block.started, block.started, block.pair, block.cell))
+    return tuple(blocks)
 
 
 def _console(path: Path) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness import frames, stats
-from harness.frames import ARMS, BOOT, Frames
+from harness.collected import BOOT
+from harness.frames import ARMS, Frames
 from harness.report import pairing
 from harness.report.manifest import insn_unit
 from harness.report.model import Row
-from harness.report.pairing import Counted
+from harness.report.pairing import Counted, Group
 
 # Smaller changes of a counter in a phase are left out: one event more is many per cent there.
 _MIN_COUNT = 50.0
@@ -39,22 +40,27 @@ def gather(data: Frames, clock: str, used: Counted) -> Counters:
     """All counters whose base and patch boots make pairs."""
     found: list[Row] = []
     only_one: dict[str, set[str]] = {}
-    for key, group in pairing.groups(_values(data), _KEYS, used):
+    for key, seen in pairing.groups(_values(data), _KEYS, used):
         # The sampler lists only threads that used CPU time: an absent one used none.
-        filled = group.ab.fillna(0.0) if key["probe"] == "kthreads" else group.ab
+        group = _zeroed(seen) if key["probe"] == "kthreads" else seen
         name = " ".join(str(key[part]) for part in ("probe", "key", "field") if key[part])
-        there = [arm for arm in ARMS if filled[arm].notna().any()]
+        there = group.arms
         if len(there) < len(ARMS):
             only_one.setdefault(str(key["workload"]), set()).add(f"{there[0]}: {name}")
             continue
         least = _MIN_BY_UNIT.get(str(key["unit"]), _MIN_COUNT)
-        if filled.max().max() >= least and filled.min().min() >= 0:
-            found.append(_row(key, name, filled, clock))
+        both = np.concatenate((group.base, group.patch))
+        if np.nanmax(both) >= least and np.nanmin(both) >= 0:
+            found.append(_row(key, name, group, clock))
     tested: dict[str, int] = {}
     for row in found:
         tested[row.workload] = tested.get(row.workload, 0) + 1
     lacking = {workload: tuple(sorted(names)) for workload, names in only_one.items()}
     return Counters(tuple(_moved(found)), lacking, tested)
+
+
+def _zeroed(group: Group) -> Group:
+    return replace(group, base=np.nan_to_num(group.base), patch=np.nan_to_num(group.patch))
 
 
 def _values(data: Frames) -> pd.DataFrame:
@@ -67,9 +73,9 @@ def _values(data: Frames) -> pd.DataFrame:
     return frames.averaged(by_round.reset_index(), _KEYS)
 
 
-def _row(key: Any, name: str, values: pd.DataFrame, clock: str) -> Row:
+def _row(key: Any, name: str, group: Group, clock: str) -> Row:
     unit = str(key["unit"])
-    base, patch = (tuple(float(v) for v in values[arm]) for arm in ARMS)
+    base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
     return Row(
         role="counter",
         cell=str(key["cell"]),
@@ -84,7 +90,7 @@ def _row(key: Any, name: str, values: pd.DataFrame, clock: str) -> Row:
         patch=stats.spread(patch),
         base_values=base,
         patch_values=patch,
-        pairs=tuple(int(pair) for pair in values.index),
+        pairs=group.pairs,
         change=stats.paired(base, patch),
     )
 
@@ -98,7 +104,7 @@ def _moved(rows: list[Row]) -> Iterator[Row]:
     known = [p for p in p_values if p is not None]
     adjusted = iter(stats.false_discovery(known))
     ranked = [
-        dataclasses.replace(row, q=None if p is None else next(adjusted))
+        replace(row, q=None if p is None else next(adjusted))
         for row, p in zip(rows, p_values, strict=True)
     ]
     moved = [row for row in ranked if row.change.excludes_zero or _appears(row)]

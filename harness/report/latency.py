@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from harness import histogram
-from harness.frames import BOOT, Frames
+from harness.collected import BOOT
+from harness.frames import Frames
 from harness.report import pairing
 from harness.report.model import MIN_BEYOND, PERCENTILES
 from harness.report.pairing import Counted

@@ -25,6 +25,7 @@ class Row:
     q: adjusted p, for counters only
     noise: base against base again; None for counters, and where there is no such boot
     verdict: for primary metrics only
+    again: (pair, change in per cent) of base against base again, for primary metrics only
     """
 
     role: str
@@ -45,6 +46,21 @@ class Row:
     q: float | None = None
     noise: Noise | None = None
     verdict: Verdict | None = None
+    again: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The boots of one pair. boots: (arm, outcome, folder below the result) in the order of run.
+
+    started: ISO time of the first; counts: base and patch are usable
+    """
+
+    cell: str
+    pair: int
+    started: str
+    counts: bool
+    boots: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +105,7 @@ class Report:
 
     planned: boots that there should be; usable: boots that count
     has_again: the base kernel was booted a second time, for A/A
+    blocks: all boots, in the order in which the pairs were begun
     """
 
     name: str
@@ -100,6 +117,7 @@ class Report:
     parts: tuple[Part, ...]
     defects: tuple[str, ...]
     facts: Facts
+    blocks: tuple[Block, ...] = ()
 
     @property
     def primary(self) -> tuple[Row, ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.frames import AGAIN, ARMS, Frames
 
@@ -31,13 +33,25 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One number in all boots: frames indexed by pair, columns base and patch, base and again.
+    """One number in all boots.
 
-    A value that one boot lacks is NaN; a pair that lacks both is left out.
+    base[i], patch[i]: in the pair of number pairs[i]; aa_base[i], aa_again[i]: base and base
+    again in that of number aa_pairs[i]. A value that one boot lacks is NaN; a pair that lacks
+    both is left out.
     """
 
-    ab: pd.DataFrame
-    aa: pd.DataFrame
+    pairs: tuple[int, ...]
+    base: NDArray[np.float64]
+    patch: NDArray[np.float64]
+    aa_pairs: tuple[int, ...]
+    aa_base: NDArray[np.float64]
+    aa_again: NDArray[np.float64]
+
+    @property
+    def arms(self) -> list[str]:
+        """Which of base and patch have the number in any boot."""
+        both = zip(ARMS, (self.base, self.patch), strict=True)
+        return [arm for arm, values in both if not np.isnan(values).all()]
 
 
 def counted(boots: pd.DataFrame) -> Counted:
@@ -59,7 +73,11 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 def kept(frame: pd.DataFrame, used: Counted) -> pd.DataFrame:
     """The rows of boots that count."""
     columns = (frame[name].astype(object) for name in ("cell", "pair", "arm"))
-    holds = [used.holds(boot) for boot in zip(*columns, strict=True)]
+    known: dict[Boot, bool] = {}
+    holds = [
+        known[boot] if boot in known else known.setdefault(boot, used.holds(boot))
+        for boot in zip(*columns, strict=True)
+    ]
     return frame[np.asarray(holds, dtype=bool)]
 
 
@@ -78,20 +96,48 @@ def groups(
         return
     # Not pivot_table: to keep missing values it lays out the product of all keys.
     sums = plain.groupby([*names, "pair", "arm"], dropna=False)["value"].sum(min_count=1)
-    wide = sums.unstack("arm").reindex(columns=[*ARMS, AGAIN])
-    for key, group in wide.groupby(level=names, sort=True):
-        where = dict(zip(names, key, strict=True))
-        both = group.droplevel([*names])
-        ab = _pairs(both, str(where["cell"]), used.ab, [*ARMS])
+    wide = sums.unstack("arm").reindex(columns=[*ARMS, AGAIN]).sort_index()
+    # Plain arrays from here on: a report has some thousand groups of a few values each.
+    numbers = wide.to_numpy(dtype=np.float64)
+    keyed = wide.index.to_frame(index=False)
+    ends = list(zip(keyed["cell"], keyed["pair"], strict=True))
+    is_ab = _there(numbers[:, [0, 1]]) & np.asarray([end in used.ab for end in ends], dtype=bool)
+    is_aa = _there(numbers[:, [0, 2]]) & np.asarray([end in used.aa for end in ends], dtype=bool)
+    columns = [keyed[name].to_numpy(dtype=object) for name in names]
+    pairs = keyed["pair"].to_numpy(dtype=np.int64)
+    for begin, end in _runs(wide.index):
+        ab = begin + np.flatnonzero(is_ab[begin:end])
         if len(ab):
-            yield where, Group(ab, _pairs(both, str(where["cell"]), used.aa, [ARMS[0], AGAIN]))
+            aa = begin + np.flatnonzero(is_aa[begin:end])
+            where = {name: column[begin] for name, column in zip(names, columns, strict=True)}
+            group = Group(
+                pairs=tuple(pairs[ab].tolist()),
+                base=numbers[ab, 0],
+                patch=numbers[ab, 1],
+                aa_pairs=tuple(pairs[aa].tolist()),
+                aa_base=numbers[aa, 0],
+                aa_again=numbers[aa, 2],
+            )
+            yield where, group
 
 
-def _pairs(
-    group: pd.DataFrame, cell: str, used: frozenset[tuple[str, int]], arms: list[str]
-) -> pd.DataFrame:
-    keep = [(cell, int(pair)) in used for pair in group.index]
-    return group.loc[keep, arms].dropna(how="all")
+def _there(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Rows in which any number is there."""
+    found: NDArray[np.bool_] = np.any(~np.isnan(numbers), axis=1, keepdims=True)[:, 0]
+    return found
+
+
+def _runs(index: Any) -> Iterator[tuple[int, int]]:
+    """First and last + 1 of the rows that agree in all levels but the last (the pair).
+
+    Rows without a key are left out.
+    """
+    codes = np.asarray(index.codes)[:-1]
+    begins = np.flatnonzero((codes[:, 1:] != codes[:, :-1]).any(axis=0)) + 1
+    edges = [0, *begins.tolist(), codes.shape[1]]
+    for begin, end in pairwise(edges):
+        if (codes[:, begin] >= 0).all():
+            yield begin, end
 
 
 def by_pair(data: Frames, cell: str, metric: str, arm: str) -> pd.Series[float]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.frames import Frames
 from harness.report import pairing
 from harness.report.model import Report, Row
 
+_PIECE = 5000
 _METRICS = (
     "cell", "backend", "workload", "arm", "pair", "outcome", "used", "name", "value", "unit",
 )  # fmt: skip
@@ -24,20 +25,26 @@ _ESTIMATES = (
 )  # fmt: skip
 
 
-def metrics(data: Frames) -> str:
-    """Every metric of every boot, of failed ones too; `used`: it is half of a pair that counts."""
+def metrics(data: Frames) -> Iterator[str]:
+    """metrics.csv in pieces: every metric of every boot, of failed ones too.
+
+    `used`: the boot is half of a pair that counts.
+    """
     counted = pairing.counted(data.boots)
-    outcomes = {(b.cell, b.pair, b.arm): b.outcome for b in data.boots.itertuples()}
-    rows = [
+    boots = {
+        (b.cell, b.pair, b.arm): (b.outcome, int(counted.holds((b.cell, b.pair, b.arm))))
+        for b in pairing.rows(data.boots)
+    }
+    return _csv(
+        _METRICS,
         (
-            m.cell, m.backend, m.workload, m.arm, m.pair,
-            outcomes[m.cell, m.pair, m.arm],
-            int(counted.holds((m.cell, m.pair, m.arm))),
-            m.name, m.value, m.unit,
-        )
-        for m in pairing.rows(data.metrics)
-    ]  # fmt: skip
-    return _csv(_METRICS, rows)
+            (
+                m.cell, m.backend, m.workload, m.arm, m.pair, *boots[m.cell, m.pair, m.arm],
+                m.name, m.value, m.unit,
+            )
+            for m in pairing.rows(data.metrics)
+        ),
+    )  # fmt: skip
 
 
 def estimates(report: Report) -> str:
@@ -53,7 +60,7 @@ def estimates(report: Report) -> str:
         )
         for row in report.rows
     ]  # fmt: skip
-    return _csv(_ESTIMATES, rows)
+    return "".join(_csv(_ESTIMATES, rows))
 
 
 def _verdict(row: Row) -> tuple[object, ...]:
@@ -72,12 +79,18 @@ def _noise(row: Row) -> tuple[object, ...]:
     return (aa.n, aa.estimate_pct, aa.low_pct, aa.high_pct, noise.cv_pct, noise.detectable_pct)
 
 
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The table in pieces of some thousand rows: a large result has millions."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return out.getvalue()
+    for number, row in enumerate(rows, 1):
+        writer.writerow([_cell(value) for value in row])
+        if number % _PIECE == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
 
 
 def _cell(value: object) -> str:
