@@ -92,7 +92,7 @@ def test_each_figure_has_words_for_those_who_cannot_see_it(
     page: str, tags: list[tuple[str, dict[str, str | None]]]
 ) -> None:
     drawn = [attributes for tag, attributes in tags if tag == "svg"]
-    assert len(drawn) == 4
+    assert len(drawn) == 5
     assert all(svg["role"] == "img" and len(svg["aria-label"] or "") > 40 for svg in drawn)
     assert page.count("<figcaption>") == len(drawn)
 
@@ -121,7 +121,8 @@ def test_plots_are_whole_files_of_both_kinds(folder: Path) -> None:
     svgs, pngs = sorted(folder.glob("plots/*.svg")), sorted(folder.glob("plots/*.png"))
     assert [p.stem for p in svgs] == [p.stem for p in pngs]
     assert [p.stem for p in svgs] == [
-        "change", f"cost-{CELL}", f"latency-{CELL}-swapin-in", f"timeline-{CELL}",
+        "change", f"cost-{CELL}", f"latency-{CELL}-swapin-in", f"order-{CELL}",
+        f"timeline-{CELL}",
     ]  # fmt: skip
     for svg in svgs:
         ElementTree.parse(svg)

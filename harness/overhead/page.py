@@ -11,7 +11,7 @@ from markupsafe import Markup
 from harness.overhead import tables, words
 from harness.overhead.analysis import Backend, Overhead
 from harness.report import page, units
-from harness.report.plots import Plot
+from harness.report.canvas import Plot
 
 _TEMPLATES = Path(page.__file__).parent / "templates"
 

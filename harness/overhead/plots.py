@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.words import ARMS, mib
-from harness.report.plots import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
+from harness.report.canvas import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
 from harness.report.units import visible
 from harness.units import format_size
 

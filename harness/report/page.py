@@ -10,11 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.report import model, units, words
+from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import Part, Report, Row
-from harness.report.plots import COLOURS, GRID, INK, Plot
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TOP_COUNTERS = 40
+_MOST_BLOCKS = 1000
 # Drawn in fixed colours; on the page they follow the reader's light or dark setting.
 _THEME = {INK: "currentColor", GRID: "var(--line)"} | {
     colour: f"var(--{arm})" for arm, colour in COLOURS.items()
@@ -50,6 +51,8 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         method=words.METHOD,
         counters=words.COUNTERS,
         top=_TOP_COUNTERS,
+        most_blocks=_MOST_BLOCKS,
+        command=dict(report.facts.repeat)["Command"],
         style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),
         inline=inline,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.report.plots import COLOURS, INK, Plot, figure, plot, style
+from harness.report.canvas import COLOURS, INK, Plot, figure, plot, style
 from harness.report.units import change, interval, visible
 from harness.verdict import Kind
 from harness.walk.analysis import Line, Mark, Walk

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from harness import publish, verdict
 from harness.errors import Exit
 from harness.report import page, units
-from harness.report.plots import Plot
+from harness.report.canvas import Plot
 from harness.walk import analysis, plots, sheet, text
 from harness.walk.analysis import Walk
 
