@@ -14,8 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../../workloads/common/workload.h"
 
 static void read_through(const char *path)
 {
@@ -29,17 +30,6 @@ static void read_through(const char *path)
 	close(fd);
 }
 
-static void wait_for_multiple(long seconds)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += seconds - until.tv_sec % seconds;
-	until.tv_nsec = 0;
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
-}
-
 int main(int argc, char **argv)
 {
 	char *end = NULL;
@@ -51,8 +41,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2)
 		read_through(argv[2]);
-	if (seconds > 0)
-		wait_for_multiple(seconds);
+	wait_for_multiple(seconds);
 	if (argc == 2)
 		return 0;
 	execvp(argv[2], argv + 2);

@@ -26,10 +26,8 @@ uint64_t cpu_ns(void)
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-void wait_for_alignment(void)
+void wait_for_multiple(long seconds)
 {
-	const char *text = getenv("HARNESS_ALIGN_S");
-	long seconds = text == NULL ? 0 : strtol(text, NULL, 10);
 	struct timespec until;
 
 	if (seconds <= 0)
@@ -39,6 +37,13 @@ void wait_for_alignment(void)
 	until.tv_nsec = 0;
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
 		;
+}
+
+void wait_for_alignment(void)
+{
+	const char *text = getenv("HARNESS_ALIGN_S");
+
+	wait_for_multiple(text == NULL ? 0 : strtol(text, NULL, 10));
 }
 
 double clock_read_cost_ns(void)
