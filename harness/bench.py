@@ -17,6 +17,7 @@ from harness.arms import Site
 from harness.boot import Ticket
 from harness.errors import Exit, UserError
 from harness.report import manifest
+from harness.report.manifest import Manifest
 from harness.report.pairing import by_pair
 from harness.spec import Experiment
 
@@ -25,15 +26,13 @@ from harness.spec import Experiment
 class Effect:
     """What the sampler adds to one primary metric.
 
-    without: median of the boots without it, in ``unit``; the rest in per cent of that, with its
-    95 % interval (None where there is none)
+    n: pairs; the rest in per cent of the boots without it, with its 95 % interval (None where
+    there is none)
     """
 
     cell: str
     metric: str
-    unit: str
     n: int
-    without: float | None
     estimate_pct: float | None
     low_pct: float | None
     high_pct: float | None
@@ -60,12 +59,13 @@ def bench(experiment: Experiment, site: Site) -> Bench:
         aa=False,
     )
     with compare.measured(one, site, change=_unobserved) as (folder, ran):
-        effects = effects_of(folder)
+        data = frames.load(folder, counters=False)
+        effects = effects_of(data, manifest.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])
         key.parent.mkdir(parents=True, exist_ok=True)
         publish.text(key, publish.json_text([asdict(item) for item in effects]))
-        text = render(effects, folder)
+        text = render(effects, data)
         publish.text(folder / "bench.txt", text)
     return Bench(folder, text, Exit.KERNEL if ran.failed else Exit.OK)
 
@@ -75,9 +75,8 @@ def _unobserved(ticket: Ticket) -> Ticket:
     return replace(ticket, observed=ticket.arm != "patch")
 
 
-def effects_of(folder: Path) -> tuple[Effect, ...]:
-    """The effect on each cell's primary metric, from a results folder that `bench` made."""
-    data, facts = frames.load(folder), manifest.load(folder)
+def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
+    """The effect on each cell's primary metric, from the boots that `bench` made."""
     clock = facts.text("clock")
     made = []
     for cell in sorted(set(data.boots["cell"])):
@@ -89,23 +88,14 @@ def effects_of(folder: Path) -> tuple[Effect, ...]:
         pairs = sorted(set(seen.index) & set(unseen.index))
         # Observed over unobserved: the other way round than the arms are named.
         change = stats.paired([unseen[i] for i in pairs], [seen[i] for i in pairs])
-        unit = facts.unit(workload, metric, "ns/page", clock)
-        made.append(
-            Effect(
-                cell,
-                metric,
-                unit,
-                change.n,
-                stats.spread(list(unseen)).median,
-                change.estimate_pct,
-                change.low_pct,
-                change.high_pct,
-            )
+        effect = Effect(
+            cell, metric, change.n, change.estimate_pct, change.low_pct, change.high_pct
         )
+        made.append(effect)
     return tuple(made)
 
 
-def render(effects: tuple[Effect, ...], folder: Path) -> str:
+def render(effects: tuple[Effect, ...], data: frames.Frames) -> str:
     """The table, 72 columns, plain text."""
     lines = [
         "What the sampler adds to each primary metric (same kernel with and",
@@ -113,6 +103,6 @@ def render(effects: tuple[Effect, ...], folder: Path) -> str:
         "",
     ]
     lines += [f"  {observer.sentence(asdict(item))}" for item in effects]
-    for name, size in observer.footprint(frames.load(folder)).items():
+    for name, size in observer.footprint(data).items():
         lines.append(f"  {name}: {size / (1 << 20):.1f} MiB of guest memory (resident set)")
     return "\n".join(lines) + "\n"

@@ -81,10 +81,7 @@ def calibrate(experiment: Experiment, site: Site) -> Calibrated:
 
 def write(folder: Path) -> Calibrated:
     """The calibration of the comparisons below ``folder``: calibration.txt is written anew."""
-    data = {
-        series: Comparison(frames.load(folder / series), manifest.load(folder / series))
-        for series in SERIES
-    }
+    data = {series: _comparison(folder / series) for series in SERIES}
     known = [weight for series in SERIES for weight in weights.read(series, REGISTRY)]
     checks = (
         *weights.weigh(data, known),
@@ -94,6 +91,10 @@ def write(folder: Path) -> Calibrated:
     text = "\n".join([_head(data, folder.name), weights.render(checks), *_foot(failed, checks)])
     publish.text(folder / "calibration.txt", text)
     return Calibrated(folder, text, failed)
+
+
+def _comparison(folder: Path) -> Comparison:
+    return Comparison(frames.load(folder, counters=False), manifest.load(folder))
 
 
 def _head(data: dict[str, Comparison], name: str) -> str:

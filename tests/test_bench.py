@@ -12,6 +12,7 @@ from harness.arms import Site
 from harness.errors import UserError
 from harness.lore import Desk
 from harness.paths import Cache
+from harness.report import manifest
 from harness.sandbox import OFF
 from tests import fake_results
 from tests.fake_results import Fake
@@ -31,11 +32,12 @@ def site(folder: Path) -> Site:
 def test_the_effect_is_observed_over_unobserved(tmp_path: Path) -> None:
     # The arm without a sampler is faster by one in a thousand.
     results = fake_results.write(tmp_path, Fake(effect=1 / 1.001, cells=("zram-lz4.pageio",)))
-    (effect,) = bench.effects_of(results)
+    data = frames.load(results, counters=False)
+    (effect,) = bench.effects_of(data, manifest.load(results))
     assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin_ns"
     assert effect.estimate_pct == pytest.approx(0.1, abs=1e-6)
     assert effect.n == 6
-    assert "+0.100 %" in bench.render((effect,), results)
+    assert "+0.100 %" in bench.render((effect,), data)
 
 
 def test_only_the_arm_that_would_be_patched_goes_unobserved(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_known_effect_gets_its_verdict(
     assert shown.startswith(f"{counted}, undecided: 0.\nAll 24 boots finished; no failure.\n")
     (line,) = [x for x in shown.splitlines() if x.startswith("zram-lz4  ") and x.endswith(kind)]
     assert line.split()[-2] == "8"
-    assert report.verdicts(results) is status
+    assert report.make(results).status is status
 
 
 def test_writing_a_report_says_what_the_verdicts_come_to(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_loud_machine_is_undecided_and_says_what_is_needed(tmp_path: Path) -> 
     assert row.verdict is not None
     assert row.verdict.kind is Kind.UNDECIDED
     assert f"about {row.verdict.more} more pairs" in _joined(_text(results))
-    assert report.verdicts(results) is Exit.UNDECIDED
+    assert report.make(results).status is Exit.UNDECIDED
 
 
 def test_an_a_a_that_differs_gives_no_verdict(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_a_a_that_differs_gives_no_verdict(tmp_path: Path) -> None:
     shown = _joined(_text(results))
     assert "worse: 0, better: 0, equivalent: 0, undecided: 0, none: 1." in shown
     assert "None: A/A itself differs: [+1.9" in shown
-    assert report.verdicts(results) is Exit.UNDECIDED
+    assert report.make(results).status is Exit.UNDECIDED
 
 
 def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -
     assert "None: no A/A boots: the noise is unknown." in shown
     assert "noise floor of" not in shown
     assert "+10.00% [+10.00, +10.00]" in shown
-    assert report.verdicts(results) is Exit.UNDECIDED
+    assert report.make(results).status is Exit.UNDECIDED
 
 
 def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_cell_that_could_not_be_measured_has_no_verdict(tmp_path: Path) -> Non
     found = [one.kind for one in _report(results).verdicts]
     assert found == [Kind.EQUIVALENT, Kind.NONE]
     assert "zswap-lz4: no complete pair of boots has the primary metric" in _joined(_text(results))
-    assert report.verdicts(results) is Exit.UNDECIDED
+    assert report.make(results).status is Exit.UNDECIDED
 
 
 @pytest.mark.parametrize(

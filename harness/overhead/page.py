@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from harness.overhead import tables, words
 from harness.overhead.analysis import Backend, Overhead
-from harness.report import page, units
+from harness.report import page
 from harness.report.canvas import Plot
-
-_TEMPLATES = Path(page.__file__).parent / "templates"
 
 
 def fragment(report: Overhead, plots: Sequence[Plot]) -> Markup:
@@ -23,28 +19,21 @@ def fragment(report: Overhead, plots: Sequence[Plot]) -> Markup:
 
 def render(report: Overhead, plots: Sequence[Plot]) -> str:
     """overhead.html: one file that needs nothing else, no script and no network."""
-    style = Markup((_TEMPLATES / "style.css").read_text("utf-8"))
-    body = fragment(report, plots)
-    return _render("overhead-page.html.j2", report, plots, style=style, body=body)
+    return _render("overhead-page.html.j2", report, plots, body=fragment(report, plots))
 
 
 def _render(template: str, report: Overhead, plots: Sequence[Plot], **more: object) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_harmless,
-    )
-    return environment.get_template(template).render(
-        report=report,
-        parts=[_part(report, backend, plots) for backend in report.backends],
-        opening=list(words.opening(report)),
-        arms=words.ARMS,
-        method=words.METHOD,
-        inline=page.inline,
-        **more,
+    return (
+        page.environment()
+        .get_template(template)
+        .render(
+            report=report,
+            parts=[_part(report, backend, plots) for backend in report.backends],
+            opening=list(words.opening(report)),
+            arms=words.ARMS,
+            method=words.METHOD,
+            **more,
+        )
     )
 
 
@@ -73,9 +62,3 @@ def _part(report: Overhead, backend: Backend, plots: Sequence[Plot]) -> dict[str
             *words.worth(sides),
         ],
     }
-
-
-def _harmless(value: object) -> object:
-    if isinstance(value, str) and not isinstance(value, Markup):
-        return units.harmless(value)
-    return value

@@ -8,6 +8,7 @@ from pathlib import Path
 from harness import publish
 from harness.overhead import analysis, page, plots, sheet, text
 from harness.overhead.analysis import Overhead
+from harness.report import canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +34,7 @@ def make(results: Path) -> Made:
     report = analysis.analyse(results)
     figures = plots.draw(report)
     target = results / "report"
-    folder = target / "plots"
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.iterdir():
-        stale.unlink()
-    for figure in figures:
-        (folder / f"{figure.slug}.svg").write_text(figure.svg, "utf-8")
-        (folder / f"{figure.slug}.png").write_bytes(figure.png)
+    canvas.save(figures, target / "plots")
     publish.text(target / "overhead.csv", sheet.render(report))
     publish.text(target / "overhead.html", page.render(report, figures))
     publish.text(target / "overhead.txt", text.render(report))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import frames, publish, verdict
 from harness.errors import Exit
-from harness.report import analysis, manifest, page, plots, tables, text
+from harness.report import analysis, canvas, manifest, page, plots, tables, text
 from harness.report.model import Report
 from harness.verdict import Verdict
 
@@ -39,13 +39,7 @@ def make(results: Path) -> Written:
     report = analysis.analyse(data, manifest.load(results), results)
     figures = plots.draw(report, data)
     target = results / "report"
-    folder = target / "plots"
-    folder.mkdir(parents=True, exist_ok=True)
-    for stale in folder.iterdir():
-        stale.unlink()
-    for figure in figures:
-        (folder / f"{figure.slug}.svg").write_text(figure.svg, "utf-8")
-        (folder / f"{figure.slug}.png").write_bytes(figure.png)
+    canvas.save(figures, target / "plots")
     publish.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
     publish.text(target / "estimates.csv", tables.estimates(report))
     publish.text(target / "report.html", page.render(report, figures))
@@ -58,14 +52,9 @@ def write(results: Path) -> Path:
     return make(results).folder
 
 
-def verdicts(results: Path) -> Exit:
-    """The exit status of a results folder's verdicts; writes nothing. Errors as in `make`."""
-    return verdict.worst(read(results).verdicts)
-
-
 def read(results: Path) -> Report:
     """What a report would say; writes nothing. Errors as in `make`."""
     return analysis.analyse(frames.load(results), manifest.load(results), results)
 
 
-__all__ = ["Written", "make", "read", "verdicts", "write"]
+__all__ = ["Written", "make", "read", "write"]

@@ -1,11 +1,12 @@
-"""An empty figure in the report's style, and both formats of a drawn one."""
+"""An empty figure in the report's style, and both formats of a drawn one, kept as files."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -85,6 +86,16 @@ def plot(figure: Figure, slug: str, kind: str, words: tuple[str, str, str]) -> P
     figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-.") else "_" for c in slug)
     return Plot(safe, kind, *words, svg.getvalue(), png.getvalue())
+
+
+def save(plots: Sequence[Plot], folder: Path) -> None:
+    """Write each plot in both formats; what an earlier report left in ``folder`` goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.iterdir():
+        stale.unlink()
+    for one in plots:
+        (folder / f"{one.slug}.svg").write_text(one.svg, "utf-8")
+        (folder / f"{one.slug}.png").write_bytes(one.png)
 
 
 def _settle(figure: Figure) -> None:

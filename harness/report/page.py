@@ -22,9 +22,12 @@ _THEME = {INK: "currentColor", GRID: "var(--line)"} | {
 }
 
 
-def render(report: Report, plots: Sequence[Plot]) -> str:
-    """The whole page. Everything that came from a guest, a mail or a file is escaped."""
-    environment = Environment(
+def environment() -> Environment:
+    """What every page of ours is rendered with: text from outside is escaped.
+
+    Known to all templates: ``style``, the sheet, and ``inline``, a figure for the page.
+    """
+    made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
@@ -33,7 +36,11 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         # Escapes by name would let a control character of a guest's console through.
         finalize=_harmless,
     )
-    environment.filters |= {
+    made.globals |= {
+        "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),
+        "inline": inline,
+    }
+    made.filters |= {
         "number": units.number,
         "percent": units.percent,
         "change": units.change,
@@ -41,20 +48,27 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         "fine": units.fine,
         "fine_interval": units.fine_interval,
     }
-    return environment.get_template("page.html.j2").render(
-        report=report,
-        plots=plots,
-        opening=model.opening(report),
-        caution=model.caution(report),
-        headlines=[words.headline(row) for row in report.primary],
-        tables={part.workload: _tables(part) for part in report.parts},
-        method=words.METHOD,
-        counters=words.COUNTERS,
-        top=_TOP_COUNTERS,
-        most_blocks=_MOST_BLOCKS,
-        command=dict(report.facts.repeat)["Command"],
-        style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),
-        inline=inline,
+    return made
+
+
+def render(report: Report, plots: Sequence[Plot]) -> str:
+    """The whole page. Everything that came from a guest, a mail or a file is escaped."""
+    return (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            plots=plots,
+            opening=model.opening(report),
+            caution=model.caution(report),
+            headlines=[words.headline(row) for row in report.primary],
+            tables={part.workload: _tables(part) for part in report.parts},
+            method=words.METHOD,
+            counters=words.COUNTERS,
+            top=_TOP_COUNTERS,
+            most_blocks=_MOST_BLOCKS,
+            command=dict(report.facts.repeat)["Command"],
+        )
     )
 
 

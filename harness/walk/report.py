@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from harness import publish, verdict
 from harness.errors import Exit
-from harness.report import page, units
+from harness.report import canvas, page
 from harness.report.canvas import Plot
 from harness.walk import analysis, plots, sheet, text
 from harness.walk.analysis import Walk
-
-_TEMPLATES = Path(page.__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +37,7 @@ def make(folder: Path) -> Made:
     walk = analysis.analyse(folder)
     figures = plots.draw(walk)
     target = folder / "report"
-    (target / "plots").mkdir(parents=True, exist_ok=True)
-    for stale in (target / "plots").iterdir():
-        stale.unlink()
-    for figure in figures:
-        (target / "plots" / f"{figure.slug}.svg").write_text(figure.svg, "utf-8")
-        (target / "plots" / f"{figure.slug}.png").write_bytes(figure.png)
+    canvas.save(figures, target / "plots")
     words = text.render(walk)
     publish.text(target / "walk.csv", sheet.render(walk))
     if walk.memory:
@@ -58,17 +48,12 @@ def make(folder: Path) -> Made:
 
 
 def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("text-page.html.j2").render(
-        title=units.harmless(f"{walk.name}: {walk.series} patch by patch"),
-        text=words,
-        plots=figures,
-        style=Markup((_TEMPLATES / "style.css").read_text("utf-8")),
-        inline=page.inline,
+    return (
+        page.environment()
+        .get_template("text-page.html.j2")
+        .render(
+            title=f"{walk.name}: {walk.series} patch by patch",
+            text=words,
+            plots=figures,
+        )
     )

@@ -213,9 +213,7 @@ static void verify_all(unsigned int round)
 {
 	struct reply sum = children_call(children, options.procs, OP_VERIFY, round);
 
-	emit_verify(0, sum.values[VALUE_PAGES], sum.values[VALUE_BAD]);
-	if (sum.values[VALUE_BAD] > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", sum.values[VALUE_BAD]);
+	require_intact(0, sum.values[VALUE_PAGES], sum.values[VALUE_BAD]);
 }
 
 static void churn(void)

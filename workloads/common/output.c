@@ -100,6 +100,13 @@ void emit_verify(unsigned int round, uint64_t pages, uint64_t bad)
 	end_line();
 }
 
+void require_intact(unsigned int round, uint64_t pages, uint64_t bad)
+{
+	emit_verify(round, pages, bad);
+	if (bad > 0)
+		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+}
+
 void emit_histogram(const struct histogram *histogram, const char *name, const char *phase)
 {
 	const char *comma = "";

@@ -33,6 +33,7 @@ void emit_metric(const char *name, unsigned int round, double value, const char 
 void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
 		uint64_t cpu_ns);
 void emit_verify(unsigned int round, uint64_t pages, uint64_t bad);
+void require_intact(unsigned int round, uint64_t pages, uint64_t bad); /* and end if any is bad */
 void emit_done(void);
 
 /*

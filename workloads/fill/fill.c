@@ -239,9 +239,7 @@ static void verify(void)
 		bad += content_verify(&options.content, options.seed, page, start, pages);
 		memory_pageout(start, pages * PAGE_BYTES, options.chunk);
 	}
-	emit_verify(0, run.pages, bad);
-	if (bad > 0)
-		exit(STATUS_CORRUPT);
+	require_intact(0, run.pages, bad);
 	if (!options.allow_resident && !options.swapoff)
 		memory_settle(run.base, run.pages, options.chunk);
 }

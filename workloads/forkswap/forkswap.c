@@ -8,7 +8,6 @@
  * last or in between.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -183,9 +182,7 @@ static void verify(void)
 
 	for (unsigned int i = 0; i < options.procs; i++)
 		bad += child_call(&children[i], OP_VERIFY, 0).values[VALUE_BAD];
-	emit_verify(0, run.pages * (options.procs + 1), bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(0, run.pages * (options.procs + 1), bad);
 }
 
 static void leave(void)

@@ -3,7 +3,6 @@
  * people run as "memhog" to fill swap.  Pages of one value are a case of their
  * own: zswap and zram store no data for them, and zero pages need not even a slot.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "../common/workload.h"
@@ -57,9 +56,7 @@ static void verify(unsigned int round)
 {
 	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
 
-	emit_verify(round, run.pages, bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(round, run.pages, bad);
 }
 
 static void one_round(unsigned int round)

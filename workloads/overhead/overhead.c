@@ -331,9 +331,7 @@ static void verify(struct child *child)
 {
 	struct reply reply = child_call(child, OP_VERIFY, 0);
 
-	emit_verify(0, reply.values[VALUE_CHECKED], reply.values[VALUE_BAD]);
-	if (reply.values[VALUE_BAD] > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", reply.values[VALUE_BAD]);
+	require_intact(0, reply.values[VALUE_CHECKED], reply.values[VALUE_BAD]);
 }
 
 static void check_options(void)

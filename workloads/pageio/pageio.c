@@ -88,9 +88,7 @@ static void verify(unsigned int round)
 {
 	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
 
-	emit_verify(round, run.pages, bad);
-	if (bad > 0)
-		exit(STATUS_CORRUPT);
+	require_intact(round, run.pages, bad);
 }
 
 /* Returns the pages that are out when the touches begin. */

@@ -140,9 +140,7 @@ static void measured_round(unsigned int round)
 	cpu = server_cpu_ns() - cpu;
 	phase_stop(&phase);
 	phase_finish(&phase, cpu);
-	emit_verify(round, options.requests * run.pages, bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages of values are corrupt.", bad);
+	require_intact(round, options.requests * run.pages, bad);
 	emit_metric("get_ns", round, (double)elapsed / (double)options.requests, "ns/request");
 	emit_metric("get_rps", round, (double)options.requests * 1e9 / (double)elapsed,
 		    "requests/s");

@@ -177,9 +177,7 @@ static void verify(void)
 {
 	uint64_t bad = content_verify(&options.content, options.seed, 0, run.base, run.pages);
 
-	emit_verify(0, run.pages, bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(0, run.pages, bad);
 }
 
 int main(int argc, char **argv)

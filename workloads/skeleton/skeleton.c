@@ -1,7 +1,6 @@
 /*
  * Say in a few lines what this does to swap, and what it leaves out.
  */
-#include <inttypes.h>
 
 #include "../common/workload.h"
 
@@ -42,9 +41,7 @@ static void measured_round(unsigned int round)
 	phase_end(&phase);
 	emit_phase_cost(&phase, run.pages);
 	bad = content_verify(&options.content, options.seed, 0, run.base, run.pages);
-	emit_verify(round, run.pages, bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(round, run.pages, bad);
 }
 
 int main(int argc, char **argv)

@@ -159,9 +159,7 @@ static void verify(void)
 		if (is_kept(i))
 			bad += content_verify(&options.content, options.seed, i,
 					      run.base + i * PAGE_BYTES, 1);
-	emit_verify(0, run.kept, bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(0, run.kept, bad);
 }
 
 int main(int argc, char **argv)

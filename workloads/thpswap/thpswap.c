@@ -214,9 +214,7 @@ static void verify(unsigned int round)
 		if (!is_hole(i))
 			bad += content_verify(&options.content, seed_of(round), i,
 					      run.base + i * PAGE_BYTES, 1);
-	emit_verify(round, kept_pages(), bad);
-	if (bad > 0)
-		die(STATUS_CORRUPT, "%" PRIu64 " pages are corrupt.", bad);
+	require_intact(round, kept_pages(), bad);
 }
 
 int main(int argc, char **argv)
