@@ -1,7 +1,7 @@
 /*
- * align SECONDS [PROGRAM [ARGUMENT ...]]
+ * align MILLISECONDS [PROGRAM [ARGUMENT ...]]
  *
- * Wait until the guest's uptime is a multiple of SECONDS (0: do not wait), then
+ * Wait until the guest's uptime is a multiple of MILLISECONDS (0: do not wait), then
  * become PROGRAM, whose file has been read into the page cache before.
  *
  * Under the instruction clock an idle guest's time runs ahead by jumps, so a
@@ -33,15 +33,15 @@ static void read_through(const char *path)
 int main(int argc, char **argv)
 {
 	char *end = NULL;
-	long seconds = argc > 1 ? strtol(argv[1], &end, 10) : -1;
+	long milliseconds = argc > 1 ? strtol(argv[1], &end, 10) : -1;
 
-	if (seconds < 0 || seconds > 3600 || *end != '\0') {
-		fputs("usage: align SECONDS [PROGRAM [ARGUMENT ...]]\n", stderr);
+	if (milliseconds < 0 || milliseconds > 3600000 || *end != '\0') {
+		fputs("usage: align MILLISECONDS [PROGRAM [ARGUMENT ...]]\n", stderr);
 		return 2;
 	}
 	if (argc > 2)
 		read_through(argv[2]);
-	wait_for_multiple(seconds);
+	wait_for_multiple((uint64_t)milliseconds);
 	if (argc == 2)
 		return 0;
 	execvp(argv[2], argv + 2);

@@ -115,11 +115,11 @@ void require_page_multiple(const char *option, uint64_t bytes);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
 
-/* Sleep until the uptime is a multiple of so many seconds; 0: not at all. */
-void wait_for_multiple(long seconds);
+/* Sleep until the uptime is a multiple of so many milliseconds; 0: not at all. */
+void wait_for_multiple(uint64_t milliseconds);
 
 /*
- * Sleep until the uptime is a multiple of HARNESS_ALIGN_S seconds; without it, not
+ * Sleep until the uptime is a multiple of HARNESS_ALIGN_MS milliseconds; without it, not
  * at all.  The guest sets it under the instruction clock, where sleep costs
  * nothing: rounds that begin so meet the kernel's periodic work - ticks, counters
  * that are summed every two seconds, write-back - at the same points.
