@@ -35,13 +35,6 @@ _DEBUG_APPEND = {
     "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
     "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
 }
-_ALIGN_MS = 5 * 2016
-"""Under the instruction clock workloads start on a multiple of so much guest time.
-
-Linux sums memcg counters about every two seconds, and reclaim and refaults go by the sums
-(mm/memcontrol.c, FLUSH_TIME): with CONFIG_HZ=250 the timer wheel makes 504 ticks of it, 2016 ms.  A
-multiple of that meets the summing at the same point of each round in every boot.
-"""
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -257,8 +250,8 @@ def _measure(
     with record.timed("workload"):
         interval = str(cell.workload.sample_interval_ms) if ticket.observed else "off"
         watch.expect("workload", deadlines.workload, samples=ticket.observed)
-        align = _ALIGN_MS if host.clock == "insn" else 0
-        argv = ["/opt/harness/bin/run-workload", interval, str(align)]
+        in_step = "1" if host.clock == "insn" else "0"
+        argv = ["/opt/harness/bin/run-workload", interval, in_step]
         argv += [cell.workload.memory_max]
         answer = shell.run([*argv, *cell.workload.argv])
         if answer.status != 0:

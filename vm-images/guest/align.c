@@ -1,18 +1,17 @@
 /*
- * align MILLISECONDS [PROGRAM [ARGUMENT ...]]
+ * align [PROGRAM [ARGUMENT ...]]
  *
- * Wait until the guest's uptime is a multiple of MILLISECONDS (0: do not wait), then
- * become PROGRAM, whose file has been read into the page cache before.
+ * Wait for the moment at which workloads start, if HARNESS_ALIGN=1 asks for it,
+ * then become PROGRAM, whose file has been read into the page cache before.
  *
  * Under the instruction clock an idle guest's time runs ahead by jumps, so a
- * command that comes over SSH starts at an arbitrary time.  Started on a
- * multiple, every boot's workload meets timer ticks, deferred work and
- * write-back at the same points of its way.
+ * command that comes over SSH starts at an arbitrary time.  Started in step with
+ * the kernel's own periodic work, every boot's workload meets it, and the timer
+ * ticks, at the same points of its way.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,19 +31,12 @@ static void read_through(const char *path)
 
 int main(int argc, char **argv)
 {
-	char *end = NULL;
-	long milliseconds = argc > 1 ? strtol(argv[1], &end, 10) : -1;
-
-	if (milliseconds < 0 || milliseconds > 3600000 || *end != '\0') {
-		fputs("usage: align MILLISECONDS [PROGRAM [ARGUMENT ...]]\n", stderr);
-		return 2;
-	}
-	if (argc > 2)
-		read_through(argv[2]);
-	wait_for_multiple((uint64_t)milliseconds);
-	if (argc == 2)
+	if (argc > 1)
+		read_through(argv[1]);
+	wait_for_alignment();
+	if (argc == 1)
 		return 0;
-	execvp(argv[2], argv + 2);
-	fprintf(stderr, "align: %s: %s\n", argv[2], strerror(errno));
+	execvp(argv[1], argv + 1);
+	fprintf(stderr, "align: %s: %s\n", argv[1], strerror(errno));
 	return 127;
 }

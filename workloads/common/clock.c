@@ -26,28 +26,6 @@ uint64_t cpu_ns(void)
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-void wait_for_multiple(uint64_t milliseconds)
-{
-	uint64_t unit = milliseconds * 1000000;
-	struct timespec until;
-	uint64_t wake;
-
-	if (unit == 0)
-		return;
-	wake = (now_ns() / unit + 1) * unit;
-	until.tv_sec = (time_t)(wake / 1000000000);
-	until.tv_nsec = (long)(wake % 1000000000);
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
-}
-
-void wait_for_alignment(void)
-{
-	const char *text = getenv("HARNESS_ALIGN_MS");
-
-	wait_for_multiple(text == NULL ? 0 : strtoul(text, NULL, 10));
-}
-
 double clock_read_cost_ns(void)
 {
 	uint64_t begin = now_ns();

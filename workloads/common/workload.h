@@ -115,17 +115,6 @@ void require_page_multiple(const char *option, uint64_t bytes);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
 
-/* Sleep until the uptime is a multiple of so many milliseconds; 0: not at all. */
-void wait_for_multiple(uint64_t milliseconds);
-
-/*
- * Sleep until the uptime is a multiple of HARNESS_ALIGN_MS milliseconds; without it, not
- * at all.  The guest sets it under the instruction clock, where sleep costs
- * nothing: rounds that begin so meet the kernel's periodic work - ticks, counters
- * that are summed every two seconds, write-back - at the same points.
- */
-void wait_for_alignment(void);
-
 /* What one now_ns() costs: the mean over many, in ns. */
 double clock_read_cost_ns(void);
 
@@ -283,6 +272,20 @@ struct filler {
 
 /* Pages first..end-1 must follow those that were filled before. */
 void filler_fill(struct filler *filler, uint64_t first, uint64_t end);
+
+/* --- flusher.c --- */
+
+/*
+ * Sleep until memcg's flusher has just run, which has it fire at the same points
+ * of what follows, every time.  False if none was found in half a minute.
+ */
+bool flusher_wait(void);
+
+/*
+ * The same, if HARNESS_ALIGN=1 says so, as in a guest under the instruction clock,
+ * where sleep costs nothing; a missing flusher is told to the console.
+ */
+void wait_for_alignment(void);
 
 /* --- group.c --- */
 
