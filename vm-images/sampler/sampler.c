@@ -26,6 +26,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "sampler.h"
@@ -37,7 +38,7 @@ enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIEN
 
 static struct {
 	const char *out, *socket, *mark, *pid_file;
-	uint64_t interval_ms, heartbeat_ms, buffer;
+	uint64_t interval_ms, heartbeat_ms, settle_ms, buffer;
 	bool daemon;
 } options = { .socket = SAMPLER_SOCKET, .buffer = UINT64_C(4) << 20 };
 
@@ -53,6 +54,8 @@ static const char help[] =
 	"  --interval MS    time between samples; 0: at marks only (default: 0)\n"
 	"  --heartbeat MS   with --interval 0, time between empty records that only\n"
 	"                   show that the guest is alive; 0: none (default: 0)\n"
+	"  --settle MS      rest after a mark's sample, before the answer, until the\n"
+	"                   kernel has freed what reading left behind (default: 0)\n"
 	"  --socket PATH    where marks come in (default: " SAMPLER_SOCKET ")\n"
 	"  --file PATH      a file or glob to sample; repeatable\n"
 	"  --files LIST     a file with one path or glob a line; repeatable\n"
@@ -65,6 +68,7 @@ static const struct option table[] = {
 	{ "out", required_argument, NULL, 'o' },
 	{ "interval", required_argument, NULL, 'i' },
 	{ "heartbeat", required_argument, NULL, 'H' },
+	{ "settle", required_argument, NULL, 'S' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "file", required_argument, NULL, 'f' },
 	{ "files", required_argument, NULL, 'l' },
@@ -92,6 +96,7 @@ static void set_option(int option, char **argv)
 	case 'o': options.out = optarg; break;
 	case 'i': options.interval_ms = number_in("interval", optarg, 0, INTERVAL_MAX_MS); break;
 	case 'H': options.heartbeat_ms = number_in("heartbeat", optarg, 0, INTERVAL_MAX_MS); break;
+	case 'S': options.settle_ms = number_in("settle", optarg, 0, 10000); break;
 	case 's': options.socket = optarg; break;
 	case 'f': watch_add(optarg, false); break;
 	case 'l': watch_load(optarg); break;
@@ -362,6 +367,19 @@ static void accept_client(void)
 	close(fd); /* the client sees that at once */
 }
 
+/*
+ * Files that were opened for a sample are freed after an RCU grace period or two,
+ * in whatever runs then: it must not be the phase that begins with the answer.
+ */
+static void rest(void)
+{
+	struct timespec left = { .tv_sec = (time_t)(options.settle_ms / 1000),
+				 .tv_nsec = (long)(options.settle_ms % 1000) * 1000000 };
+
+	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+		;
+}
+
 static void serve_client(struct pollfd *client)
 {
 	char text[MARK_BYTES];
@@ -379,6 +397,7 @@ static void serve_client(struct pollfd *client)
 		if (*at <= ' ' || *at >= 0x7f)
 			*at = '_';
 	sample(text);
+	rest();
 	/* A client that is gone by now needs no answer. */
 	(void)!send(client->fd, "+", 1, MSG_NOSIGNAL);
 }
