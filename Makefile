@@ -11,11 +11,11 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG FRAGMENTS BACKENDS \
+unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
          WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
-          $(call option,CONFIG,config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
+          $(call option,CONFIG,config) $(call option,HEAD_CONFIG,head-config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
           $(call option,DEBUG,debug) \
           $(call option,SANDBOX,sandbox) $(call option,LORE,lore) $(call option,MIRROR,mirror) \
           $(call option,TRAILERS,trailers)
@@ -72,6 +72,7 @@ help:
 #:   DISK=auto|sim|host  what swap files lie on: sim answers after a fixed guest time
 #:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
 #:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
+#:   HEAD_CONFIG=        options of HEAD alone: BASE=X HEAD=X HEAD_CONFIG='THP_SWAP=n'
 #:   DEBUG=yes           kernels with lockdep and mm's debug options: to find mistakes
 #:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
 #:   NAME=  RESULTS=results   where the result goes

@@ -83,7 +83,8 @@ def make(experiment: Experiment, site: Site) -> Made:
 def prepare(experiment: Experiment, site: Site) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
-    kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=experiment.config)
+    extra = (*experiment.config, *experiment.head_config)
+    kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=extra)
     if experiment.patch:
         series.check(experiment.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
     store = GitStore(site.cache.git)
@@ -119,7 +120,8 @@ def construct(trees: Trees, experiment: Experiment, site: Site) -> Made:
             trees.other, trees.applied, orders["patch"], builder.build(orders["patch"]), trees.basis
         ),
     }
-    return arms, _parity(arms)
+    chosen = kconfig.request((), version=trees.other.version, extra=experiment.head_config)
+    return arms, _parity(arms, frozenset(item.symbol for item in chosen))
 
 
 def build_base(trees: Trees, experiment: Experiment, site: Site) -> Kernel:
@@ -182,12 +184,15 @@ def _order(
     label: str, source: Source, applied: AppliedSeries | None, experiment: Experiment
 ) -> Order:
     fragments = fragment_paths(experiment.fragments)
+    own = experiment.head_config if label == "patch" else ()
     return Order(
         label=label,
         commit=applied.commit if applied else source.commit,
         tree=applied.tree if applied else source.tree,
         version=source.version,
-        options=kconfig.request(fragments, version=source.version, extra=experiment.config),
+        options=kconfig.request(
+            fragments, version=source.version, extra=(*experiment.config, *own)
+        ),
         # A series is built where its base was: only what it touches is compiled again.
         workspace=build.workspace_name(source.tree),
     )
@@ -260,7 +265,7 @@ def _apply(loaded: Series, base: Source, store: GitStore, site: Site) -> Applied
         )
 
 
-def _parity(arms: dict[str, Arm]) -> tuple[kconfig.Difference, ...]:
+def _parity(arms: dict[str, Arm], chosen: frozenset[str]) -> tuple[kconfig.Difference, ...]:
     base, patch = arms["base"].kernel, arms["patch"].kernel
     wanted = {item.symbol: item.value for item in arms["base"].order.options}
     same = [item for item in arms["patch"].order.options if wanted.get(item.symbol) == item.value]
@@ -271,4 +276,5 @@ def _parity(arms: dict[str, Arm]) -> tuple[kconfig.Difference, ...]:
         removed=base.symbols - patch.symbols,
         same_tree=arms["patch"].applied is not None,
         requested=same,
+        chosen=chosen,
     )

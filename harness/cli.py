@@ -161,7 +161,7 @@ def _experiment(args: argparse.Namespace) -> spec.Experiment:
     keys = (
         "base", "patch", "upto", "head", "name", "backends", "workloads", "suite", "preset",
         "pairs", "aa", "seed", "memory", "cpus", "swap", "clock", "accel", "disk", "parallel",
-        "config", "fragments", "debug", "timeout",
+        "config", "head_config", "fragments", "debug", "timeout",
     )  # fmt: skip
     return spec.load(args.spec, {key: getattr(args, key) for key in keys})
 

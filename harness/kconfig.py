@@ -188,12 +188,14 @@ def parity(
     removed: frozenset[str] = frozenset(),
     same_tree: bool,
     requested: Iterable[Option] = (),
+    chosen: frozenset[str] = frozenset(),
 ) -> tuple[Difference, ...]:
     """The differences between the arms' configurations, each with the reason it is allowed.
 
     ``added`` and ``removed`` are the symbols that only the patched, or only the base tree defines.
     With ``same_tree`` (base against series) nothing else may differ.  Between two kernel versions
-    defaults move; there only a symbol *requested* alike for both arms may not differ.
+    defaults move; there only a symbol *requested* alike for both arms may not differ.  ``chosen``
+    are symbols that the user set for the second kernel alone.
     Raises UserError listing what differs without a reason.
     """
     asked = {item.symbol for item in requested}
@@ -201,13 +203,19 @@ def parity(
     for symbol, (old, new) in difference(base, patch).items():
         if symbol in added or symbol in removed:
             reason = "only one tree has it"
+        elif symbol in chosen:
+            reason = "asked for by HEAD_CONFIG"
         elif symbol not in asked and _TOOLCHAIN.match(symbol):
             reason = "set by the tree or the tool chain, not by hand"
         elif same_tree or symbol in asked:
             refused.append(f"{symbol} ({old} -> {new})")
             continue
         else:
-            reason = "default differs between the versions"
+            reason = (
+                "follows from HEAD_CONFIG, or from the version"
+                if chosen
+                else "default differs between the versions"
+            )
         allowed.append(Difference(symbol, old, new, reason))
     if refused:
         raise UserError(

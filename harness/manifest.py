@@ -31,7 +31,7 @@ _SPEC = "spec.yaml"
 # What a command must say again when it is not the default.
 _REPEATED = (
     "upto", "backends", "workloads", "suite", "preset", "aa", "memory", "cpus", "swap", "clock",
-    "accel", "disk", "config", "fragments", "timeout",
+    "accel", "disk", "config", "head_config", "fragments", "timeout",
 )  # fmt: skip
 
 

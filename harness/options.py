@@ -48,6 +48,10 @@ def kernels(parser: argparse.ArgumentParser) -> None:
         help="yes: commit messages get the Reviewed-by and so on of the answers",
     )
     group.add_argument("--config", help="kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
+    group.add_argument(
+        "--head-config",
+        help="kernel options of --head alone: with --head the same as --base, what they cost",
+    )
     group.add_argument("--fragments", help="config fragments on top (names or paths)")
     group.add_argument(
         "--debug",

@@ -22,7 +22,7 @@ from harness.plan import Block
 
 RECORD = "shared.json"
 # What may differ between two comparisons without changing what a boot of the base is.
-_FREE = ("base", "patch", "upto", "head", "config", "fragments")
+_FREE = ("base", "patch", "upto", "head", "config", "head_config", "fragments")
 
 
 def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int:

@@ -35,8 +35,9 @@ class Experiment:
     """What to compare, on what, how often.  Sizes in bytes; times in seconds.
 
     ``pairs`` of 0 is the clock's default: see ``PAIRS``.  ``upto`` cuts the series behind that
-    patch; None takes all of it.  With a ``suite`` the cells are its own, and ``backends`` and
-    ``workloads`` do not count.  A ``preset`` of "" is "quick", or what the suite's groups say.
+    patch; None takes all of it.  ``config`` is for both kernels, ``head_config`` for ``head``
+    alone.  With a ``suite`` the cells are its own, and ``backends`` and ``workloads`` do not
+    count.  A ``preset`` of "" is "quick", or what the suite's groups say.
     """
 
     base: str = "debian/6.12"
@@ -60,6 +61,7 @@ class Experiment:
     parallel: int = 0
     guest: Mapping[str, Any] | None = None
     config: tuple[str, ...] = ()
+    head_config: tuple[str, ...] = ()
     fragments: tuple[str, ...] = ()
     timeout: int = 1800
 
@@ -121,6 +123,10 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
         raise UserError(f"{place}: PATCH and HEAD were both given; use one of them")
     if experiment.upto and experiment.head:
         raise UserError(f"{place}: UPTO counts the patches of PATCH; with HEAD leave it out")
+    if experiment.head_config and not experiment.head:
+        raise UserError(
+            f"{place}: HEAD_CONFIG has options of HEAD alone; without HEAD leave it out"
+        )
     if experiment.base == "auto" and experiment.head:
         raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
     if not experiment.patch and not experiment.head:
@@ -159,7 +165,7 @@ def _checked(place: str, key: str, value: Any) -> Any:
         return _whole_number(place, key, value)
     if key in _MATRIX:
         return cell.entries(place, key, value)
-    if key in {"config", "fragments"}:
+    if key in {"config", "head_config", "fragments"}:
         items = value.replace(",", " ").split() if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or not all(isinstance(item, str) for item in items):
             raise UserError(f"{place}: '{key}' must be a list of words")

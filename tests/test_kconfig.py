@@ -237,6 +237,25 @@ def test_between_versions_defaults_may_move_but_not_what_was_asked_alike() -> No
         kconfig.parity(base, patch, added=NONE, same_tree=False, requested=asked)
 
 
+def test_what_the_user_sets_for_one_kernel_alone_may_differ_and_is_told() -> None:
+    base, patch = {"CONFIG_A": "y", "CONFIG_B": "y"}, {"CONFIG_B": "n"}
+    (found,) = kconfig.parity(
+        base, {"CONFIG_B": "y"}, added=NONE, same_tree=False, chosen=frozenset({"CONFIG_A"})
+    )
+    assert (found.symbol, found.base, found.patch) == ("CONFIG_A", "y", "n")
+    assert found.reason == "asked for by HEAD_CONFIG"
+    asked = [Option("CONFIG_B", "y", "", "")]
+    with pytest.raises(UserError, match="CONFIG_B"):
+        kconfig.parity(
+            base,
+            patch,
+            added=NONE,
+            same_tree=False,
+            requested=asked,
+            chosen=frozenset({"CONFIG_A"}),
+        )
+
+
 def test_what_the_tool_chain_decides_may_differ() -> None:
     base, patch = {"CONFIG_GCC_VERSION": "120200"}, {"CONFIG_GCC_VERSION": "140200"}
     assert kconfig.parity(base, patch, added=NONE, same_tree=False)

@@ -120,6 +120,12 @@ def test_a_series_and_a_second_kernel_exclude_each_other() -> None:
         load(base="auto", head="v6.19")
 
 
+def test_options_of_the_second_kernel_alone_need_a_second_kernel() -> None:
+    assert load(head="v6.19", head_config="THP_SWAP=n").head_config == ("THP_SWAP=n",)
+    with pytest.raises(UserError, match="HEAD_CONFIG has options of HEAD alone"):
+        load(patch="mine", head_config="THP_SWAP=n")
+
+
 @pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", ".hidden", "a b", "-rf", "..", "é"])
 def test_the_title_is_one_harmless_folder_name(name: str) -> None:
     title = load(name=name).title
