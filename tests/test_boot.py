@@ -135,7 +135,7 @@ def test_the_guest_is_asked_for_what_the_ticket_says(bench: Bench) -> None:
     prepare, run = bench.commands
     assert prepare[:3] == ["/opt/harness/bin/prepare", "zram", f"size={1 << 20}"]
     assert "compressor=lz4" in prepare
-    assert run[:4] == ["/opt/harness/bin/run-workload", "0", "10", "max"]
+    assert run[:4] == ["/opt/harness/bin/run-workload", "0", "1", "max"]
     assert run[4] == "pageio" and "--size=32M" in run
 
 

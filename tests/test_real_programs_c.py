@@ -156,7 +156,7 @@ def test_redis_benchmarks_figures_are_taken_as_they_are(bin_dir: Path, fakes: Pa
 def test_a_wrong_byte_of_a_value_is_corruption(bin_dir: Path, fakes: Path) -> None:
     done = run(bin_dir / "redis", fakes, "--keys=10", "--requests=10", FAKE_REDIS="corrupt")
     assert done.returncode == 3
-    assert "1 pages of values are corrupt." in done.stderr and "page 3 offset 100" in done.stderr
+    assert "1 pages are corrupt." in done.stderr and "page 3 offset 100" in done.stderr
 
 
 @pytest.mark.parametrize(

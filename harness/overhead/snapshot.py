@@ -2,8 +2,9 @@
 
 /proc/allocinfo counts a slab object twice: at its own site, and in the page that
 mm/slub.c took for it.  So the sum over all sites, less the slab objects (/proc/slabinfo), is the
-memory that the sites explain.  The residual is the change of MemTotal - MemFree since `before` that
-this does not explain: pages on per-CPU free lists, and allocations that carry no tag.
+memory that the sites explain.  Free pages on per-CPU lists (/proc/zoneinfo) are missing in MemFree,
+and nobody has allocated them.  The residual is the change of MemTotal - MemFree since `before` that
+neither explains: allocations that carry no tag.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from harness import probes, telemetry
 from harness.errors import UserError
 from harness.overhead.sites import Place, Rules, places
-from harness.probes import allocinfo
+from harness.probes import allocinfo, zoneinfo
 from harness.units import parse_size
 
 PAGE = 4096
@@ -46,7 +47,8 @@ class Snapshot:
     standin: the same from slabinfo, vmallocinfo, meminfo and vmstat
     sites: bytes by site, "mm/swapfile.c func:swapon", of structures that are metadata
     unnamed: bytes by site of what no rule names
-    used: MemTotal - MemFree; explained: what the sources explain of it; both in bytes
+    used: MemTotal - MemFree; explained: what the sources explain of it, with what CPUs keep free
+    for themselves; both in bytes
     slack: room in the pages of slab caches that no object takes, in bytes
     """
 
@@ -114,6 +116,7 @@ class Raw:
     objects: Mapping[str, int]
     meminfo: Mapping[str, int]
     vmstat: Mapping[str, int]
+    parked: int
 
 
 def read(folder: Path, rules: Rules) -> Boot | None:
@@ -169,7 +172,8 @@ def snapshots(
         standin = _standin(raw, rules)
         parts = _attributed(raw, known, names, rules) if has_sites else (standin, {}, {})
         used = raw.meminfo.get("MemTotal", 0) - raw.meminfo.get("MemFree", 0)
-        explained = sum(raw.sites.values()) - sum(raw.objects.values())
+        tagged = sum(raw.sites.values()) - sum(raw.objects.values())
+        explained = raw.parked + (tagged if has_sites else _explained(raw))
         found.append(
             Snapshot(
                 mark[1],
@@ -181,7 +185,7 @@ def snapshots(
                 parts[1],
                 parts[2],
                 used,
-                explained if has_sites else _explained(raw),
+                explained,
                 raw.meminfo.get("Slab", 0) - sum(raw.objects.values()),
             )
         )
@@ -245,6 +249,7 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
     """The numbers of a sample; a file that does not parse is a sentence in `notes`."""
     sites: dict[tuple[str, str, int], int] = defaultdict(int)
     tables: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
+    parked = 0
     for file in sample.files:
         try:
             parsed = probes.parse(file.path, file.text)
@@ -255,6 +260,8 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
             if record.probe == allocinfo.NAME and record.field == "bytes":
                 site = allocinfo.site(record.key)
                 sites[site.file, site.func, site.line] += int(record.value)
+            elif record.probe == zoneinfo.NAME and record.field == "count":
+                parked += int(record.value) * PAGE
             elif record.probe in ("vmallocinfo", "slabinfo", "meminfo", "vmstat"):
                 tables[record.probe][record.key, record.field] = record.value
     slabs = tables["slabinfo"]
@@ -268,6 +275,7 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
         },
         meminfo={field: int(v) for (_, field), v in tables["meminfo"].items()},
         vmstat={field: int(v) for (_, field), v in tables["vmstat"].items()},
+        parked=parked,
     )
 
 

@@ -40,8 +40,8 @@ METHOD = (
     "kernel's allocators do: size classes, whole pages and their pointers, whole clusters, tree "
     "nodes. Both come from kernels/models.",
     "The residual is the change of MemTotal - MemFree that the sum of /proc/allocinfo, less the "
-    "slab objects that it counts twice, does not explain: pages on per-CPU lists, and allocations "
-    "without a tag. It can hide metadata as large as itself.",
+    "slab objects that it counts twice, and the free pages on per-CPU lists (/proc/zoneinfo) do "
+    "not explain: allocations without a tag. It can hide metadata as large as itself.",
 )
 
 

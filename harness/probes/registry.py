@@ -18,6 +18,7 @@ from harness.probes import (
     swaps,
     vmallocinfo,
     vmstat,
+    zoneinfo,
     zram,
     zswap,
 )
@@ -30,6 +31,7 @@ PATTERNS: tuple[tuple[str, str, Parser], ...] = (
     ("/proc/slabinfo", slabinfo.NAME, slabinfo.parse),
     ("/proc/allocinfo", allocinfo.NAME, allocinfo.parse),
     ("/proc/vmallocinfo", vmallocinfo.NAME, vmallocinfo.parse),
+    ("/proc/zoneinfo", zoneinfo.NAME, zoneinfo.parse),
     ("/proc/pressure/*", psi.NAME, psi.parse),
     ("/proc/swaps", swaps.NAME, swaps.parse),
     ("/proc/stat", stat.NAME, stat.parse),
