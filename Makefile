@@ -153,7 +153,7 @@ lint: setup-dev
 	$(VENV)/bin/mypy
 
 unit: setup-dev
-	$(PYTHON) -m pytest -q tests --ignore=tests/e2e
+	$(PYTHON) -m pytest -q -n auto --dist loadfile tests --ignore=tests/e2e
 
 e2e: setup-dev
 	$(PYTHON) -m pytest -v -s tests/e2e
