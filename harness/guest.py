@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from harness.command import run
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _ADDRESS = "127.0.0.1"
+_ATTEMPTS = 5
+"""Of connecting.  An idle guest's clock runs ahead, and QEMU's own network stack goes by it: on a
+busy host it may give a connection up, for lack of an answer, within a moment of real time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,17 @@ class Shell:
         client.get_host_keys().add(f"[{_ADDRESS}]:{port}", host_key.get_name(), host_key)
 
     def __enter__(self) -> Shell:
-        self._connection.open()
+        for left in range(_ATTEMPTS - 1, -1, -1):
+            try:
+                self._connection.open()
+                break
+            except (paramiko.AuthenticationException, paramiko.BadHostKeyException):
+                raise
+            except (paramiko.SSHException, EOFError, OSError):
+                if not left:
+                    raise
+                self._connection.close()
+                time.sleep(0.2)
         return self
 
     def __exit__(self, *_: object) -> None:

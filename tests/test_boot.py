@@ -67,7 +67,7 @@ class Bench:
             assert left == [], "scratch files were left"
             assert not list(self.boots.glob("*/.*")), "a half result was left"
 
-    def guest(self, guest: Guest, **scenario: Any) -> Ended:
+    def guest(self, guest: Guest, *, resets: int = 0, **scenario: Any) -> Ended:
         files = self.folder / "run-harness"
         files.mkdir()
 
@@ -85,7 +85,7 @@ class Bench:
                 (files / name).write_text(text, encoding="utf-8")
             return guest.run
 
-        with Sshd(self._keys, answer, files=files) as self.sshd:
+        with Sshd(self._keys, answer, files=files, resets=resets) as self.sshd:
             scenario.setdefault("console", UP)
             return self.play(exit=None, port=self.sshd.port, **scenario)
 
@@ -359,3 +359,11 @@ def test_the_guest_is_really_known_by_its_key(
         ended = bench.play(console=UP, port=sshd.port, exit=None)
     assert ended.outcome is Outcome.LOST
     assert bench.commands == []
+
+
+@pytest.mark.parametrize(("resets", "outcome"), [(1, Outcome.OK), (99, Outcome.LOST)])
+def test_a_connection_that_is_reset_before_it_begins_is_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, resets: int, outcome: Outcome
+) -> None:
+    monkeypatch.setattr(Watch.settle, "__kwdefaults__", {"patience": 0.5})
+    assert bench.guest(Guest(), resets=resets).outcome is outcome

@@ -100,9 +100,13 @@ class _Files(paramiko.SFTPServerInterface):
 
 
 class Sshd:
-    """The server; ``files`` is what stands for the guest's /run/harness.  Use as a context."""
+    """The server; ``files`` is what stands for the guest's /run/harness.  Use as a context.
 
-    def __init__(self, keys: Keys, handler: Handler, *, files: Path) -> None:
+    The first ``resets`` connections are closed before a word is said.
+    """
+
+    def __init__(self, keys: Keys, handler: Handler, *, files: Path, resets: int = 0) -> None:
+        self._resets = resets
         self._host = paramiko.Ed25519Key.from_private_key_file(str(keys.host))
         self._client = paramiko.Ed25519Key.from_private_key_file(str(keys.client)).asbytes()
         self._handler, self._files = handler, files
@@ -138,6 +142,10 @@ class Sshd:
                 client, _ = self._socket.accept()
             except OSError:
                 return
+            if self._resets > 0:
+                self._resets -= 1
+                client.close()
+                continue
             transport = _Transport(client)
             transport.add_server_key(self._host)
             transport.set_subsystem_handler("sftp", paramiko.SFTPServer, _Files, self._files)
