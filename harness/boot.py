@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,8 @@ _LOST = (paramiko.SSHException, EOFError, OSError)
 class Host:
     """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
 
-    ``variants`` are the root images with further packages, for the workloads that ask for them.
+    ``variants`` are the root images with further packages, for the workloads that ask for them;
+    ``selftests`` tools disks with the tests of each arm's kernel on them, likewise.
     """
 
     root: Path
@@ -57,11 +58,16 @@ class Host:
     disk: str
     deadlines: Deadlines
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
+    selftests: Mapping[str, Path] = field(default_factory=dict)
 
     def root_for(self, cell: Cell) -> Path:
         """The root image of a cell's boots.  Raises KeyError if it was not made."""
         packages = cell.workload.packages
         return self.variants[packages] if packages else self.root
+
+    def tools_for(self, cell: Cell, arm: str) -> Path:
+        """The tools disk of a boot.  Raises KeyError if it was not made."""
+        return self.selftests[arm] if cell.workload.selftests else self.tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +118,7 @@ def run(ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> En
         record = _Record(ticket, host)
         try:
             _drive(ticket, host, folder, Path(tmp), record, stop)
-            outcome, detail = _conclude(folder)
+            outcome, detail = _conclude(folder, ticket.cell.workload.expected_console)
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
@@ -188,7 +194,7 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
         socket=tmp / "qmp.sock",
         kernel=ticket.kernel.bzimage,
         root=host.root_for(ticket.cell),
-        tools=host.tools,
+        tools=host.tools_for(ticket.cell, ticket.arm),
         swap=tmp / "swap.img" if has_file else None,
         memory=memory,
         cpus=host.cpus,
@@ -258,18 +264,19 @@ def _measure(
             raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
     with record.timed("collect"):
         watch.expect("collect", deadlines.command)
-        for name in ("workload.jsonl", "workload.err", "workload.status", "footprint"):
+        plain = ("workload.jsonl", "workload.err", "workload.status", "footprint")
+        for name in (*plain, *cell.workload.outputs):
             shell.fetch(f"{_REMOTE}/{name}", folder / name)
 
 
-def _conclude(folder: Path) -> tuple[Outcome, str]:
+def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]:
     """The outcome of a boot whose workload came to its end."""
     number, errors = _text(folder / "workload.status"), _text(folder / "workload.err")
     status = int(number) if re.fullmatch(r"\d{1,3}", number) else None
     said = errors.splitlines()[-1] if errors else "no message"
     if status == _CORRUPTED:
         return Outcome.CORRUPTED, said
-    finding = console.worst(_text(folder / "console.log"))
+    finding = console.worst(_text(folder / "console.log"), expected=expected)
     if finding:
         return finding.outcome, finding.text
     if status is None:

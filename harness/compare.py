@@ -14,6 +14,7 @@ from harness import (
     arms,
     disk,
     image,
+    kselftest,
     manifest,
     observer,
     plan,
@@ -28,9 +29,11 @@ from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
 from harness.cell import Ability, Backend, Cell, Skipped, runnable
 from harness.errors import Exit, UserError
+from harness.gitstore import GitStore
 from harness.guest import Keys
 from harness.hostspace import require_space
 from harness.image import Image
+from harness.kselftest import Selftests
 from harness.manifest import Setting
 from harness.paths import Cache
 from harness.progress import Progress
@@ -128,6 +131,7 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
         memory = experiment.memory + disk.guest_bytes(cell.backend, kind, experiment.swap)
         disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
     images = _images(cells, cache, archives.main, progress)
+    selftests = _selftests(cells, made, site)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
     return Setting(
         experiment=experiment,
@@ -142,6 +146,7 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
         variants=images,
         tools=tools,
         observer=seen,
+        selftests=selftests,
     )
 
 
@@ -156,6 +161,24 @@ def _images(
             image.with_packages(recipe, packages), cache=cache, mirror=mirror, progress=progress
         )
         for packages in wanted
+    }
+
+
+def _selftests(cells: Sequence[Cell], made: Mapping[str, Arm], site: Site) -> dict[str, Selftests]:
+    """By arm, the kernels' own tests that the cells ask for; none if none does."""
+    tests = tuple(dict.fromkeys(test for cell in cells for test in cell.workload.selftests))
+    if not tests:
+        return {}
+    builder = kselftest.Builder(
+        cache=site.cache,
+        store=GitStore(site.cache.git),
+        progress=site.progress,
+        sandbox=site.sandbox,
+        jobs=site.jobs,
+    )
+    return {
+        name: builder.build(kselftest.Order(name, arm.order.commit, arm.order.tree, tests))
+        for name, arm in made.items()
     }
 
 
@@ -238,6 +261,7 @@ def _boot_all(
         keys = Keys.make(Path(name))
         tools = Path(name) / "tools.img"
         image.make_tools_disk(tools, setting.tools, ssh=keys.for_guest)
+        tests = _tests_disks(setting, keys, Path(name))
         host = Host(
             root=setting.image.root,
             tools=tools,
@@ -250,8 +274,18 @@ def _boot_all(
             disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
             variants={packages: one.root for packages, one in setting.variants.items()},
+            selftests=tests,
         )
         return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
+
+
+def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
+    """By arm, a tools disk that has the tests of its kernel, too."""
+    made = {}
+    for name, tests in setting.selftests.items():
+        made[name] = folder / f"tools-{name}.img"
+        image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
+    return made | ({"again": made["base"]} if made else {})
 
 
 def _side_by_side(setting: Setting) -> int:

@@ -6,6 +6,7 @@ Pure: what the rules are stands in ``console.yaml``; nothing is run here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -73,9 +74,19 @@ def fatal(text: str) -> Finding | None:
     return next((item for item in findings(text) if item.outcome in deadly), None)
 
 
-def worst(text: str) -> Finding | None:
-    """What a finished boot's console says: a fatal finding, else the first of any kind."""
-    return fatal(text) or next(iter(findings(text)), None)
+def worst(text: str, *, expected: Sequence[str] = ()) -> Finding | None:
+    """What a finished boot's console says: a fatal finding, else the first of any kind.
+
+    Lines that match one of the ``expected`` patterns were brought about on purpose: they count
+    only if they are fatal.
+    """
+    patterns = [re.compile(pattern) for pattern in expected]
+    others = (
+        item
+        for item in findings(text)
+        if not any(pattern.search(item.text) for pattern in patterns)
+    )
+    return fatal(text) or next(others, None)
 
 
 def tail(text: str, *, lines: int = 15) -> str:

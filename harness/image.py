@@ -214,11 +214,18 @@ def build_tools(*, cache: Cache, progress: Progress) -> Path:
     return target
 
 
-def make_tools_disk(target: Path, tools: Path, *, ssh: Sequence[Path]) -> None:
-    """The tools disk of one run: guest programs, and the files of ``ssh`` under ``ssh/``."""
+def make_tools_disk(
+    target: Path, tools: Path, *, ssh: Sequence[Path], selftests: Path | None = None
+) -> None:
+    """The tools disk of one run: guest programs, and the files of ``ssh`` under ``ssh/``.
+
+    ``selftests`` is a folder with a kernel's own tests, if they are wanted.
+    """
     with tempfile.TemporaryDirectory(prefix="tools.", dir=target.parent) as name:
         content = Path(name)
         shutil.copytree(tools, content, dirs_exist_ok=True)
+        if selftests:
+            shutil.copytree(selftests, content / "selftests")
         (content / "ssh").mkdir(mode=0o700)
         for item in (*ssh, _GUEST / "sshd_config"):
             shutil.copy(item, content / "ssh" / item.name)

@@ -22,6 +22,7 @@ from harness.arms import Arm, Trees, debugging
 from harness.cell import Cell, Skipped
 from harness.errors import UserError
 from harness.image import Image
+from harness.kselftest import Selftests
 from harness.plan import Run
 from harness.progress import StageTime
 from harness.spec import Experiment
@@ -40,7 +41,7 @@ class Setting:
     """All that is decided before the first boot of a comparison.
 
     ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
-    ``variants`` the images with further packages.
+    ``variants`` the images with further packages, ``selftests`` the kernels' own tests by arm.
     """
 
     experiment: Experiment
@@ -55,6 +56,7 @@ class Setting:
     tools: Path
     variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
     observer: tuple[Mapping[str, Any], ...] = ()
+    selftests: Mapping[str, Selftests] = field(default_factory=dict)
 
 
 @contextmanager
@@ -98,6 +100,8 @@ def identify(folder: Path, setting: Setting) -> None:
         "images": {" ".join(names): one.key for names, one in setting.variants.items()},
         "tools": setting.tools.name,
     }
+    if setting.selftests:  # results without them are as they always were
+        identity["selftests"] = {name: one.key for name, one in setting.selftests.items()}
     path = folder / "experiment.json"
     text = publish.json_text(identity)
     if path.is_file() and path.read_text(encoding="utf-8") != text:
@@ -199,6 +203,7 @@ def describe(setting: Setting) -> dict[str, Any]:
         "cells": [cell.name for cell in cells],
         "skipped": [asdict(item) for item in setting.skipped],
         "observer": [dict(item) for item in setting.observer],
+        "selftests": {name: one.as_data() for name, one in setting.selftests.items()},
         "pairs": experiment.pairs,
         "aa": experiment.aa,
         "seed": experiment.seed,

@@ -61,6 +61,11 @@ class Cache:
         return self.root / "tools"
 
     @property
+    def selftests(self) -> Path:
+        """The kernels' own tests, built from their trees, one folder a key."""
+        return self.root / "selftests"
+
+    @property
     def ccache(self) -> Path:
         """The compiler cache."""
         return self.root / "ccache"

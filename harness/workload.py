@@ -17,9 +17,14 @@ from harness.units import parse_size
 
 FOLDER = REPO / "workloads"
 _REQUIRED = {"name", "description", "why", "program", "parameters", "presets", "metrics", "primary"}
-_OPTIONAL = {"requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms"}
-_REQUIRES = {"kernel", "ram", "backends", "command", "packages"}
+_OPTIONAL = {
+    "requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms", "outputs",
+    "expected_console",
+}  # fmt: skip
+_REQUIRES = {"kernel", "ram", "backends", "command", "packages", "selftests"}
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_SELFTEST = re.compile(r"[A-Za-z0-9_][\w-]*/[A-Za-z0-9_][\w.-]*")
+_OUTPUT = re.compile(r"[a-z0-9][a-z0-9_-]*\.[a-z]+")
 # In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
 _MEMCG = "memcg"
 _NO_LIMIT = {"none", "max", "no"}
@@ -62,6 +67,21 @@ class Workload:
     def packages(self) -> tuple[str, ...]:
         """The distribution's packages that the guest's image must have on top."""
         return tuple(sorted((self.data.get("requires") or {}).get("packages") or ()))
+
+    @property
+    def selftests(self) -> tuple[str, ...]:
+        """The kernel's own tests, ``collection/program``, to be built from each arm's tree."""
+        return tuple((self.data.get("requires") or {}).get("selftests") or ())
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Files that it leaves in the guest's /run/harness beside its JSON lines."""
+        return tuple(self.data.get("outputs") or ())
+
+    @property
+    def expected_console(self) -> tuple[str, ...]:
+        """Patterns of console lines that it brings about on purpose."""
+        return tuple(self.data.get("expected_console") or ())
 
     def _bytes(self, what: str, text: str) -> int:
         """``size * procs / 2 + 128M`` with the parameters' values, left to right, rounded down.
@@ -206,8 +226,26 @@ def check_keys(path: Path, data: Any) -> None:
     for key in data.get("requires") or {}:
         if key not in _REQUIRES:
             raise UserError(f"{path}: unknown key '{key}' in requires{nearest(key, _REQUIRES)}")
-    for package in (data.get("requires") or {}).get("packages") or ():
-        if not _PACKAGE.fullmatch(str(package)):
-            raise UserError(f"{path}: '{package}' in requires packages is not a package's name")
+    _check_words(path, data)
     if data["primary"] is not None and data["primary"] not in data["metrics"]:
         raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")
+
+
+def _check_words(path: Path, data: Any) -> None:
+    """Lists of names that become paths, packages or patterns."""
+    requires = data.get("requires") or {}
+    for place, words, pattern, what in (
+        ("requires packages", requires.get("packages"), _PACKAGE, "a package's name"),
+        ("requires selftests", requires.get("selftests"), _SELFTEST, "a 'collection/program'"),
+        ("outputs", data.get("outputs"), _OUTPUT, "a file's name"),
+    ):
+        for word in words or ():
+            if not pattern.fullmatch(str(word)):
+                raise UserError(f"{path}: '{word}' in {place} is not {what}")
+    for word in data.get("expected_console") or ():
+        try:
+            re.compile(str(word))
+        except re.error as error:
+            raise UserError(
+                f"{path}: '{word}' in expected_console is no regular expression: {error}"
+            ) from error
