@@ -28,6 +28,7 @@ COLUMNS = {
     "params": ["source", "name", "value", "unit"],
     "raw": ["t_ns", "path", "text"],
     "misses": ["path", "errno"],
+    "tests": ["name", "result", "directive", "inner", "log"],
     "defects": ["source", "text"],
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import collected, deltas, histogram, probes, telemetry
+from harness import collected, deltas, histogram, ktap, probes, telemetry
 from harness.collected import BOOT, COLUMNS, Collected
 from harness.errors import UserError
 
@@ -49,6 +49,8 @@ class Frames:
     params: effective parameters (source "param") and back-end settings (source "readback")
     raw: sampled files that no parser knows, as they are
     misses: files that the sampler could not read
+    tests: the kernel's own tests, one row a test: name, result ("pass", "fail", "skip", "xfail",
+        "lost"), directive, inner (it has tests of its own), log; see `ktap.Case`
     defects: what could not be read, one sentence each
     """
 
@@ -62,6 +64,7 @@ class Frames:
     params: pd.DataFrame
     raw: pd.DataFrame
     misses: pd.DataFrame
+    tests: pd.DataFrame
     defects: pd.DataFrame
 
 
@@ -141,6 +144,7 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
     for name, value in readback.items() if isinstance(readback, dict) else ():
         tables.add("params", "readback", str(name), str(value), "")
     done, pages, bad = _workload(tables, folder / "workload.jsonl")
+    _tests(tables, folder / "selftests.ktap")
     stream = _stream(tables, folder / "samples.raw.gz")
     outcome, detail = str(facts.get("outcome", "unreadable")), str(facts.get("detail", ""))
     if outcome == "ok" and bad:
@@ -180,6 +184,8 @@ def _workload(tables: Collected, path: Path) -> tuple[bool, int, int]:
             kind = item["type"]
             if kind == "done":
                 done = True
+            elif kind == "test":  # the same is read from selftests.ktap, with what is inside it
+                ktap.Result(item["result"])
             elif kind == "verify":
                 pages, bad = pages + int(item["pages"]), bad + int(item["bad"])
             else:
@@ -210,6 +216,17 @@ def _line(
         tables.add("hists", name, str(item.get("phase", "")), turn, unit, hist)
     else:
         raise ValueError(f"unknown type {kind!r}")
+
+
+def _tests(tables: Collected, path: Path) -> None:
+    """Read the output of the kernel's own tests, if this boot ran them."""
+    if not path.is_file():
+        return
+    found = ktap.parse(path.read_text("utf-8", "backslashreplace"))
+    for case in found.cases:
+        tables.add("tests", case.name, str(case.result), case.directive, case.inner, case.log)
+    for defect in found.defects:
+        tables.defect(path.name, defect)
 
 
 def _stream(tables: Collected, path: Path) -> telemetry.Stream:

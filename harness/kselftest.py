@@ -34,6 +34,7 @@ _SELFTESTS = Path("tools/testing/selftests")
 _LIST = "list"
 """Read by the guest's program: a test a line, then why it is not there."""
 _REASON = 200
+_QUOTES = str.maketrans("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}", "''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +212,5 @@ class Builder:
 
 def _reason(said: str, src: Path) -> str:
     """The first error, printable, without this machine's paths."""
-    text = first_error(said).replace(f"{src}/", "")
+    text = first_error(said).replace(f"{src}/", "").translate(_QUOTES)
     return re.sub(r"[^ -~]", "?", text)[:_REASON] or "make fails"

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import frames, publish, verdict
 from harness.errors import Exit
 from harness.report import analysis, canvas, manifest, page, plots, tables, text
-from harness.report.model import Report
+from harness.report.model import Regression, Report
 from harness.verdict import Verdict
 
 
@@ -18,15 +18,20 @@ class Written:
 
     folder: results/<name>/report
     verdicts: one for each primary metric of each cell
+    regressions: the kernel's own tests that pass on base and fail on patch
     """
 
     folder: Path
     verdicts: tuple[Verdict, ...]
+    regressions: tuple[Regression, ...] = ()
 
     @property
     def status(self) -> Exit:
-        """OK, WORSE or UNDECIDED; failures of kernels are not in it. See `verdict.worst`."""
-        return verdict.worst(self.verdicts)
+        """OK, WORSE or UNDECIDED; failures of kernels are not in it. See `verdict.worst`.
+
+        A test of the kernel's own that the patch breaks is WORSE, whatever the verdicts.
+        """
+        return Exit.WORSE if self.regressions else verdict.worst(self.verdicts)
 
 
 def make(results: Path) -> Written:
@@ -44,7 +49,7 @@ def make(results: Path) -> Written:
     publish.text(target / "estimates.csv", tables.estimates(report))
     publish.text(target / "report.html", page.render(report, figures))
     publish.text(target / "report.txt", text.render(report))
-    return Written(target, report.verdicts)
+    return Written(target, report.verdicts, report.regressions)
 
 
 def write(results: Path) -> Path:

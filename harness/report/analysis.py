@@ -11,7 +11,7 @@ import pandas as pd
 from harness import stats, verdict
 from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
-from harness.report import counters, facts, latency, pairing
+from harness.report import counters, facts, latency, pairing, selftests
 from harness.report.manifest import Manifest, insn_unit
 from harness.report.model import Block, Failure, Part, Report, Row
 from harness.report.pairing import Counted, Group
@@ -69,6 +69,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         ),
         facts=facts.gather(data, manifest, clock),
         blocks=_blocks(data.boots),
+        tested=selftests.gather(data, manifest),
     )
 
 

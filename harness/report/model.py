@@ -100,6 +100,49 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Regression:
+    """One of the kernel's own tests that passes in every boot of base and fails on patch.
+
+    base: boots of the base that it passed in; failed: boots of patch that it failed in, of
+    ``patch`` that ran it
+    boot: the first of those; directive and log are what it said there, the log's last lines
+    """
+
+    cell: str
+    test: str
+    base: int
+    failed: int
+    patch: int
+    directive: str
+    boot: str
+    log: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        """Where and how often."""
+        end = f" ({self.directive})" if self.directive else ""
+        return (
+            f"{self.cell} {self.test}: passes in {self.base} of {self.base} base boots, fails in "
+            f"{self.failed} of {self.patch} patch boots{end}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """The kernel's own tests in one cell.
+
+    counts: (arm, "12 pass, 1 fail"), changes: what differs and is no regression, unbuilt: tests
+    that an arm's tree does not have or cannot build; sentences
+    """
+
+    cell: str
+    counts: tuple[tuple[str, str], ...]
+    regressions: tuple[Regression, ...]
+    changes: tuple[str, ...]
+    unbuilt: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole report: everything that its files say.
 
@@ -118,6 +161,12 @@ class Report:
     defects: tuple[str, ...]
     facts: Facts
     blocks: tuple[Block, ...] = ()
+    tested: tuple[Tested, ...] = ()
+
+    @property
+    def regressions(self) -> tuple[Regression, ...]:
+        """The kernel's own tests that the patch breaks, of all cells."""
+        return tuple(item for part in self.tested for item in part.regressions)
 
     @property
     def primary(self) -> tuple[Row, ...]:
@@ -172,10 +221,24 @@ class Facts:
 
 
 def opening(report: Report) -> tuple[str, ...]:
-    """The report's first lines: failures before anything else, then the verdicts."""
+    """The report's first lines: broken tests and failures before anything else, then verdicts."""
     failed = bool(report.failures)
     lines = (outcome_line(report), verdict_line(report))
-    return lines if failed else lines[::-1]
+    broken = (selftest_line(report),) if report.regressions else ()
+    return (*broken, *(lines if failed else lines[::-1]))
+
+
+def selftest_line(report: Report) -> str:
+    """How many of the kernel's own tests the patch breaks, and the first of them."""
+    broken = [f"{item.cell} {item.test}" for item in report.regressions]
+    one = len(broken) == 1
+    what, passing, fail = ("test", "passes", "fails") if one else ("tests", "pass", "fail")
+    more = f"; and {len(broken) - 3} more" if len(broken) > 3 else ""
+    return (
+        f"REGRESSION: {len(broken)} {what} of the kernel's own {passing} on base and {fail} on "
+        f"patch: "
+        f"{'; '.join(broken[:3])}{more}."
+    )
 
 
 def outcome_line(report: Report) -> str:

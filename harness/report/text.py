@@ -6,12 +6,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from harness.report import model, words
-from harness.report.model import Part, Report, Row
+from harness.report.model import Part, Regression, Report, Row
 from harness.report.units import change, interval, number, percent, visible
 from harness.report.words import by_histogram, by_metric, methods, unit
 
 WIDTH = 72
 TOP_COUNTERS = 8
+_TOP_REGRESSIONS, _TOP_LINES = 3, 6
+_TOP_CHANGES = 40
 # With blanks between just 72 columns: label, base, spread, patch, change, interval, pairs;
 _COLUMNS = (14, 9, 7, 9, 8, 17, 2)
 # label, base, patch, change, interval, pairs, verdict;
@@ -25,7 +27,14 @@ def render(report: Report) -> str:
     blocks: list[Iterable[str]] = [_head(report), _compared(report)]
     for part in report.parts:
         blocks += _part(part, report)
-    blocks += [_failures(report), _skipped(report), _method(report), _blind(report), _run(report)]
+    blocks += [
+        _selftests(report),
+        _failures(report),
+        _skipped(report),
+        _method(report),
+        _blind(report),
+        _run(report),
+    ]
     return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
 
 
@@ -43,6 +52,8 @@ def wrap(text: str, first: str = "", rest: str | None = None) -> list[str]:
 def _head(report: Report) -> Iterator[str]:
     for line in model.opening(report):
         yield from wrap(line)
+    for item in report.regressions[:_TOP_REGRESSIONS]:
+        yield from _regression(item, _TOP_LINES)
     if report.facts.debug:
         yield from wrap(report.facts.debug)
     yield from wrap(report.facts.clock, "Clock: ")
@@ -184,6 +195,37 @@ def _counter(row: Row) -> list[str]:
     bounds = "" if row.change.low_pct is None else f" {interval(row.change)}"
     numbers = f"{number(row.base.median)} -> {number(row.patch.median)} {row.unit}"
     return [*wrap(name, "  "), *wrap(f"{numbers}, {shown}{bounds}, {q}", "    ")]
+
+
+def _regression(item: Regression, lines: int) -> Iterator[str]:
+    yield from wrap(f"{item.sentence}; the end of its log:", "- ", "  ")
+    for said in item.log[-lines:] or ("(it printed nothing)",):
+        yield from wrap(said[:300], "  | ", "  | ")
+
+
+def _selftests(report: Report) -> Iterator[str]:
+    """The kernel's own tests: counts, each regression with its log, and what else differs."""
+    if not report.tested:
+        return
+    yield "The kernel's own tests"
+    yield "======================"
+    for part in report.tested:
+        for arm, counts in part.counts:
+            yield from wrap(f"{part.cell} {arm}: {counts or 'none'}.", "", "  ")
+        if not part.regressions:
+            yield from wrap("No test passes in all base boots and fails in a patch boot.", "  ")
+        for item in part.regressions:
+            yield from _regression(item, len(item.log))
+        for text in part.changes[:_TOP_CHANGES]:
+            yield from wrap(text, "- ", "  ")
+        if len(part.changes) > _TOP_CHANGES:
+            yield f"- and {len(part.changes) - _TOP_CHANGES} more: see report.html"
+    for text in dict.fromkeys(text for part in report.tested for text in part.unbuilt):
+        yield from wrap(text, "- ", "  ")
+    yield from wrap(
+        "A test that differs from boot to boot counts as what it came to at worst. Whole logs: "
+        "selftests.ktap of each boot."
+    )
 
 
 def _failures(report: Report) -> Iterator[str]:

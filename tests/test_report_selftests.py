@@ -1,0 +1,131 @@
+"""The kernel's own tests in a report: a regression is first, and nothing else is called one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import frames, report
+from harness.errors import Exit
+from tests.fake_results import Fake, write
+
+CELL = "zram-lz4.pageio"
+
+
+def ktap(a: str = "ok", b: str = "ok", program: str = "ok", said: str = "") -> str:
+    def line(result: str, number: int, name: str) -> str:
+        skip = " # SKIP no zswap" if result == "skip" else ""
+        return f"{'ok' if result == 'skip' else result} {number} {name}{skip}\n"
+
+    told = f"# # {said}\n" if said else ""
+    return (
+        "TAP version 13\n1..1\n# selftests: cgroup: test_zswap\n# TAP version 13\n# 1..2\n"
+        f"# {line(a, 1, 'test_a')}{told}# {line(b, 2, 'test_b')}"
+        f"{program} 1 selftests: cgroup: test_zswap\n"
+    )
+
+
+def made(
+    folder: Path, *, base: list[str], patch: list[str], again: list[str] | None = None
+) -> tuple[report.Written, str, str]:
+    """A report of a comparison whose boots left these texts, in the order of pairs."""
+    fake = Fake(pairs=len(base), aa=again is not None, cells=(CELL,), effect=1.0)
+    results = write(folder, fake)
+    for arm, texts in (("base", base), ("patch", patch), ("again", again or [])):
+        for pair, text in enumerate(texts):
+            home = results / "boots" / CELL / f"{pair:02d}-{arm}"
+            (home / "selftests.ktap").write_text(text, encoding="utf-8")
+    written = report.make(results)
+    text = (written.folder / "report.txt").read_text("ascii")
+    assert max(map(len, text.splitlines())) <= 72
+    return written, " ".join(text.split()), (written.folder / "report.html").read_text("utf-8")
+
+
+def test_a_test_that_the_patch_breaks_is_the_first_thing_told(tmp_path: Path) -> None:
+    broken = ktap(b="not ok", program="not ok", said="zswpout <b>does not</b> increase")
+    written, text, page = made(tmp_path, base=[ktap()] * 3, patch=[ktap(), broken, broken])
+    (found,) = written.regressions
+    assert written.status == Exit.WORSE
+    assert found.test == "cgroup: test_zswap > test_b"
+    assert (found.base, found.failed, found.patch, found.boot) == (3, 2, 3, "01-patch")
+    assert text.startswith(
+        "REGRESSION: 1 test of the kernel's own passes on base and fails on patch: "
+        f"{CELL} cgroup: test_zswap > test_b."
+    )
+    assert "zswpout <b>does not</b> increase" in text[:900]
+    assert "zswpout &lt;b&gt;does not&lt;/b&gt; increase" in page
+    assert "<b>does not</b>" not in page
+
+
+def test_a_program_that_dies_is_told_once_with_its_last_words(tmp_path: Path) -> None:
+    dead = ktap(program="not ok").replace("1..2\n# ok 1 test_a\n# ok 2 test_b\n", "1..2\n# # oh\n")
+    written, text, _ = made(tmp_path, base=[ktap()] * 2, patch=[dead] * 2)
+    assert [item.test for item in written.regressions] == ["cgroup: test_zswap"]
+    assert "| # oh" in text
+    assert "test_a: base pass, patch does not have it" in text
+
+
+def test_a_text_that_ends_in_the_middle_is_a_regression(tmp_path: Path) -> None:
+    whole = ktap()
+    written, text, _ = made(tmp_path, base=[whole] * 2, patch=[whole, whole[: whole.index("ok 2")]])
+    assert [item.test for item in written.regressions] == ["cgroup: test_zswap"]
+    assert "its output ends in the middle" in text
+
+
+@pytest.mark.parametrize("arm", ["base", "again"])
+def test_what_fails_once_on_base_is_no_regression(tmp_path: Path, arm: str) -> None:
+    bad = ktap(b="not ok", program="not ok")
+    boots = {"base": [ktap()] * 2, "again": [ktap()] * 2} | {arm: [ktap(), bad]}
+    written, text, _ = made(tmp_path, patch=[bad] * 2, **boots)
+    assert written.regressions == ()
+    assert "REGRESSION" not in text
+    assert "No test passes in all base boots and fails in a patch boot." in text
+    assert "cgroup: test_zswap > test_b: base 1 x fail and" in text
+
+
+def test_a_test_that_is_skipped_or_mended_is_listed(tmp_path: Path) -> None:
+    written, text, page = made(
+        tmp_path,
+        base=[ktap(b="not ok", program="not ok")] * 2,
+        patch=[ktap(a="skip")] * 2,
+    )
+    assert written.regressions == ()
+    for line in ("test_a: base pass, patch skip", "test_b: base fail, patch pass"):
+        assert line in text and line in " ".join(page.split())
+    assert f"{CELL} base: 1 pass, 1 fail." in text
+    assert f"{CELL} patch: 1 pass, 1 skip." in text
+
+
+def test_without_selftests_nothing_is_said(tmp_path: Path) -> None:
+    folder = report.write(write(tmp_path, Fake(pairs=2)))
+    text = (folder / "report.txt").read_text("ascii")
+    page = (folder / "report.html").read_text("utf-8")
+    assert "own tests" not in text + page
+
+
+def test_the_frame_has_a_row_a_test_and_damage_is_a_defect(tmp_path: Path) -> None:
+    results = write(tmp_path, Fake(pairs=1, cells=(CELL,)))
+    home = results / "boots" / CELL / "00-base"
+    (home / "selftests.ktap").write_bytes(ktap().encode() + b"ok 2 \xff half")
+    data = frames.load(results)
+    assert list(data.tests["name"].str.removeprefix("selftests: ")) == [
+        "cgroup: test_zswap > test_a", "cgroup: test_zswap > test_b", "cgroup: test_zswap",
+    ]  # fmt: skip
+    assert set(data.tests["result"]) == {"pass"}
+    assert "the text ends in the middle of a line" in set(data.defects["text"])
+
+
+def test_what_is_not_built_is_named(tmp_path: Path) -> None:
+    fake = Fake(
+        pairs=2,
+        cells=(CELL,),
+        manifest={"selftests": {"patch": {"missing": {"mm/khugepaged": "x.c:1: error: no"}}}},
+    )
+    results = write(tmp_path, fake)
+    for pair in range(2):
+        for arm in ("base", "patch"):
+            path = results / "boots" / CELL / f"{pair:02d}-{arm}" / "selftests.ktap"
+            path.write_text(ktap(), encoding="utf-8")
+    text = " ".join((report.write(results) / "report.txt").read_text("ascii").split())
+    assert "patch: mm/khugepaged is not built: x.c:1: error: no" in text
