@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import kselftest, sandbox
+from harness import build, kselftest, sandbox
 from harness.errors import KernelFailure
 from harness.gitstore import GitStore
 from harness.kselftest import Builder, Order
@@ -120,7 +120,7 @@ def test_a_damaged_artefact_is_made_anew(bench: Bench, name: str) -> None:
 
 def test_a_killed_builds_leftovers_do_no_harm(bench: Bench) -> None:
     order = bench.order()
-    work = bench.cache.build / f"selftests-{kselftest.key_of(order, kselftest.compiler_version())}"
+    work = bench.cache.build / f"selftests-{kselftest.key_of(order, build.compiler_version())}"
     (work / "src").mkdir(parents=True)
     (work / "src" / "half").write_text("", encoding="utf-8")
     assert "cgroup/good" not in dict(bench.builder().build(order).missing)

@@ -48,7 +48,7 @@ class Guest:
 
     def run(self, *more: str) -> Any:
         (self.folder / "list").write_text("\n".join(self.names) + "\n", encoding="utf-8")
-        argv = [self.program, f"--folder={self.folder}", f"--output={self.output}"]
+        argv = [str(self.program), f"--folder={self.folder}", f"--output={self.output}"]
         argv += [f"--place={self.folder}", *more]
         return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
 
