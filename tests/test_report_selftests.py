@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from harness import frames, report
 from harness.errors import Exit
+from harness.report import formats
 from tests.fake_results import Fake, write
 
 CELL = "zram-lz4.pageio"
@@ -114,6 +117,22 @@ def test_the_frame_has_a_row_a_test_and_damage_is_a_defect(tmp_path: Path) -> No
     ]  # fmt: skip
     assert set(data.tests["result"]) == {"pass"}
     assert "the text ends in the middle of a line" in set(data.defects["text"])
+
+
+def test_a_regression_is_a_failure_in_junit_and_in_json(tmp_path: Path) -> None:
+    bad = ktap(b="not ok", program="not ok", said="zswpout <0>")
+    written, _, _ = made(tmp_path, base=[ktap()] * 2, patch=[bad] * 2)
+    results = written.folder.parent
+    found = report.read(results)
+    suite = ElementTree.fromstring(formats.comparison(found, "junit"))
+    (case,) = [one for one in suite.iter("testcase") if one.get("classname") == CELL
+               and one.get("name") == "cgroup: test_zswap > test_b"]  # fmt: skip
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.text == "zswpout <0>"
+    assert "passes in 2 of 2 base boots" in formats.comparison(found, "markdown")
+    (tested,) = json.loads(formats.comparison(found, "json"))["selftests"]
+    assert tested["regressions"][0]["log"] == ["zswpout <0>"]
 
 
 def test_what_is_not_built_is_named(tmp_path: Path) -> None:

@@ -91,10 +91,21 @@ def _markdown(report: Report) -> Iterator[list[str]]:
             said = words.COUNTERS.format(moved=len(part.counters), tested=part.tested)
             yield [_marked(said)]
             yield _table(_COUNTED, [_counter(row) for row in part.counters[:_TOP_COUNTERS]])
+    yield from _tested(report)
     yield ["## What this clock cannot see"]
     yield [f"- {_marked(line)}" for line in report.facts.blind]
     yield ["## To repeat it"]
     yield ["    " + dict(report.facts.repeat)["Command"].replace("\n", " ")]
+
+
+def _tested(report: Report) -> Iterator[list[str]]:
+    if not report.tested:
+        return
+    yield ["## The kernel's own tests"]
+    for part in report.tested:
+        yield [f"- {_marked(f'{part.cell} {arm}: {counts}')}" for arm, counts in part.counts]
+        yield [f"- **{_marked(item.sentence)}**" for item in part.regressions]
+        yield [f"- {_marked(text)}" for text in (*part.changes, *part.unbuilt)]
 
 
 _JUDGED = (
@@ -153,6 +164,7 @@ def _data(report: Report) -> dict[str, Any]:
         "opening": list(model.opening(report)),
         "boots": {"planned": report.planned, "usable": report.usable},
         "rows": [_row(row) for row in report.rows],
+        "selftests": [dataclasses.asdict(one) for one in report.tested],
         "failures": [dataclasses.asdict(one) for one in report.failures],
         "defects": list(report.defects),
         "facts": dataclasses.asdict(report.facts),
@@ -199,7 +211,7 @@ class _Case:
 
 
 def _cases(report: Report) -> Iterator[_Case]:
-    """Worse is a failure, a lost boot an error.
+    """Worse is a failure, so is a broken test of the kernel's own; a lost boot is an error.
 
     What is undecided, has no verdict or was not run yet is skipped: it has not passed.
     """
@@ -215,6 +227,8 @@ def _cases(report: Report) -> Iterator[_Case]:
         for backend, name in part.unmeasured:
             place = f"{backend}.{part.workload}"
             yield _Case(place, name, "skipped", "none: no complete pair of boots has it")
+    for item in report.regressions:
+        yield _Case(item.cell, item.test, "failure", item.sentence, "\n".join(item.log))
     for lost in report.failures:
         place = f"boot {lost.pair:02d}-{lost.arm}"
         bad = "skipped" if lost.outcome == "missing" else "error"
