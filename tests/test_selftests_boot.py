@@ -6,15 +6,17 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
-from harness import boot, cell, image, workload
+from harness import boot, cell, compare, image, kselftest, sandbox, workload
 from harness.console import Outcome
 from harness.errors import UserError
-from harness.kselftest import Selftests
+from harness.kselftest import Order, Selftests
+from harness.paths import Cache
 from harness.watch import Deadlines
 from tests.fakes import things
 
@@ -109,3 +111,35 @@ def test_the_manifest_says_what_was_built_and_what_was_not(tmp_path: Path) -> No
         "tests": ["mm/cow", "mm/x"],
         "missing": {"mm/x": "no header"},
     }
+
+
+def test_both_arms_build_what_a_cell_asks_for_and_nothing_where_none_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[Order] = []
+
+    class Builder:
+        def __init__(self, **_: object) -> None:
+            pass
+
+        def build(self, order: Order) -> Selftests:
+            orders.append(order)
+            return Selftests(order.tree, tmp_path, order.tests, ())
+
+    monkeypatch.setattr(kselftest, "Builder", Builder)
+    made: Any = {
+        arm: SimpleNamespace(order=SimpleNamespace(commit=f"c-{arm}", tree=f"t-{arm}"))
+        for arm in ("base", "patch")
+    }
+    site: Any = SimpleNamespace(
+        cache=Cache(tmp_path), progress=things.Heard(), sandbox=sandbox.OFF, jobs=1
+    )
+    assert compare._selftests([_cell("pageio")], made, site) == {}
+    assert orders == []
+    found = compare._selftests([_cell("pageio"), _cell("selftests")], made, site)
+    assert {arm: one.key for arm, one in found.items()} == {"base": "t-base", "patch": "t-patch"}
+    tests = workload.load("selftests").selftests
+    assert orders == [
+        Order("base", "c-base", "t-base", tests),
+        Order("patch", "c-patch", "t-patch", tests),
+    ]
