@@ -20,17 +20,19 @@ from typing import Any
 
 from harness.errors import InfraError, UserError
 from harness.git import last_line, run_git
-from harness.mbox import strip_brackets
+from harness.mbox import change_id, strip_brackets
 
-_SCHEMA = 1  # counts up when the same mails would be indexed otherwise
+_SCHEMA = 2  # counts up when the same mails would be indexed otherwise
 _BATCH = 2000  # mails read at once: some 20 MB
 _TABLES = """
 create table state (tip text not null);
 create table mail (mid text not null, blob text not null, sender text not null,
                    title text not null, tags text not null, date integer not null);
+create table change (mid text not null, id text not null);
 create table ref (child text not null, parent text not null);
 create index mail_mid on mail (mid);
 create index mail_title on mail (title);
+create index change_id on change (id);
 create index ref_parent on ref (parent);
 create index ref_child on ref (child);
 """
@@ -79,6 +81,15 @@ class Archive:
         """The mails of one sender with this title, whatever is in brackets; oldest first."""
         query = "select mid, sender, title, tags, date from mail where title = ? and sender = ?"
         found = {Letter(*row) for row in self._select(query, title, sender)}
+        return tuple(sorted(found, key=lambda letter: (letter.date, letter.message_id)))
+
+    def changed(self, change: str) -> tuple[Letter, ...]:
+        """The mails that name a change-id, answers that do not quote it too; oldest first."""
+        query = (
+            "select mail.mid, sender, title, tags, date from mail join change "
+            "on change.mid = mail.mid where change.id = ?"
+        )
+        found = {Letter(*row) for row in self._select(query, change)}
         return tuple(sorted(found, key=lambda letter: (letter.date, letter.message_id)))
 
     def thread(self, message_id: str) -> tuple[bytes, ...]:
@@ -157,7 +168,7 @@ class _Part:
                 return 0
             if old and run_git(["merge-base", "--is-ancestor", old, tip], cwd=self.repo).returncode:
                 # History was rewritten (a mail was purged): begin again.
-                for table in ("mail", "ref", "state"):
+                for table in ("mail", "change", "ref", "state"):
                     base.execute(f"delete from {table}")
                 old = None
             count = self._add(base, f"{old}..{tip}" if old else tip)
@@ -179,6 +190,9 @@ class _Part:
                 letter, parents = read
                 row = (letter.message_id, blob, letter.sender, letter.title, letter.tags)
                 base.execute("insert into mail values (?, ?, ?, ?, ?, ?)", (*row, letter.date))
+                change = change_id(raw)
+                if change is not None:
+                    base.execute("insert into change values (?, ?)", (letter.message_id, change))
                 base.executemany(
                     "insert into ref values (?, ?)", [(letter.message_id, one) for one in parents]
                 )

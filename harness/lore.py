@@ -6,6 +6,8 @@ counts, and asks the given server only.  What it fetched is kept in the cache wi
 
 from __future__ import annotations
 
+import datetime
+import email.utils
 import hashlib
 import json
 import re
@@ -60,6 +62,16 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """One posting of a series: ``label`` is like v3 or RFC-v1, ``date`` ISO in UTC or ""."""
+
+    label: str
+    message_id: str
+    title: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
 class Address:
     """What was asked for: a mail, the inbox its URL names (None for a bare id), a revision."""
 
@@ -110,6 +122,50 @@ def fetch(address: Address, desk: Desk) -> Fetched:
     return Fetched(picked, tuple(sorted(origin.items())), head)
 
 
+def postings(address: Address, desk: Desk) -> tuple[Posted, ...]:
+    """All postings of the series that a mail belongs to, oldest first, each label once.
+
+    A mirror gives all of them; a server gives those since the mail that is asked for.
+    Errors as in `fetch`.
+    """
+    raws, _ = _thread(replace(address, revision="latest"), desk)
+    found = []
+    for head in posting.family(posting.read(raws), address.message_id):
+        known = letter.find(raws, head.message_id)
+        if known is None:
+            continue
+        tags = mbox.strip_brackets(known.subject)[1].upper().split()
+        label = f"{'RFC-' if 'RFC' in tags else ''}v{head.revision}"
+        found.append(Posted(label, known.message_id, head.subject, _utc(known.date)))
+    found.sort(key=lambda one: (one.date, one.message_id))
+    # A cover letter that was mailed twice is one revision.
+    return tuple({one.label: one for one in reversed(found)}.values())[::-1]
+
+
+def by_change_id(change_id: str, desk: Desk) -> Address:
+    """The first posting with a change-id, in the mirrors.  UserError when there is none."""
+    if not desk.mirrors:
+        raise UserError(
+            f"the change-id {change_id} can be looked for in a local mirror only: name one, or "
+            "give the message-id of any posting of the series"
+        )
+    archive = Archive(desk.mirrors, index=desk.cache / "index")
+    archive.refresh()
+    for one in archive.changed(change_id):
+        if "PATCH" in one.tags.upper() or "RFC" in one.tags.upper():
+            return Address(one.message_id, None, None)
+    raise UserError(f"no posting with the change-id {change_id} is in {_listed(desk.mirrors)}")
+
+
+def _utc(date: str) -> str:
+    """The Date of a mail as ISO time in UTC, which can be sorted; "" if it is none."""
+    try:
+        found = email.utils.parsedate_to_datetime(date)
+        return found.astimezone(datetime.UTC).isoformat(timespec="seconds")
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return ""
+
+
 def mail(address: Address, desk: Desk) -> bytes:
     """One mail as it was sent.  Errors as in `fetch`."""
     raws, _ = _thread(address, desk)
@@ -139,9 +195,13 @@ def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
     if not raws or address.revision is None:
         return raws
     mails = posting.read(raws)
-    head = archive.letter(posting.cover_id(mails, address.message_id))
+    cover = posting.cover_id(mails, address.message_id)
+    head = archive.letter(cover)
     others = archive.titled(head.title, sender=head.sender) if head else ()
-    return (*raws, *(raw for one in others for raw in archive.thread(one.message_id)))
+    change = next((mail.change_id for mail in mails if mail.message_id == cover), None)
+    others += archive.changed(change) if change else ()
+    ids = dict.fromkeys(one.message_id for one in others)
+    return (*raws, *(raw for one in ids for raw in archive.thread(one)))
 
 
 def _from_server(address: Address, server: str, desk: Desk) -> tuple[bytes, ...]:

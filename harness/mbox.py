@@ -25,6 +25,7 @@ _REVISION = re.compile(r"(?<![a-z])v(\d+)\b", re.IGNORECASE)
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
+_CHANGE_ID = re.compile(rb"^change-id: (\S+)\s*$", re.MULTILINE)
 _FILE_HEADERS = (
     b"diff --git ", b"index ", b"old mode ", b"new mode ", b"new file mode ",
     b"deleted file mode ", b"similarity index ", b"dissimilarity index ", b"rename ", b"copy ",
@@ -43,6 +44,7 @@ class Mail:
     ``number`` and ``total`` are n and m of [PATCH n/m], ``revision`` is v of [PATCH v3], 1 when
     not given.  ``diff`` is the diff alone, decoded, b"" if there is none; ``parts`` are the
     content types in which one was looked for.  ``parents`` are the ids of the mails it answers.
+    ``change_id`` is what b4 calls a series by in all of its revisions.
     ``canonical`` is the mail with only the headers that a commit is made of, as git am takes it.
     """
 
@@ -58,6 +60,7 @@ class Mail:
     sender: str = ""
     parents: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    change_id: str | None = None
 
     @property
     def sha256(self) -> str:
@@ -70,6 +73,14 @@ class Mail:
         return b"".join(
             line for line in self.diff.splitlines(True) if not line.startswith(b"index ")
         )
+
+
+def change_id(raw: bytes) -> str | None:
+    """The change-id of a mail without reading all of it; None if it names none."""
+    if b"base64" in raw[:8192].lower():
+        raw = b"\n".join(_texts(_parse(raw)))
+    found = _CHANGE_ID.search(raw)
+    return found[1].decode(errors="replace") if found else None
 
 
 def split(data: bytes) -> tuple[bytes, ...]:
@@ -127,6 +138,7 @@ def read(raw: bytes, *, name: str) -> Mail:
     title, tags = strip_brackets(subject)
     count, revision = _COUNT.search(tags), _REVISION.search(tags)
     base = _BASE_COMMIT.search(text)
+    change = _CHANGE_ID.search(text)
     message_id = re.search(r"<([^<>\s]+)>", _header(message, "Message-ID"))
     answered = _header(message, "In-Reply-To")
     return Mail(
@@ -142,6 +154,7 @@ def read(raw: bytes, *, name: str) -> Mail:
         sender=email.utils.parseaddr(_header(message, "From"))[1].lower(),
         parents=tuple(re.findall(r"<([^<>\s]+)>", f"{message['References']} {answered}")),
         parts=tuple(part.get_content_type() for part in message.walk() if not part.is_multipart()),
+        change_id=change[1].decode(errors="replace") if change else None,
     )
 
 

@@ -56,6 +56,23 @@ def pick(mails: Sequence[Mail], message_id: str, *, revision: str | None = None)
     return replace(picked, notes=(*picked.notes, *others))
 
 
+def family(mails: Sequence[Mail], message_id: str) -> tuple[Mail, ...]:
+    """The first mails of all postings of a series: cover letters, or patches that stand alone.
+
+    They are by the sender of the one that the mail belongs to, under its title or with its
+    change-id; a posting of somebody else with that change-id is not this series.
+    """
+    by_id = {mail.message_id: mail for mail in mails}
+    head = by_id[cover_id(mails, message_id)]
+    return tuple(
+        mail
+        for mail in mails
+        if _is_head(mail)
+        and mail.sender == head.sender
+        and (mail.subject == head.subject or (head.change_id or 0) == mail.change_id)
+    )
+
+
 def cover_id(mails: Sequence[Mail], message_id: str) -> str:
     """The id of the first mail of the series that a mail belongs to: its cover letter or patch."""
     first = _posted({mail.message_id: mail for mail in mails if mail.message_id}, message_id)

@@ -98,12 +98,15 @@ class Experiment:
         return {**data, "backends": list(self.backends), "workloads": list(self.workloads)}
 
 
-def load(path: Path | None, overrides: Mapping[str, Any]) -> Experiment:
+def load(
+    path: Path | None, overrides: Mapping[str, Any], *, source: str = "the command line"
+) -> Experiment:
     """The experiment of a spec file (or the defaults), with ``overrides`` on top.
 
+    ``source`` is where the overrides are from, for errors.
     Raises UserError naming the file and key for anything misspelt, mistyped or contradictory.
     """
-    place = str(path) if path else "the command line"
+    place = str(path) if path else source
     data: dict[str, Any] = {}
     if path:
         data = _read(path)

@@ -33,6 +33,15 @@ def names(folder: Path = FOLDER) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
+def groups(name: str, *, folder: Path = FOLDER) -> tuple[Mapping[str, Any], ...]:
+    """The groups of a suite as its file has them: backends, workloads, preset, guest.
+
+    Errors as in `load`.
+    """
+    load(name, folder=folder)
+    return tuple(_read(folder / f"{name}.yaml", f"workloads/suites/{name}.yaml")["groups"])
+
+
 def load(
     name: str,
     *,

@@ -34,7 +34,7 @@ def comparison(report: Report, name: str) -> str:
     if name == "json":
         return _json(_data(report))
     if name == "junit":
-        return _xml(report.name, list(_cases(report)))
+        return junit(report.name, list(_cases(report)))
     return "\n\n".join("\n".join(block) for block in _markdown(report)) + "\n"
 
 
@@ -59,7 +59,7 @@ def overhead(report: Overhead, name: str) -> str:
             }
         )  # fmt: skip
     if name == "junit":
-        return _xml(report.name, list(_claims(report)))
+        return junit(report.name, list(_claims(report)))
     blocks = [[f"# {_marked(report.name)}"], [f"- {_marked(line)}" for line in opening]]
     for backend, table in found:
         title = f"### {_marked(backend)}: {_marked(table.title)}"
@@ -200,8 +200,8 @@ def _finite(value: Any) -> Any:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Case:
-    """group: the class name; bad: "failure", "error", "skipped" or "" if it passed."""
+class Case:
+    """A test case of JUnit. group: the class name; bad: "failure", "error", "skipped" or "" if it passed."""
 
     group: str
     name: str
@@ -210,7 +210,7 @@ class _Case:
     detail: str = ""
 
 
-def _cases(report: Report) -> Iterator[_Case]:
+def _cases(report: Report) -> Iterator[Case]:
     """Worse is a failure, so is a broken test of the kernel's own; a lost boot is an error.
 
     What is undecided, has no verdict or was not run yet is skipped: it has not passed.
@@ -222,20 +222,20 @@ def _cases(report: Report) -> Iterator[_Case]:
         bad = "failure" if kind is Kind.WORSE else ""
         bad = "skipped" if kind in (Kind.UNDECIDED, Kind.NONE) else bad
         said = f"{kind}: {change(row.change)} {interval(row.change)}, n = {row.change.n}"
-        yield _Case(row.cell, row.name, bad, said, row.verdict.reason)
+        yield Case(row.cell, row.name, bad, said, row.verdict.reason)
     for part in report.parts:
         for backend, name in part.unmeasured:
             place = f"{backend}.{part.workload}"
-            yield _Case(place, name, "skipped", "none: no complete pair of boots has it")
+            yield Case(place, name, "skipped", "none: no complete pair of boots has it")
     for item in report.regressions:
-        yield _Case(item.cell, item.test, "failure", item.sentence, "\n".join(item.log))
+        yield Case(item.cell, item.test, "failure", item.sentence, "\n".join(item.log))
     for lost in report.failures:
         place = f"boot {lost.pair:02d}-{lost.arm}"
         bad = "skipped" if lost.outcome == "missing" else "error"
-        yield _Case(lost.cell, place, bad, f"{lost.outcome}: {lost.detail}", lost.console)
+        yield Case(lost.cell, place, bad, f"{lost.outcome}: {lost.detail}", lost.console)
 
 
-def _claims(report: Overhead) -> Iterator[_Case]:
+def _claims(report: Overhead) -> Iterator[Case]:
     """A claimed figure outside the measured interval is a failure; without one it is skipped."""
     for backend in report.backends:
         for row in backend.rows:
@@ -249,12 +249,12 @@ def _claims(report: Overhead) -> Iterator[_Case]:
                 )
                 bad = "skipped" if cell.outside is None else "failure" if cell.outside else ""
                 name = f"{overhead_words.ARMS[arm]} at {row.usage:g} %"
-                yield _Case(f"{backend.name} claim", name, bad, said)
+                yield Case(f"{backend.name} claim", name, bad, said)
         for known in backend.known:
             bad = {True: "", False: "failure", None: "skipped"}[known.holds]
-            yield _Case(f"{backend.name} known weight", known.weight.site, bad, _known(known))
+            yield Case(f"{backend.name} known weight", known.weight.site, bad, _known(known))
     for line in report.failed:
-        yield _Case("boots", line.partition(": ")[0], "error", line)
+        yield Case("boots", line.partition(": ")[0], "error", line)
 
 
 def _known(one: Known) -> str:
@@ -263,7 +263,8 @@ def _known(one: Known) -> str:
     return f"known {weight.amount:.4g} bytes a {weight.per}, {measured}"
 
 
-def _xml(name: str, cases: Sequence[_Case]) -> str:
+def junit(name: str, cases: Sequence[Case]) -> str:
+    """JUnit's XML: one suite called `name`."""
     counts = {
         f"{bad}s" if bad != "skipped" else bad: str(sum(case.bad == bad for case in cases))
         for bad in ("failure", "error", "skipped")
