@@ -28,6 +28,8 @@ from harness import (
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
+from harness.nightly import config as nightly_config
+from harness.nightly import night
 from harness.overhead import measure
 from harness.paths import Cache
 from harness.progress import Progress
@@ -111,6 +113,15 @@ def _revisions(args: argparse.Namespace, progress: Progress) -> Exit:
     only = (args.only or "").replace(",", " ").split()
     done = revisions.revisions(_experiment(args), only, _site(args, progress))
     print(done.text, end="")
+    return done.status
+
+
+def _nightly(args: argparse.Namespace, progress: Progress) -> Exit:
+    config = nightly_config.load(args.config, registry_folder=night.REGISTRY)
+    args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
+    done = night.nightly(config, _site(args, progress))
+    print(done.text, end="")
+    progress.say(f"trend: {done.folder / 'report' / 'trend.html'}")
     return done.status
 
 
@@ -227,6 +238,16 @@ def _parser() -> argparse.ArgumentParser:
     options.overhead(command)
     command.set_defaults(run=_overhead)
     _add_patchwise(commands)
+    text = "measure what is new on followed lists and branches, and draw the trend"
+    command = commands.add_parser(
+        "nightly",
+        help=text,
+        description=f"{text}. nightly.yaml says what is followed and how long a night may take; "
+        "kernels/nightly.yaml is an example.",
+        epilog=_STATUSES,
+    )
+    options.nightly(command)
+    command.set_defaults(run=_nightly)
     text = "measure what the sampler itself adds to the figures of the base kernel"
     command = commands.add_parser("bench", help=text, description=text, epilog=_STATUSES)
     options.kernels(command)

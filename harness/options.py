@@ -58,14 +58,7 @@ def kernels(parser: argparse.ArgumentParser) -> None:
         help="yes: kernels with lockdep and mm's debug options (fragments watchdog and debug): for "
         "finding mistakes, not for measuring",
     )
-    group.add_argument(
-        "--sandbox",
-        choices=("yes", "no"),
-        default="yes",
-        help="apply and build in a sandbox without network and home (default: yes); no: with all "
-        "rights of the user",
-    )
-    group.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+    _building(group)
 
 
 def mails(parser: argparse._ActionsContainer) -> None:
@@ -117,5 +110,34 @@ def measuring(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--parallel", help="guests side by side (default: one a CPU; wall: 1)")
     group.add_argument("--timeout", help="seconds a workload may take (default: 1800)")
     group.add_argument("--name", help="name of the folder below results/")
+    _results(group)
+
+
+def nightly(parser: argparse.ArgumentParser) -> None:
+    """What `make nightly` takes beside its file."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        default=Path("nightly.yaml"),
+        help="what is followed and measured (default: nightly.yaml)",
+    )
+    parser.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
+    mails(parser)
+    _building(parser)
+    _results(parser)
+
+
+def _building(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--sandbox",
+        choices=("yes", "no"),
+        default="yes",
+        help="apply and build in a sandbox without network and home (default: yes); no: with all "
+        "rights of the user",
+    )
+    parser.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+
+
+def _results(parser: argparse._ActionsContainer) -> None:
     results = os.environ.get("RESULTS") or str(REPO / "results")
-    group.add_argument("--results", default=results, help="where results go (default: results/)")
+    parser.add_argument("--results", default=results, help="where results go (default: results/)")

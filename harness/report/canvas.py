@@ -50,7 +50,8 @@ _WIDTH = 4.4
 class Plot:
     """A figure: its file name without suffix, both formats, and words for those who cannot see.
 
-    kind: "change", "cost", "order", "latency", "timeline" or "overhead"
+    kind: "change", "cost", "order", "latency", "timeline", "overhead",
+        "waterfall" or "trend"
     """
 
     slug: str

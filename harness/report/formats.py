@@ -201,7 +201,10 @@ def _finite(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Case:
-    """A test case of JUnit. group: the class name; bad: "failure", "error", "skipped" or "" if it passed."""
+    """A test case of JUnit.
+
+    group: the class name; bad: "failure", "error", "skipped" or "" if it passed
+    """
 
     group: str
     name: str
