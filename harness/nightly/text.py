@@ -101,8 +101,8 @@ def _fresh(trend: Trend) -> Iterator[str]:
     yield "Measured in this night:"
     for comparison, estimates in trend.fresh:
         for one in estimates:
-            said = f"{one.verdict}: {change(one)} {interval(one)}, n = {one.n}"
-            yield from _wrap(f"{comparison.folder} {one.metric}: {said}", "    ")
+            yield from _wrap(f"  {comparison.folder} {one.metric}", "    ")
+            yield f"      {one.verdict}: {change(one)} {interval(one)}, n = {one.n}"
 
 
 def _failed(trend: Trend) -> Iterator[str]:
