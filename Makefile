@@ -11,7 +11,7 @@ SETUP        := ./harness/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport AT BYTES METRIC MOST_PAIRS ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
+unexport AT BYTES METRIC MOST_PAIRS NIGHTLY ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
          WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
@@ -26,7 +26,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
             $(call option,NAME,name) --results $(call quoted,RESULTS)
 
-.PHONY: help compare overhead walk bisect revisions calibrate bench build report reply bundle verify doctor \
+.PHONY: help compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted lock clean-cache
 
@@ -39,6 +39,7 @@ help:
 #: make walk       cost of each patch of PATCH: AT=3,5,9-12 for some, BYTES=yes for bytes, too
 #: make bisect     which patch of PATCH changes METRIC=swapin_ns, in log2 builds: MOST_PAIRS=12
 #: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6
+#: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
@@ -84,7 +85,7 @@ help:
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare, walk,
-#: bisect and revisions take 3 and 4 for success; call .venv/bin/python -m harness directly
+#: bisect, revisions and nightly take 3 and 4 for success; call .venv/bin/python -m harness directly
 #: where they matter.
 
 setup:
@@ -120,6 +121,11 @@ bisect: setup
 revisions: setup
 	@$(HARNESS) revisions $(KERNELS) $(MEASURING) $(call option,ONLY,only) \
 		|| case $$? in 3|4) ;; *) exit $$?;; esac
+
+nightly: setup
+	@$(HARNESS) nightly $(call option,NIGHTLY,config) $(call option,KERNEL_GIT,kernel-git) \
+		$(call option,LORE,lore) $(call option,MIRROR,mirror) $(call option,SANDBOX,sandbox) \
+		$(call option,JOBS,jobs) --results $(call quoted,RESULTS) || case $$? in 3|4) ;; *) exit $$?;; esac
 
 bench: setup
 	@$(HARNESS) bench $(KERNELS) $(MEASURING)

@@ -23,7 +23,7 @@ from harness.errors import Exit, InfraError, KernelFailure, UserError
 from harness.paths import REPO
 
 COMMANDS = [
-    "compare", "walk", "bisect", "revisions", "build", "report", "doctor", "workloads",
+    "compare", "walk", "bisect", "revisions", "nightly", "build", "report", "doctor", "workloads",
 ]  # fmt: skip
 
 
