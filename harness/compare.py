@@ -15,6 +15,7 @@ from harness import (
     disk,
     image,
     kselftest,
+    live,
     manifest,
     observer,
     plan,
@@ -34,6 +35,7 @@ from harness.guest import Keys
 from harness.hostspace import require_space
 from harness.image import Image
 from harness.kselftest import Selftests
+from harness.live import Survey, View
 from harness.manifest import Setting
 from harness.paths import Cache
 from harness.progress import Progress
@@ -98,7 +100,7 @@ def measured(
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
     scratch.sweep()
-    with manifest.claimed(folder):
+    with manifest.claimed(folder), live.view(progress) as shown:
         setting = _set_up(experiment, site, made, command)
         manifest.identify(folder, setting)
         seal.resume(folder)
@@ -107,7 +109,7 @@ def measured(
         shared = share.boots(planned, folder, donors)
         if shared:
             progress.say(f"{shared} boots of the base are shared with other results")
-        ran = _boot_all(planned, setting, site, folder, written)
+        ran = _boot_all(planned, setting, site, folder, written, shown)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
         yield folder, ran
@@ -244,9 +246,12 @@ def _boot_all(
     site: Site,
     folder: Path,
     written: int | None,
+    shown: View,
 ) -> plan.Run:
     experiment = setting.experiment
     workers = experiment.parallel or _side_by_side(setting)
+    survey = Survey(planned, folder / "boots", workers)
+    shown.boots(survey, folder, manifest.describe(setting), setting.clock)
     require_space(folder, 64 << 20, "writing results")
     if setting.disk == "host":
         # Swap disks are sparse, but a series may fill them.

@@ -1,6 +1,6 @@
 """What the harness says while it works, and how long each stage took.
 
-A terminal gets a live line (rich); anything else gets plain lines, one a fact.
+Plain lines, one a fact; on a terminal a comparison has a live view (see ``live``) below them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,21 @@ class Progress:
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._stages: list[StageTime] = []
+        self._current: list[tuple[str, float]] = []
+
+    @property
+    def console(self) -> Console:
+        """Where the lines go."""
+        return self._console
+
+    @property
+    def current(self) -> tuple[str, float] | None:
+        """The stage under way, the innermost one, and the seconds in it so far."""
+        with self._lock:
+            if not self._current:
+                return None
+            name, start = self._current[-1]
+        return name, time.monotonic() - start
 
     @property
     def stages(self) -> tuple[StageTime, ...]:
@@ -66,11 +81,14 @@ class Progress:
         """Time a stage; it is announced when it starts and when it ends."""
         self.say(f"{name}{': ' + note if note else ''} ...")
         start = time.monotonic()
+        with self._lock:
+            self._current.append((name, start))
         try:
             yield
         finally:
             seconds = time.monotonic() - start
             with self._lock:
+                self._current.remove((name, start))
                 self._stages.append(StageTime(name, round(seconds, 1)))
             if sys.exc_info()[0] is None:
                 self.say(f"{name}: done in {seconds:.1f} s")
