@@ -19,7 +19,8 @@ from harness import arms, compare
 from harness.arms import Site
 from harness.compare import Compared
 from harness.errors import Exit, InfraError
-from harness.nightly import agenda, config, night, store
+from harness.lore import Desk
+from harness.nightly import agenda, config, news, night, store
 from harness.nightly.config import Config
 from harness.nightly.news import News, Point
 from harness.nightly.store import Comparison, Estimate
@@ -74,7 +75,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, points: tuple[Point, ...], **more: 
     monkeypatch.setattr(compare, "compare", made)
     monkeypatch.setattr(compare, "abilities", lambda _: [])
     monkeypatch.setattr(arms, "make", lambda *_: ({}, ()))
-    monkeypatch.setattr(night.news, "look", lambda *_, **__: News(points, ()))
+    monkeypatch.setattr(news, "look", lambda *_, **__: News(points, ()))
     return made
 
 
@@ -86,7 +87,7 @@ def asked(folder: Path, text: str = FILE) -> Config:
 
 def site(folder: Path) -> Site:
     progress: Any = Heard()
-    desk = night.news.Desk(cache=folder / "mails", progress=progress)
+    desk = Desk(cache=folder / "mails", progress=progress)
     return Site(Cache(folder / "cache"), folder / "results", progress, OFF, desk)
 
 
@@ -170,7 +171,7 @@ def test_what_would_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.Mon
         history._base.commit()
     fake.ran.clear()
     new = dataclasses.replace(POINTS[0], revision="v3", patch="toy-v3")
-    monkeypatch.setattr(night.news, "look", lambda *_, **__: News((new,), ()))
+    monkeypatch.setattr(news, "look", lambda *_, **__: News((new,), ()))
     done = night.nightly(asked(tmp_path), site(tmp_path))
     assert [place for place, _ in fake.ran] == ["toy-v3-on-v6.12/zswap.pageio"]
     assert done.status is Exit.UNDECIDED
