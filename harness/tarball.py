@@ -220,24 +220,25 @@ def _check_signature(
     if not keyring.is_file():
         raise UserError(f"KERNEL_KEYRING {keyring} is not a file")
     (scratch / "sign").write_bytes(sign)
-    home = scratch / "gnupg"
-    home.mkdir(mode=0o700)
-    gpg = ["gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-autostart"]
-    # Imported first, so that armoured keys serve as well as binary ones.
-    pipe([[*gpg, "--import", str(keyring.absolute())]], what=f"KERNEL_KEYRING {keyring}")
     status = scratch / "status"
-    verify = [*gpg, "--trust-model", "always", "--status-fd", "1"]
-    verify += ["--verify", str(scratch / "sign"), "-"]
-    try:
-        pipe(
-            [[*_DECOMPRESS[locator.suffix], "--", str(path)], verify],
-            what=locator.file,
-            last_stdout=status,
-        )
-    except UserError as error:
-        raise UserError(
-            f"{_sign_name(locator)} is not a good signature of {locator.file} by a key of {keyring}"
-        ) from error
+    # gpg keeps sockets beside its keys, and a socket's path must be short: not below the cache.
+    with tempfile.TemporaryDirectory(prefix="harness-gpg-") as home:
+        gpg = ["gpg", "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
+        # Imported first, so that armoured keys serve as well as binary ones.
+        pipe([[*gpg, "--import", str(keyring.absolute())]], what=f"KERNEL_KEYRING {keyring}")
+        verify = [*gpg, "--trust-model", "always", "--status-fd", "1"]
+        verify += ["--verify", str(scratch / "sign"), "-"]
+        try:
+            pipe(
+                [[*_DECOMPRESS[locator.suffix], "--", str(path)], verify],
+                what=locator.file,
+                last_stdout=status,
+            )
+        except UserError as error:
+            raise UserError(
+                f"{_sign_name(locator)} is not a good signature of {locator.file} by a key of "
+                f"{keyring}"
+            ) from error
     text = status.read_text(encoding="utf-8", errors="replace")
     key = re.search(r"^\[GNUPG:\] VALIDSIG ([0-9A-F]+)", text, re.MULTILINE)
     # An expired or revoked key gives no GOODSIG, but a status of 0.

@@ -95,10 +95,12 @@ class Running:
 @contextmanager
 def _running(sampler: Path, folder: Path, *options: str) -> Iterator[Running]:
     path, out = folder / "sock", folder / "samples"
+    pid = folder / "pid"  # written once the socket listens
     argv = [str(sampler), f"--out={out}", f"--socket={path}", "--buffer=2M", *options]
+    argv.append(f"--pid-file={pid}")
     with subprocess.Popen(argv) as process:
         deadline = time.monotonic() + 10
-        while not path.is_socket():
+        while not (pid.is_file() and pid.read_text()):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.005)
