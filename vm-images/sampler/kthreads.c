@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "sampler.h"
@@ -56,16 +55,6 @@ static char *kthread_name(const char *pid, char *buffer, size_t size)
 		if (isspace((unsigned char)*at))
 			*at = '_';
 	return name + 1;
-}
-
-static uint64_t thread_cpu_ns(pid_t pid)
-{
-	struct timespec time;
-	clockid_t clock;
-
-	if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0)
-		return 0;
-	return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
 }
 
 /* Returns the length of the line for this process; 0 if it is no busy kernel thread. */

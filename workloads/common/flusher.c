@@ -55,13 +55,8 @@ static uint64_t cpu_of(const pid_t *pids, size_t count)
 {
 	uint64_t sum = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		struct timespec spent;
-		clockid_t clock;
-
-		if (clock_getcpuclockid(pids[i], &clock) == 0 && clock_gettime(clock, &spent) == 0)
-			sum += (uint64_t)spent.tv_sec * 1000 * MS + (uint64_t)spent.tv_nsec;
-	}
+	for (size_t i = 0; i < count; i++)
+		sum += thread_cpu_ns(pids[i]);
 	return sum;
 }
 

@@ -115,6 +115,9 @@ void require_page_multiple(const char *option, uint64_t bytes);
 uint64_t now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
 
+/* CPU time of a process or kernel thread, exact as well; 0 if it is gone. */
+uint64_t thread_cpu_ns(int pid);
+
 /* What one now_ns() costs: the mean over many, in ns. */
 double clock_read_cost_ns(void);
 
