@@ -19,6 +19,8 @@ from harness.qemu import Guest
 _POLL = 0.2
 _HOST_FULL = 16 << 20
 """Bytes left for the guest's disks at which QEMU would soon pause it."""
+FLOOD = 128 << 20
+"""Bytes of console or samples that no honest boot comes near: an overhead boot writes 2 MiB."""
 _TRACE = 3.0
 """Seconds that a crash gets to print its trace before the guest is ended."""
 
@@ -119,6 +121,18 @@ class Watch:
         except FileNotFoundError:
             return ""
 
+    def _flood(self) -> BootEnded | None:
+        """What a guest writes without end would fill the host's disk and, read here, its memory."""
+        machine = self._guest.machine
+        for path in (machine.console, machine.samples):
+            size = path.stat().st_size if path.exists() else 0
+            if size > FLOOD:
+                text = (
+                    f"in {self._stage}: {path.name} has {size >> 20} MiB, {FLOOD >> 20} are allowed"
+                )
+                return BootEnded(Outcome.FLOOD, text)
+        return None
+
     def _loop(self) -> None:
         size, changed = -1, time.monotonic()
         while not self._over.wait(_POLL):
@@ -135,6 +149,9 @@ class Watch:
     def _judge(self, now: float, changed: float) -> BootEnded | InfraError | None:
         # The exit status is read before the console, so that a crash's last lines are in it.
         returncode = self._guest.returncode
+        flood = self._flood()
+        if flood:
+            return flood
         text = self._console()
         finding = console.fatal(text)
         if finding:

@@ -241,8 +241,28 @@ def test_a_hung_workload_is_ended_when_the_kernel_says_so(
     text = "watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [pageio:9]\n"
     guest = Guest(before=console_says(bench, text, kill=False))
     ended = bench.guest(guest)
-    assert ended.outcome is Outcome.HANG
+    assert ended.outcome is Outcome.SOFT_LOCKUP
     assert "in workload: watchdog" in ended.detail
+
+
+@pytest.mark.parametrize("where", ["console.log", "samples.raw"])
+def test_a_guest_that_writes_without_end_is_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setattr("harness.watch.FLOOD", 1 << 20)
+
+    def write(argv: list[str]) -> None:
+        if argv[0].endswith("/run-workload"):
+            (log,) = bench.boots.glob("*/.*/console.log")
+            with (log.parent / where).open("a", encoding="ascii") as file:
+                file.write("x" * 99 + "\n" * (1 << 20))
+            while qemu.running(bench.bin):
+                time.sleep(0.05)
+            bench.sshd.hang_up()
+
+    ended = bench.guest(Guest(before=write))
+    assert ended.outcome is Outcome.FLOOD
+    assert ended.detail.startswith(f"in workload: {where} has ")
 
 
 def test_a_workload_that_overruns_is_a_time_out(bench: Bench) -> None:

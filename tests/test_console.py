@@ -37,13 +37,13 @@ def test_a_golden_log_gives_the_outcome_of_its_name(path: Path) -> None:
 
 # Kernels 6.1 to 7.3; each line as its printk writes it.
 LINES = [
-    ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [pageio:201]", "hang"),
+    ("watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [pageio:201]", "soft-lockup"),
     ("watchdog: CPU0: Watchdog detected hard LOCKUP on cpu 0", "hang"),
-    ("rcu: INFO: rcu_sched self-detected stall on CPU", "hang"),
-    ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "hang"),
-    ("rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }", "hang"),
-    ("INFO: task kswapd0:41 blocked for more than 120 seconds.", "hang"),
-    ("INFO: task kswapd0:41 blocked in I/O wait for more than 120 seconds.", "hang"),
+    ("rcu: INFO: rcu_sched self-detected stall on CPU", "rcu-stall"),
+    ("rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:", "rcu-stall"),
+    ("rcu: INFO: rcu_preempt detected expedited stalls on CPUs/tasks: { 0-... }", "rcu-stall"),
+    ("INFO: task kswapd0:41 blocked for more than 120 seconds.", "hung-task"),
+    ("INFO: task kswapd0:41 blocked in I/O wait for more than 120 seconds.", "hung-task"),
     ("WARNING: possible circular locking dependency detected", "lockdep"),
     ("WARNING: possible recursive locking detected", "lockdep"),
     ("WARNING: inconsistent lock state", "lockdep"),
