@@ -1,7 +1,10 @@
 """``make bench``: what observing costs the observed.
 
-The same kernel is booted with the sampler and without it, in pairs, and the workloads' own figures
-are compared: the difference is what the sampler, its marks and its samples add to a measurement.
+The same kernel is booted three times in each pair: as always; with a sampler that keeps marks but
+reads nothing; and without a sampler.  The workloads' own figures are compared.  The first against
+the second is what reading adds to a measurement.  The second against the third is the protocol of
+the marks: at each one all counters are brought up to date and the guest rests, in every arm of
+every comparison, so that a phase begins as it did in the boot before.
 The result is kept beside the kernel in the cache, and every later comparison on that kernel with
 the same guest programs prints it.
 """
@@ -9,12 +12,13 @@ the same guest programs prints it.
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness import compare, frames, observer, publish, stats
 from harness.arms import Site
-from harness.boot import Ticket
+from harness.boot import Observed, Ticket
 from harness.errors import Exit, UserError
 from harness.report import manifest
 from harness.report.manifest import Manifest
@@ -24,12 +28,14 @@ from harness.spec import Experiment
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the sampler adds to one primary metric.
+    """What a part of the observing adds to one primary metric.
 
-    n: pairs; the rest in per cent of the boots without it, with its 95 % interval (None where
-    there is none)
+    part: a key of `observer.PARTS`
+    n: pairs; the rest in per cent of the boots without that part, with its 95 % interval (None
+    where there is none)
     """
 
+    part: str
     cell: str
     metric: str
     n: int
@@ -56,9 +62,9 @@ def bench(experiment: Experiment, site: Site) -> Bench:
         patch=None,
         head=experiment.base,
         name=experiment.name or f"bench-{experiment.base}",
-        aa=False,
+        aa=True,
     )
-    with compare.measured(one, site, change=_unobserved) as (folder, ran):
+    with compare.measured(one, site, change=_watched) as (folder, ran):
         data = frames.load(folder, counters=False)
         effects = effects_of(data, manifest.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
@@ -70,9 +76,14 @@ def bench(experiment: Experiment, site: Site) -> Bench:
     return Bench(folder, text, Exit.KERNEL if ran.failed else Exit.OK)
 
 
-def _unobserved(ticket: Ticket) -> Ticket:
-    """The arm that would be the patched one runs without a sampler."""
-    return replace(ticket, observed=ticket.arm != "patch")
+_WATCHED = {"base": Observed.FULL, frames.AGAIN: Observed.MARKS, "patch": Observed.NONE}
+_PARTS = {"reading": ("base", frames.AGAIN), "marks": (frames.AGAIN, "patch")}
+"""By part of the observing: the arm with it and the one without."""
+
+
+def _watched(ticket: Ticket) -> Ticket:
+    """All arms are the same kernel: what an arm stands for here is how it is watched."""
+    return replace(ticket, observed=_WATCHED[ticket.arm])
 
 
 def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
@@ -84,25 +95,25 @@ def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
         metric = facts.primary(workload, backend, clock)
         if metric is None:
             continue
-        seen, unseen = (by_pair(data, cell, metric, arm) for arm in frames.ARMS)
-        pairs = sorted(set(seen.index) & set(unseen.index))
-        # Observed over unobserved: the other way round than the arms are named.
-        change = stats.paired([unseen[i] for i in pairs], [seen[i] for i in pairs])
-        effect = Effect(
-            cell, metric, change.n, change.estimate_pct, change.low_pct, change.high_pct
-        )
-        made.append(effect)
+        for part, arms in _PARTS.items():
+            seen, unseen = (by_pair(data, cell, metric, arm) for arm in arms)
+            pairs = sorted(set(seen.index) & set(unseen.index))
+            change = stats.paired([unseen[i] for i in pairs], [seen[i] for i in pairs])
+            bounds = (change.estimate_pct, change.low_pct, change.high_pct)
+            made.append(Effect(part, cell, metric, change.n, *bounds))
     return tuple(made)
 
 
 def render(effects: tuple[Effect, ...], data: frames.Frames) -> str:
     """The table, 72 columns, plain text."""
     lines = [
-        "What the sampler adds to each primary metric (same kernel with and",
-        "without it, paired, 95 % interval):",
-        "",
+        "What observing adds to each primary metric (same kernel with and",
+        "without it, paired, 95 % interval).",
     ]
-    lines += [f"  {observer.sentence(asdict(item))}" for item in effects]
+    for part, words in observer.PARTS.items():
+        lines += ["", *textwrap.wrap(f"{words}:", 72)]
+        lines += [f"  {observer.sentence(asdict(one))}" for one in effects if one.part == part]
+    lines.append("")
     for name, size in observer.footprint(data).items():
         lines.append(f"  {name}: {size / (1 << 20):.1f} MiB of guest memory (resident set)")
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 import paramiko
@@ -70,11 +71,21 @@ class Host:
         return self.selftests[arm] if cell.workload.selftests else self.tools
 
 
+class Observed(StrEnum):
+    """How much the sampler does in a guest."""
+
+    FULL = "full"
+    MARKS = "marks"
+    """Marks are kept, counters brought up to date at them and a rest taken; nothing is read."""
+    NONE = "none"
+    """It does not run, and nothing is known but the workload's figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ticket:
     """Which boot this is: ``position`` is its place inside the pair, 0 first.
 
-    Without ``observed`` the sampler does not run, and nothing is known but the workload's figures.
+    ``observed`` is how much the sampler does; comparisons always use all of it.
     With ``profiled`` the kernel counts every allocation by its source line (Linux 6.10 and later).
     """
 
@@ -84,7 +95,7 @@ class Ticket:
     position: int
     seed: int
     kernel: Kernel
-    observed: bool = True
+    observed: Observed = Observed.FULL
     profiled: bool = False
 
     @property
@@ -254,8 +265,13 @@ def _measure(
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
         record.readback = {path: value.strip("; ") for path, value in lines}
     with record.timed("workload"):
-        interval = str(cell.workload.sample_interval_ms) if ticket.observed else "off"
-        watch.expect("workload", deadlines.workload, samples=ticket.observed)
+        interval = {
+            Observed.FULL: str(cell.workload.sample_interval_ms),
+            Observed.MARKS: "bare",
+            Observed.NONE: "off",
+        }[ticket.observed]
+        watched = ticket.observed is not Observed.NONE
+        watch.expect("workload", deadlines.workload, samples=watched)
         in_step = "1" if host.clock == "insn" else "0"
         argv = ["/opt/harness/bin/run-workload", interval, in_step]
         argv += [cell.workload.memory_max]

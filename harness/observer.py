@@ -11,6 +11,13 @@ from harness import frames, stats
 from harness.paths import Cache
 
 
+PARTS = {
+    "reading": "Reading the kernel's files, at marks and at intervals",
+    "marks": "Marks: counters brought up to date, a rest between phases",
+}
+"""The parts of the observing; a comparison always has all, in every boot."""
+
+
 def known(cache: Cache, *, kernel: str, tools: str, clock: str) -> tuple[Mapping[str, Any], ...]:
     """What an earlier `bench` found for this kernel, these programs and this clock, or nothing."""
     path = place(cache, kernel, tools, clock)

@@ -9,6 +9,7 @@ import pytest
 
 from harness import bench, frames, observer, report, spec
 from harness.arms import Site
+from harness.boot import Observed
 from harness.errors import UserError
 from harness.lore import Desk
 from harness.paths import Cache
@@ -29,20 +30,28 @@ def site(folder: Path) -> Site:
     )
 
 
-def test_the_effect_is_observed_over_unobserved(tmp_path: Path) -> None:
-    # The arm without a sampler is faster by one in a thousand.
-    results = fake_results.write(tmp_path, Fake(effect=1 / 1.001, cells=("zram-lz4.pageio",)))
+def test_each_part_of_the_observing_has_its_effect(tmp_path: Path) -> None:
+    # Without a sampler it is faster by one in a thousand; marks alone are as dear as all of it.
+    results = fake_results.write(
+        tmp_path, Fake(effect=1 / 1.001, aa=True, cells=("zram-lz4.pageio",))
+    )
     data = frames.load(results, counters=False)
-    (effect,) = bench.effects_of(data, manifest.load(results))
-    assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin_ns"
-    assert effect.estimate_pct == pytest.approx(0.1, abs=1e-6)
-    assert effect.n == 6
-    assert "+0.100 %" in bench.render((effect,), data)
+    reading, marks = bench.effects_of(data, manifest.load(results))
+    for effect in (reading, marks):
+        assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin_ns"
+        assert effect.n == 6
+    assert (reading.part, marks.part) == tuple(observer.PARTS)
+    assert reading.estimate_pct == pytest.approx(0.0, abs=1e-6)
+    assert marks.estimate_pct == pytest.approx(0.1, abs=1e-6)
+    text = bench.render((reading, marks), data)
+    assert text.index("Reading") < text.index("+0.000 %") < text.index("Marks")
+    assert "+0.100 %" in text and max(map(len, text.splitlines())) <= 72
 
 
-def test_only_the_arm_that_would_be_patched_goes_unobserved(tmp_path: Path) -> None:
-    for arm, observed in (("base", True), ("patch", False)):
-        assert bench._unobserved(ticket(tmp_path, arm=arm)).observed is observed
+def test_an_arm_stands_for_how_much_is_watched(tmp_path: Path) -> None:
+    arms = {"base": Observed.FULL, "again": Observed.MARKS, "patch": Observed.NONE}
+    for arm, observed in arms.items():
+        assert bench._watched(ticket(tmp_path, arm=arm)).observed is observed
 
 
 @pytest.mark.parametrize("setting", [{"patch": "calibration-in10"}, {"head": "debian/7.3"}])
@@ -70,7 +79,7 @@ def test_what_was_found_is_found_again_for_the_same_kernel_only(tmp_path: Path) 
     [
         ([], "not measured for this kernel"),
         (
-            [{"cell": "zram.pageio", "metric": "swapin_ns", "estimate_pct": 0.012,
+            [{"part": "marks", "cell": "zram.pageio", "metric": "swapin_ns", "estimate_pct": 0.012,
               "low_pct": 0.01, "high_pct": 0.02, "n": 3}],
             "zram.pageio swapin_ns +0.012 % [+0.010, +0.020], n = 3",
         ),

@@ -180,6 +180,14 @@ def test_interval_samples_leave_out_what_is_for_marks(sampler: Path, tmp_path: P
     assert max(gaps) > 10_000_000
 
 
+def test_a_bare_sampler_answers_marks_and_reads_nothing(sampler: Path, tmp_path: Path) -> None:
+    with _running(sampler, tmp_path, "--bare", "--file=/proc/vmstat") as running:
+        running.mark("one")
+        (one,) = running.samples()
+    assert one.reason == "mark:one"
+    assert one.files == one.missing == {}
+
+
 def test_sigterm_ends_with_a_last_sample(sampler: Path, tmp_path: Path) -> None:
     with _running(sampler, tmp_path, "--file=/proc/meminfo") as running:
         running.stop()

@@ -44,7 +44,7 @@ def booted(folder: Path, blocks: list[Block]) -> Path:
             facts = {
                 "cell": ticket.cell.name, "arm": ticket.arm, "pair": ticket.pair,
                 "position": ticket.position, "seed": ticket.seed, "kernel": ticket.kernel.key,
-                "observed": True, "profiled": False,
+                "observed": "full", "profiled": False,
             }  # fmt: skip
             (boot / "boot.json").write_text(json.dumps(facts))
             seal.boot(boot)

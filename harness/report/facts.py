@@ -207,10 +207,14 @@ def _sampler(data: Frames) -> str:
 
 def _observer(manifest: Manifest) -> str:
     """What the sampler adds to the figures, if `make bench` has measured it."""
-    seen = [item for item in manifest.listing("observer") if isinstance(item, dict)]
+    found = manifest.listing("observer")
+    seen = [item for item in found if isinstance(item, dict) and item.get("part")]
     if not seen:
         return "not measured for this kernel with these programs: make bench does"
-    return "; ".join(observer.sentence(item) for item in seen)
+    return "; ".join(
+        f"{words}: " + ", ".join(observer.sentence(item) for item in seen if item["part"] == part)
+        for part, words in observer.PARTS.items()
+    )
 
 
 def _each(manifest: Manifest, key: str) -> str:

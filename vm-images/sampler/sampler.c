@@ -39,7 +39,7 @@ enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIEN
 static struct {
 	const char *out, *socket, *mark, *pid_file;
 	uint64_t interval_ms, heartbeat_ms, settle_ms, buffer;
-	bool daemon;
+	bool daemon, bare;
 } options = { .socket = SAMPLER_SOCKET, .buffer = UINT64_C(4) << 20 };
 
 static struct record record;
@@ -54,6 +54,7 @@ static const char help[] =
 	"  --interval MS    time between samples; 0: at marks only (default: 0)\n"
 	"  --heartbeat MS   with --interval 0, time between empty records that only\n"
 	"                   show that the guest is alive; 0: none (default: 0)\n"
+	"  --bare           read nothing; a mark brings counters up to date and rests\n"
 	"  --settle MS      rest after a mark's sample, before the answer, until the\n"
 	"                   kernel has freed what reading left behind (default: 0)\n"
 	"  --socket PATH    where marks come in (default: " SAMPLER_SOCKET ")\n"
@@ -68,6 +69,7 @@ static const struct option table[] = {
 	{ "out", required_argument, NULL, 'o' },
 	{ "interval", required_argument, NULL, 'i' },
 	{ "heartbeat", required_argument, NULL, 'H' },
+	{ "bare", no_argument, NULL, 'B' },
 	{ "settle", required_argument, NULL, 'S' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "file", required_argument, NULL, 'f' },
@@ -96,6 +98,7 @@ static void set_option(int option, char **argv)
 	case 'o': options.out = optarg; break;
 	case 'i': options.interval_ms = number_in("interval", optarg, 0, INTERVAL_MAX_MS); break;
 	case 'H': options.heartbeat_ms = number_in("heartbeat", optarg, 0, INTERVAL_MAX_MS); break;
+	case 'B': options.bare = true; break;
 	case 'S': options.settle_ms = number_in("settle", optarg, 0, 10000); break;
 	case 's': options.socket = optarg; break;
 	case 'f': watch_add(optarg, false); break;
@@ -197,6 +200,15 @@ static void fold_counters(void)
 	close(fd);
 }
 
+static void read_all(bool is_mark)
+{
+	if (is_mark)
+		watch_refresh();
+	watch_sample(&record, is_mark);
+	if (is_mark)
+		kthreads_sample(&record);
+}
+
 static void sample(const char *mark_text)
 {
 	bool is_mark = mark_text != NULL;
@@ -204,11 +216,8 @@ static void sample(const char *mark_text)
 	if (is_mark)
 		fold_counters();
 	begin_record(is_mark ? "mark:" : "interval", is_mark ? mark_text : "");
-	if (is_mark)
-		watch_refresh();
-	watch_sample(&record, is_mark);
-	if (is_mark)
-		kthreads_sample(&record);
+	if (!options.bare)
+		read_all(is_mark);
 	end_record();
 }
 
