@@ -10,7 +10,6 @@ from typing import Any
 from harness import frames, stats
 from harness.paths import Cache
 
-
 PARTS = {
     "reading": "Reading the kernel's files, at marks and at intervals",
     "marks": "Marks: counters brought up to date, a rest between phases",
