@@ -188,6 +188,20 @@ def test_a_bare_sampler_answers_marks_and_reads_nothing(sampler: Path, tmp_path:
     assert one.files == one.missing == {}
 
 
+def test_answers_come_at_one_place_between_two_ticks(sampler: Path, tmp_path: Path) -> None:
+    with _running(sampler, tmp_path, "--bare", "--settle=5") as running:
+        late = []
+        for number in range(8):
+            running.mark(f"m{number}")
+            late.append((time.clock_gettime_ns(time.CLOCK_MONOTONIC) - 2_000_000) % 20_000_000)
+            time.sleep(0.003 * number)
+        samples = running.samples()
+    # Never early; a busy host makes some of them late.
+    assert min(late) < 2_000_000
+    begins = [one.end_ns for one in samples[:8]]
+    assert all(b - a >= 5_000_000 for a, b in zip(begins, begins[1:], strict=False))
+
+
 def test_sigterm_ends_with_a_last_sample(sampler: Path, tmp_path: Path) -> None:
     with _running(sampler, tmp_path, "--file=/proc/meminfo") as running:
         running.stop()

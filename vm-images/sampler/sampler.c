@@ -33,6 +33,8 @@
 
 #define CLIENTS_MAX 16
 #define INTERVAL_MAX_MS 86400000u
+/* A whole number of ticks of each CONFIG_HZ: 100, 250, 300 and 1000. */
+#define GRID_NS UINT64_C(20000000)
 
 enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIENTS_MAX };
 
@@ -56,7 +58,8 @@ static const char help[] =
 	"                   show that the guest is alive; 0: none (default: 0)\n"
 	"  --bare           read nothing; a mark brings counters up to date and rests\n"
 	"  --settle MS      rest after a mark's sample, before the answer, until the\n"
-	"                   kernel has freed what reading left behind (default: 0)\n"
+	"                   kernel has freed what reading left behind, and then until\n"
+	"                   the same place between two timer ticks (default: 0)\n"
 	"  --socket PATH    where marks come in (default: " SAMPLER_SOCKET ")\n"
 	"  --file PATH      a file or glob to sample; repeatable\n"
 	"  --files LIST     a file with one path or glob a line; repeatable\n"
@@ -379,13 +382,22 @@ static void accept_client(void)
 /*
  * Files that were opened for a sample are freed after an RCU grace period or two,
  * in whatever runs then: it must not be the phase that begins with the answer.
+ *
+ * Grace periods go by the timer tick, too: how many end inside a phase, and with
+ * them how much of its own freeing it pays for, depends on where between two ticks
+ * it begins.  So every phase begins at the same place.
  */
 static void rest(void)
 {
-	struct timespec left = { .tv_sec = (time_t)(options.settle_ms / 1000),
-				 .tv_nsec = (long)(options.settle_ms % 1000) * 1000000 };
+	uint64_t until = now_ns() + options.settle_ms * 1000000;
+	struct timespec wake;
 
-	while (nanosleep(&left, &left) != 0 && errno == EINTR)
+	if (options.settle_ms == 0)
+		return;
+	until = (until / GRID_NS + 1) * GRID_NS + GRID_NS / 10;
+	wake = (struct timespec){ .tv_sec = (time_t)(until / 1000000000),
+				  .tv_nsec = (long)(until % 1000000000) };
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) == EINTR)
 		;
 }
 
