@@ -35,6 +35,8 @@
 #define INTERVAL_MAX_MS 86400000u
 /* A whole number of ticks of each CONFIG_HZ: 100, 250, 300 and 1000. */
 #define GRID_NS UINT64_C(20000000)
+/* 0.8 to the power of 32 is below a thousandth. */
+#define DECAYS 32
 
 enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIENTS_MAX };
 
@@ -194,9 +196,13 @@ static void end_record(void)
  * zones by a write (root only; without it they are as late as they are), those of
  * all memcgs by a look at the topmost one's.
  *
- * The latter are more than figures.  Reclaim weighs its lists by them, and a refault
- * is active or not by the size of the working set that they say; so a phase after
- * fresh ones runs unlike a phase after some that are up to two seconds old.
+ * Both are more than figures.  Reclaim weighs its lists by those of the memcgs, and
+ * a refault is active or not by the size of the working set that they say; so a phase
+ * after fresh ones runs unlike a phase after some that are up to two seconds old.
+ * And with the zones' each CPU gives a part of its free pages back, a fifth of what it
+ * may keep (decay_pcp_high() in mm/page_alloc.c, from Linux 6.8 on).  What it has left
+ * is the boot's history, and decides how many pages a phase gets cheaply: so it is done
+ * until there is nothing to give, as if the CPU had been idle for half a minute.
  */
 static void fold_counters(void)
 {
@@ -204,7 +210,8 @@ static void fold_counters(void)
 	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
-		(void)!write(fd, "1", 1);
+		for (unsigned int i = 0; i < DECAYS; i++)
+			(void)!pwrite(fd, "1", 1, 0);
 		close(fd);
 	}
 	fd = open("/sys/fs/cgroup/memory.stat", O_RDONLY | O_CLOEXEC);
