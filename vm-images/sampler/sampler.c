@@ -43,7 +43,7 @@ enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIEN
 static struct {
 	const char *out, *socket, *mark, *pid_file;
 	uint64_t interval_ms, heartbeat_ms, settle_ms, buffer;
-	bool daemon, bare;
+	bool daemon, bare, empty_lists;
 } options = { .socket = SAMPLER_SOCKET, .buffer = UINT64_C(4) << 20 };
 
 static struct record record;
@@ -59,6 +59,8 @@ static const char help[] =
 	"  --heartbeat MS   with --interval 0, time between empty records that only\n"
 	"                   show that the guest is alive; 0: none (default: 0)\n"
 	"  --bare           read nothing; a mark brings counters up to date and rests\n"
+	"  --empty-lists    at marks, have the CPUs give back the pages they keep; sets a\n"
+	"                   sysctl for a moment, so only for a machine of one's own\n"
 	"  --settle MS      rest after a mark's sample, before the answer, until the\n"
 	"                   kernel has freed what reading left behind, and then until\n"
 	"                   the same place between two timer ticks (default: 0)\n"
@@ -75,6 +77,7 @@ static const struct option table[] = {
 	{ "interval", required_argument, NULL, 'i' },
 	{ "heartbeat", required_argument, NULL, 'H' },
 	{ "bare", no_argument, NULL, 'B' },
+	{ "empty-lists", no_argument, NULL, 'E' },
 	{ "settle", required_argument, NULL, 'S' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "file", required_argument, NULL, 'f' },
@@ -104,6 +107,7 @@ static void set_option(int option, char **argv)
 	case 'i': options.interval_ms = number_in("interval", optarg, 0, INTERVAL_MAX_MS); break;
 	case 'H': options.heartbeat_ms = number_in("heartbeat", optarg, 0, INTERVAL_MAX_MS); break;
 	case 'B': options.bare = true; break;
+	case 'E': options.empty_lists = true; break;
 	case 'S': options.settle_ms = number_in("settle", optarg, 0, 10000); break;
 	case 's': options.socket = optarg; break;
 	case 'f': watch_add(optarg, false); break;
@@ -196,21 +200,17 @@ static void end_record(void)
  * zones by a write (root only; without it they are as late as they are), those of
  * all memcgs by a look at the topmost one's.
  *
- * Both are more than figures.  Reclaim weighs its lists by those of the memcgs, and
- * a refault is active or not by the size of the working set that they say; so a phase
- * after fresh ones runs unlike a phase after some that are up to two seconds old.
- * And with the zones' each CPU gives a part of its free pages back, a fifth of what it
- * may keep (decay_pcp_high() in mm/page_alloc.c, from Linux 6.8 on).  What it has left
- * is the boot's history, and decides how many pages a phase gets cheaply: so it is done
- * until there is nothing to give, as if the CPU had been idle for half a minute.
+ * The latter are more than figures.  Reclaim weighs its lists by them, and a refault
+ * is active or not by the size of the working set that they say; so a phase after
+ * fresh ones runs unlike a phase after some that are up to two seconds old.
  */
-static void fold_counters(void)
+static void fold_counters(unsigned int times)
 {
 	char unread[4096];
 	int fd = open("/proc/sys/vm/stat_refresh", O_WRONLY | O_CLOEXEC);
 
 	if (fd >= 0) {
-		for (unsigned int i = 0; i < DECAYS; i++)
+		for (unsigned int i = 0; i < times; i++)
 			(void)!pwrite(fd, "1", 1, 0);
 		close(fd);
 	}
@@ -219,6 +219,31 @@ static void fold_counters(void)
 		(void)!read(fd, unread, sizeof(unread));
 		close(fd);
 	}
+}
+
+/*
+ * How many free pages a CPU keeps for itself is the history of the boot, and decides
+ * how many a phase gets cheaply and when it has to go to the zone.  With its counters a
+ * CPU gives back what is above its limit, which shrinks by a fifth each time
+ * (decay_pcp_high() in mm/page_alloc.c, from Linux 6.8 on).  So for a moment the limit
+ * is the smallest that there is: what is left is just that much, in each boot.
+ * Kernels before 5.14 have no such limit.
+ */
+static void empty_page_lists(void)
+{
+	char limit[24] = "";
+	int fd = open("/proc/sys/vm/percpu_pagelist_high_fraction", O_RDWR | O_CLOEXEC);
+	ssize_t length = fd < 0 ? 0 : pread(fd, limit, sizeof(limit), 0);
+	bool set = length > 0 && pwrite(fd, "1000000000", 10, 0) == 10;
+
+	if (fd >= 0 && !set)
+		fail("Cannot set percpu_pagelist_high_fraction: %s.", strerror(errno));
+	fold_counters(set ? DECAYS : 1);
+	if (set && pwrite(fd, limit, (size_t)length, 0) != length)
+		fail("Cannot give percpu_pagelist_high_fraction its value back: %s.",
+		     strerror(errno));
+	if (fd >= 0)
+		close(fd);
 }
 
 static void read_all(bool is_mark)
@@ -235,7 +260,7 @@ static void sample(const char *mark_text)
 	bool is_mark = mark_text != NULL;
 
 	if (is_mark)
-		fold_counters();
+		options.empty_lists ? empty_page_lists() : fold_counters(1);
 	begin_record(is_mark ? "mark:" : "interval", is_mark ? mark_text : "");
 	if (!options.bare)
 		read_all(is_mark);
