@@ -35,8 +35,8 @@
 #define INTERVAL_MAX_MS 86400000u
 /* A whole number of ticks of each CONFIG_HZ: 100, 250, 300 and 1000. */
 #define GRID_NS UINT64_C(20000000)
-/* 0.8 to the power of 32 is below a thousandth. */
-#define DECAYS 32
+/* A limit goes down by a fifth each time, a list by 2016 pages at most. */
+#define DECAYS 100
 
 enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIENTS_MAX };
 
