@@ -63,6 +63,15 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Half:
+    """A cell that the kernel of one arm can run, and why the other cannot, as one clause."""
+
+    cell: str
+    arm: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ability:
     """What the kernel of one arm can do: its options (symbol -> value) and its functions."""
 
@@ -158,6 +167,20 @@ def _reasons(cell: Cell, abilities: Sequence[Ability], memory: int, command: str
         for function, cannot in backend.functions:
             if function not in one.functions:
                 yield f"{one.arm}: {cannot} (there is no {function}() in it)"
+
+
+def halves(
+    cells: Sequence[Cell], abilities: Sequence[Ability], *, memory: int, command: str
+) -> tuple[Half, ...]:
+    """The cells that one of two kernels can run and the other cannot; arguments as above."""
+    found = []
+    for cell in cells:
+        reasons = {one.arm: next(_reasons(cell, [one], memory, command), None) for one in abilities}
+        arms = [arm for arm, reason in reasons.items() if reason is None]
+        if len(reasons) == 2 and len(arms) == 1:
+            reason = next(text for text in reasons.values() if text)
+            found.append(Half(cell.name, arms[0], reason))
+    return tuple(found)
 
 
 def check_guest(place: str, guest: object) -> None:

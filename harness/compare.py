@@ -28,7 +28,7 @@ from harness import (
 from harness.apt import AptSource
 from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
-from harness.cell import Ability, Backend, Cell, Skipped, runnable
+from harness.cell import Ability, Backend, Cell, Half, Skipped, halves, runnable
 from harness.errors import Exit, UserError
 from harness.gitstore import GitStore
 from harness.guest import Keys
@@ -85,6 +85,7 @@ def measured(
     made: Made | None = None,
     donors: Sequence[Path] = (),
     command: str = "compare",
+    alone: bool = False,
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
@@ -92,7 +93,8 @@ def measured(
     ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
     disk at most, in bytes, if that is less than the whole disk.  ``made`` are the kernels if they
     are built already; ``donors`` are results folders whose boots of the base may serve this one,
-    too (see ``share``).  ``command`` is the one that runs the workloads.
+    too (see ``share``).  ``command`` is the one that runs the workloads.  With ``alone`` a cell
+    that one kernel cannot run is run on the other.
     """
     progress, folder = site.progress, site.results / experiment.title
     # What no kernel could run is told before an hour of building, not after it.
@@ -101,7 +103,7 @@ def measured(
     progress.say(f"results go to {folder}")
     scratch.sweep()
     with manifest.claimed(folder), live.view(progress) as shown:
-        setting = _set_up(experiment, site, made, command)
+        setting = _set_up(experiment, site, made, command, alone=alone)
         manifest.identify(folder, setting)
         seal.resume(folder)
         progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
@@ -118,7 +120,9 @@ def measured(
     _say_times(progress, ran)
 
 
-def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: str) -> Setting:
+def _set_up(
+    experiment: Experiment, site: Site, kernels: Made | None, command: str, *, alone: bool
+) -> Setting:
     cache, progress = site.cache, site.progress
     chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
     clock = choose_clock(experiment, chosen.name)
@@ -128,7 +132,8 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
     tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
     experiment = resolved(experiment, clock)
-    cells, skipped = _runnable(experiment, made, progress, command)
+    half = _halves(experiment, made, progress, command) if alone else ()
+    cells, skipped = _runnable(experiment, made, progress, command, half)
     for cell in cells:
         memory = experiment.memory + disk.guest_bytes(cell.backend, kind, experiment.swap)
         disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
@@ -149,6 +154,7 @@ def _set_up(experiment: Experiment, site: Site, kernels: Made | None, command: s
         tools=tools,
         observer=seen,
         selftests=selftests,
+        halves=half,
     )
 
 
@@ -190,15 +196,22 @@ def abilities(made: Mapping[str, Arm]) -> list[Ability]:
 
 
 def _runnable(
-    experiment: Experiment, made: Mapping[str, Arm], progress: Progress, command: str
+    experiment: Experiment,
+    made: Mapping[str, Arm],
+    progress: Progress,
+    command: str,
+    half: Sequence[Half] = (),
 ) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
     """The cells that both kernels can run; with no kernels yet, those that some kernel could.
 
-    Raises UserError when that is none.
+    ``half`` are taken, too.  Raises UserError when that is none.
     """
     cells, skipped = runnable(
         experiment.cells(), abilities(made), memory=experiment.memory, command=command
     )
+    taken = {one.cell for one in half}
+    cells = tuple(one for one in experiment.cells() if one in cells or one.name in taken)
+    skipped = tuple(one for one in skipped if one.cell not in taken)
     if not cells:
         raise UserError(
             f"no cell of the matrix can run; {skipped[0].cell}: {skipped[0].reason}; "
@@ -207,6 +220,15 @@ def _runnable(
     for item in skipped if made else ():
         progress.warn(f"{item.cell} is skipped: {item.reason}")
     return cells, skipped
+
+
+def _halves(
+    experiment: Experiment, made: Mapping[str, Arm], progress: Progress, command: str
+) -> tuple[Half, ...]:
+    found = halves(experiment.cells(), abilities(made), memory=experiment.memory, command=command)
+    for one in found:
+        progress.warn(f"{one.cell} runs on {one.arm} alone: {one.reason}")
+    return found
 
 
 def resolved(experiment: Experiment, clock: str) -> Experiment:
@@ -237,7 +259,17 @@ def _planned(setting: Setting, change: Callable[[Ticket], Ticket]) -> list[plan.
     if experiment.aa:
         kernels["again"] = kernels["base"]
     blocks = plan.blocks(setting.cells, kernels, pairs=experiment.pairs, seed=experiment.seed)
-    return [plan.Block(tuple(change(ticket) for ticket in block.tickets)) for block in blocks]
+    only = {one.cell: one.arm for one in setting.halves}
+    return [
+        plan.Block(
+            tuple(
+                change(ticket)
+                for ticket in block.tickets
+                if only.get(ticket.cell.name, ticket.arm) == ticket.arm
+            )
+        )
+        for block in blocks
+    ]
 
 
 def _boot_all(

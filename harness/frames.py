@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def _expected(results: Path, boots: Path) -> list[tuple[str, int, str]]:
 
     A cell that the plan names, a pair below the planned number and the other boots of a pair
     are expected even if no folder is there; "again" only if the plan has it ("aa") or any boot
-    of it is there.
+    of it is there. Of a cell that one kernel runs alone ("halves") the other boots are not.
     """
     there = set(_folders(boots))
     manifest = _json(results / "manifest.json") or {}
@@ -122,7 +122,15 @@ def _expected(results: Path, boots: Path) -> list[tuple[str, int, str]]:
     arms = (*ARMS, AGAIN) if has_again else ARMS
     wanted = {(cell, pair, arm) for cell in cells for pair in numbers for arm in arms}
     halves = {(cell, pair, arm) for cell, pair, _ in there for arm in arms}
-    return sorted(there | wanted | halves)
+    alone = _alone(manifest)
+    return sorted(there | {one for one in wanted | halves if alone.get(one[0], one[2]) == one[2]})
+
+
+def _alone(manifest: Mapping[str, Any]) -> dict[str, object]:
+    """The only arm of each cell that one kernel runs alone."""
+    listed = manifest.get("halves")
+    items = listed if isinstance(listed, list) else []
+    return {str(one.get("cell")): one.get("arm") for one in items if isinstance(one, dict)}
 
 
 def _folders(boots: Path) -> Iterator[tuple[str, int, str]]:

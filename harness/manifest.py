@@ -19,7 +19,7 @@ import yaml
 from harness import accel, disk, kconfig, publish, series, share
 from harness.accel import Accelerator
 from harness.arms import Arm, Trees, debugging
-from harness.cell import Cell, Skipped
+from harness.cell import Cell, Half, Skipped
 from harness.errors import UserError
 from harness.image import Image
 from harness.kselftest import Selftests
@@ -41,7 +41,8 @@ class Setting:
     """All that is decided before the first boot of a comparison.
 
     ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
-    ``variants`` the images with further packages, ``selftests`` the kernels' own tests by arm.
+    ``halves`` are those of the cells that one kernel runs alone; ``variants`` the images with
+    further packages, ``selftests`` the kernels' own tests by arm.
     """
 
     experiment: Experiment
@@ -57,6 +58,7 @@ class Setting:
     variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
     observer: tuple[Mapping[str, Any], ...] = ()
     selftests: Mapping[str, Selftests] = field(default_factory=dict)
+    halves: tuple[Half, ...] = ()
 
 
 @contextmanager
@@ -201,6 +203,7 @@ def describe(setting: Setting) -> dict[str, Any]:
             for cell in cells
         },
         "cells": [cell.name for cell in cells],
+        "halves": [asdict(item) for item in setting.halves],
         "skipped": [asdict(item) for item in setting.skipped],
         "observer": [dict(item) for item in setting.observer],
         "selftests": {name: one.as_data() for name, one in setting.selftests.items()},

@@ -86,6 +86,7 @@ class Fake:
     the first site has more; residual: bytes used that no file names, once anything is in swap
     leak: share of the entries' bytes that stays after exit
     counts_zero: the mark before the first step has a metric, too
+    alone: there is no swap area; the one size is that of the pages
     """
 
     kernels: Mapping[str, Kernel] = field(default_factory=lambda: {"base": OLD, "patch": NEW})
@@ -97,6 +98,7 @@ class Fake:
     leak: float = 0.0
     fragment: bool = True
     counts_zero: bool = False
+    alone: bool = False
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -118,12 +120,13 @@ def slots_of(size: str) -> int:
 
 
 def _boot(results: Path, fake: Fake, size: str, pair: int, arm: str) -> None:
-    cell = f"{fake.kind}-{size}.overhead"
+    label = fake.kind if fake.alone else f"{fake.kind}-{size}"
+    cell = f"{label}.overhead"
     folder = results / "boots" / cell / f"{pair:02d}-{arm}"
     folder.mkdir(parents=True)
     kernel = fake.kernels[arm]
     facts = {
-        "schema": 1, "cell": cell, "backend": f"{fake.kind}-{size}", "backend_kind": fake.kind,
+        "schema": 1, "cell": cell, "backend": label, "backend_kind": fake.kind,
         "backend_settings": {"size": parse_size(size)}, "workload": "overhead", "arm": arm,
         "pair": pair, "position": int(arm == "patch"), "outcome": "ok", "detail": "",
         "clock": "insn", "accel": "tcg", "kernel_release": kernel.release,
@@ -132,7 +135,8 @@ def _boot(results: Path, fake: Fake, size: str, pair: int, arm: str) -> None:
     (folder / "boot.json").write_text(json.dumps(facts))
     steps = [slots_of(size) * step // STEPS for step in range(STEPS + 1)]
     items: list[dict[str, Any]] = [{"type": "param", "name": "size", "value": 1, "unit": "B"}]
-    items.append({"type": "metric", "name": "slots", "value": slots_of(size), "unit": "slots"})
+    slots = 0 if fake.alone else slots_of(size)
+    items.append({"type": "metric", "name": "slots", "value": slots, "unit": "pages"})
     items += [
         {"type": "metric", "name": "swapped_pages", "round": n, "value": pages, "unit": "pages"}
         for n, pages in enumerate(steps[0 if fake.counts_zero else 1 :], 1)
@@ -151,7 +155,7 @@ def _marks(
     size: str, steps: Sequence[int], fake: Fake
 ) -> list[tuple[str, tuple[int, float, int, bool]]]:
     """Each mark with slots, entries, the most entries so far, and whether the area is on."""
-    slots, top = slots_of(size), steps[-1]
+    slots, top = 0 if fake.alone else slots_of(size), steps[-1]
     # What a mark's name says is less exact than the metric.
     filled = [(f"filled:{pages // 100 * 100}", (slots, pages, pages, True)) for pages in steps]
     half = [(f"fragmented:{top // 2}", (slots, top // 2, top, True))] if fake.fragment else []

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from harness import arms, cell, compare, kconfig, spec, suite, workload
-from harness.cell import Ability, Cell, Skipped, runnable
+from harness.cell import Ability, Cell, Skipped, halves, runnable
 from harness.errors import UserError
 from tests.fakes.things import Heard
 
@@ -133,6 +133,21 @@ def test_a_kernel_without_what_a_back_end_needs_skips_its_cells() -> None:
     for one in abilities:
         able = Ability(one.arm, config, frozenset({"vswap_init"}))
         assert runnable(made, [able])[1] == ()
+
+
+def test_what_one_kernel_alone_can_run_is_half_a_cell() -> None:
+    made = matrix(["zram", "zswap-alone"])
+    config = asked("6.12.117")
+    old, new = (
+        Ability("base", config, frozenset()),
+        Ability("patch", config, frozenset({"vswap_init"})),
+    )
+    (half,) = halves(made, [old, new], memory=768 << 20, command="compare")
+    assert (half.cell, half.arm) == ("zswap-alone.pageio", "patch")
+    assert half.reason.startswith("base: this kernel keeps nothing in zswap without")
+    for pair in ([old, old], [new, new], []):
+        assert halves(made, pair, memory=768 << 20, command="compare") == ()
+    assert halves(made, [old, new], memory=1 << 20, command="compare") == ()
 
 
 def test_a_cell_that_wants_more_memory_or_another_command_is_skipped() -> None:

@@ -325,6 +325,35 @@ def test_two_back_ends_stand_apart(tmp_path: Path) -> None:
     assert [claimed[arm].claimed for arm in ("base", "patch")] == [89 * MIB, 259 * MIB]
 
 
+def test_zswap_without_an_area_is_fitted_by_entries_alone(tmp_path: Path) -> None:
+    reason = "base: this kernel keeps nothing in zswap without a swap area behind it"
+    fake = Fake(
+        kernels={"patch": NEW},
+        kind="zswap-alone",
+        sizes=("512M",),
+        pairs=3,
+        alone=True,
+        noise=lambda size, pair, arm: 4096.0 * pair,
+        manifest={
+            "pairs": 3,
+            "cells": ["zswap-alone.overhead"],
+            "halves": [{"cell": "zswap-alone.overhead", "arm": "patch", "reason": reason}],
+        },
+    )
+    found, text = _made(tmp_path, fake)
+    one = _one(found)
+    assert found.failed == ()  # the base's boots are not missing
+    side = one.sides["patch"]
+    assert list(one.sides) == ["patch"] and side.total is not None
+    assert side.total.per_slot.value == 0.0 and side.static == ()
+    # 24.125 of the virtual slot and 56 of the zswap entry.
+    assert side.total.per_entry.value == pytest.approx(80.125, rel=1e-6)
+    assert side.total.const.value == pytest.approx(4096, rel=1e-3)
+    assert "32G in zswap without a swap area, all metadata" in _flat(text)
+    assert f"zswap-alone.overhead is measured on one kernel alone: {reason}" in _flat(text)
+    assert "inf" not in text.split()
+
+
 def test_two_means_of_measuring_are_not_subtracted(tmp_path: Path) -> None:
     old = Kernel(OLD.sites, release="6.1.170", has_allocinfo=False)
     found, text = _made(tmp_path, Fake(kernels={"base": old, "patch": NEW}))

@@ -185,7 +185,7 @@ def test_a_bare_sampler_answers_marks_and_reads_nothing(sampler: Path, tmp_path:
         running.mark("one")
         (one,) = running.samples()
     assert one.reason == "mark:one"
-    assert one.files == one.missing == {}
+    assert not one.files and not one.missing
 
 
 def test_answers_come_at_one_place_between_two_ticks(sampler: Path, tmp_path: Path) -> None:

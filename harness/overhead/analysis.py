@@ -16,6 +16,7 @@ from harness.overhead.compare import Level, Method, Row, Static
 from harness.overhead.crossover import Crossover, measured, stepped, straight
 from harness.overhead.fit import Fit, Point
 from harness.overhead.kernels import Kernel, Weight
+from harness.overhead.model import ALONE
 from harness.overhead.sites import Rules
 from harness.overhead.snapshot import FILLED, SWAPON, Boot
 from harness.report import manifest as manifests
@@ -149,8 +150,19 @@ def analyse(results: Path) -> Overhead:
             f"{boot.cell} {boot.pair:02d}-{boot.arm}: {note}"
             for boot in boots
             for note in boot.notes
-        ),
+        )
+        + _unmeasured(manifest),
     )
+
+
+def _unmeasured(manifest: Manifest) -> tuple[str, ...]:
+    """The cells that were left out, or run on one kernel alone, each with its reason."""
+    found = []
+    for key, what in (("skipped", "left out"), ("halves", "measured on one kernel alone")):
+        for item in manifest.listing(key):
+            one = Manifest(item if isinstance(item, dict) else {})
+            found.append(f"{one.text('cell')} is {what}: {one.text('reason')}")
+    return tuple(found)
 
 
 def is_overhead(results: Path) -> bool:
@@ -178,7 +190,7 @@ def _boots(results: Path, data: frames.Frames, rules: Rules) -> tuple[list[Boot]
         where = f"{row.cell} {row.pair:02d}-{row.arm}"
         folder = results / "boots" / str(row.cell) / f"{row.pair:02d}-{row.arm}"
         boot = snapshot.read(folder, rules) if row.usable else None
-        if boot is None or boot.slots <= 0:
+        if boot is None or (boot.slots <= 0 and boot.kind != ALONE):
             reason = f"{row.outcome}: {row.detail}" if not row.usable else "no snapshot of use"
             failed.append(f"{where}: {reason}".rstrip(": "))
         else:

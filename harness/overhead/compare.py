@@ -163,10 +163,12 @@ def _outside(claimed: float | None, measured: Value | None, tolerance: float) ->
 def static(
     kind: str, boots: Sequence[Boot], names: Sequence[str], model: Model | None
 ) -> tuple[Static, ...]:
-    """The static part by structure, for each size of the swap area, largest first."""
+    """The static part by structure, for each size of the swap area (not without), largest first."""
     found = []
     for label, same in _by_label(boots):
         slots = same[0].slots
+        if slots == 0:
+            continue
         modelled = model.by_site(kind, slots, 0) if model else {}
         for name in names:
             marks = [(boot, one) for boot in same if (one := boot.at(SWAPON))]

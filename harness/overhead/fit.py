@@ -70,7 +70,8 @@ class Fit:
     """The line. beta and cov in the order const, per_slot, per_entry; cov None if not known.
 
     has_const: sizes of the swap area differ, so that a constant part can be told from per_slot;
-        if not, const is 0 and per_slot has all that is there before the first entry
+        if not, const is 0 and per_slot has all that is there before the first entry. Where there
+        is no swap area at all, const has it and per_slot is 0
     boots, points: how many; slots, entries: the largest that were measured
     r2: share of the variance that the line takes; None if all bytes are equal
     scatter: root mean square of the residuals, bytes; worst: the largest residual, bytes
@@ -139,8 +140,11 @@ def line(points: Sequence[Point]) -> Fit | None:
     if len({one.entries for one in points}) < 2:
         return None
     names = sorted({one.boot for one in points})
-    has_const = len({one.slots for one in points}) > 1
-    x, y = _design(points, has_const)
+    sizes = {one.slots for one in points}
+    has_const = len(sizes) > 1 or sizes == {0}
+    # Of const, per_slot, per_entry those that can be told apart.
+    columns = [0] * has_const + [1] * (sizes != {0}) + [2]
+    x, y = _design(points, columns)
     # Columns of like size: slots are millions, the constant is 1.
     scale = np.abs(x).max(axis=0)
     beta = _solve(x / scale, y)
@@ -148,8 +152,8 @@ def line(points: Sequence[Point]) -> Fit | None:
         return None
     residual = y - (x / scale) @ beta
     kept = [_without(points, name, x / scale, y) for name in names] if len(names) > 1 else [None]
-    widen = np.zeros((3, x.shape[1]))
-    widen[(0 if has_const else 1) :, :] = np.diag(1 / scale)
+    widen = np.zeros((3, len(columns)))
+    widen[columns, :] = np.diag(1 / scale)
     cov = None
     if all(one is not None for one in kept):
         moved = np.array([one for one in kept if one is not None])
@@ -174,9 +178,9 @@ def line(points: Sequence[Point]) -> Fit | None:
     )
 
 
-def _design(points: Sequence[Point], has_const: bool) -> tuple[Array, Array]:
+def _design(points: Sequence[Point], columns: Sequence[int]) -> tuple[Array, Array]:
     rows = [(1.0, float(one.slots), float(one.entries)) for one in points]
-    x = np.array(rows)[:, (0 if has_const else 1) :]
+    x = np.array(rows)[:, list(columns)]
     return x, np.array([one.bytes for one in points], dtype=np.float64)
 
 

@@ -12,10 +12,11 @@ from harness.boot import Ticket
 from harness.cell import Backend
 from harness.errors import Exit, UserError
 from harness.overhead import report
+from harness.overhead.model import ALONE
 from harness.spec import Experiment
 from harness.units import format_size, parse_size
 
-BACKENDS = ("zswap", "swapfile", "zram")
+BACKENDS = ("zswap", "swapfile", "zram", ALONE)
 SIZES = ("4G", "32G")
 """Of the swap area; the second is the claim's own."""
 FILL = "256M"
@@ -67,6 +68,8 @@ def overhead(
             made=made,
             donors=donors,
             command=WORKLOAD,
+            # What one kernel alone can do is measured there: the other has no figure beside it.
+            alone=True,
         ) as (folder, ran),
         site.progress.stage("report"),
     ):
@@ -91,10 +94,13 @@ def planned(experiment: Experiment, options: Options) -> Experiment:
             "make FILL smaller or SIZES larger"
         )
     default = experiment.backends == Experiment().backends
-    backends = []
+    backends: list[object] = []
     for name in BACKENDS if default else experiment.backends:
         if not isinstance(name, str):
             raise UserError(f"overhead takes back-ends without settings, not {name}")
+        if name == ALONE:
+            backends.append({name: {}})
+            continue
         for size in sizes:
             label = f"{name}-{format_size(size)}"
             backends.append({name: {"size": size, "hold": "yes", "name": label}})
@@ -127,4 +133,6 @@ def _area(backend: Backend) -> dict[str, str]:
             "zram-size": settings["size"],
             "compressor": settings["compressor"],
         }
+    if backend.kind == ALONE:
+        return {"alone": "yes"}
     return {"area": _AREAS[backend.kind]}

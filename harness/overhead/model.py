@@ -18,7 +18,11 @@ from harness.overhead.data import check, choice, listing, number, read, text, wh
 from harness.paths import REPO
 
 MODELS = REPO / "kernels" / "models"
-BACKENDS = ("swapfile", "zswap", "zram")
+AREAS = ("swapfile", "zswap", "zram")
+"""Back-ends with a swap area; a term that names none has them all."""
+ALONE = "zswap-alone"
+"""zswap with no swap area: there are entries but no slots."""
+BACKENDS = (*AREAS, ALONE)
 CLUSTER = 512
 """Slots of a cluster on x86-64: what a huge page has."""
 _PAGE = 4096
@@ -243,7 +247,7 @@ def _term(path: Path, item: Any) -> Term:
     name = text(path, item, "name", "structures")
     where = f"structures.{name}"
     check(path, item, _KEYS, where)
-    backends = tuple(item.get("backends", BACKENDS))
+    backends = tuple(item.get("backends", AREAS))
     for backend in backends:
         if backend not in BACKENDS:
             allowed = ", ".join(BACKENDS)

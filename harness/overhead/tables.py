@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.fit import Value
+from harness.overhead.model import ALONE
 from harness.overhead.words import ARMS, mib, percent, span, weight
 from harness.units import format_size
 
@@ -36,13 +37,14 @@ def of(report: Overhead, backend: Backend) -> Iterator[Table]:
 
 
 def _projected(backend: Backend, size: str) -> Iterator[Table]:
+    what = f"{size} in zswap without a swap area" if backend.kind == ALONE else f"{size} swap area"
     yield Table(
-        f"{size} swap area, the claim's terms, MiB",
+        f"{what}, the claim's terms, MiB",
         ("used", "", "claimed", "model", "allocated", "measured", "95 % interval", ""),
         tuple(_terms(backend)),
     )
     yield Table(
-        f"{size} swap area, all metadata, MiB",
+        f"{what}, all metadata, MiB",
         ("used", "", "allocated", "measured", "95 % interval"),
         tuple(_all(backend)),
     )

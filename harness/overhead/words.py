@@ -9,6 +9,7 @@ from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.compare import leftovers
 from harness.overhead.crossover import Crossover
 from harness.overhead.fit import Fit, Value
+from harness.overhead.model import ALONE
 from harness.overhead.snapshot import FRAGMENTED
 from harness.units import format_size
 
@@ -168,10 +169,10 @@ def reach(backend: Backend, side: Side) -> str:
     if side.total is None:
         return f"{ARMS[side.kernel.arm]}: fewer than two fill levels, so no fit"
     slots, entries = side.total.reach(backend.slots, backend.slots)
+    area = "" if backend.kind == ALONE else f"{slots:.1f} times beyond the largest area and "
     return (
         f"{ARMS[side.kernel.arm]}: {side.total.boots} boots, {side.total.points} snapshots; the "
-        f"projection goes {slots:.1f} times beyond the largest area and {entries:.1f} times beyond "
-        "the most pages that were measured"
+        f"projection goes {area}{entries:.1f} times beyond the most pages that were measured"
     )
 
 

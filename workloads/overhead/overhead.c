@@ -31,7 +31,7 @@ static struct {
 	char area[OPTION_TEXT_BYTES], zram[OPTION_TEXT_BYTES], compressor[OPTION_TEXT_BYTES];
 	uint64_t zram_size, bytes, steps, chunk, verify_pages, seed;
 	struct content content;
-	bool fragment, allow_resident;
+	bool alone, fragment, allow_resident;
 } options;
 
 static const struct option_spec specs[] = {
@@ -43,6 +43,8 @@ static const struct option_spec specs[] = {
 	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "disksize of the zram device" },
 	{ .name = "compressor", .type = OPTION_TEXT, .value = options.compressor,
 	  .initial = "lz4", .help = "comp_algorithm of the zram device" },
+	{ .name = "alone", .type = OPTION_FLAG, .value = &options.alone, .initial = "no",
+	  .help = "set up no area: a kernel may keep pages in zswap without one" },
 	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "256M",
 	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to swap out in all" },
 	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4",
@@ -265,8 +267,10 @@ static void area_on(void)
 {
 	uint64_t begin;
 
-	if (!has_area())
+	if (!has_area()) {
+		emit_metric("slots", 0, 0, "pages");
 		return;
+	}
 	if (options.zram[0] != '\0')
 		zram_set_up();
 	begin = now_ns();
@@ -348,7 +352,9 @@ static void check_options(void)
 		snprintf(area_path, sizeof(area_path), "/dev/%s", options.zram);
 	else
 		memcpy(area_path, options.area, sizeof(options.area));
-	if (!has_area() && !options.allow_resident)
+	if (has_area() && options.alone)
+		die(STATUS_USAGE, "--alone=yes is for no swap area; leave --area and --zram out.");
+	if (!has_area() && !options.alone && !options.allow_resident)
 		die(STATUS_USAGE, "--area=PATH or --zram=NAME must say what to swap to.");
 	if (has_area() && access(area_path, F_OK) != 0)
 		die(STATUS_USAGE, "There is no %s to swap to.", area_path);
