@@ -36,7 +36,7 @@ from harness.hostspace import require_space
 from harness.image import Image
 from harness.kselftest import Selftests
 from harness.live import Survey, View
-from harness.manifest import Setting
+from harness.manifest import Request, Setting
 from harness.paths import Cache
 from harness.progress import Progress
 from harness.spec import Experiment
@@ -84,7 +84,7 @@ def measured(
     written: int | None = None,
     made: Made | None = None,
     donors: Sequence[Path] = (),
-    command: str = "compare",
+    request: Request | None = None,
     alone: bool = False,
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
@@ -93,17 +93,18 @@ def measured(
     ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
     disk at most, in bytes, if that is less than the whole disk.  ``made`` are the kernels if they
     are built already; ``donors`` are results folders whose boots of the base may serve this one,
-    too (see ``share``).  ``command`` is the one that runs the workloads.  With ``alone`` a cell
-    that one kernel cannot run is run on the other.
+    too (see ``share``).  ``request`` is what ``experiment`` was made from, if it was.  With
+    ``alone`` a cell that one kernel cannot run is run on the other.
     """
     progress, folder = site.progress, site.results / experiment.title
+    command = request.target if request else "compare"
     # What no kernel could run is told before an hour of building, not after it.
     _runnable(experiment, {}, progress, command)
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
     scratch.sweep()
     with manifest.claimed(folder), live.view(progress) as shown:
-        setting = _set_up(experiment, site, made, command, alone=alone)
+        setting = replace(_set_up(experiment, site, made, command, alone=alone), request=request)
         manifest.identify(folder, setting)
         seal.resume(folder)
         progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")

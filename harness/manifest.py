@@ -37,6 +37,18 @@ _REPEATED = (
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for, where the matrix that is run was made from it.
+
+    target: of make; ``words`` its variables that no experiment has, like "FILL=256M"
+    """
+
+    experiment: Experiment
+    target: str = "compare"
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
     """All that is decided before the first boot of a comparison.
 
@@ -59,6 +71,15 @@ class Setting:
     observer: tuple[Mapping[str, Any], ...] = ()
     selftests: Mapping[str, Selftests] = field(default_factory=dict)
     halves: tuple[Half, ...] = ()
+    request: Request | None = None
+
+    @property
+    def asked(self) -> Request:
+        """What was asked for, with the very versions that were run."""
+        asked = self.request or Request(self.experiment)
+        base, other = self.arms["base"], self.arms["patch"]
+        trees = Trees(base.source, other.source, other.applied, None)
+        return replace(asked, experiment=pinned(asked.experiment, trees))
 
 
 @contextmanager
@@ -148,7 +169,8 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
     for name, arm in setting.arms.items():
         # Readers of the result do not have this machine's cache.
         publish.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
-    write_spec(folder, _pinned(setting))
+    asked = setting.asked
+    write_spec(folder, asked.experiment, " ".join((asked.target, *asked.words)))
 
 
 def write_spec(folder: Path, experiment: Experiment, target: str = "compare") -> None:
@@ -169,7 +191,9 @@ def describe(setting: Setting) -> dict[str, Any]:
     return {
         "schema": 1,
         "name": experiment.title,
-        "command": repeat_command(_pinned(setting)),
+        "command": " ".join(
+            (repeat_command(setting.asked.experiment, setting.asked.target), *setting.asked.words)
+        ),
         "clock": setting.clock,
         "accel": chosen.name,
         "accel_reason": chosen.reason,
@@ -215,11 +239,6 @@ def describe(setting: Setting) -> dict[str, Any]:
         "image": _image(setting.image, ()),
         "images": [_image(one, names) for names, one in sorted(setting.variants.items())],
     }
-
-
-def _pinned(setting: Setting) -> Experiment:
-    base, other = setting.arms["base"], setting.arms["patch"]
-    return pinned(setting.experiment, Trees(base.source, other.source, other.applied, None))
 
 
 def pinned(experiment: Experiment, trees: Trees) -> Experiment:

@@ -18,6 +18,7 @@ from harness.cell import Skipped
 from harness.errors import UserError
 from harness.image import Image
 from harness.manifest import Setting
+from harness.overhead import measure
 from harness.sources import Source
 from harness.spec import Experiment
 from tests.fakes.things import kernel
@@ -185,6 +186,33 @@ def test_the_command_repeats_the_same_experiment(
         seen = [replace(item, **{free: getattr(original, free)}) for item in seen]
     left, right = seen[0].as_data(), original.as_data()
     assert {key: str(left[key]) for key in left} == {key: str(right[key]) for key in right}
+
+
+def test_the_command_repeats_a_measurement_of_overhead(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.accel.qemu_version", lambda: "QEMU 7.2")
+    original = experiment(head="v6.19", backends="zram")
+    options = measure.Options(sizes=("2G", "4G"), fill="64M", steps=3)
+    seen: list[tuple[Experiment, measure.Options]] = []
+
+    def stop(wanted: Experiment, given: measure.Options, _: object) -> None:
+        seen.append((wanted, given))
+        raise UserError("enough")
+
+    run = replace(
+        setting,
+        experiment=measure.planned(original, options),
+        request=measure.request(original, options),
+    )
+    words = shlex.split(str(manifest.describe(run)["command"]))
+    assert words[:2] == ["make", "overhead"]
+    pairs = [word.split("=", 1) for word in words[2:]]
+    monkeypatch.setattr(measure, "overhead", stop)
+    cli.main(["overhead", *(f"--{name.lower()}={value}" for name, value in pairs)])
+    ((wanted, given),) = seen
+    assert replace(given, sizes=tuple(given.sizes)) == options and wanted.backends == ("zram",)
+    assert measure.planned(wanted, given).cells() == measure.planned(original, options).cells()
 
 
 @pytest.mark.parametrize(

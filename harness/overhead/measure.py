@@ -11,6 +11,7 @@ from harness.arms import Made, Site
 from harness.boot import Ticket
 from harness.cell import Backend
 from harness.errors import Exit, UserError
+from harness.manifest import Request
 from harness.overhead import report
 from harness.overhead.model import ALONE
 from harness.spec import Experiment
@@ -67,7 +68,7 @@ def overhead(
             written=parse_size(options.fill) + _METADATA,
             made=made,
             donors=donors,
-            command=WORKLOAD,
+            request=request(experiment, options),
             # What one kernel alone can do is measured there: the other has no figure beside it.
             alone=True,
         ) as (folder, ran),
@@ -79,6 +80,16 @@ def overhead(
     if ran.failed:
         return Measured(folder, text, Exit.KERNEL)
     return Measured(folder, text, Exit.INFRA if written.weights_hold is False else Exit.OK)
+
+
+def request(experiment: Experiment, options: Options) -> Request:
+    """What repeats a measurement: `planned` makes the matrix from it."""
+    words = (
+        f"SIZES={','.join(options.sizes)}",
+        f"FILL={options.fill}",
+        f"STEPS={options.steps}",
+    )
+    return Request(replace(experiment, pairs=experiment.pairs or PAIRS), WORKLOAD, words)
 
 
 def planned(experiment: Experiment, options: Options) -> Experiment:
