@@ -14,6 +14,13 @@ _CLOCKS = {
     "wall": "wall time",
 }
 
+# What run-workload and the sampler do to both kernels alike, because boots differ in it by chance.
+_STATE = (
+    "memcg's counters brought up to date; each CPU's list of free pages down to its smallest "
+    "limit; 50 ms of rest"
+)
+_STEP = "; each round begins just after memcg's periodic flush, and vm.stat_interval is 3600 s"
+
 _BLIND = {
     ("insn", "tcg"): (
         "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
@@ -174,6 +181,7 @@ def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("Compiler", _each(manifest, "compiler")),
         ("Back-ends", ", ".join(sorted(set(data.boots["backend"])))),
         *_shared(manifest),
+        ("State at each mark", _STATE + (_STEP if manifest.text("clock") == "insn" else "")),
         ("Sampler", _sampler(data)),
         ("Observer effect", _observer(manifest)),
         (

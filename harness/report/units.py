@@ -11,7 +11,9 @@ _DIGITS = 6
 
 
 def number(value: float | None) -> str:
-    """Six significant digits, at most 9 characters for all but extreme values; "-" for None."""
+    """Four to six significant digits, three below a thousandth; at most 9 characters for all but
+    extreme values; "-" for None.
+    """
     if value is None or math.isnan(value):
         return "-"
     if math.isinf(value):
@@ -24,9 +26,10 @@ def number(value: float | None) -> str:
     if size == 0:
         return "0"
     whole = int(math.log10(size)) + 1 if size >= 1 else 1
-    if size < 1e-4 or whole > 9:
+    if size < 1e-3 or whole > 9:
         return f"{value:.3g}"
-    return f"{value:.{min(max(_DIGITS - whole, 0), 5)}f}{suffix}"
+    decimals = 6 if size < 0.01 else max(_DIGITS - whole, 0)
+    return f"{value:.{decimals}f}{suffix}"
 
 
 def percent(value: float | None, *, sign: bool = True) -> str:
