@@ -86,6 +86,7 @@ class Fake:
     the first site has more; residual: bytes used that no file names, once anything is in swap
     leak: share of the entries' bytes that stays after exit
     counts_zero: the mark before the first step has a metric, too
+    fill: memory that is swapped out; "": as much as the area holds
     alone: there is no swap area; the one size is that of the pages
     """
 
@@ -98,6 +99,7 @@ class Fake:
     leak: float = 0.0
     fragment: bool = True
     counts_zero: bool = False
+    fill: str = ""
     alone: bool = False
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -133,7 +135,8 @@ def _boot(results: Path, fake: Fake, size: str, pair: int, arm: str) -> None:
         "wall_s": {"boot": 3.0}, "started": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     (folder / "boot.json").write_text(json.dumps(facts))
-    steps = [slots_of(size) * step // STEPS for step in range(STEPS + 1)]
+    pages = parse_size(fake.fill) // PAGE if fake.fill else slots_of(size)
+    steps = [pages * step // STEPS for step in range(STEPS + 1)]
     items: list[dict[str, Any]] = [{"type": "param", "name": "size", "value": 1, "unit": "B"}]
     slots = 0 if fake.alone else slots_of(size)
     items.append({"type": "metric", "name": "slots", "value": slots, "unit": "pages"})

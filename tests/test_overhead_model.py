@@ -132,6 +132,26 @@ def _write(folder: Path, text: str, name: str = "m") -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("slots", "nodes"),
+    [(8388607, (288, 576, 864, 1152)), (1048575, (288, 576, 832, 1088))],
+)
+def test_trees_whose_clusters_are_taken_in_turn(slots: int, nodes: tuple[int, ...]) -> None:
+    # As counted on 6.12, swap file, at 64, 128, 192 and 256 MiB of 32 and 4 GiB.
+    assert tuple(models.spread_nodes(16384 * k, slots, 32) for k in (1, 2, 3, 4)) == nodes
+
+
+@given(st.integers(1, 1 << 19), st.integers(0, 1 << 19))
+def test_a_full_area_is_the_same_in_any_order(slots: int, entries: int) -> None:
+    entries = min(entries, slots)
+    spread = models.spread_nodes(entries, slots, 32)
+    assert spread >= math.ceil(entries / 64)
+    whole = slots // models.CLUSTER // 32 * (1 << 14)
+    if whole:
+        assert models.spread_nodes(whole, whole - 1, 32) == models.tree_nodes(whole)
+    assert models.spread_nodes(entries + 1, slots + 1, 32) >= 1
+
+
 def test_a_fraction_is_a_number(tmp_path: Path) -> None:
     model = models.load("m", _write(tmp_path, MODEL))
     assert model.plain("zram", 8, 0) == 2

@@ -18,7 +18,7 @@ from harness.overhead.analysis import Backend, Overhead
 from harness.overhead.text import render
 from harness.paths import REPO
 from tests import fake_overhead, fake_results
-from tests.fake_overhead import ENTRY, NEW, OLD, Fake, Kernel, Site, per
+from tests.fake_overhead import ENTRY, NEW, NODES, OLD, Fake, Kernel, Site, per
 
 MIB = 1 << 20
 
@@ -352,6 +352,24 @@ def test_zswap_without_an_area_is_fitted_by_entries_alone(tmp_path: Path) -> Non
     assert "32G in zswap without a swap area, all metadata" in _flat(text)
     assert f"zswap-alone.overhead is measured on one kernel alone: {reason}" in _flat(text)
     assert "inf" not in text.split()
+
+
+def test_a_page_costs_what_it_does_in_a_filled_area(tmp_path: Path) -> None:
+    # A tree takes 10 bytes a page while it is nearly empty, and 9 when it is full.
+    def tree(slots: int, entries: int, touched: int) -> float:
+        return touched * (9 if slots < 1 << 17 else 10)
+
+    trees = Kernel([*OLD.sites[:4], Site(NODES, tree), *OLD.sites[5:]])
+    fake = Fake(kernels={"base": trees, "patch": NEW}, sizes=("256M", "1G"), fill="192M")
+    found, text = _made(tmp_path, fake)
+    side = _one(found).sides["base"]
+    assert side.fits["xarray_nodes"].per_entry.value == pytest.approx(9, rel=1e-6)
+    (off,) = side.sparse
+    assert (off.structure, off.label, off.pages) == ("xarray_nodes", "zswap-1G", 49152)
+    assert off.measured - off.line == pytest.approx(49152, rel=1e-3)
+    assert "old: in a sparse area xarray_nodes is off that line: zswap-1G with 49152" in _flat(text)
+    assert "a page's cost is that in areas filled to 75%" in _flat(text)
+    assert _one(found).sides["patch"].sparse == ()
 
 
 def test_two_means_of_measuring_are_not_subtracted(tmp_path: Path) -> None:

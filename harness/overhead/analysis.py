@@ -12,7 +12,7 @@ from harness.errors import UserError
 from harness.overhead import claim as claims
 from harness.overhead import compare, fit, kernels, sites, snapshot
 from harness.overhead.claim import Claim
-from harness.overhead.compare import Level, Method, Row, Static
+from harness.overhead.compare import Level, Method, Row, Sparse, Static
 from harness.overhead.crossover import Crossover, measured, stepped, straight
 from harness.overhead.fit import Fit, Point
 from harness.overhead.kernels import Kernel, Weight
@@ -45,6 +45,7 @@ class Side:
 
     fits: by structure, those of kind metadata that ever changed; total: their sum
     claimed: the sum of the structures that the claim counts; None without a claim or a model
+    sparse: structures that take more or less in a sparse area than by the line of a filled one
     missing: structures of the model that were never seen, and that it says to be there
     unmodelled: structures that were seen to grow and are in no term of the model
     """
@@ -60,6 +61,7 @@ class Side:
     methods: tuple[Method, ...]
     missing: tuple[str, ...]
     unmodelled: tuple[str, ...]
+    sparse: tuple[Sparse, ...] = ()
 
     @property
     def has_allocinfo(self) -> bool:
@@ -236,12 +238,17 @@ def points(
     measure: Callable[[Boot, snapshot.Snapshot], float],
     stages: Sequence[str] = (SWAPON, FILLED),
 ) -> list[Point]:
-    """One point a snapshot at which the swap area is on and filled from the left."""
+    """One point a snapshot at which the swap area is on and filled from the left.
+
+    What a page costs is taken from areas that were filled, if there are any: what is projected is
+    a full area, and trees take more for each page of a sparse one.
+    """
+    filled = {boot.slots for boot in boots if compare.usage(boot) >= compare.FULL}
     return [
         Point(f"{boot.cell}/{boot.pair}", boot.slots, one.pages, measure(boot, one))
         for boot in boots
         for one in boot.snapshots
-        if one.stage in stages
+        if one.stage in stages and (one.pages == 0 or not filled or boot.slots in filled)
     ]
 
 
@@ -274,6 +281,7 @@ def _side(
         methods=compare.methods(boots, metadata) if all(b.has_allocinfo for b in boots) else (),
         missing=tuple(sorted(expected - set(changed))),
         unmodelled=tuple(n for n in fits if model and n not in expected),
+        sparse=compare.sparse(boots, fits),
     )
 
 

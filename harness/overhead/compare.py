@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.overhead.claim import Claim
-from harness.overhead.fit import Fit, Value
+from harness.overhead.fit import MATERIAL, Fit, Value
 from harness.overhead.model import Model
 from harness.overhead.snapshot import (
     EXITED,
     FILLED,
     FRAGMENTED,
+    PAGE,
     SWAPOFF,
     SWAPON,
     Boot,
@@ -20,6 +21,8 @@ from harness.overhead.snapshot import (
 )
 
 USAGES = (0.0, 25.0, 50.0, 75.0, 100.0)
+FULL = 0.5
+"""Share of its slots from which on an area counts as one that was filled."""
 # A figure within this part of the claim is not called outside, however narrow the interval.
 _NEAR = 1e-3
 
@@ -103,6 +106,17 @@ class Level:
     def residual_pct(self) -> float | None:
         """The residual in per cent of the metadata; None where there is next to none."""
         return 100 * self.residual / self.metadata if self.metadata >= 1 << 20 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """A structure in a sparse area, where it departs most from the line. Bytes since `before`."""
+
+    structure: str
+    label: str
+    pages: int
+    measured: float
+    line: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +237,34 @@ def _level(
         residual=max((b.residual(s) for b, s in marks), key=abs),
         slack=math.fsum(s.slack - b.snapshots[0].slack for b, s in marks) / len(marks),
     )
+
+
+def usage(boot: Boot) -> float:
+    """The share of a boot's slots that was filled at most; 0 without an area."""
+    pages = max((one.pages for one in boot.snapshots if one.stage == FILLED), default=0)
+    return pages / boot.slots if boot.slots else 0.0
+
+
+def sparse(boots: Sequence[Boot], fits: Mapping[str, Fit]) -> tuple[Sparse, ...]:
+    """By structure the largest departure of a sparse area from the line of the filled ones."""
+    if not any(usage(boot) >= FULL for boot in boots):
+        return ()
+    found = []
+    for name, line in fits.items():
+        each = (
+            Sparse(name, boot.label, one.pages, boot.change(one, name),
+                   line.predict(boot.slots, one.pages).value)
+            for boot in boots
+            if usage(boot) < FULL
+            for one in boot.snapshots
+            if one.stage == FILLED and one.pages
+        )  # fmt: skip
+        worst = max(each, key=lambda one: abs(one.measured - one.line), default=None)
+        if worst and abs(worst.measured - worst.line) > max(
+            MATERIAL * line.per_entry.value * worst.pages, PAGE
+        ):
+            found.append(worst)
+    return tuple(found)
 
 
 def methods(boots: Sequence[Boot], names: Sequence[str]) -> tuple[Method, ...]:

@@ -18,8 +18,8 @@ from harness.spec import Experiment
 from harness.units import format_size, parse_size
 
 BACKENDS = ("zswap", "swapfile", "zram", ALONE)
-SIZES = ("4G", "32G")
-"""Of the swap area; the second is the claim's own."""
+SIZES = ("320M", "4G", "32G")
+"""Of the swap area: one that the fill nearly fills, a sparse one, and the claim's own."""
 FILL = "256M"
 PAIRS = 2
 """Boots of each size: errors come from leaving one out at a time."""

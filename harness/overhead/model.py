@@ -31,7 +31,7 @@ _LARGEST = 4 << 20  # bytes of the largest block of the page allocator
 _CLASSES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
 _KEYS = {
     "name", "site", "backends", "in_claim", "per_slot", "per_entry", "per_cluster", "allocated",
-    "object", "header", "fanout", "source", "note",
+    "object", "header", "fanout", "columns", "source", "note",
 }  # fmt: skip
 
 
@@ -45,7 +45,8 @@ class Term:
         cluster of the area
     allocated: how the memory is got, a key of `_ROUNDED`
     object: bytes of one object, for "used_clusters", "header" and "tree"; header: slots that
-        the area's header takes of a cluster in use; fanout: pointers in a tree's node
+        the area's header takes of a cluster in use; fanout: pointers in a tree's node; columns:
+        clusters of a tree that are taken in turn with those of the other trees, see `spread_nodes`
     source: file:function where that is seen
     """
 
@@ -60,6 +61,7 @@ class Term:
     object: int
     header: int
     fanout: int
+    columns: int
     source: str
     note: str
 
@@ -166,6 +168,28 @@ def _nodes(entries: int, fanout: int) -> int:
     return nodes
 
 
+def spread_nodes(entries: int, slots: int, columns: int, fanout: int = 64) -> int:
+    """Nodes where the clusters of all trees are taken in turn, so that CPUs meet in no tree.
+
+    In Linux 6.1 and 6.12 mm/swapfile.c:setup_clusters puts the first cluster of each tree on the
+    free list, then the second of each, and so on (it begins with a random one of the ``columns``;
+    here with the first).  So a nearly empty area has more nodes for its pages than a full one.
+    """
+    trees = max(math.ceil(_clusters(slots) / columns), 1)
+    used, rest = divmod(entries, CLUSTER)
+    column, begun = divmod(used, trees)
+
+    def nodes(clusters: int, more: int = 0) -> int:
+        pages = clusters * CLUSTER + more
+        total, level = 0, math.ceil(pages / fanout)
+        while level > 1:
+            total, level = total + level, math.ceil(level / fanout)
+        return total + level
+
+    whole = begun * nodes(column + 1) + (trees - begun) * nodes(column)
+    return whole + (nodes(column, rest) - nodes(column) if rest else 0)
+
+
 def _clusters(slots: int) -> int:
     return math.ceil((slots + 1) / CLUSTER)
 
@@ -185,6 +209,12 @@ def _used_clusters(term: Term, slots: int, touched: int) -> float:
     return min(used, _clusters(slots)) * kvmalloc(term.object)
 
 
+def _tree(term: Term, slots: int, touched: int) -> float:
+    if term.columns > 1:
+        return spread_nodes(touched, slots, term.columns, term.fanout) * term.object
+    return tree_nodes(touched, term.fanout) * term.object
+
+
 _ROUNDED: Mapping[str, Callable[[Term, int, int, int], float]] = {
     # Slab objects: /proc/allocinfo counts each with the size of its class.
     "objects": lambda t, s, e, m: t.per_slot * s + t.per_entry * e,
@@ -194,7 +224,7 @@ _ROUNDED: Mapping[str, Callable[[Term, int, int, int], float]] = {
     "clusters": lambda t, s, e, m: kvmalloc(t.per_cluster * _clusters(s)),
     "used_clusters": lambda t, s, e, m: _used_clusters(t, s, m),
     "header": lambda t, s, e, m: t.header * kvmalloc(t.object),
-    "tree": lambda t, s, e, m: tree_nodes(m, t.fanout) * t.object,
+    "tree": lambda t, s, e, m: _tree(t, s, m),
 }
 
 
@@ -236,6 +266,7 @@ def weight(*, name: str, per_slot: float = 0.0, per_entry: float = 0.0, source: 
         0,
         0,
         64,
+        1,
         source,
         "",
     )
@@ -267,6 +298,7 @@ def _term(path: Path, item: Any) -> Term:
         object=whole(path, item, "object", where),
         header=whole(path, item, "header", where),
         fanout=max(whole(path, item, "fanout", where, 64), 2),
+        columns=max(whole(path, item, "columns", where, 1), 1),
         source=text(path, item, "source", where),
         note=text(path, item, "note", where, default=""),
     )

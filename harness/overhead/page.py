@@ -50,6 +50,7 @@ def _part(report: Overhead, backend: Backend, plots: Sequence[Plot]) -> dict[str
         "notes": [
             *(words.source(side) for side in sides),
             *(words.reach(backend, side) for side in sides),
+            *(text for side in sides for text in words.sparse(side)),
             *words.limits(backend),
             *(
                 text

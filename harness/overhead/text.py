@@ -82,6 +82,7 @@ def _backend(report: Overhead, backend: Backend) -> Iterator[Iterable[str]]:
         (
             *(words.source(side) for side in sides),
             *(words.reach(backend, side) for side in sides),
+            *(text for side in sides for text in words.sparse(side)),
             *words.limits(backend),
             *(text for side in sides for text in words.stays(side)),
             *(text for side in sides for text in words.gaps(side)),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from harness.overhead import crossover
 from harness.overhead.analysis import Backend, Overhead, Side
-from harness.overhead.compare import leftovers
+from harness.overhead.compare import FULL, leftovers, usage
 from harness.overhead.crossover import Crossover
 from harness.overhead.fit import Fit, Value
 from harness.overhead.model import ALONE
@@ -170,10 +170,22 @@ def reach(backend: Backend, side: Side) -> str:
         return f"{ARMS[side.kernel.arm]}: fewer than two fill levels, so no fit"
     slots, entries = side.total.reach(backend.slots, backend.slots)
     area = "" if backend.kind == ALONE else f"{slots:.1f} times beyond the largest area and "
+    full = max(usage(boot) for boot in side.boots)
+    basis = f"; a page's cost is that in areas filled to {full:.0%}" if full >= FULL else ""
     return (
         f"{ARMS[side.kernel.arm]}: {side.total.boots} boots, {side.total.points} snapshots; the "
-        f"projection goes {area}{entries:.1f} times beyond the most pages that were measured"
+        f"projection goes {area}{entries:.1f} times beyond the most pages that were measured{basis}"
     )
+
+
+def sparse(side: Side) -> Iterator[str]:
+    """Where a nearly empty area does not cost what the line of a filled one says."""
+    for one in side.sparse:
+        yield (
+            f"{ARMS[side.kernel.arm]}: in a sparse area {one.structure} is off that line: "
+            f"{one.label} with {one.pages} pages takes {one.measured / 1024:.0f} KiB, the line "
+            f"says {one.line / 1024:.0f}; the projection to low usage is that much off"
+        )
 
 
 def shape(name: str, fit: Fit) -> str | None:
