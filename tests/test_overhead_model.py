@@ -141,6 +141,17 @@ def test_trees_whose_clusters_are_taken_in_turn(slots: int, nodes: tuple[int, ..
     assert tuple(models.spread_nodes(16384 * k, slots, 32) for k in (1, 2, 3, 4)) == nodes
 
 
+@pytest.mark.parametrize(
+    ("slots", "nodes"),
+    [(8388607, (626, 1266, 1906, 2546)), (1048575, (626, 1264, 1776, 2288))],
+)
+def test_trees_of_zswap_have_the_indices_of_the_area(slots: int, nodes: tuple[int, ...]) -> None:
+    # The same on zswap: its trees and the swap cache's; a few nodes were there before.
+    for k, counted in enumerate(nodes, 1):
+        both = (models.spread_nodes(16384 * k, slots, 32, absolute=own) for own in (False, True))
+        assert counted - 3 <= sum(both) <= counted
+
+
 @given(st.integers(1, 1 << 19), st.integers(0, 1 << 19))
 def test_a_full_area_is_the_same_in_any_order(slots: int, entries: int) -> None:
     entries = min(entries, slots)

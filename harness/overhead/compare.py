@@ -44,6 +44,7 @@ class Cell:
     rounded: the model's claim terms as they are allocated; measured: the same, from the fit
     rounded_all, measured_all: the same with all metadata
     outside: the published figure lies outside the prediction interval of `measured`
+    unlike: `rounded_all` lies outside that of `measured_all`
     """
 
     claimed: float | None
@@ -53,6 +54,7 @@ class Cell:
     rounded_all: float | None
     measured_all: Value | None
     outside: bool | None
+    unlike: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Sparse:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A structure by allocinfo and by the stand-in: bytes since `before` at the fullest mark.
+    """A structure by allocinfo and by the stand-in: bytes since `before` at the fullest mark of the
+    largest area.
 
     error: of the stand-in in per cent; None where allocinfo has nothing
     """
@@ -156,14 +159,17 @@ def _cell(
     # The header's slot cannot be filled; a claim does not go into that.
     fill = min(entries, slots)
     measured = end.claimed.predict(slots, entries) if end.claimed else None
+    rounded_all = model.rounded(kind, slots, fill) if model else None
+    measured_all = end.total.predict(slots, entries) if end.total else None
     return Cell(
         claimed=claimed,
         plain=model.plain(kind, slots + 1, entries, claim=True) if model else None,
         rounded=model.rounded(kind, slots, fill, claim=True) if model else None,
         measured=measured,
-        rounded_all=model.rounded(kind, slots, fill) if model else None,
-        measured_all=end.total.predict(slots, entries) if end.total else None,
+        rounded_all=rounded_all,
+        measured_all=measured_all,
         outside=_outside(claimed, measured, tolerance),
+        unlike=_outside(rounded_all, measured_all, MATERIAL * (rounded_all or 0.0)),
     )
 
 
@@ -268,8 +274,9 @@ def sparse(boots: Sequence[Boot], fits: Mapping[str, Fit]) -> tuple[Sparse, ...]
 
 
 def methods(boots: Sequence[Boot], names: Sequence[str]) -> tuple[Method, ...]:
-    """allocinfo against the stand-in at the fullest mark, summed over boots; all of it last."""
+    """allocinfo against the stand-in at the fullest mark of the largest area; all of it last."""
     sums: dict[str, list[float]] = {}
+    boots = [boot for boot in boots if boot.slots == max(one.slots for one in boots)]
     for boot in boots:
         full = boot.at(FILLED)
         if full is None:

@@ -31,7 +31,7 @@ _LARGEST = 4 << 20  # bytes of the largest block of the page allocator
 _CLASSES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
 _KEYS = {
     "name", "site", "backends", "in_claim", "per_slot", "per_entry", "per_cluster", "allocated",
-    "object", "header", "fanout", "columns", "source", "note",
+    "object", "header", "fanout", "columns", "absolute", "source", "note",
 }  # fmt: skip
 
 
@@ -46,7 +46,8 @@ class Term:
     allocated: how the memory is got, a key of `_ROUNDED`
     object: bytes of one object, for "used_clusters", "header" and "tree"; header: slots that
         the area's header takes of a cluster in use; fanout: pointers in a tree's node; columns:
-        clusters of a tree that are taken in turn with those of the other trees, see `spread_nodes`
+        clusters of a tree that are taken in turn with those of the other trees; absolute: its
+        indices count from the area's start: see `spread_nodes`
     source: file:function where that is seen
     """
 
@@ -62,6 +63,7 @@ class Term:
     header: int
     fanout: int
     columns: int
+    absolute: bool
     source: str
     note: str
 
@@ -151,24 +153,20 @@ def kvmalloc(size: float) -> int:
     return kmalloc(size) if size <= _LARGEST else vmalloc(size)
 
 
-def tree_nodes(entries: int, fanout: int = 64) -> int:
-    """Nodes of xarrays of 16384 indices each, filled from the left."""
+def tree_nodes(entries: int, fanout: int = 64, *, absolute: bool = False) -> int:
+    """Nodes of xarrays of 16384 indices each, one filled after the other.
+
+    absolute: an entry's index counts from the area's start, not from its tree's
+    """
     full, rest = divmod(entries, _TREE)
-    nodes = full * _nodes(_TREE, fanout)
-    return nodes + (_nodes(rest, fanout) if rest else 0)
+    whole = sum(_nodes(_TREE, fanout, tree * absolute) for tree in range(full))
+    # Swap fills the last one somewhere, so it is taken to have all its levels.
+    return whole + _nodes(rest, fanout, full * absolute, room=_TREE)
 
 
-def _nodes(entries: int, fanout: int) -> int:
-    """Of one tree. Swap fills it somewhere, so it is taken to have all its levels."""
-    nodes, level, width = 0, entries, 1
-    while width < _TREE:
-        level = math.ceil(level / fanout)
-        nodes += level
-        width *= fanout
-    return nodes
-
-
-def spread_nodes(entries: int, slots: int, columns: int, fanout: int = 64) -> int:
+def spread_nodes(
+    entries: int, slots: int, columns: int, fanout: int = 64, *, absolute: bool = False
+) -> int:
     """Nodes where the clusters of all trees are taken in turn, so that CPUs meet in no tree.
 
     In Linux 6.1 and 6.12 mm/swapfile.c:setup_clusters puts the first cluster of each tree on the
@@ -178,16 +176,26 @@ def spread_nodes(entries: int, slots: int, columns: int, fanout: int = 64) -> in
     trees = max(math.ceil(_clusters(slots) / columns), 1)
     used, rest = divmod(entries, CLUSTER)
     column, begun = divmod(used, trees)
+    total = 0
+    for tree in range(trees):
+        pages = CLUSTER * (column + (tree < begun)) + (rest if tree == begun else 0)
+        total += _nodes(pages, fanout, tree * absolute)
+    return total
 
-    def nodes(clusters: int, more: int = 0) -> int:
-        pages = clusters * CLUSTER + more
-        total, level = 0, math.ceil(pages / fanout)
-        while level > 1:
-            total, level = total + level, math.ceil(level / fanout)
-        return total + level
 
-    whole = begun * nodes(column + 1) + (trees - begun) * nodes(column)
-    return whole + (nodes(column, rest) - nodes(column) if rest else 0)
+def _nodes(pages: int, fanout: int, tree: int, *, room: int = 0) -> int:
+    """Of the tree of that number, with so many pages in it: from its leaves to its root.
+
+    It is as tall as ``room`` indices need, if those are more than the pages.
+    """
+    if pages == 0:
+        return 0
+    first, last, total = tree * _TREE, tree * _TREE + pages - 1, 0
+    most = tree * _TREE + max(room, pages) - 1
+    while most:
+        first, last, most = first // fanout, last // fanout, most // fanout
+        total += last - first + 1
+    return max(total, 1)
 
 
 def _clusters(slots: int) -> int:
@@ -211,8 +219,10 @@ def _used_clusters(term: Term, slots: int, touched: int) -> float:
 
 def _tree(term: Term, slots: int, touched: int) -> float:
     if term.columns > 1:
-        return spread_nodes(touched, slots, term.columns, term.fanout) * term.object
-    return tree_nodes(touched, term.fanout) * term.object
+        nodes = spread_nodes(touched, slots, term.columns, term.fanout, absolute=term.absolute)
+    else:
+        nodes = tree_nodes(touched, term.fanout, absolute=term.absolute)
+    return nodes * term.object
 
 
 _ROUNDED: Mapping[str, Callable[[Term, int, int, int], float]] = {
@@ -267,6 +277,7 @@ def weight(*, name: str, per_slot: float = 0.0, per_entry: float = 0.0, source: 
         0,
         64,
         1,
+        False,
         source,
         "",
     )
@@ -283,14 +294,15 @@ def _term(path: Path, item: Any) -> Term:
         if backend not in BACKENDS:
             allowed = ", ".join(BACKENDS)
             raise UserError(f"{path}: {where}.backends has {backend}; known: {allowed}")
-    in_claim = item.get("in_claim", False)
-    if not isinstance(in_claim, bool):
-        raise UserError(f"{path}: {where}.in_claim must be true or false")
+    flags = {key: item.get(key, False) for key in ("in_claim", "absolute")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise UserError(f"{path}: {where}.{key} must be true or false")
     return Term(
         name=name,
         site=text(path, item, "site", where, default=name),
         backends=backends,
-        in_claim=in_claim,
+        in_claim=flags["in_claim"],
         per_slot=number(path, item, "per_slot", where, default=0.0),
         per_entry=number(path, item, "per_entry", where, default=0.0),
         per_cluster=number(path, item, "per_cluster", where, default=0.0),
@@ -299,6 +311,7 @@ def _term(path: Path, item: Any) -> Term:
         header=whole(path, item, "header", where),
         fanout=max(whole(path, item, "fanout", where, 64), 2),
         columns=max(whole(path, item, "columns", where, 1), 1),
+        absolute=flags["absolute"],
         source=text(path, item, "source", where),
         note=text(path, item, "note", where, default=""),
     )

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.overhead.analysis import Backend, Overhead, Side
-from harness.overhead.fit import Value
 from harness.overhead.model import ALONE
-from harness.overhead.words import ARMS, mib, percent, span, weight
+from harness.overhead.words import ARMS, difference, mib, percent, span, weight
 from harness.units import format_size
 
 _LEAST = 8  # characters of a name that are kept
@@ -45,7 +44,7 @@ def _projected(backend: Backend, size: str) -> Iterator[Table]:
     )
     yield Table(
         f"{what}, all metadata, MiB",
-        ("used", "", "allocated", "measured", "95 % interval"),
+        ("used", "", "allocated", "measured", "95 % interval", ""),
         tuple(_all(backend)),
     )
 
@@ -72,7 +71,9 @@ def _terms(backend: Backend) -> Iterator[tuple[str, ...]]:
                 (old.claimed, new.claimed), (old.plain, new.plain), (old.rounded, new.rounded),
             )  # fmt: skip
             changes = (_change(*both) for both in pairs)
-            yield "", "change", *changes, _difference(backend, old.measured, new.measured), "", ""
+            measured = difference(backend, old.measured, new.measured)
+            value = f"{measured.value / (1 << 20):+.2f}" if measured else "-"
+            yield "", "change", *changes, value, span(measured), ""
 
 
 def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
@@ -81,17 +82,14 @@ def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
             found = cell.measured_all
             first = f"{row.usage:g}%" if i == 0 else ""
             value = found.value if found else None
-            yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(found)
+            flag = "?" if cell.unlike else ""
+            yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(found), flag
         old, new = (row.cells.get(arm) for arm in ("base", "patch"))
         if old and new:
             modelled = _change(old.rounded_all, new.rounded_all)
-            measured = _difference(backend, old.measured_all, new.measured_all)
-            yield "", "change", modelled, measured, ""
-
-
-def _difference(backend: Backend, old: Value | None, new: Value | None) -> str:
-    """new - old as measured; "-" where the two were measured by different means."""
-    return _change(old.value, new.value) if old and new and backend.comparable else "-"
+            measured = difference(backend, old.measured_all, new.measured_all)
+            moved = f"{measured.value / (1 << 20):+.2f}" if measured else "-"
+            yield "", "change", modelled, moved, span(measured), ""
 
 
 def _change(old: float | None, new: float | None) -> str:
@@ -160,7 +158,7 @@ def _levels(side: Side) -> Table:
 
 def _methods(side: Side) -> Table:
     return Table(
-        f"allocinfo against the stand-in, {ARMS[side.kernel.arm]}, KiB at the fullest mark",
+        f"allocinfo against the stand-in, {ARMS[side.kernel.arm]}, KiB, largest area filled",
         ("structure", "allocinfo", "stand-in", "error"),
         tuple(
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.overhead import crossover
+from harness.overhead import compare, crossover
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.compare import FULL, leftovers, usage
 from harness.overhead.crossover import Crossover
@@ -33,16 +33,20 @@ METHOD = (
     "jackknife), intervals from t with boots - 1 degrees of freedom. Where leaving one out leaves "
     "too little, there is no error, and a '-' stands for it.",
     "The interval of a projected figure is a prediction interval. It takes the line for granted, "
-    "so it says nothing of a curve or step outside the measured range; the shape column and the "
-    "distance of the projection say how far to trust it.",
-    "A '!' marks a published figure that lies outside the measured interval, by more than its "
-    "last digit and 0.1 %.",
+    "so it says nothing of a curve or step outside the measured range; the '*' of a structure that "
+    "is no line and the distance of the projection say how far to trust it.",
+    "A '!' marks a published figure outside the measured interval, by more than its last digit and "
+    "0.1 %; a '?' a modelled one, by more than 1 %.",
     "'Model' multiplies the terms as a cover letter does. 'Allocated' rounds them the way the "
     "kernel's allocators do: size classes, whole pages and their pointers, whole clusters, tree "
     "nodes. Both come from kernels/models.",
     "The residual is the change of MemTotal - MemFree that the sum of /proc/allocinfo, less the "
     "slab objects that it counts twice, and the free pages on per-CPU lists (/proc/zoneinfo) do "
-    "not explain: allocations without a tag. It can hide metadata as large as itself.",
+    "not explain: allocations without a tag. It can hide metadata as large as itself. Of several "
+    "boots the one is shown in which it is largest.",
+    "Slab objects are counted, not their pages: what is freed may leave its pages to the cache.",
+    "Up to 6.17 the swap cache keeps a shadow for each page out, in xarray_nodes. Under pressure "
+    "the kernel can reclaim those; here nothing calls its shrinker, so they are an upper bound.",
 )
 
 
@@ -52,6 +56,11 @@ def mib(value: float | None) -> str:
         return "-"
     text = f"{value / (1 << 20):.2f}"
     return "0.00" if text == "-0.00" else text
+
+
+def amount(value: float) -> str:
+    """Bytes in MiB, or as they are where two decimals of a MiB would show nothing."""
+    return f"{value:.0f} bytes" if abs(value) < 5243 else f"{mib(value)} MiB"
 
 
 def span(value: Value | None) -> str:
@@ -97,10 +106,18 @@ def _headline(report: Overhead, backend: Backend) -> Iterator[str]:
         if cell.measured_all is not None:
             parts.append(f"{ARMS[arm]} {mib(cell.measured_all.value)} MiB")
     if parts:
+        change = difference(backend, *(one.measured_all for one in full.cells.values()))
+        moved = f"{signed(change)} MiB, " if change else ""
         yield (
-            f"{backend.name}: {', '.join(parts)} of metadata for {size} of swap that is "
+            f"{backend.name}: {moved}{', '.join(parts)} of metadata for {size} of swap that is "
             f"{full.usage:g} % full (all metadata, measured and projected)"
         )
+        off = [f"{ARMS[a]} {mib(c.rounded_all)} MiB" for a, c in full.cells.items() if c.unlike]
+        if off:
+            yield (
+                f"{backend.name}: the model of what is allocated says {', '.join(off)}, outside "
+                "the measured interval: quote neither before it is known which is right"
+            )
     outside = [
         f"{ARMS[arm]} at {row.usage:g} %"
         for row in backend.rows
@@ -113,8 +130,23 @@ def _headline(report: Overhead, backend: Backend) -> Iterator[str]:
         )
 
 
+def difference(backend: Backend, *ends: Value | None) -> Value | None:
+    """new - old as measured; None where there are not both, or by different means."""
+    if len(ends) != 2 or ends[0] is None or ends[1] is None or not backend.comparable:
+        return None
+    return compare.difference(ends[1], ends[0])
+
+
+def signed(value: Value) -> str:
+    """A difference in MiB with its sign and, where there is one, its interval."""
+    text = f"{value.value / (1 << 20):+.2f}"
+    return text if value.low is None else f"{text} {span(value)}"
+
+
 def crossings(backend: Backend) -> Iterator[str]:
     """Where the new design becomes dearer, by each method."""
+    if backend.crossovers:
+        yield "pages fill whole clusters here; one page in each cluster is another matter"
     for key, one in backend.crossovers.items():
         yield f"{_CROSSED[key]}: {crossing(one)}"
 
@@ -169,12 +201,12 @@ def reach(backend: Backend, side: Side) -> str:
     if side.total is None:
         return f"{ARMS[side.kernel.arm]}: fewer than two fill levels, so no fit"
     slots, entries = side.total.reach(backend.slots, backend.slots)
-    area = "" if backend.kind == ALONE else f"{slots:.1f} times beyond the largest area and "
+    area = "" if backend.kind == ALONE else f"{slots:.1f} times the largest area and "
     full = max(usage(boot) for boot in side.boots)
     basis = f"; a page's cost is that in areas filled to {full:.0%}" if full >= FULL else ""
     return (
         f"{ARMS[side.kernel.arm]}: {side.total.boots} boots, {side.total.points} snapshots; the "
-        f"projection goes {area}{entries:.1f} times beyond the most pages that were measured{basis}"
+        f"projection goes to {area}{entries:.1f} times the most pages that were measured{basis}"
     )
 
 
@@ -266,14 +298,16 @@ def stays(side: Side) -> Iterator[str]:
                 f", {mib(level.metadata - first.metadata)} more than an area that was never used"
             )
         yield (
-            f"{arm}, {level.label}: {mib(level.metadata)} MiB of metadata stay after {after}"
+            f"{arm}, {level.label}: {amount(level.metadata)} of metadata stay after {after}"
             f"{above}{most}"
         )
     for level in side.levels:
         if level.stage == FRAGMENTED and level.pages:
+            first = next((x for x in side.levels if x.label == level.label), level)
+            each = (level.metadata - first.metadata) / level.pages
             yield (
                 f"{arm}, {level.label}: with every second page freed, {level.pages:.0f} pages keep "
-                f"{mib(level.metadata)} MiB, {level.metadata / level.pages:.2f} bytes each"
+                f"{each:.2f} bytes each beside the {mib(first.metadata)} MiB of the empty area"
             )
 
 
@@ -297,7 +331,11 @@ def worth(sides: Sequence[Side]) -> Iterator[str]:
     for side in sides:
         whole = next((one for one in side.methods if one.structure == "all metadata"), None)
         if whole and whole.error is not None:
-            blind = [m.structure for m in side.methods if m.allocinfo > 0 and not m.standin]
+            blind = [
+                one.structure
+                for one in side.methods
+                if one.allocinfo > 0 and not one.standin and one is not whole
+            ]
             arm = ARMS[side.kernel.arm]
             text = f"{arm}: of all metadata the stand-in is {percent(whole.error)} off"
             yield text + (f"; it does not see {', '.join(blind)}" if blind else "")
