@@ -169,7 +169,7 @@ class _Record:
                 "backend_kind": cell.backend.kind,
                 "backend_settings": dict(cell.backend.settings),
                 "backend_readback": self.readback,
-                "waits_io": disk.waits_io(cell.backend, self._host.disk),
+                "waits_io": cell.backend.waits_io,
                 "workload": cell.workload.name,
                 "params": dict(cell.workload.parameters),
                 "memory_max": cell.workload.memory_max,

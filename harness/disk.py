@@ -106,11 +106,6 @@ def _aligned(size: int) -> int:
     return (size + _ALIGN - 1) // _ALIGN * _ALIGN
 
 
-def waits_io(backend: Backend, disk: str) -> bool:
-    """Whether a page's way may wait for the host's disk, whose time no guest clock knows."""
-    return backend.waits_io and disk == "host"
-
-
 def words(backend: Backend, disk: str, swap: int) -> list[str]:
     """What vm-images/guest/prepare is told of it."""
     sizes = [f"size={area_bytes(backend, swap)}"]

@@ -214,7 +214,7 @@ def describe(setting: Setting) -> dict[str, Any]:
             cell.backend.name: {
                 "kind": cell.backend.kind,
                 "settings": dict(cell.backend.settings),
-                "waits_io": disk.waits_io(cell.backend, setting.disk),
+                "waits_io": cell.backend.waits_io,
             }
             for cell in cells
         },

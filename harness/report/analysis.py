@@ -239,7 +239,14 @@ def _notes(
     """What a reader of this workload's tables must know."""
     cells = sorted(set(data.boots[data.boots["workload"] == workload]["backend"]))
     waiting = [backend for backend in cells if manifest.waits_io(backend)]
-    if clock == "insn" and waiting:
+    if clock == "insn" and waiting and manifest.text("guest", "disk") == "sim":
+        latency = manifest.get("guest", "disk_latency_ns")
+        yield (
+            f"{', '.join(waiting)}: elapsed times have the waiting for a simulated disk in them, "
+            f"{latency} ns a request, which is the harness's choice and no instruction; so CPU "
+            "instructions are primary there."
+        )
+    elif clock == "insn" and waiting:
         yield (
             f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random; "
             "only CPU instructions mean something there, elapsed times do not."

@@ -10,7 +10,7 @@ from harness.report.model import Facts
 
 _CLOCKS = {
     "insn": "instruction clock (QEMU TCG -icount, 1 vCPU): 1 ns of guest time is 1 executed "
-    "guest instruction",
+    "guest instruction; where the guest waits, elapsed time has that in it, CPU time has not",
     "wall": "wall time",
 }
 
