@@ -214,7 +214,7 @@ def parity(
             reason = (
                 "follows from HEAD_CONFIG, or from the version"
                 if chosen
-                else "default differs between the versions"
+                else "differs between the versions: a default, or what kernels/config asks of one"
             )
         allowed.append(Difference(symbol, old, new, reason))
     if refused:

@@ -279,9 +279,11 @@ def test_configurations_that_differ_are_told_by_reason(tmp_path: Path) -> None:
         {"symbol": "CONFIG_A", "base": "n", "patch": "y", "reason": "only one tree has it"},
         {"symbol": "CONFIG_B", "base": "n", "patch": "y", "reason": "only one tree has it"},
         {"symbol": "CONFIG_C", "base": "y", "patch": "n", "reason": "default differs"},
+        {"symbol": "CONFIG_PREEMPT_COUNT", "base": "n", "patch": "y", "reason": "only one has it"},
     ]
     shown = _text(tmp_path, Fake(cells=(ZRAM,), manifest={"config_diff": rows}))
     assert "- default differs: C y -> n\n" in shown
+    assert "PREEMPT_COUNT is n in one kernel and y in the other" in " ".join(shown.split())
     assert "- only one tree has it: 2 symbols, in manifest.json" in shown
 
 

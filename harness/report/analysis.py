@@ -251,6 +251,14 @@ def _notes(
             f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random; "
             "only CPU instructions mean something there, elapsed times do not."
         )
+    hists = data.hists[data.hists["workload"] == workload]
+    apart = sorted({str(name) for name in hists["phase"] if str(name).startswith("hist_")})
+    if apart:
+        yield (
+            f"Percentiles are those of {', '.join(apart)}, a pass of its own in which a clock is "
+            "read at each access: it may swap in other pages than the timed one, see its counters. "
+            "They are exact to a bucket, 3 % wide, whatever their interval says."
+        )
     dropped = sorted({row.backend for row in rows if row.change.dropped})
     if dropped:
         yield f"{', '.join(dropped)}: pairs that lack a value on one side are left out."

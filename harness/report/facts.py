@@ -38,6 +38,14 @@ _BLIND = {
     ),
 }
 
+_EVERYWHERE = {
+    "CONFIG_PREEMPT_COUNT": "each lock counts preemption where it is set",
+    "CONFIG_SMP": "locks and per-CPU data cost more where it is set",
+    "CONFIG_DEBUG_VM": "mm checks itself where it is set",
+    "CONFIG_LOCKDEP": "each lock is tracked where it is set",
+}
+"""Options that are paid at every step of a kernel's way, with what they cost."""
+
 _UNSEEN = {
     "insn": "What the instruction clock cannot see: caches, TLB, lock contention, device time.",
 }
@@ -56,6 +64,7 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
         blind=(
             *_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
             *_disk_blindness(manifest, clock),
+            *_confounders(manifest),
         ),
         unseen=_UNSEEN.get(clock, ""),
         machine=_machine(data, manifest),
@@ -80,6 +89,19 @@ def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
     if clock == "insn":
         return ("Waiting for host disk I/O is charged at random.",)
     return ()
+
+
+def _confounders(manifest: Manifest) -> tuple[str, ...]:
+    """Options that cost everywhere and that the two kernels do not share."""
+    listed = (item for item in manifest.listing("config_diff") if isinstance(item, dict))
+    symbols = {str(item.get("symbol")): item for item in listed}
+    return tuple(
+        f"{symbol.removeprefix('CONFIG_')} is {symbols[symbol].get('base')} in one kernel and "
+        f"{symbols[symbol].get('patch')} in the other, and {what}: a difference between them is "
+        "not swap's alone."
+        for symbol, what in _EVERYWHERE.items()
+        if symbol in symbols
+    )
 
 
 def _config_diff(manifest: Manifest) -> tuple[str, ...]:

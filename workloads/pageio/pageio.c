@@ -205,7 +205,7 @@ int main(int argc, char **argv)
 	for (unsigned int round = rounds + 1; round <= all_rounds; round++)
 		histogram_round(round);
 	if (options.histogram_rounds > 0)
-		emit_histogram(&run.histogram, "swapin", "in");
+		emit_histogram(&run.histogram, "swapin", "hist_in");
 	emit_done();
 	return STATUS_OK;
 }

@@ -361,7 +361,7 @@ static void emit_latencies(void)
 
 	for (size_t i = 0; i < options.procs; i++)
 		histogram_merge(&all, &shared->reports[i].histogram);
-	emit_histogram(&all, "access", "access");
+	emit_histogram(&all, "access", "hist_access");
 }
 
 static void wait_for_children(void)
