@@ -35,7 +35,7 @@ help:
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
-#: make overhead   memory that swap metadata takes, by structure: SIZES=320M,4G,32G FILL=256M STEPS=4
+#: make overhead   memory that swap metadata takes, by structure: SIZES=640M,4G,32G FILL=256M STEPS=4
 #: make walk       cost of each patch of PATCH: AT=3,5,9-12 for some, BYTES=yes for bytes, too
 #: make bisect     which patch of PATCH changes METRIC=swapin_ns, in log2 builds: MOST_PAIRS=12
 #: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6

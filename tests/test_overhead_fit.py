@@ -218,10 +218,17 @@ def test_a_slope_that_may_be_none_has_no_bounded_interval() -> None:
 
 def test_difference_of_designs_without_errors_has_no_interval() -> None:
     old = _line(_points(lambda s, e: 3 * s + 2 * e, boots=1))
-    new = _line(_points(lambda s, e: 5 * e + 0.0 * s, boots=1))
+    new = _line(_points(lambda s, e: 8 * e + 0.0 * s, boots=1))
     found = crossover.measured(old, new, 1000)
     assert found.low is None and found.method == ""
-    assert found.usage == pytest.approx(100.0, abs=1e-6)
+    assert found.usage == pytest.approx(50.0, abs=1e-6)
+
+
+def test_what_comes_with_the_first_page_is_no_part_of_the_slope() -> None:
+    found = _line(_points(lambda s, e: 3 * s + 2 * e + (1 << 20) * (e > 0)))
+    assert found.per_entry.value == pytest.approx(2) and found.per_slot.value == pytest.approx(3)
+    assert found.predict(1000, 0).value == pytest.approx(3000, abs=1)
+    assert found.predict(1000, 10).value == pytest.approx(3020 + (1 << 20))
 
 
 def test_t_quantile() -> None:

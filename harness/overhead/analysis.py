@@ -219,7 +219,12 @@ def _backend(
     }
     slots = size // snapshot.PAGE - 1
     ends = {
-        arm: compare.Ends(side.kernel.model, side.claimed, side.total)
+        arm: compare.Ends(
+            side.kernel.model,
+            side.claimed,
+            side.total,
+            tuple(side.fits[name] for name in side.unmodelled),
+        )
         for arm, side in sides.items()
     }
     return Backend(

@@ -21,7 +21,7 @@ from harness.overhead.snapshot import (
 )
 
 USAGES = (0.0, 25.0, 50.0, 75.0, 100.0)
-FULL = 0.5
+FULL = 0.35
 """Share of its slots from which on an area counts as one that was filled."""
 # A figure within this part of the claim is not called outside, however narrow the interval.
 _NEAR = 1e-3
@@ -29,11 +29,15 @@ _NEAR = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """What a kernel's figures come from: model, fit of the claim's terms, fit of all metadata."""
+    """What a kernel's figures come from: model, fit of the claim's terms, fit of all metadata.
+
+    other: the fits of what was measured and is in no term of the model
+    """
 
     model: Model | None
     claimed: Fit | None
     total: Fit | None
+    other: tuple[Fit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Cell:
     rounded: the model's claim terms as they are allocated; measured: the same, from the fit
     rounded_all, measured_all: the same with all metadata
     outside: the published figure lies outside the prediction interval of `measured`
-    unlike: `rounded_all` lies outside that of `measured_all`
+    unlike: `rounded_all`, with what no term models, lies outside that of `measured_all`
     """
 
     claimed: float | None
@@ -161,6 +165,7 @@ def _cell(
     measured = end.claimed.predict(slots, entries) if end.claimed else None
     rounded_all = model.rounded(kind, slots, fill) if model else None
     measured_all = end.total.predict(slots, entries) if end.total else None
+    beside = math.fsum(one.predict(slots, entries).value for one in end.other)
     return Cell(
         claimed=claimed,
         plain=model.plain(kind, slots + 1, entries, claim=True) if model else None,
@@ -169,7 +174,11 @@ def _cell(
         rounded_all=rounded_all,
         measured_all=measured_all,
         outside=_outside(claimed, measured, tolerance),
-        unlike=_outside(rounded_all, measured_all, MATERIAL * (rounded_all or 0.0)),
+        unlike=_outside(
+            None if rounded_all is None else rounded_all + beside,
+            measured_all,
+            MATERIAL * (rounded_all or 0.0),
+        ),
     )
 
 

@@ -82,7 +82,8 @@ def stepped(slots: int, difference: Callable[[int], float]) -> Crossover:
 
 def measured(old: Fit, new: Fit, slots: int) -> Crossover:
     """Of two fits, at a size of the swap area; with Fieller's interval where errors are known."""
-    a = sum((n - o) * x for o, n, x in zip(old.beta, new.beta, (1.0, slots, 0.0), strict=True))
+    start = (1.0, float(slots), 0.0, 1.0)  # once a page is in it
+    a = sum((n - o) * x for o, n, x in zip(old.beta, new.beta, start, strict=True))
     b = (new.beta[2] - old.beta[2]) * slots
     exact = straight(a, b)
     if exact.kind != AT or old.cov is None or new.cov is None:
@@ -99,10 +100,10 @@ def _t(old: Fit, new: Fit) -> float:
 
 def _variances(old: Fit, new: Fit, slots: int) -> tuple[float, float, float]:
     """Variance of a, of b, and their covariance."""
-    rows = ((1.0, float(slots), 0.0), (0.0, 0.0, float(slots)))
+    rows = ((1.0, float(slots), 0.0, 1.0), (0.0, 0.0, float(slots), 0.0))
     cov = [
         [
-            sum(r[i] * c[i][j] * s[j] for i in range(3) for j in range(3) for c in _covs(old, new))
+            sum(r[i] * c[i][j] * s[j] for i in range(4) for j in range(4) for c in _covs(old, new))
             for s in rows
         ]
         for r in rows

@@ -1,4 +1,8 @@
-"""bytes = const + per_slot * slots + per_entry * entries, with what the line does not say.
+"""bytes = const + per_slot * slots + first + per_entry * entries, and what the line does not say.
+
+`first` is what comes with the first page: what is allocated once, and where pages were put into
+an area of one size only, what rounding does to the static part of that one.  So what a page costs
+is the slope over the fill levels, and not the way from nothing to the first of them.
 
 Least squares over all snapshots of one back-end and kernel. Snapshots of one boot share that boot's
 accidents, so the boot is the independent unit: errors come from leaving out one boot at a time
@@ -67,7 +71,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The line. beta and cov in the order const, per_slot, per_entry; cov None if not known.
+    """The line. beta and cov in the order const, per_slot, per_entry, first; cov None if not known.
 
     has_const: sizes of the swap area differ, so that a constant part can be told from per_slot;
         if not, const is 0 and per_slot has all that is there before the first entry. Where there
@@ -77,7 +81,7 @@ class Fit:
     scatter: root mean square of the residuals, bytes; worst: the largest residual, bytes
     """
 
-    beta: tuple[float, float, float]
+    beta: tuple[float, float, float, float]
     cov: tuple[tuple[float, ...], ...] | None
     has_const: bool
     boots: int
@@ -92,28 +96,24 @@ class Fit:
     @property
     def const(self) -> Value:
         """Bytes whatever the size."""
-        return self._value(np.array([1.0, 0.0, 0.0]))
+        return self._value(np.array([1.0, 0.0, 0.0, 0.0]))
 
     @property
     def per_slot(self) -> Value:
         """Bytes for each slot of the swap area, used or not."""
-        return self._value(np.array([0.0, 1.0, 0.0]))
+        return self._value(np.array([0.0, 1.0, 0.0, 0.0]))
 
     @property
     def per_entry(self) -> Value:
         """Bytes for each page in swap."""
-        return self._value(np.array([0.0, 0.0, 1.0]))
+        return self._value(np.array([0.0, 0.0, 1.0, 0.0]))
 
     def predict(self, slots: float, entries: float) -> Value:
         """Bytes of one more boot of that size and fill, with its prediction interval.
 
         The interval takes the line for granted, and adds the scatter around it once.
         """
-        return self._value(np.array([1.0, slots, entries]), self.scatter**2)
-
-    def error_of(self, row: Sequence[float]) -> float | None:
-        """The standard error of row * beta."""
-        return self._value(np.asarray(row, dtype=np.float64)).error
+        return self._value(row(slots, entries), self.scatter**2)
 
     def reach(self, slots: float, entries: float) -> tuple[float, float]:
         """How many times further than measured: in slots, in entries."""
@@ -121,13 +121,18 @@ class Fit:
             entries / self.entries if self.entries else math.inf
         )
 
-    def _value(self, row: Array, extra: float = 0.0) -> Value:
-        value = float(row @ np.asarray(self.beta))
+    def _value(self, at: Array, extra: float = 0.0) -> Value:
+        value = float(at @ np.asarray(self.beta))
         if self.cov is None:
             return Value(value)
-        error = math.sqrt(max(float(row @ np.asarray(self.cov) @ row), 0.0) + extra)
+        error = math.sqrt(max(float(at @ np.asarray(self.cov) @ at), 0.0) + extra)
         half = quantile(self.boots) * error
         return Value(value, error, value - half, value + half)
+
+
+def row(slots: float, entries: float) -> Array:
+    """What beta is multiplied with."""
+    return np.array([1.0, float(slots), float(entries), float(entries > 0)])
 
 
 def quantile(boots: int) -> float:
@@ -144,6 +149,7 @@ def line(points: Sequence[Point]) -> Fit | None:
     has_const = len(sizes) > 1 or sizes == {0}
     # Of const, per_slot, per_entry those that can be told apart.
     columns = [0] * has_const + [1] * (sizes != {0}) + [2]
+    columns += [3] * (len({one.entries for one in points if one.entries}) > 1)
     x, y = _design(points, columns)
     # Columns of like size: slots are millions, the constant is 1.
     scale = np.abs(x).max(axis=0)
@@ -152,7 +158,7 @@ def line(points: Sequence[Point]) -> Fit | None:
         return None
     residual = y - (x / scale) @ beta
     kept = [_without(points, name, x / scale, y) for name in names] if len(names) > 1 else [None]
-    widen = np.zeros((3, len(columns)))
+    widen = np.zeros((4, len(columns)))
     widen[columns, :] = np.diag(1 / scale)
     cov = None
     if all(one is not None for one in kept):
@@ -164,7 +170,7 @@ def line(points: Sequence[Point]) -> Fit | None:
     total = float(((y - y.mean()) ** 2).sum())
     left = float((residual**2).sum())
     return Fit(
-        beta=(float(whole[0]), float(whole[1]), float(whole[2])),
+        beta=(float(whole[0]), float(whole[1]), float(whole[2]), float(whole[3])),
         cov=cov,
         has_const=has_const,
         boots=len(names),
@@ -179,8 +185,7 @@ def line(points: Sequence[Point]) -> Fit | None:
 
 
 def _design(points: Sequence[Point], columns: Sequence[int]) -> tuple[Array, Array]:
-    rows = [(1.0, float(one.slots), float(one.entries)) for one in points]
-    x = np.array(rows)[:, list(columns)]
+    x = np.array([row(one.slots, one.entries) for one in points])[:, list(columns)]
     return x, np.array([one.bytes for one in points], dtype=np.float64)
 
 

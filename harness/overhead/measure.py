@@ -18,8 +18,12 @@ from harness.spec import Experiment
 from harness.units import format_size, parse_size
 
 BACKENDS = ("zswap", "swapfile", "zram", ALONE)
-SIZES = ("320M", "4G", "32G")
-"""Of the swap area: one that the fill nearly fills, a sparse one, and the claim's own."""
+SIZES = ("640M", "4G", "32G")
+"""Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
+
+From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
+that a swap file cannot be filled further one chunk after the other.
+"""
 FILL = "256M"
 PAIRS = 2
 """Boots of each size: errors come from leaving one out at a time."""

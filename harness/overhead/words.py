@@ -27,11 +27,12 @@ _CROSSED = {
 METHOD = (
     "Bytes are those that a kernel holds more than at the mark 'before', when nothing of the swap "
     "area was set up. All sizes are powers of two: 1 MiB = 1048576 bytes.",
-    "The fit is bytes = const + per slot * slots + per entry * pages in swap, by least squares "
-    "over all snapshots of a back-end and kernel. Snapshots of one boot share its accidents, so "
-    "the boot is the unit: standard errors come from leaving out one boot at a time (cluster "
-    "jackknife), intervals from t with boots - 1 degrees of freedom. Where leaving one out leaves "
-    "too little, there is no error, and a '-' stands for it.",
+    "The fit is bytes = const + per slot * slots + first + per entry * pages in swap, by least "
+    "squares over the snapshots of a back-end and kernel; first is what comes with the first page. "
+    "Snapshots of one boot share its accidents, so the boot is the unit: standard errors come from "
+    "leaving out one boot at a time (cluster jackknife), intervals from t with boots - 1 degrees "
+    "of freedom. Where leaving one out leaves too little, there is no error, and a '-' stands for "
+    "it.",
     "The interval of a projected figure is a prediction interval. It takes the line for granted, "
     "so it says nothing of a curve or step outside the measured range; the '*' of a structure that "
     "is no line and the distance of the projection say how far to trust it.",
