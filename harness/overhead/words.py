@@ -91,9 +91,8 @@ def percent(value: float | None) -> str:
 
 def opening(report: Overhead) -> Iterator[str]:
     """What was compared, and the one result a reader looks for first."""
-    names = " against ".join(
-        report.kernels[a].name for a in ("patch", "base") if a in report.kernels
-    )
+    kernels = [report.kernels[arm] for arm in ("patch", "base") if arm in report.kernels]
+    names = " against ".join(f"{k.series} on {k.name}" if k.series else k.name for k in kernels)
     yield f"Memory overhead of swap metadata: {names}"
     for backend in report.backends:
         yield from _headline(report, backend)
@@ -111,7 +110,7 @@ def _headline(report: Overhead, backend: Backend) -> Iterator[str]:
         moved = f"{signed(change)} MiB, " if change else ""
         yield (
             f"{backend.name}: {moved}{', '.join(parts)} of metadata for {size} of swap that is "
-            f"{full.usage:g} % full (all metadata, measured and projected)"
+            f"{full.usage:g} % full (all metadata; measured, and projected from less)"
         )
         off = [f"{ARMS[a]} {mib(c.rounded_all)} MiB" for a, c in full.cells.items() if c.unlike]
         if off:
