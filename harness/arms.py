@@ -124,6 +124,16 @@ def construct(trees: Trees, experiment: Experiment, site: Site) -> Made:
     return arms, _parity(arms, frozenset(item.symbol for item in chosen))
 
 
+def space(trees: Trees, experiment: Experiment, site: Site) -> int:
+    """Bytes of disk that building both arms may take; 0 if both are built."""
+    store = GitStore(site.cache.git)
+    builder = _builder(store, site)
+    orders = [one for one in _orders(trees, experiment, store).values() if not builder.find(one)]
+    new = {one.workspace for one in orders if not (site.cache.build / one.workspace).is_dir()}
+    # Building in an old workspace takes room, too; those of one comparison follow each other.
+    return max(1, len(new)) * build.SPACE if orders else 0
+
+
 def build_base(trees: Trees, experiment: Experiment, site: Site) -> Kernel:
     """Only the base: what fails afterwards is the series' doing."""
     store = GitStore(site.cache.git)

@@ -26,7 +26,7 @@ from harness.progress import Progress
 from harness.sandbox import Sandbox, copy_below, read_below
 
 _SCHEMA = 1
-_SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
+SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
 _ERRORS = (
     re.compile(r"^\S+?:\d+:(?:\d+:)? (?:fatal )?error: .*"),
     re.compile(r".*internal compiler error.*"),
@@ -182,7 +182,7 @@ class Builder:
             publish.locked(self._cache.build / f"{order.workspace}.lock"),
             self._progress.stage(f"build {order.label}", note=order.version),
         ):
-            require_space(self._cache.root, _SPACE, f"building {order.label}")
+            require_space(self._cache.root, SPACE, f"building {order.label}")
             return self._build_in(workspace, order, compiler, target)
 
     def _build_in(self, workspace: Path, order: Order, compiler: str, target: Path) -> Kernel:

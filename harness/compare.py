@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from harness import (
     accel,
+    admission,
     arms,
+    build,
     disk,
     image,
     kselftest,
@@ -28,11 +30,10 @@ from harness import (
 from harness.apt import AptSource
 from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
-from harness.cell import Ability, Backend, Cell, Half, Skipped, halves, runnable
+from harness.cell import Ability, Cell, Half, Skipped, halves, runnable
 from harness.errors import Exit, UserError
 from harness.gitstore import GitStore
 from harness.guest import Keys
-from harness.hostspace import require_space
 from harness.image import Image
 from harness.kselftest import Selftests
 from harness.live import Survey, View
@@ -104,7 +105,8 @@ def measured(
     progress.say(f"results go to {folder}")
     scratch.sweep()
     with manifest.claimed(folder), live.view(progress) as shown:
-        setting = replace(_set_up(experiment, site, made, command, alone=alone), request=request)
+        setting = _set_up(experiment, site, made, command, written, alone=alone)
+        setting = replace(setting, request=request)
         manifest.identify(folder, setting)
         seal.resume(folder)
         progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
@@ -122,17 +124,35 @@ def measured(
 
 
 def _set_up(
-    experiment: Experiment, site: Site, kernels: Made | None, command: str, *, alone: bool
+    experiment: Experiment,
+    site: Site,
+    kernels: Made | None,
+    command: str,
+    written: int | None,
+    *,
+    alone: bool,
 ) -> Setting:
     cache, progress = site.cache, site.progress
     chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
     clock = choose_clock(experiment, chosen.name)
     progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
-    made, config_diff = kernels or arms.make(experiment, site)
-    archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
-    tools = image.build_tools(cache=cache, progress=progress)
     kind = disk.choose(experiment.disk, clock)
     experiment = resolved(experiment, clock)
+    # What this machine has no room for is told before anything is fetched, and before an hour of
+    # building when it is known what is to be built.
+    cells, _ = _runnable(experiment, {}, progress, command)
+    missing = _images_to_make(cells, cache)
+    ask = partial(_admit, experiment, cells, clock=clock, kind=kind, site=site, written=written)
+    first = {} if kernels or any(cache.kernels.glob("[!.]*")) else {"building": build.SPACE}
+    for warning in ask(to_make={**first, **missing}).warnings:
+        progress.warn(warning)
+    if kernels is None:
+        trees = arms.prepare(experiment, site)
+        ask(to_make={"building": arms.space(trees, experiment, site), **missing})
+        kernels = arms.construct(trees, experiment, site)
+    made, config_diff = kernels
+    archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
+    tools = image.build_tools(cache=cache, progress=progress)
     half = _halves(experiment, made, progress, command) if alone else ()
     cells, skipped = _runnable(experiment, made, progress, command, half)
     for cell in cells:
@@ -282,15 +302,11 @@ def _boot_all(
     shown: View,
 ) -> plan.Run:
     experiment = setting.experiment
-    workers = experiment.parallel or _side_by_side(setting)
+    workers = _admit(
+        experiment, setting.cells, setting.clock, setting.disk, site, written, to_make={}
+    ).guests
     survey = Survey(planned, folder / "boots", workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
-    require_space(folder, 64 << 20, "writing results")
-    if setting.disk == "host":
-        # Swap disks are sparse, but a series may fill them.
-        one = _largest(setting, disk.disk_bytes)
-        swap = workers * min(one, one if written is None else written)
-        require_space(Path(tempfile.gettempdir()), swap, "the guests' swap disks")
     count = sum(len(block.tickets) for block in planned)
     with (
         scratch.folder() as name,
@@ -326,18 +342,53 @@ def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
     return made | ({"again": made["base"]} if made else {})
 
 
-def _side_by_side(setting: Setting) -> int:
-    """Guests at a time: one under wall time; else one a CPU, as far as memory goes."""
-    if setting.clock == "wall":
-        return 1
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    on_top = _largest(setting, lambda one, swap: disk.guest_bytes(one, setting.disk, swap))
-    fit = free // (setting.experiment.memory + on_top + (256 << 20))
-    return max(1, min(os.cpu_count() or 1, fit))
+def _admit(
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    clock: str,
+    kind: str,
+    site: Site,
+    written: int | None,
+    *,
+    to_make: Mapping[str, int],
+) -> admission.Admitted:
+    """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
+
+    Raises what `admission.admit` does where the comparison does not fit.  ``to_make`` are bytes to
+    be written in the cache, by what they are.
+    """
+    folder, temporary = site.results / experiment.title, Path(tempfile.gettempdir())
+    blocks = len(cells) * experiment.pairs
+    done = len(list(folder.glob("boots/*/*/boot.json")))
+    # Swap disks are sparse, but a series may fill them.
+    swap = max(disk.disk_bytes(one.backend, experiment.swap) for one in cells)
+    swap = 0 if kind != "host" else swap if written is None else min(swap, written)
+    on_top = max(disk.guest_bytes(one.backend, kind, experiment.swap) for one in cells)
+    limit = 1 if clock == "wall" else min(admission.cores(), blocks)
+    needs = admission.Needs(
+        guest=experiment.memory + on_top,
+        cpus=experiment.cpus,
+        most=experiment.parallel or limit,
+        asked=experiment.parallel > 0,
+        disk=admission.disk_shares(
+            cache=site.cache.root,
+            results=folder,
+            temporary=temporary,
+            boots=max(0, blocks * (3 if experiment.aa else 2) - done),
+            swap=swap,
+            to_make=to_make,
+        ),
+    )
+    return admission.admit(needs, admission.probe((site.cache.root, folder, temporary)))
 
 
-def _largest(setting: Setting, size: Callable[[Backend, int], int]) -> int:
-    return max(size(cell.backend, setting.experiment.swap) for cell in setting.cells)
+def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
+    """Bytes for the root images that are not there yet."""
+    recipe = image.read_recipe()
+    wanted = {(), *(cell.workload.packages for cell in cells)}
+    keys = {image.with_packages(recipe, packages).key for packages in wanted}
+    missing = [key for key in keys if not (cache.images / key / "root.img").is_file()]
+    return {"root images": len(missing) * image.SPACE} if missing else {}
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import yaml
 
-from harness import accel, build, sandbox
+from harness import accel, admission, build, sandbox
 from harness.errors import HarnessError
-from harness.hostspace import free_bytes
+from harness.hostspace import free_bytes, in_words
 from harness.paths import Cache
 from harness.progress import Progress
 
@@ -92,8 +92,9 @@ def _disk(cache: Cache) -> Finding:
 
 
 def _memory() -> Finding:
-    pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return Finding("memory", True, f"{pages / (1 << 30):.1f} GiB free, {os.cpu_count()} CPUs")
+    size, bound = admission.available_memory()
+    text = f"{in_words(max(size, 0))} available ({bound}), {admission.cores()} CPUs"
+    return Finding("memory", True, text)
 
 
 def _cached(cache: Cache) -> list[Finding]:
@@ -107,7 +108,7 @@ def _cached(cache: Cache) -> list[Finding]:
 
 
 def _times(cache: Cache, progress: Progress) -> Finding:
-    cpus = os.cpu_count() or 1
+    cpus = admission.cores()
     minutes = _BUILD_CORE_MINUTES / cpus
     try:
         tcg = accel.probe("tcg", cache=cache, progress=progress)

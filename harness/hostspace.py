@@ -26,10 +26,11 @@ def require_space(path: Path, needed: int, purpose: str) -> None:
     have = free_bytes(path)
     if have < needed:
         raise NoSpaceError(
-            f"{purpose} needs {_size(needed)} of disk but only {_size(have)} are free at {path}; "
-            "free some, or point XDG_CACHE_HOME (or RESULTS) at a larger disk"
+            f"{purpose} needs {in_words(needed)} of disk but only {in_words(have)} are free at "
+            f"{path}; free some, or point XDG_CACHE_HOME (or RESULTS) at a larger disk"
         )
 
 
-def _size(count: int) -> str:
+def in_words(count: int) -> str:
+    """Bytes for a sentence, e.g. "1.5 GiB"."""
     return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 29 else f"{count / (1 << 20):.0f} MiB"

@@ -26,7 +26,8 @@ from harness.progress import Progress
 from harness.scratch import folder as scratch_folder
 
 _SCHEMA = 1
-_SPACE = 2 << 30
+SPACE = 2 << 30
+"""Bytes of disk that making one root image may take."""
 _ROOM = "3G"
 """Of the file system of an image with further packages: sparse, like the plain one."""
 _GUEST = REPO / "vm-images" / "guest"
@@ -127,7 +128,7 @@ def build(
     ):
         if (target / "root.img").is_file():
             return Image(recipe.key, target)
-        require_space(cache.images, _SPACE, "making the root image")
+        require_space(cache.images, SPACE, "making the root image")
         with publish.folder(target) as scratch:
             _make_root(recipe, scratch, mirror=mirror, progress=progress, is_root=is_root)
     return Image(recipe.key, target)

@@ -22,7 +22,7 @@ from tests.fakes.things import Heard
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     """A site with a repository, a mirror, and a fragment that the toy kernel knows."""
-    monkeypatch.setattr(build, "_SPACE", 1)
+    monkeypatch.setattr(build, "SPACE", 1)
     (tmp_path / "toy.config").write_text("CONFIG_BLOCK=y # toy\n")
     monkeypatch.setattr(arms, "fragment_paths", lambda _: [tmp_path / "toy.config"])
     repo = inbox.author(tmp_path / "linux", tree.FILES)

@@ -49,7 +49,7 @@ class Bench:
         shim.write_text(f'#!/bin/sh\necho "$@" >>\'{self._calls}\'\nexec {real} "$@"\n', "utf-8")
         shim.chmod(0o755)
         patch.setenv("PATH", f"{shim.parent}:{os.environ['PATH']}")
-        patch.setattr(build, "_SPACE", 1)
+        patch.setattr(build, "SPACE", 1)
 
     def confined(self, by: Sandbox) -> Builder:
         return Builder(cache=self.cache, store=self.store, progress=self.heard, jobs=2, sandbox=by)

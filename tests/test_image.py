@@ -116,7 +116,7 @@ def test_a_failed_bootstrap_leaves_nothing(
     fake.write_text("#!/bin/sh\necho 'E: cannot reach mirror' >&2\nexit 25\n", encoding="utf-8")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(image, "_SPACE", 1)
+    monkeypatch.setattr(image, "SPACE", 1)
     cache = Cache(tmp_path / "cache")
     with pytest.raises(InfraError, match="cannot reach mirror"):
         image.build(recipe, cache=cache, mirror="http://mirror.invalid", progress=Heard())

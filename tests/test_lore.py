@@ -234,7 +234,7 @@ def test_public_inbox_serves_a_series_that_is_applied_and_built(
         finally:
             server.terminate()
     assert found.locator == "mail:2-0@mail.example"
-    monkeypatch.setattr(build, "_SPACE", 1)
+    monkeypatch.setattr(build, "SPACE", 1)
     cache, by = Cache(tmp_path / "cache"), sandbox.OFF
     store = GitStore(cache.git)
     store.ensure()

@@ -108,7 +108,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(build, "_SPACE", 1)
+    monkeypatch.setattr(build, "SPACE", 1)
     return Bench(tmp_path)
 
 

@@ -87,7 +87,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
     archives = Archives("http://mirror.example", None)
     for where, name, value in (
         (boot, "run", guests),
-        (build, "_SPACE", 1),
+        (build, "SPACE", 1),
         (arms, "fragment_paths", lambda _: [folder / "toy.config"]),
         # A toy kernel has none of the options that a workload wants.
         (compare, "abilities", lambda _: []),
