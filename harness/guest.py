@@ -16,11 +16,15 @@ import paramiko
 from fabric import Config, Connection
 
 from harness.command import run
+from harness.console import Outcome
+from harness.watch import FLOOD, BootEnded
 
 # A broken connection is explained by the watch, not by a stack trace of the transport.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 _ADDRESS = "127.0.0.1"
+_EVIDENCE = 1 << 20
+"""Bytes that are kept of a guest's file that is too large."""
 _ATTEMPTS = 5
 """Of connecting.  An idle guest's clock runs ahead, and QEMU's own network stack goes by it: on a
 busy host it may give a connection up, for lack of an answer, within a moment of real time."""
@@ -114,10 +118,21 @@ class Shell:
         return Answer(done.exited, done.stdout, done.stderr)
 
     def fetch(self, remote: str, local: Path) -> bool:
-        """Copy a guest's file here; False when it is not there."""
+        """Copy a guest's file here; False when it is not there.
+
+        Of a file that is larger than any honest one the first MiB is kept; then it raises
+        BootEnded: reading it all would fill the host's disk, and whoever reads it there its memory.
+        """
+        sftp = self._connection.sftp()
         try:
-            self._connection.sftp().get(remote, str(local))
+            size = sftp.stat(remote).st_size or 0
+            if size <= FLOOD:
+                sftp.get(remote, str(local))
+                return True
+            with sftp.open(remote) as stream:
+                local.write_bytes(stream.read(_EVIDENCE))
         except FileNotFoundError:
             local.unlink(missing_ok=True)
             return False
-        return True
+        text = f"in collect: {local.name} has {size >> 20} MiB, {FLOOD >> 20} are allowed"
+        raise BootEnded(Outcome.FLOOD, text)

@@ -265,6 +265,15 @@ def test_a_guest_that_writes_without_end_is_ended(
     assert ended.detail.startswith(f"in workload: {where} has ")
 
 
+def test_output_without_end_is_kept_in_part(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.guest.FLOOD", 1 << 20)
+    monkeypatch.setattr("harness.guest._EVIDENCE", 1 << 10)
+    ended = bench.guest(Guest(output="x" * (3 << 20) + DONE))
+    assert ended.outcome is Outcome.FLOOD
+    assert "workload.jsonl has 3 MiB" in ended.detail
+    assert (ended.folder / "workload.jsonl").stat().st_size == 1 << 10
+
+
 def test_a_workload_that_overruns_is_a_time_out(bench: Bench) -> None:
     guest = Guest(before=console_says(bench, "busy\n", kill=False))
     ended = bench.guest(guest, deadlines=replace(DEADLINES, workload=0.5))
