@@ -129,11 +129,11 @@ def kernel_key(order: Order, compiler: str) -> str:
 
 
 def load(path: Path) -> Kernel | None:
-    """A published kernel, or None if ``path`` has none that is whole."""
+    """A published kernel, or None if ``path`` has none that is whole and as it was built."""
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
         sizes = {name: (path / name).stat().st_size for name in _ARTEFACTS}
-        if manifest["sizes"] != sizes:
+        if manifest["sizes"] != sizes or manifest["sha256"] != _hashes(path):
             return None
         return Kernel(
             key=manifest["key"],
@@ -145,6 +145,10 @@ def load(path: Path) -> Kernel | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    return {name: publish.sha256_file(path / name) for name in _ARTEFACTS}
 
 
 class Builder:
@@ -176,6 +180,8 @@ class Builder:
         if known:
             self._progress.say(f"build {order.label}: {known.release}, already built ({known.key})")
             return known
+        if target.is_dir():
+            self._progress.warn(f"kernel {target.name} is not as it was built: it is built again")
         shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
         workspace = self._cache.build / order.workspace
         with (
@@ -212,7 +218,7 @@ class Builder:
                 "seconds": round(watched.seconds, 1),
                 "sandbox": self._sandbox.on,
                 "objects_compiled": watched.lines_matching(r"^  (CC|AS) "),
-                "sha256": {name: publish.sha256_file(scratch / name) for name in _ARTEFACTS},
+                "sha256": _hashes(scratch),
                 "sizes": {name: (scratch / name).stat().st_size for name in _ARTEFACTS},
             }
             (scratch / "manifest.json").write_text(publish.json_text(manifest), encoding="utf-8")

@@ -118,7 +118,7 @@ def build(
     Raises InfraError when a tool fails or the disk is full; nothing half-made stays.
     """
     target = cache.images / recipe.key
-    if (target / "root.img").is_file():
+    if _is_sound(target, progress):
         progress.say(f"image: already made ({recipe.key})")
         return Image(recipe.key, target)
     is_root = os.geteuid() == 0 if root is None else root
@@ -126,12 +126,26 @@ def build(
         publish.locked(cache.images / f"{recipe.key}.lock"),
         progress.stage("image", note=f"Debian {recipe.suite} with {len(recipe.packages)} packages"),
     ):
-        if (target / "root.img").is_file():
+        if _is_sound(target, progress):
             return Image(recipe.key, target)
+        shutil.rmtree(target, ignore_errors=True)
         require_space(cache.images, SPACE, "making the root image")
         with publish.folder(target) as scratch:
             _make_root(recipe, scratch, mirror=mirror, progress=progress, is_root=is_root)
+        publish.record(target)
     return Image(recipe.key, target)
+
+
+def _is_sound(target: Path, progress: Progress) -> bool:
+    """Whether the image is there and as it was made: a guest of another one is no sample."""
+    if not (target / "root.img").is_file():
+        return False
+    sound = publish.intact(target)
+    if sound is None:  # made by a version that kept no hash
+        publish.record(target)
+    if sound is False:
+        progress.warn(f"image {target.name} is not as it was made: it is made again")
+    return sound is not False
 
 
 def _make_root(
@@ -203,16 +217,26 @@ def build_tools(*, cache: Cache, progress: Progress) -> Path:
     for folder in sources:
         digest.update(publish.sha256_tree(folder).encode())
     target = cache.tools / digest.hexdigest()[:16]
-    if (target / "bin").is_dir():
-        return target
-    with progress.stage("guest programs"), publish.folder(target) as scratch:
-        argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
-        progress.command(argv)
-        run(argv)
-        for name in ("prepare", "run-workload"):
-            shutil.copy(_GUEST / name, scratch / "bin" / name)
-        shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")
+    with publish.locked(cache.tools / f"{target.name}.lock"):
+        sound = publish.intact(target)
+        if sound:
+            return target
+        if sound is False:
+            progress.warn(f"guest programs {target.name} are not as they were built: built again")
+        shutil.rmtree(target, ignore_errors=True)
+        with progress.stage("guest programs"), publish.folder(target) as scratch:
+            _make_tools(scratch, progress)
+        publish.record(target)
     return target
+
+
+def _make_tools(scratch: Path, progress: Progress) -> None:
+    argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
+    progress.command(argv)
+    run(argv)
+    for name in ("prepare", "run-workload"):
+        shutil.copy(_GUEST / name, scratch / "bin" / name)
+    shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")
 
 
 def make_tools_disk(

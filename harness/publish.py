@@ -82,6 +82,27 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def record(folder: Path) -> None:
+    """Keep the hash of a published folder beside it, for `intact`."""
+    text(_record(folder), sha256_tree(folder) + "\n")
+
+
+def intact(folder: Path) -> bool | None:
+    """Whether a published folder is as it was recorded, None if it never was.
+
+    Nobody changes it on purpose: it finds what a full disk, a broken one or a hand did.
+    """
+    try:
+        known = _record(folder).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    return sha256_tree(folder) == known
+
+
+def _record(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.sha256")
+
+
 def sha256_tree(root: Path) -> str:
     """One SHA-256 over the names, modes and bytes of every file below ``root``."""
     total = hashlib.sha256()

@@ -168,6 +168,15 @@ def test_a_truncated_artefact_is_built_anew(bench: Bench, name: str) -> None:
     assert build.load(again.path) == again
 
 
+def test_one_changed_bit_of_an_artefact_is_seen(bench: Bench) -> None:
+    order = bench.order()
+    image = bench.builder.build(order).bzimage
+    whole = image.read_bytes()
+    image.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
+    assert bench.builder.build(order).bzimage.read_bytes() == whole
+    assert "is not as it was built" in bench.heard.text
+
+
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"sizes": {}}', '{"sizes": 3}', "null"])
 def test_a_broken_manifest_is_no_kernel(bench: Bench, tmp_path: Path, content: str) -> None:
     folder = tmp_path / "kernel"

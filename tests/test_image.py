@@ -108,6 +108,28 @@ def test_an_image_that_is_there_is_not_made_again(
     assert made.root == target / "root.img"
 
 
+def test_a_changed_image_is_made_again(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, heard = Cache(tmp_path), Heard()
+    target = cache.images / recipe.key
+    target.mkdir(parents=True)
+    (target / "root.img").write_bytes(b"x")
+    image.build(recipe, cache=cache, mirror="", progress=heard)  # made before hashes were kept
+    (target / "root.img").write_bytes(b"y")
+
+    def make(_: Recipe, scratch: Path, **__: object) -> None:
+        (scratch / "root.img").write_bytes(b"x")
+
+    monkeypatch.setattr(image, "_make_root", make)
+    monkeypatch.setattr(image, "SPACE", 1)
+    assert image.build(recipe, cache=cache, mirror="", progress=heard).root.read_bytes() == b"x"
+    assert "is not as it was made" in heard.text
+    heard = Heard()
+    image.build(recipe, cache=cache, mirror="", progress=heard)
+    assert "already made" in heard.text
+
+
 def test_a_failed_bootstrap_leaves_nothing(
     recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,3 +252,7 @@ def test_the_guest_programs_are_built_once_and_are_static(tmp_path: Path) -> Non
     assert b"ld-linux" not in (tools / "bin" / "sampler").read_bytes()[:4096]
     assert image.build_tools(cache=cache, progress=heard) == tools
     assert heard.text.count("$ make") == 1
+    (tools / "bin" / "pageio").write_bytes(b"half")
+    assert image.build_tools(cache=cache, progress=heard) == tools
+    assert heard.text.count("$ make") == 2 and "not as they were built" in heard.text
+    assert (tools / "bin" / "pageio").stat().st_size > 4096

@@ -226,3 +226,15 @@ def _gone(pids: list[int]) -> None:
     while any(lives(pid) for pid in pids):
         assert time.monotonic() < end, "a process was left running"
         time.sleep(0.02)
+
+
+def test_a_published_folder_is_known_again_until_a_byte_of_it_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "key"
+    folder.mkdir()
+    (folder / "root.img").write_bytes(b"1234")
+    assert publish.intact(folder) is None
+    publish.record(folder)
+    assert publish.intact(folder) is True
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "key.sha256"]
+    (folder / "root.img").write_bytes(b"1235")
+    assert publish.intact(folder) is False
