@@ -28,6 +28,8 @@ from harness import (
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
+from harness.faults import matrix, table
+from harness.faults.room import Ground
 from harness.nightly import config as nightly_config
 from harness.nightly import night
 from harness.overhead import measure
@@ -138,6 +140,18 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
     for item in differences:
         print(f"config: {item.symbol} {item.base} -> {item.patch} ({item.reason})")
     return Exit.OK
+
+
+def _faults(args: argparse.Namespace, progress: Progress) -> Exit:
+    rows = table.select(table.load(), (args.only or "").replace(",", " ").split())
+    if args.list:
+        for row in rows:
+            print(f"{row.name:<22} {row.what}")
+        return Exit.OK
+    ground = Ground(args.base, args.sandbox, Cache.from_environment())
+    done = matrix.run(rows, ground, Path(args.results), progress)
+    print(matrix.text(done), end="")
+    return done.status
 
 
 def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
@@ -263,6 +277,15 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("doctor", help=text, description=text)
     command.add_argument("--packages", action="store_true", help="only list missing packages")
     command.set_defaults(run=_doctor)
+    text = "break guests, host, harness and files on purpose, and check what comes of it"
+    command = commands.add_parser(
+        "faults",
+        help=text,
+        description=f"{text}, on real guests; the rows are in harness/faults/faults.yaml.",
+        epilog="exit status: 0 every row held; 6 one did not; 4 one could not be run",
+    )
+    options.faults(command)
+    command.set_defaults(run=_faults)
     text = "list the workloads and suites, check their folders, or write a new one"
     command = commands.add_parser("workloads", help=text, description=text)
     command.add_argument(

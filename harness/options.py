@@ -127,7 +127,16 @@ def nightly(parser: argparse.ArgumentParser) -> None:
     _results(parser)
 
 
-def _building(parser: argparse._ActionsContainer) -> None:
+def faults(parser: argparse.ArgumentParser) -> None:
+    """What `make faults` takes."""
+    parser.add_argument("--only", metavar="NAME,...", help="these rows (default: all)")
+    parser.add_argument("--list", action="store_true", help="only list the rows")
+    parser.add_argument("--base", default="debian/6.12", help="the kernel (default: debian/6.12)")
+    _sandbox(parser)
+    _results(parser)
+
+
+def _sandbox(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--sandbox",
         choices=("yes", "no"),
@@ -135,6 +144,10 @@ def _building(parser: argparse._ActionsContainer) -> None:
         help="apply and build in a sandbox without network and home (default: yes); no: with all "
         "rights of the user",
     )
+
+
+def _building(parser: argparse._ActionsContainer) -> None:
+    _sandbox(parser)
     parser.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
 
 

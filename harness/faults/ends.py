@@ -1,0 +1,92 @@
+"""The end of the harness or of QEMU in mid-run, and somebody who wants the same folder."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from harness.faults import happened
+from harness.faults.happened import VERDICTS, Happened, Reference
+from harness.faults.room import Room, Running, under_way
+from harness.faults.table import Fault
+
+_QUIET = 10.0
+"""Seconds in which nothing may be left running after the harness was killed."""
+
+
+def signals(fault: Fault, room: Room, _: Reference) -> Happened:
+    """Send signals to the harness or to QEMU while the first guest is in its workload."""
+    command = _in_workload(room)
+    start = time.monotonic()
+    target = room.guests()[-1] if fault.settings["target"] == "qemu" else command.pid
+    for name in fault.settings["signals"]:
+        _send(command, target, signal.Signals[f"SIG{name}"])
+        time.sleep(fault.settings.get("apart", 0))
+    found = happened.of(room, command, seconds=0.0, limit=fault.expected.within + happened.LIMIT)
+    seconds = time.monotonic() - start
+    if found.outcome:  # the comparison went on: what counts is when this boot had ended
+        seconds = _ended(room, start) or seconds
+    return replace(found, seconds=seconds)
+
+
+def _ended(room: Room, start: float) -> float | None:
+    """Seconds from ``start`` (monotonic) to the end of the boot that was hit."""
+    hit = happened.first_boot(room.cell)
+    if hit is None:
+        return None
+    return (hit / "boot.json").stat().st_mtime - (time.time() - time.monotonic() + start)
+
+
+def kills(fault: Fault, room: Room, reference: Reference) -> Happened:
+    """Kill the harness at random moments, from its start to a little after the last boot."""
+    draw = random.Random(f"{fault.name} {fault.settings.get('seed', 1)}")
+    faults, notes, slowest = [], [], 0.0
+    kept: dict[Path, int] = {}
+    for _ in range(int(fault.settings["times"])):
+        delay = draw.uniform(0, reference.seconds)
+        command = room.compare(settings=fault.settings.get("settings"))
+        end = time.monotonic() + delay
+        while command.status is None and time.monotonic() < end:
+            time.sleep(0.05)
+        missed = command.status is not None
+        command.end()
+        slowest = max(slowest, happened.wait_until_quiet(room, _QUIET))
+        faults += [f"process {pid} outlived the harness" for pid in room.left_running()]
+        now = {path: path.stat().st_mtime_ns for path in room.cell.glob("boots/*/[!.]*/boot.json")}
+        lost = [path for path, when in kept.items() if now.get(path) != when]
+        faults += [f"{path.parent.name}, which was done, was run again" for path in lost]
+        kept = now
+        word = "had ended before" if missed else f"{len(kept)} boots were done"
+        notes.append(f"after {delay:.1f} s: {word}")
+    last = room.compare(settings=fault.settings.get("settings"))
+    found = happened.of(room, last, seconds=slowest)
+    return replace(found, notes=tuple(notes), faults=tuple(faults))
+
+
+def second(fault: Fault, room: Room, _: Reference) -> Happened:
+    """Start the same comparison again while it runs."""
+    one = _in_workload(room)
+    start = time.monotonic()
+    other = room.compare(settings=fault.settings.get("settings"))
+    status = other.wait(happened.LIMIT)
+    seconds = time.monotonic() - start
+    first = one.wait(happened.LIMIT)
+    faults = () if first in VERDICTS else (f"the first comparison ended with {first}",)
+    return Happened(status, seconds, words=other.said(), faults=faults)
+
+
+def _in_workload(room: Room) -> Running:
+    command = room.compare()
+    command.until(lambda: under_way(room.cell), happened.LIMIT, "the first workload")
+    return command
+
+
+def _send(command: Running, target: int, number: int) -> None:
+    if target == command.pid:
+        command.send(number)
+    else:
+        os.kill(target, number)

@@ -1,0 +1,2 @@
+#!/bin/sh
+exec /opt/harness/bin/crash --how=panic

@@ -1,0 +1,3 @@
+#!/bin/sh
+kill -KILL $(pidof sshd)
+sleep 100000
