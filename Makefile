@@ -28,7 +28,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
 
 .PHONY: help compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
         workloads setup setup-python setup-dev \
-        test lint unit e2e planted lock clean-cache
+        test lint unit e2e planted faults lock clean-cache
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -51,7 +51,8 @@ help:
 #: make test       lint, types, unit tests, end-to-end test with real kernels
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
 #: make planted    are planted mistakes found? a corruption, a lock order, a leak: builds four kernels
-#: make clean-cache   show what the cache holds and remove it
+#: make faults     what does the harness make of panics, kills, full disks? on real guests: ONLY=name,...
+#: make clean-cache   show what the cache holds and remove it: OLDER_THAN=days DRY_RUN=yes
 #:
 #: Variables of compare and build (an option of the same name in the command line
 #: interface, `.venv/bin/python -m harness compare --help`):
@@ -81,7 +82,8 @@ help:
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
 #: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
-#: about 5 GiB for a first comparison)
+#: about 5 GiB for a first comparison), CACHE_LIMIT=40G (kernels, images and workspaces that were
+#: not used for longest are removed above it)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare, walk,
@@ -165,6 +167,10 @@ unit: setup-dev
 planted: setup-dev
 	$(PYTHON) -m pytest -v -s tests/planted
 
+faults: setup
+	@$(HARNESS) faults $(call option,ONLY,only) $(call option,BASE,base) \
+		$(call option,SANDBOX,sandbox) --results $(call quoted,RESULTS)
+
 e2e: setup-dev
 	$(PYTHON) -m pytest -v -s tests/e2e
 
@@ -174,6 +180,5 @@ lock:
 		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in; done
 
-clean-cache:
-	@cache="$${XDG_CACHE_HOME:-$$HOME/.cache}/swap-harness"; \
-	du -sh "$$cache"/* 2>/dev/null; rm -rf "$$cache" && echo "removed $$cache"
+clean-cache: setup-python
+	@$(HARNESS) clean-cache $(call option,OLDER_THAN,older-than) $(if $(DRY_RUN),--dry-run)

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from harness.faults.happened import VERDICTS, Happened, Reference
 from harness.faults.room import Room, Running, under_way
 from harness.faults.table import Fault
 
+_EARLY = 10.0
+"""Seconds after the start of a command in which there is hardly a guest yet."""
 _QUIET = 10.0
 """Seconds in which nothing may be left running after the harness was killed."""
 
@@ -42,16 +45,18 @@ def _ended(room: Room, start: float) -> float | None:
 
 
 def kills(fault: Fault, room: Room, reference: Reference) -> Happened:
-    """Kill the harness at random moments, from its start to a little after the last boot."""
+    """Kill the harness at random moments: before its first guest, or until after its last one."""
     draw = random.Random(f"{fault.name} {fault.settings.get('seed', 1)}")
     faults, notes, slowest = [], [], 0.0
     kept: dict[Path, int] = {}
     for _ in range(int(fault.settings["times"])):
-        delay = draw.uniform(0, reference.seconds)
+        delay = draw.uniform(-_EARLY, reference.seconds)
+        moment = delay + _EARLY if delay < 0 else delay
+        room.plan({})
         command = room.compare(settings=fault.settings.get("settings"))
-        end = time.monotonic() + delay
-        while command.status is None and time.monotonic() < end:
-            time.sleep(0.05)
+        if delay > 0:
+            _pause(command, lambda: bool(room.guests()), happened.LIMIT)
+        _pause(command, lambda: False, moment)
         missed = command.status is not None
         command.end()
         slowest = max(slowest, happened.wait_until_quiet(room, _QUIET))
@@ -61,10 +66,18 @@ def kills(fault: Fault, room: Room, reference: Reference) -> Happened:
         faults += [f"{path.parent.name}, which was done, was run again" for path in lost]
         kept = now
         word = "had ended before" if missed else f"{len(kept)} boots were done"
-        notes.append(f"after {delay:.1f} s: {word}")
+        since = "its start" if delay < 0 else "the first guest"
+        notes.append(f"{moment:.1f} s after {since}: {word}")
     last = room.compare(settings=fault.settings.get("settings"))
     found = happened.of(room, last, seconds=slowest)
     return replace(found, notes=tuple(notes), faults=tuple(faults))
+
+
+def _pause(command: Running, over: Callable[[], bool], limit: float) -> None:
+    """Wait until it is ``over``, the command has ended or ``limit`` seconds have gone by."""
+    end = time.monotonic() + limit
+    while command.status is None and not over() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def second(fault: Fault, room: Room, _: Reference) -> Happened:

@@ -19,15 +19,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
 from harness import seal
+from harness.accel import QEMU
 from harness.errors import InfraError
 from harness.paths import REPO, Cache
 from harness.process import tethered
-from harness.accel import QEMU
 
 CELL = "cell"
 """The name of each comparison, and its folder below the room's results."""
@@ -118,6 +118,9 @@ class Running:
 class Room:
     """The place of one row.  Use as a context manager: what is left of it is ended and removed."""
 
+    program: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "harness")
+    """The command line under test."""
+
     def __init__(self, folder: Path, ground: Ground) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.ground = folder, ground
@@ -188,7 +191,7 @@ class Room:
 
     def harness(self, words: Sequence[str], *, env: Mapping[str, str] | None = None) -> Running:
         """Start a command of the harness; it dies with this process."""
-        argv = [*self.before, *tethered([sys.executable, "-m", "harness", *words])]
+        argv = [*self.before, *tethered([*self.program, *words])]
         path = self.folder / f"words-{len(self._commands)}.txt"
         command = Running(argv, {**self.environment, **(env or {})}, path)
         self._commands.append(command)
