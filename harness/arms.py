@@ -134,6 +134,13 @@ def space(trees: Trees, experiment: Experiment, site: Site) -> int:
     return max(1, len(new)) * build.SPACE if orders else 0
 
 
+def places(trees: Trees, experiment: Experiment, site: Site) -> frozenset[Path]:
+    """The folders of the cache that building both arms takes or makes."""
+    store = GitStore(site.cache.git)
+    builder, orders = _builder(store, site), _orders(trees, experiment, store)
+    return frozenset(path for order in orders.values() for path in builder.places(order))
+
+
 def build_base(trees: Trees, experiment: Experiment, site: Site) -> Kernel:
     """Only the base: what fails afterwards is the series' doing."""
     store = GitStore(site.cache.git)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -167,6 +168,11 @@ class Builder:
         """The kernel of ``order`` if it was published before."""
         return load(self._cache.kernels / kernel_key(order, compiler_version()))
 
+    def places(self, order: Order) -> tuple[Path, Path]:
+        """Where the kernel of ``order`` is published, and the workspace that it is built in."""
+        key = kernel_key(order, compiler_version())
+        return self._cache.kernels / key, self._cache.build / order.workspace
+
     def build(self, order: Order) -> Kernel:
         """The kernel of ``order``, from the cache or built now.
 
@@ -176,6 +182,7 @@ class Builder:
         """
         compiler = compiler_version()
         target = self._cache.kernels / kernel_key(order, compiler)
+        publish.hold(target)
         known = load(target)
         if known:
             self._progress.say(f"build {order.label}: {known.release}, already built ({known.key})")
@@ -194,6 +201,7 @@ class Builder:
     def _build_in(self, workspace: Path, order: Order, compiler: str, target: Path) -> Kernel:
         src, obj = workspace / "src", workspace / object_folder(order.options)
         obj.mkdir(parents=True, exist_ok=True)
+        os.utime(workspace)
         self._progress.say(f"checking out {order.commit[:12]} for {order.label}")
         self._store.checkout(src, order.commit)
         config = self._configure(src, obj, order)

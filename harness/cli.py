@@ -18,6 +18,7 @@ from harness import (
     catalogue,
     compare,
     doctor,
+    eviction,
     image,
     options,
     reading,
@@ -154,6 +155,15 @@ def _faults(args: argparse.Namespace, progress: Progress) -> Exit:
     return done.status
 
 
+def _clean_cache(args: argparse.Namespace, _: Progress) -> Exit:
+    days = args.older_than
+    if days is not None and days < 0:
+        raise UserError(f"--older-than is {days:g}; it counts days, from 0")
+    done = eviction.clean(Cache.from_environment(), older_than=days, dry=args.dry_run)
+    print(done.text(dry=args.dry_run), end="")
+    return Exit.OK
+
+
 def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
     if args.packages:
         print(" ".join(doctor.missing_packages()))
@@ -273,6 +283,12 @@ def _parser() -> argparse.ArgumentParser:
     options.measuring(command)
     command.set_defaults(run=_build)
     reading.add(commands)
+    _add_upkeep(commands)
+    return parser
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """The commands that look at the machine, the workloads, the cache and the harness itself."""
     text = "say what this machine has, what is missing, which accelerator works"
     command = commands.add_parser("doctor", help=text, description=text)
     command.add_argument("--packages", action="store_true", help="only list missing packages")
@@ -286,6 +302,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.faults(command)
     command.set_defaults(run=_faults)
+    text = "show what the cache holds, by kind, and remove it"
+    command = commands.add_parser("clean-cache", help=text, description=text)
+    command.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="only what was not used for so long"
+    )
+    command.add_argument("--dry-run", action="store_true", help="only show it")
+    command.set_defaults(run=_clean_cache)
     text = "list the workloads and suites, check their folders, or write a new one"
     command = commands.add_parser("workloads", help=text, description=text)
     command.add_argument(
@@ -298,7 +321,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="of the new workload")
     command.set_defaults(run=_workloads)
-    return parser
 
 
 def _add_patchwise(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -15,6 +15,7 @@ from harness import (
     arms,
     build,
     disk,
+    eviction,
     image,
     kselftest,
     live,
@@ -148,6 +149,8 @@ def _set_up(
         progress.warn(warning)
     if kernels is None:
         trees = arms.prepare(experiment, site)
+        needed = arms.places(trees, experiment, site) | _image_places(cells, cache)
+        eviction.keep_below(cache, eviction.limit(), needed=needed, progress=progress)
         ask(to_make={"building": arms.space(trees, experiment, site), **missing})
         kernels = arms.construct(trees, experiment, site)
     made, config_diff = kernels
@@ -384,11 +387,15 @@ def _admit(
 
 def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
     """Bytes for the root images that are not there yet."""
+    missing = [one for one in _image_places(cells, cache) if not (one / "root.img").is_file()]
+    return {"root images": len(missing) * image.SPACE} if missing else {}
+
+
+def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
     recipe = image.read_recipe()
     wanted = {(), *(cell.workload.packages for cell in cells)}
-    keys = {image.with_packages(recipe, packages).key for packages in wanted}
-    missing = [key for key in keys if not (cache.images / key / "root.img").is_file()]
-    return {"root images": len(missing) * image.SPACE} if missing else {}
+    keys = (image.with_packages(recipe, packages).key for packages in wanted)
+    return frozenset(cache.images / key for key in keys)
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

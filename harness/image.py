@@ -118,6 +118,7 @@ def build(
     Raises InfraError when a tool fails or the disk is full; nothing half-made stays.
     """
     target = cache.images / recipe.key
+    publish.hold(target)
     if _is_sound(target, progress):
         progress.say(f"image: already made ({recipe.key})")
         return Image(recipe.key, target)
@@ -217,6 +218,7 @@ def build_tools(*, cache: Cache, progress: Progress) -> Path:
     for folder in sources:
         digest.update(publish.sha256_tree(folder).encode())
     target = cache.tools / digest.hexdigest()[:16]
+    publish.hold(target)
     with publish.locked(cache.tools / f"{target.name}.lock"):
         sound = publish.intact(target)
         if sound:

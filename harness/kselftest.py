@@ -104,7 +104,7 @@ class Builder:
         compiler = compiler_version()
         target = self._cache.selftests / key_of(order, compiler)
         lock = self._cache.selftests / f"{target.name}.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        publish.hold(target)
         with publish.locked(lock):
             known = load(target)
             if known:

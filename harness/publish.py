@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -11,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 @contextmanager
@@ -74,6 +75,30 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def hold(folder: Path) -> None:
+    """Hold a published folder against removal until this process ends, and note that it is used.
+
+    It need not be there yet.  Many may hold one folder.
+    """
+    lock = use_lock(folder)
+    if lock not in _HELD:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        _HELD[lock] = handle
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(folder)
+
+
+def use_lock(folder: Path) -> Path:
+    """The file that whoever uses a published folder has locked."""
+    return folder.with_name(f".{folder.name}.use")
+
+
+_HELD: dict[Path, IO[str]] = {}
+"""Open for as long as this process runs."""
 
 
 def sha256_file(path: Path) -> str:
