@@ -177,7 +177,8 @@ def clean(cache: Cache, *, older_than: float | None = None, dry: bool = False) -
 
 
 def _removed(chosen: Sequence[Item], cache: Cache, *, dry: bool) -> tuple[list[Item], list[Item]]:
-    gone, held = [], []
+    gone: list[Item] = []
+    held: list[Item] = []
     for item in chosen:
         if dry:
             with _mine(item) as free:

@@ -59,7 +59,12 @@ def run(row: Fault, tmp_path: Path, ground: Ground, reference: Reference) -> mat
     return done
 
 
-INTERRUPT = {"target": "harness", "signals": ["INT"], "status": 130, "says": "run the same command"}
+INTERRUPT: dict[str, Any] = {
+    "target": "harness",
+    "signals": ["INT"],
+    "status": 130,
+    "says": "run the same command",
+}
 
 
 @pytest.mark.parametrize(

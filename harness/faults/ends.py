@@ -14,7 +14,9 @@ from harness.faults import happened
 from harness.faults.happened import VERDICTS, Happened, Reference
 from harness.faults.room import Room, Running, under_way
 from harness.faults.table import Fault
+from harness.units import parse_size
 
+_LINES = b"nobody will read this line of the console, nor any of those that follow\n" * 15000
 _EARLY = 10.0
 """Seconds after the start of a command in which there is hardly a guest yet."""
 _QUIET = 10.0
@@ -42,6 +44,25 @@ def _ended(room: Room, start: float) -> float | None:
     if hit is None:
         return None
     return (hit / "boot.json").stat().st_mtime - (time.time() - time.monotonic() + start)
+
+
+def grow(fault: Fault, room: Room, _: Reference) -> Happened:
+    """Write into a file that QEMU writes, as a guest without end would, until the guest is ended.
+
+    A guest itself takes half an hour for a gigabyte through the emulated port.
+    """
+    command = _in_workload(room)
+    (path,) = room.cell.glob(f"boots/*/.*/{fault.settings['file']}")
+    start, left = time.monotonic(), parse_size(fault.settings["size"])
+    guest = room.guests()[-1]
+    with path.open("ab", buffering=0) as stream:
+        while left > 0 and Path(f"/proc/{guest}").exists():
+            left -= stream.write(_LINES)
+    found = happened.of(room, command, seconds=0.0, limit=fault.expected.within + happened.LIMIT)
+    hit = happened.first_boot(room.cell)
+    kept = (hit / fault.settings["file"]).stat().st_size >> 20 if hit else 0
+    note = f"{fault.settings['file']} was kept with {kept} MiB"
+    return replace(found, seconds=_ended(room, start) or 0.0, notes=(note,))
 
 
 def kills(fault: Fault, room: Room, reference: Reference) -> Happened:

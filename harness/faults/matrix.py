@@ -21,6 +21,7 @@ WAYS: Mapping[str, Callable[[Fault, Room, Reference], Happened]] = {
     "guest": guests.guest,
     "refused": hosts.refused,
     "signal": ends.signals,
+    "grow": ends.grow,
     "kills": ends.kills,
     "full": hosts.full,
     "second": ends.second,

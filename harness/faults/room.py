@@ -125,8 +125,9 @@ class Room:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.ground = folder, ground
         self.results, self._bin = folder / "results", folder / "bin"
-        # Below the system's own: a socket's path has room for 107 bytes.
-        self.temporary = Path(tempfile.mkdtemp(prefix="faults."))
+        # Below the system's own: a socket's path has room for 107 bytes.  By its name the next run
+        # of the harness knows it for a dead one's, should this process be killed.
+        self.temporary = Path(tempfile.mkdtemp(prefix=f"harness-{os.getpid()}.faults."))
         self.environment = {
             **os.environ,
             "PATH": f"{self._bin}:{os.environ['PATH']}",

@@ -16,7 +16,8 @@ from harness.workload import nearest
 
 FILE = Path(__file__).with_name("faults.yaml")
 WAYS = (
-    "guest", "refused", "signal", "kills", "full", "second", "cache", "no-ccache", "half", "clock",
+    "guest", "refused", "signal", "grow", "kills", "full", "second", "cache", "no-ccache", "half",
+    "clock",
 )  # fmt: skip
 """The ways to break things; see ``matrix.WAYS`` for what does them."""
 AGAIN = ("", "complete", "same")

@@ -1,6 +1,6 @@
 #!/bin/sh
-# More than the guest's tmpfs holds: the rest is lost there.
+# More than is fetched, and less than the guest's tmpfs holds.
 yes '{"type":"nonsense","text":"nobody will read this line, nor any of those that follow"}' |
-	head -c 1073741824
+	head -c 209715200
 echo '{"type":"done"}'
 exit 0
