@@ -75,7 +75,8 @@ class Bench:
         return self._calls.read_text("utf-8").splitlines() if self._calls.exists() else []
 
     def published(self) -> list[Path]:
-        return list(self.cache.kernels.iterdir()) if self.cache.kernels.exists() else []
+        """Locks beside them begin with a dot."""
+        return list(self.cache.kernels.glob("[!.]*"))
 
 
 @pytest.fixture
