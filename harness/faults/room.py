@@ -61,8 +61,9 @@ class Running:
         self._words = words
         self.start = time.monotonic()
         with words.open("wb") as stream:
+            # A shell's background job is deaf to Ctrl-C, and so are its children.
             self._process = subprocess.Popen(
-                argv,
+                ["env", "--default-signal=INT", *argv],
                 cwd=REPO,
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
