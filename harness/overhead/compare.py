@@ -116,7 +116,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """A structure in a sparse area, where it departs most from the line. Bytes since `before`."""
+    """A structure in a sparse area, where it departs most from the line; bytes above the empty."""
 
     structure: str
     label: str
@@ -261,16 +261,19 @@ def usage(boot: Boot) -> float:
 
 
 def sparse(boots: Sequence[Boot], fits: Mapping[str, Fit]) -> tuple[Sparse, ...]:
-    """By structure the largest departure of a sparse area from the line of the filled ones."""
+    """By structure the largest departure of a sparse area from the line of the filled ones.
+
+    What the empty area takes is left out: that is rounded at each size in its own way.
+    """
     if not any(usage(boot) >= FULL for boot in boots):
         return ()
     found = []
     for name, line in fits.items():
         each = (
-            Sparse(name, boot.label, one.pages, boot.change(one, name),
-                   line.predict(boot.slots, one.pages).value)
+            Sparse(name, boot.label, one.pages, boot.change(one, name) - boot.change(empty, name),
+                   line.predict(boot.slots, one.pages).value - line.predict(boot.slots, 0).value)
             for boot in boots
-            if usage(boot) < FULL
+            if usage(boot) < FULL and (empty := boot.at(SWAPON))
             for one in boot.snapshots
             if one.stage == FILLED and one.pages
         )  # fmt: skip

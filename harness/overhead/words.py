@@ -215,8 +215,9 @@ def sparse(side: Side) -> Iterator[str]:
     for one in side.sparse:
         yield (
             f"{ARMS[side.kernel.arm]}: in a sparse area {one.structure} is off that line: "
-            f"{one.label} with {one.pages} pages takes {one.measured / 1024:.0f} KiB, the line "
-            f"says {one.line / 1024:.0f}; the projection to low usage is that much off"
+            f"{one.label} with {one.pages} pages takes {one.measured / 1024:.0f} KiB more than "
+            f"empty, the line says {one.line / 1024:.0f}; the projection to low usage is that much "
+            "off"
         )
 
 
