@@ -433,15 +433,9 @@ static void accept_client(void)
 static void rest(void)
 {
 	uint64_t until = now_ns() + options.settle_ms * 1000000;
-	struct timespec wake;
 
-	if (options.settle_ms == 0)
-		return;
-	until = (until / GRID_NS + 1) * GRID_NS + GRID_NS / 10;
-	wake = (struct timespec){ .tv_sec = (time_t)(until / 1000000000),
-				  .tv_nsec = (long)(until % 1000000000) };
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) == EINTR)
-		;
+	if (options.settle_ms > 0)
+		sleep_until((until / GRID_NS + 1) * GRID_NS + GRID_NS / 10);
 }
 
 static void serve_client(struct pollfd *client)

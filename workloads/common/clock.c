@@ -36,6 +36,15 @@ uint64_t thread_cpu_ns(int pid)
 	return (uint64_t)time.tv_sec * UINT64_C(1000000000) + (uint64_t)time.tv_nsec;
 }
 
+void sleep_until(uint64_t when_ns)
+{
+	const struct timespec when = { .tv_sec = (time_t)(when_ns / UINT64_C(1000000000)),
+				       .tv_nsec = (long)(when_ns % UINT64_C(1000000000)) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR)
+		;
+}
+
 double clock_read_cost_ns(void)
 {
 	uint64_t begin = now_ns();

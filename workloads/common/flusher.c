@@ -10,7 +10,6 @@
  */
 #include <ctype.h>
 #include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,15 +57,6 @@ static uint64_t cpu_of(const pid_t *pids, size_t count)
 	for (size_t i = 0; i < count; i++)
 		sum += thread_cpu_ns(pids[i]);
 	return sum;
-}
-
-static void sleep_until(uint64_t wake)
-{
-	struct timespec until = { .tv_sec = (time_t)(wake / (1000 * MS)),
-				  .tv_nsec = (long)(wake % (1000 * MS)) };
-
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
-		;
 }
 
 /* Whether one of the earlier times is a period ago; the time is remembered. */

@@ -118,6 +118,9 @@ uint64_t cpu_ns(void); /* CLOCK_PROCESS_CPUTIME_ID: exact, not tick-sampled */
 /* CPU time of a process or kernel thread, exact as well; 0 if it is gone. */
 uint64_t thread_cpu_ns(int pid);
 
+/* Sleep until now_ns() says so, whatever signals come. */
+void sleep_until(uint64_t when_ns);
+
 /* What one now_ns() costs: the mean over many, in ns. */
 double clock_read_cost_ns(void);
 
