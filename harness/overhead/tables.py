@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.model import ALONE
-from harness.overhead.words import ARMS, difference, mib, percent, span, weight
+from harness.overhead.words import ARMS, difference, gained, mib, percent, span, weight
 from harness.units import format_size
 
 _LEAST = 8  # characters of a name that are kept
@@ -72,8 +72,8 @@ def _terms(backend: Backend) -> Iterator[tuple[str, ...]]:
             )  # fmt: skip
             changes = (_change(*both) for both in pairs)
             measured = difference(backend, old.measured, new.measured)
-            value = f"{measured.value / (1 << 20):+.2f}" if measured else "-"
-            yield "", "change", *changes, value, span(measured), ""
+            value = measured.value if measured else None
+            yield "", "change", *changes, gained(value), span(measured), ""
 
 
 def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
@@ -88,14 +88,12 @@ def _all(backend: Backend) -> Iterator[tuple[str, ...]]:
         if old and new:
             modelled = _change(old.rounded_all, new.rounded_all)
             measured = difference(backend, old.measured_all, new.measured_all)
-            moved = f"{measured.value / (1 << 20):+.2f}" if measured else "-"
-            yield "", "change", modelled, moved, span(measured), ""
+            value = measured.value if measured else None
+            yield "", "change", modelled, gained(value), span(measured), ""
 
 
 def _change(old: float | None, new: float | None) -> str:
-    if old is None or new is None:
-        return "-"
-    return f"{(new - old) / (1 << 20):+.2f}"
+    return gained(None if old is None or new is None else new - old)
 
 
 def _structures(side: Side) -> Table:

@@ -59,6 +59,11 @@ def mib(value: float | None) -> str:
     return "0.00" if text == "-0.00" else text
 
 
+def gained(value: float | None) -> str:
+    """A difference of bytes in MiB, with its sign; "-" for None."""
+    return "-" if value is None else f"{value / (1 << 20):+.2f}"
+
+
 def amount(value: float) -> str:
     """Bytes in MiB, or as they are where two decimals of a MiB would show nothing."""
     return f"{value:.0f} bytes" if abs(value) < 5243 else f"{mib(value)} MiB"
@@ -107,9 +112,9 @@ def _headline(report: Overhead, backend: Backend) -> Iterator[str]:
             parts.append(f"{ARMS[arm]} {mib(cell.measured_all.value)} MiB")
     if parts:
         change = difference(backend, *(one.measured_all for one in full.cells.values()))
-        moved = f"{signed(change)} MiB, " if change else ""
+        more = f"{signed(change)} MiB, " if change else ""
         yield (
-            f"{backend.name}: {moved}{', '.join(parts)} of metadata for {size} of swap that is "
+            f"{backend.name}: {more}{', '.join(parts)} of metadata for {size} of swap that is "
             f"{full.usage:g} % full (all metadata; measured, and projected from less)"
         )
         off = [f"{ARMS[a]} {mib(c.rounded_all)} MiB" for a, c in full.cells.items() if c.unlike]
@@ -139,7 +144,7 @@ def difference(backend: Backend, *ends: Value | None) -> Value | None:
 
 def signed(value: Value) -> str:
     """A difference in MiB with its sign and, where there is one, its interval."""
-    text = f"{value.value / (1 << 20):+.2f}"
+    text = gained(value.value)
     return text if value.low is None else f"{text} {span(value)}"
 
 
@@ -177,13 +182,13 @@ def makers(backend: Backend) -> Iterator[str]:
         big = [(n, v) for n, v in moved if abs(v) > _SMALL * max(abs(x) for _, x in moved)]
         if not big:
             continue
-        parts = ", ".join(f"{name} {v / (1 << 20):+.2f}" for name, v in big)
+        parts = ", ".join(f"{name} {gained(v)}" for name, v in big)
         where = "empty" if share == 0 else "full"
         yield (
             f"In an {where} swap area of the projected size new minus old is "
-            f"{total / (1 << 20):+.2f} MiB. The structures that make it, in MiB: {parts}."
+            f"{gained(total)} MiB. The structures that make it, in MiB: {parts}."
             if share == 0
-            else f"In a {where} one it is {total / (1 << 20):+.2f} MiB: {parts}."
+            else f"In a {where} one it is {gained(total)} MiB: {parts}."
         )
 
 
