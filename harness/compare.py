@@ -35,7 +35,7 @@ from harness.cell import Ability, Cell, Half, Skipped, halves, runnable
 from harness.errors import Exit, UserError
 from harness.gitstore import GitStore
 from harness.guest import Keys
-from harness.image import Image
+from harness.image import Image, Recipe
 from harness.kselftest import Selftests
 from harness.live import Survey, View
 from harness.manifest import Request, Setting
@@ -137,7 +137,7 @@ def _set_up(
     chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
     clock = choose_clock(experiment, chosen.name)
     progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
-    kind = disk.choose(experiment.disk, clock)
+    kind, most = disk.choose(experiment.disk, clock), eviction.limit()
     experiment = resolved(experiment, clock)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
@@ -150,7 +150,7 @@ def _set_up(
     if kernels is None:
         trees = arms.prepare(experiment, site)
         needed = arms.places(trees, experiment, site) | _image_places(cells, cache)
-        eviction.keep_below(cache, eviction.limit(), needed=needed, progress=progress)
+        eviction.keep_below(cache, most, needed=needed, progress=progress)
         ask(to_make={"building": arms.space(trees, experiment, site), **missing})
         kernels = arms.construct(trees, experiment, site)
     made, config_diff = kernels
@@ -186,14 +186,16 @@ def _images(
     cells: Sequence[Cell], cache: Cache, mirror: str, progress: Progress
 ) -> dict[tuple[str, ...], Image]:
     """By packages on top: the plain image, (), and those that the cells ask for."""
+    return {
+        packages: image.build(recipe, cache=cache, mirror=mirror, progress=progress)
+        for packages, recipe in _recipes(cells).items()
+    }
+
+
+def _recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
     recipe = image.read_recipe()
     wanted = sorted({(), *(cell.workload.packages for cell in cells)})
-    return {
-        packages: image.build(
-            image.with_packages(recipe, packages), cache=cache, mirror=mirror, progress=progress
-        )
-        for packages in wanted
-    }
+    return {packages: image.with_packages(recipe, packages) for packages in wanted}
 
 
 def _selftests(cells: Sequence[Cell], made: Mapping[str, Arm], site: Site) -> dict[str, Selftests]:
@@ -392,10 +394,7 @@ def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
 
 
 def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
-    recipe = image.read_recipe()
-    wanted = {(), *(cell.workload.packages for cell in cells)}
-    keys = (image.with_packages(recipe, packages).key for packages in wanted)
-    return frozenset(cache.images / key for key in keys)
+    return frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
 
 
 def _say_times(progress: Progress, ran: plan.Run) -> None:

@@ -186,14 +186,12 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
 
 def describe(setting: Setting) -> dict[str, Any]:
     """The manifest's data; results/README.md documents it."""
-    experiment, chosen = setting.experiment, setting.accelerator
+    experiment, chosen, asked = setting.experiment, setting.accelerator, setting.asked
     cells = setting.cells
     return {
         "schema": 1,
         "name": experiment.title,
-        "command": " ".join(
-            (repeat_command(setting.asked.experiment, setting.asked.target), *setting.asked.words)
-        ),
+        "command": " ".join((repeat_command(asked.experiment, asked.target), *asked.words)),
         "clock": setting.clock,
         "accel": chosen.name,
         "accel_reason": chosen.reason,

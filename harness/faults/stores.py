@@ -15,7 +15,7 @@ from harness import command
 from harness.errors import Exit
 from harness.faults import happened
 from harness.faults.happened import Happened, Reference
-from harness.faults.room import Room
+from harness.faults.room import CELL, Room
 from harness.faults.table import Fault
 from harness.paths import Cache
 
@@ -80,7 +80,7 @@ def half(_: Fault, room: Room, reference: Reference) -> Happened:
         shutil.copyfile(path, target)
     last = room.cell / files[-1].relative_to(whole)
     os.truncate(last, last.stat().st_size // 2)
-    verify = room.harness(["verify", str(room.results / "cell")])
+    verify = room.harness(["verify", str(room.results / CELL)])
     status = verify.wait(happened.LIMIT)
     seconds, words, faults = time.monotonic() - verify.start, verify.said(), []
     if str(last.relative_to(room.cell)) not in words:
