@@ -161,13 +161,13 @@ def _marks(
     slots, top = 0 if fake.alone else slots_of(size), steps[-1]
     # What a mark's name says is less exact than the metric.
     filled = [(f"filled:{pages // 100 * 100}", (slots, pages, pages, True)) for pages in steps]
-    half = [(f"fragmented:{top // 2}", (slots, top // 2, top, True))] if fake.fragment else []
+    thinned = [("fragmented", top // 2), ("sparse", top // 512)] if fake.fragment else []
     kept = fake.leak * top
     return [
         ("before", (0, 0, 0, False)),
         ("swapon", (slots, 0, 0, True)),
         *filled,
-        *half,
+        *((f"{name}:{left}", (slots, left, top, True)) for name, left in thinned),
         ("exited", (slots, kept, top, True)),
         ("swapoff", (0, kept, top, False)),
     ]

@@ -125,6 +125,7 @@ def test_what_stays_and_the_residual_are_shown(tmp_path: Path) -> None:
     assert stages["fragmented"].pages == slots // 2
     assert "stay after swapoff, most of it zswap_entry" in _flat(text)
     assert "with every second page freed, 131071 pages keep" in _flat(text)
+    assert "with all but each 512th page freed, 511 pages keep" in _flat(text)
     assert "Only one size of the swap area was booted" in _flat(text)
 
 

@@ -114,7 +114,7 @@ def test_a_boot_is_read_as_it_was_made(tmp_path: Path) -> None:
     assert (boot.backend, boot.kind, boot.arm, boot.pair) == ("zswap", "zswap", "base", 0)
     assert boot.slots == (512 << 20) // 4096 - 1 and boot.has_allocinfo and not boot.notes
     assert [one.stage for one in boot.snapshots] == [
-        "before", "swapon", *["filled"] * 5, "fragmented", "exited", "swapoff",
+        "before", "swapon", *["filled"] * 5, "fragmented", "sparse", "exited", "swapoff",
     ]  # fmt: skip
     # The metric's pages, not the rounded ones of the mark.
     full = boot.at("filled")

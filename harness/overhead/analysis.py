@@ -106,11 +106,13 @@ class Backend:
 class Overhead:
     """A whole report. projected: bytes of the swap area of `Backend.rows`.
 
+    parameters: how the areas were filled, as "bytes=268435456, ..."
     failed: boots that do not count, one sentence each; notes: what was missing in others
     """
 
     name: str
     command: str
+    parameters: str
     kernels: Mapping[str, Kernel]
     claim: Claim | None
     claim_fits: bool
@@ -138,6 +140,7 @@ def analyse(results: Path) -> Overhead:
     return Overhead(
         name=_name(manifest, results),
         command=manifest.text("command"),
+        parameters=manifest.parameters(WORKLOAD),
         kernels=known,
         claim=found,
         claim_fits=bool(found) and _fits(found, known),

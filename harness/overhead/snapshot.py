@@ -25,10 +25,10 @@ from harness.units import parse_size
 
 PAGE = 4096
 UNNAMED = "unnamed"
-BEFORE, SWAPON, FILLED, FRAGMENTED, EXITED, SWAPOFF = (
-    "before", "swapon", "filled", "fragmented", "exited", "swapoff",
+BEFORE, SWAPON, FILLED, FRAGMENTED, SPARSE, EXITED, SWAPOFF = (
+    "before", "swapon", "filled", "fragmented", "sparse", "exited", "swapoff",
 )  # fmt: skip
-MARK = re.compile(r"(before|swapon|filled|fragmented|exited|swapoff)(?::(\d{1,15}))?")
+MARK = re.compile(r"(before|swapon|filled|fragmented|sparse|exited|swapoff)(?::(\d{1,15}))?")
 # Without allocinfo: what /proc/meminfo and vmstat say of the memory in use, without overlap.
 # The LRU lists hold anonymous pages, page cache and swap cache, each page once.
 _EXPLAINING = (
@@ -67,7 +67,8 @@ class Snapshot:
     @property
     def label(self) -> str:
         """The mark as the guest gave it."""
-        return f"{self.stage}:{self.pages}" if self.stage in (FILLED, FRAGMENTED) else self.stage
+        counted = self.stage in (FILLED, FRAGMENTED, SPARSE)
+        return f"{self.stage}:{self.pages}" if counted else self.stage
 
 
 @dataclass(frozen=True, slots=True)

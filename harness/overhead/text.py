@@ -52,6 +52,7 @@ def _compared(report: Overhead) -> Iterator[str]:
         series = f", series {kernel.series}" if kernel.series else ""
         text = f"{words.ARMS[arm].capitalize()}: {kernel.name} ({kernel.version}{series})"
         yield from wrap(f"{text}; {kernel.note}")
+    yield from wrap(report.parameters, "Filled with: ")
     claim = report.claim
     if claim:
         yield from wrap(f"Claim: {claim.title}; {claim.source}")

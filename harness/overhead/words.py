@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from harness.overhead import compare, crossover
 from harness.overhead.analysis import Backend, Overhead, Side
-from harness.overhead.compare import FULL, leftovers, usage
+from harness.overhead.compare import FULL, Level, leftovers, usage
 from harness.overhead.crossover import Crossover
 from harness.overhead.fit import Fit, Value
 from harness.overhead.model import ALONE
-from harness.overhead.snapshot import FRAGMENTED
+from harness.overhead.snapshot import FRAGMENTED, SPARSE
 from harness.units import format_size
 
 ARMS = {"base": "old", "patch": "new"}
@@ -22,6 +22,11 @@ _CROSSED = {
     "rounded": "modelled, all metadata as it is allocated",
     "measured": "measured, the claim's terms",
     "measured, all": "measured, all metadata",
+}
+
+_THINNED = {
+    FRAGMENTED: "with every second page freed",
+    SPARSE: "with all but each 512th page freed",
 }
 
 METHOD = (
@@ -151,9 +156,30 @@ def signed(value: Value) -> str:
 def crossings(backend: Backend) -> Iterator[str]:
     """Where the new design becomes dearer, by each method."""
     if backend.crossovers:
-        yield "pages fill whole clusters here; one page in each cluster is another matter"
+        yield "pages fill whole clusters here, which is where a design by clusters looks its best"
+        yield from _scattered(backend)
     for key, one in backend.crossovers.items():
         yield f"{_CROSSED[key]}: {crossing(one)}"
+
+
+def _scattered(backend: Backend) -> Iterator[str]:
+    """What a page costs in each kernel where it is the only one left of its cluster."""
+    each = {
+        side.kernel.arm: max(kept)
+        for side in backend.sides.values()
+        if (kept := [bytes for level, bytes in keeps(side) if level.stage == SPARSE])
+    }
+    if len(each) == 2 and backend.comparable:
+        said = ", ".join(f"{ARMS[arm]} {bytes:.0f}" for arm, bytes in each.items())
+        yield f"bytes of metadata that a page keeps when it is the only one left of 512: {said}"
+
+
+def keeps(side: Side) -> Iterator[tuple[Level, float]]:
+    """Marks after pages were freed, with the bytes that each page left keeps."""
+    for level in side.levels:
+        if level.stage in _THINNED and level.pages:
+            first = next(x for x in side.levels if x.label == level.label)
+            yield level, (level.metadata - first.metadata) / level.pages
 
 
 def crossing(one: Crossover) -> str:
@@ -307,14 +333,12 @@ def stays(side: Side) -> Iterator[str]:
             f"{arm}, {level.label}: {amount(level.metadata)} of metadata stay after {after}"
             f"{above}{most}"
         )
-    for level in side.levels:
-        if level.stage == FRAGMENTED and level.pages:
-            first = next((x for x in side.levels if x.label == level.label), level)
-            each = (level.metadata - first.metadata) / level.pages
-            yield (
-                f"{arm}, {level.label}: with every second page freed, {level.pages:.0f} pages keep "
-                f"{each:.2f} bytes each beside the {mib(first.metadata)} MiB of the empty area"
-            )
+    for level, each in keeps(side):
+        first = next(x for x in side.levels if x.label == level.label)
+        yield (
+            f"{arm}, {level.label}: {_THINNED[level.stage]}, {level.pages:.0f} pages keep "
+            f"{each:.2f} bytes each beside the {mib(first.metadata)} MiB of the empty area"
+        )
 
 
 def weights(backend: Backend) -> Iterator[str]:

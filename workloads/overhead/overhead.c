@@ -20,11 +20,12 @@
 
 #define SETTLE_NS 200000000L
 #define HEADER_UUID_BYTES 16
-/* A page's way into the holes: every second page goes, the odd ones stay. */
+/* Holes: first every second page goes, then all but one of each cluster's worth. */
 #define HOLE_STRIDE 2
+#define SPARSE_STRIDE 512
 #define HOLE_KEPT 1
 
-enum operation { OP_MAP, OP_FILL, OP_COUNT, OP_FRAGMENT, OP_VERIFY };
+enum operation { OP_MAP, OP_FILL, OP_COUNT, OP_THIN, OP_VERIFY };
 enum value { VALUE_SWAPPED, VALUE_REPEATS, VALUE_CHECKED, VALUE_BAD };
 
 static struct {
@@ -54,7 +55,7 @@ static const struct option_spec specs[] = {
 	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
 	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
 	{ .name = "fragment", .type = OPTION_FLAG, .value = &options.fragment, .initial = "yes",
-	  .help = "free every second page and mark that, too" },
+	  .help = "free every second page and mark that; then all but each 512th, too" },
 	{ .name = "verify-pages", .type = OPTION_COUNT, .value = &options.verify_pages,
 	  .initial = "4096", .unit = "pages", .max = UINT32_MAX,
 	  .help = "compare so many pages, evenly spread, before the child leaves" },
@@ -67,7 +68,7 @@ static const struct option_spec specs[] = {
 
 static const struct metric_spec metrics[] = {
 	{ "slots", "pages" }, { "swapon_ns", "ns" }, { "swapped_pages", "pages" },
-	{ "slots_used", "pages" }, { "fragmented_pages", "pages" },
+	{ "slots_used", "pages" }, { "fragmented_pages", "pages" }, { "sparse_pages", "pages" },
 	{ "pageout_repeats", "calls" }, { "swapoff_ns", "ns" },
 };
 
@@ -111,19 +112,20 @@ static void child_fill(uint64_t step, struct reply *reply)
 	reply->values[VALUE_SWAPPED] = memory_swapped_pages(filler.base, end);
 }
 
-static void child_fragment(struct reply *reply)
+/* Keep one page of each @stride. */
+static void child_thin(uint64_t stride, struct reply *reply)
 {
 	for (uint64_t page = 0; page < filler.pages; page++)
-		if (page % HOLE_STRIDE != HOLE_KEPT)
+		if (page % stride != HOLE_KEPT)
 			memory_forget(filler.base + page * PAGE_BYTES, PAGE_BYTES);
 	reply->values[VALUE_SWAPPED] =
-		memory_swapped_every(filler.base, filler.pages, HOLE_STRIDE, HOLE_KEPT);
+		memory_swapped_every(filler.base, filler.pages, stride, HOLE_KEPT);
 }
 
 /* Each page is dropped once it was compared: so memory may be small. */
 static void child_verify(struct reply *reply)
 {
-	uint64_t stride = options.fragment ? HOLE_STRIDE : 1;
+	uint64_t stride = options.fragment ? SPARSE_STRIDE : 1;
 	uint64_t offset = options.fragment ? HOLE_KEPT : 0;
 	uint64_t kept = (filler.pages - offset + stride - 1) / stride;
 	uint64_t wanted = options.verify_pages < kept ? options.verify_pages : kept;
@@ -153,8 +155,8 @@ static void child_operation(unsigned int number, unsigned int operation, uint64_
 	case OP_COUNT:
 		reply->values[VALUE_SWAPPED] = memory_swapped_pages(filler.base, filler.pages);
 		break;
-	case OP_FRAGMENT:
-		child_fragment(reply);
+	case OP_THIN:
+		child_thin(argument, reply);
 		break;
 	case OP_VERIFY:
 		child_verify(reply);
@@ -324,10 +326,13 @@ static void fill_steps(struct child *child)
 
 static void fragment(struct child *child)
 {
-	uint64_t left = child_call(child, OP_FRAGMENT, 0).values[VALUE_SWAPPED];
+	uint64_t left = child_call(child, OP_THIN, HOLE_STRIDE).values[VALUE_SWAPPED];
 
 	emit_metric("fragmented_pages", 0, (double)left, "pages");
 	mark_pages("fragmented", left);
+	left = child_call(child, OP_THIN, SPARSE_STRIDE).values[VALUE_SWAPPED];
+	emit_metric("sparse_pages", 0, (double)left, "pages");
+	mark_pages("sparse", left);
 }
 
 /* After the last state that needs pages out: comparing brings them in. */
