@@ -11,7 +11,7 @@ import pandas as pd
 from harness import stats, verdict
 from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
-from harness.report import counters, facts, latency, pairing, selftests
+from harness.report import counters, facts, latency, meaning, pairing, selftests
 from harness.report.manifest import Manifest, insn_unit
 from harness.report.model import Block, Failure, Part, Report, Row
 from harness.report.pairing import Counted, Group
@@ -27,7 +27,9 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
     metrics, one_sided = _metric_rows(data, manifest, clock, used)
     percentiles = latency.gather(data, used)
     tails = _percentile_rows(percentiles, clock, used)
-    moved = counters.gather(data, clock, used)
+    changed = meaning.gather(manifest)
+    unlike = frozenset[str]().union(*(item.counters for item in changed))
+    moved = counters.gather(data, clock, used, unlike)
     parts = []
     for workload in sorted(set(data.boots["workload"])):
         mine = [row for row in metrics if row.workload == workload]
@@ -36,6 +38,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
             Part(
                 workload=workload,
                 description=str(manifest.get("workloads", workload, "description") or ""),
+                parameters=manifest.parameters(workload),
                 margin=manifest.text("workloads", workload, "margin"),
                 declared=manifest.get("workloads", workload, "primary") is not None,
                 primary=tuple(row for row in mine if row.role == "primary"),
@@ -52,6 +55,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                         for backend, name in unmeasured
                     ),
                     *percentiles.notes.get(workload, ()),
+                    *meaning.notes(changed, moved.unlike.get(workload, ())),
                 ),
             )
         )

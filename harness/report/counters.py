@@ -29,17 +29,22 @@ _KEYS = ["phase", "probe", "key", "field", "unit"]
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """moved: strongest evidence first; only_one, tested: by workload, see `model.Part`."""
+    """moved: strongest evidence first; only_one, tested: by workload, see `model.Part`.
+
+    unlike: by workload, counters that were not compared
+    """
 
     moved: tuple[Row, ...]
     only_one: dict[str, tuple[str, ...]]
     tested: dict[str, int]
+    unlike: dict[str, frozenset[str]]
 
 
-def gather(data: Frames, clock: str, used: Counted) -> Counters:
-    """All counters whose base and patch boots make pairs."""
+def gather(data: Frames, clock: str, used: Counted, unlike: frozenset[str]) -> Counters:
+    """All counters whose base and patch boots make pairs, less those that are ``unlike``."""
     found: list[Row] = []
     only_one: dict[str, set[str]] = {}
+    left: dict[str, set[str]] = {}
     for key, seen in pairing.groups(_values(data), _KEYS, used):
         # The sampler lists only threads that used CPU time: an absent one used none.
         group = _zeroed(seen) if key["probe"] == "kthreads" else seen
@@ -50,13 +55,18 @@ def gather(data: Frames, clock: str, used: Counted) -> Counters:
             continue
         least = _MIN_BY_UNIT.get(str(key["unit"]), _MIN_COUNT)
         both = np.concatenate((group.base, group.patch))
-        if np.nanmax(both) >= least and np.nanmin(both) >= 0:
+        if np.nanmax(both) < least or np.nanmin(both) < 0:
+            continue
+        if name in unlike:
+            left.setdefault(str(key["workload"]), set()).add(name)
+        else:
             found.append(_row(key, name, group, clock))
     tested: dict[str, int] = {}
     for row in found:
         tested[row.workload] = tested.get(row.workload, 0) + 1
     lacking = {workload: tuple(sorted(names)) for workload, names in only_one.items()}
-    return Counters(tuple(_moved(found)), lacking, tested)
+    others = {workload: frozenset(names) for workload, names in left.items()}
+    return Counters(tuple(_moved(found)), lacking, tested, others)
 
 
 def _zeroed(group: Group) -> Group:

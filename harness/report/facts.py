@@ -201,7 +201,7 @@ def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
         ("Host", manifest.pairs_of("host")),
         ("QEMU", manifest.text("qemu_version")),
         ("Compiler", _each(manifest, "compiler")),
-        ("Back-ends", ", ".join(sorted(set(data.boots["backend"])))),
+        ("Back-ends", "; ".join(manifest.backends()) or UNKNOWN),
         *_shared(manifest),
         ("State at each mark", _STATE + (_STEP if manifest.text("clock") == "insn" else "")),
         ("Sampler", _sampler(data)),

@@ -77,7 +77,7 @@ def _markdown(report: Report) -> Iterator[list[str]]:
     yield [f"- {arm}: {_marked(said)}" for arm, said in report.facts.compared]
     for part in report.parts:
         yield [f"## {_marked(part.workload)}"]
-        yield [_marked(part.description)]
+        yield [_marked(part.description), _marked(f"Parameters: {part.parameters}")]
         for name, rows in words.by_metric(part.primary):
             yield [f"### {_marked(name)} (primary), {_marked(words.unit(rows))}"]
             yield _table(_JUDGED, [_judged(row) for row in rows])

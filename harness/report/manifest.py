@@ -49,10 +49,29 @@ class Manifest:
         return value if isinstance(value, list) else []
 
     def pairs_of(self, *path: str) -> str:
-        """An object at a path as "key=value, ..." with sorted keys; "unknown" if it is empty."""
+        """What an object at a path has set, as "key=value, ..." by key; "unknown" if nothing."""
         items = sorted(self.mapping(*path).items())
-        shown = (f"{key}={value}" for key, value in items if not isinstance(value, dict | list))
+        shown = (
+            f"{key}={value}"
+            for key, value in items
+            if value != "" and not isinstance(value, dict | list)
+        )
         return ", ".join(shown) or UNKNOWN
+
+    def backends(self) -> list[str]:
+        """Each back-end with what it was asked to be set to, as "zram (compressor=lz4)"."""
+        names = sorted(self.mapping("backends"))
+        found = {name: self.pairs_of("backends", name, "settings") for name in names}
+        return [
+            name if settings == UNKNOWN else f"{name} ({settings})"
+            for name, settings in found.items()
+        ]
+
+    def parameters(self, workload: str) -> str:
+        """What the workload was run with, as "size=32M, ..."."""
+        asked = self.pairs_of("workloads", workload, "effective")
+        limit = self.text("workloads", workload, "memory_max")
+        return asked if limit in (UNKNOWN, "max") else f"{asked}; memory.max {limit}"
 
     def waits_io(self, backend: str) -> bool:
         """The back-end waits for host I/O, which the instruction clock cannot time."""

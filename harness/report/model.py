@@ -80,6 +80,7 @@ class Failure:
 class Part:
     """One workload.
 
+    parameters: what the workload was run with, as "size=32M, ..."
     only_one: counters and metrics that only one kernel has, as "base: name" or "patch: name"
     tested: how many counters were compared
     unmeasured: (back-end, primary metric) without a complete pair: there is no row to judge
@@ -87,6 +88,7 @@ class Part:
 
     workload: str
     description: str
+    parameters: str
     margin: str
     declared: bool
     primary: tuple[Row, ...]

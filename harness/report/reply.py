@@ -146,11 +146,9 @@ def _how(report: Report, manifest: Manifest) -> Iterator[str]:
     )
     said = ", ".join(f"{label} {value}" for label, value in report.facts.conditions)
     yield from _bullets([f"guest: {guest}; {said or 'MGLRU, THP and swappiness: unknown'}"])
-    yield from _bullets([f"back-ends: {'; '.join(_backends(manifest)) or UNKNOWN}"])
+    yield from _bullets([f"back-ends: {'; '.join(manifest.backends()) or UNKNOWN}"])
     for part in report.parts:
-        asked = manifest.mapping("workloads", part.workload, "effective")
-        shown = ", ".join(f"{key}={value}" for key, value in sorted(asked.items()))
-        yield from _bullets([f"workload {part.workload}: {shown or part.description}"])
+        yield from _bullets([f"workload {part.workload}: {part.parameters}"])
     again = "base, patch and base again" if report.has_again else "base and patch, no A/A"
     yield from _bullets(
         [
@@ -167,12 +165,6 @@ def _size(value: object) -> str:
     if isinstance(value, int) and value >= 1 << 20:
         return format_size(value)
     return UNKNOWN if value is None else str(value)
-
-
-def _backends(manifest: Manifest) -> Iterator[str]:
-    for name in sorted(manifest.mapping("backends")):
-        settings = manifest.pairs_of("backends", name, "settings")
-        yield name if settings == UNKNOWN else f"{name} ({settings})"
 
 
 def _verdicts(workload: str, name: str, margin: str, rows: Sequence[Row]) -> list[str]:

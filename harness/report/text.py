@@ -82,7 +82,8 @@ def _compared(report: Report) -> Iterator[str]:
 
 def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
     title = visible(f"Workload {part.workload}")
-    yield [title, "=" * len(title), *wrap(part.description)]
+    parameters = wrap(part.parameters, "Parameters: ", "  ")
+    yield [title, "=" * len(title), *wrap(part.description), *parameters]
     if not part.declared:
         yield wrap("This workload declares no primary metric: all of its numbers are secondary.")
     for name, rows in by_metric(part.primary):
