@@ -8,7 +8,6 @@ a matter of milliseconds; what was added since is indexed at the next call.
 from __future__ import annotations
 
 import contextlib
-import email.header
 import email.utils
 import hashlib
 import re
@@ -20,6 +19,7 @@ from typing import Any
 
 from harness.errors import InfraError, UserError
 from harness.git import last_line, run_git
+from harness.header import address, decoded
 from harness.mbox import change_id, strip_brackets
 
 _SCHEMA = 2  # counts up when the same mails would be indexed otherwise
@@ -250,11 +250,11 @@ def _headers(raw: bytes) -> tuple[Letter, tuple[str, ...]] | None:
     ids = _MESSAGE_ID.findall(fields.get("message-id", ""))
     if not ids:
         return None
-    title, tags = strip_brackets(" ".join(_decoded(fields.get("subject", "")).split()))
+    title, tags = strip_brackets(" ".join(_text(fields.get("subject", "")).split()))
     parents = _MESSAGE_ID.findall(fields.get("references", "") + fields.get("in-reply-to", ""))
     letter = Letter(
         message_id=ids[0],
-        sender=email.utils.parseaddr(_decoded(fields.get("from", "")))[1].lower(),
+        sender=address(_text(fields.get("from", "")))[1].lower(),
         title=title,
         tags=tags,
         date=_seconds(fields.get("date", "")),
@@ -262,13 +262,9 @@ def _headers(raw: bytes) -> tuple[Letter, tuple[str, ...]] | None:
     return letter, tuple(dict.fromkeys(one for one in parents if one != ids[0]))
 
 
-def _decoded(text: str) -> str:
-    if "=?" not in text:
-        return text
-    try:
-        return str(email.header.make_header(email.header.decode_header(text)))
-    except (ValueError, LookupError, email.errors.HeaderParseError):
-        return text
+def _text(field: str) -> str:
+    """A header's text; decoding is dear, and most need none."""
+    return decoded(field) if "=?" in field else field
 
 
 def _seconds(date: str) -> int:

@@ -29,6 +29,7 @@ from harness import (
 )
 from harness.arms import Site
 from harness.errors import Exit, HarnessError, UserError
+from harness.escape import harmless
 from harness.faults import matrix, table
 from harness.faults.room import Ground
 from harness.nightly import config as nightly_config
@@ -54,11 +55,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args, progress))
     except HarnessError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {harmless(str(error))}", file=sys.stderr)
         return int(error.status)
     except OSError as error:
         where = f"'{error.filename}': " if error.filename else ""
-        print(f"harness: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"harness: {harmless(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return int(Exit.INFRA)
     except KeyboardInterrupt:
         print("harness: interrupted; run the same command again to go on", file=sys.stderr)
@@ -137,9 +138,9 @@ def _bench(args: argparse.Namespace, progress: Progress) -> Exit:
 def _build(args: argparse.Namespace, progress: Progress) -> Exit:
     made, differences = arms.make(_experiment(args), _site(args, progress))
     for name, arm in made.items():
-        print(f"{name}: {arm.kernel.release} {arm.kernel.path}")
+        print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:
-        print(f"config: {item.symbol} {item.base} -> {item.patch} ({item.reason})")
+        print(harmless(f"config: {item.symbol} {item.base} -> {item.patch} ({item.reason})"))
     return Exit.OK
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.report.units import change, interval, visible
+from harness.escape import visible
+from harness.report.units import change, interval
 from harness.search import RISK, Found, Side
 from harness.series import Step
 from harness.stats import Paired

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from email.header import Header
 from pathlib import Path
 
-from harness import frames, letter, publish, seal
+from harness import frames, header, letter, publish, seal
 from harness.errors import UserError
 from harness.letter import Letter
 from harness.overhead import analysis as overheads
@@ -156,7 +156,7 @@ def recipients(answered: Letter) -> tuple[list[str], list[str]]:
     seen: set[str] = set()
 
     def kept(people: Sequence[str]) -> Iterator[str]:
-        for shown, address in email.utils.getaddresses(list(people)):
+        for shown, address in header.addresses(people):
             if "@" in address and address.isascii() and address.lower() not in seen:
                 seen.add(address.lower())
                 yield email.utils.formataddr((" ".join(shown.split()), address))
@@ -172,7 +172,7 @@ def quotation(passage: str, source: Letter | None) -> list[str]:
     """
     lines = []
     if source is not None:
-        name = email.utils.parseaddr(source.sender)[0] or email.utils.parseaddr(source.sender)[1]
+        name = next(filter(None, header.address(source.sender)), "")
         when = f"On {source.date}, " if source.date else ""
         lines = textwrap.wrap(plain(f"{when}{name} wrote:"), reply.WIDTH)
     given = [line.rstrip() for line in plain(passage).expandtabs(8).split("\n")]

@@ -109,7 +109,10 @@ def ref_part(text: str) -> str:
 
 def public_url(url: str) -> str:
     """`url` without user name and password, fit for a manifest."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that enclose no address: git will say that it is no URL
+        return re.sub(r"//[^/]*@", "//", url)
     if not parts.scheme or "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[1]))

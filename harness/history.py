@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import frames
+from harness.escape import visible
 from harness.rangediff import Digest
 from harness.report import analysis, manifest
 from harness.report.model import Row
-from harness.report.units import change, interval, number, visible
+from harness.report.units import change, interval, number
 
 WIDTH = 72
 _COLUMNS = (8, 9, 9, 9, 18, 3, 10)

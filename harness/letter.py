@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import email.header
 import email.message
-import email.parser
-import email.policy
-import email.utils
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from harness import header
 
 _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 
@@ -104,25 +102,18 @@ def from_data(data: Mapping[str, Any]) -> Letter | None:
 
 
 def _parse(raw: bytes, *, headers: bool = False) -> email.message.Message:
-    parser = email.parser.BytesParser(policy=email.policy.compat32)
-    return parser.parsebytes(raw.replace(b"\r\n", b"\n"), headersonly=headers)
+    return header.parse(raw.replace(b"\r\n", b"\n"), headers_only=headers)
 
 
 def _decoded(message: email.message.Message, name: str) -> str:
     """A header on one line; undecodable parts as they are."""
-    value = message[name]
-    try:
-        made = str(email.header.make_header(email.header.decode_header(value or "")))
-    except (UnicodeDecodeError, LookupError, ValueError, email.errors.HeaderParseError):
-        made = str(value)
-    return " ".join(made.split())
+    return " ".join(header.decoded(message[name]).split())
 
 
 def _addresses(message: email.message.Message, name: str) -> tuple[str, ...]:
     """The addresses of a header; names are decoded after the commas have been read."""
-    values = [" ".join(str(value).split()) for value in message.get_all(name, [])]
     found = []
-    for shown, address in email.utils.getaddresses(values):
+    for shown, address in header.addresses(message.get_all(name, [])):
         if "@" in address:
             holder = email.message.Message()
             holder["X"] = shown

@@ -23,12 +23,13 @@ from rich.table import Table
 from rich.text import Text
 
 from harness import frames
+from harness.escape import visible
 from harness.plan import Block
 from harness.progress import Progress
 from harness.report import analysis
 from harness.report.manifest import Manifest
 from harness.report.model import Row
-from harness.report.units import change, interval, visible
+from harness.report.units import change, interval
 from harness.verdict import MIN_PAIRS
 
 _TICK = {"insn": 1.0, "wall": 5.0}

@@ -86,7 +86,10 @@ def parse(name: str) -> Address | None:
     text, revision = (match[1], match[2]) if match and "@" in match[1] else (name, None)
     server = None
     if re.match(r"https?://", text):
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError:  # brackets that enclose no address
+            return None
         words = [unquote(word) for word in parts.path.split("/") if word]
         places = [number for number, word in enumerate(words) if "@" in word]
         if not places:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import binascii
-import email.header
 import email.message
-import email.parser
-import email.policy
 import email.utils
 import gzip
 import hashlib
@@ -15,15 +11,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from harness import header
 from harness.errors import UserError
 
 # What git wants of a "From " line: without a time it is a sentence of somebody's text.
 _FROM_LINE = re.compile(rb"^From \S+.*\d\d:\d\d.* \d{4}\s*$")
 _BRACKETS = re.compile(r"\s*\[([^\]]*)\]")
-_COUNT = re.compile(r"(?<!\S)0*(\d+)/0*(\d+)(?!\S)")
-_REVISION = re.compile(r"(?<![a-z])v(\d+)\b", re.IGNORECASE)
+_COUNT = re.compile(r"(?<!\S)0*(\d{1,6})/0*(\d{1,6})(?!\S)")
+_REVISION = re.compile(r"(?<![a-z])v(\d{1,6})\b", re.IGNORECASE)
 _REPLY = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
-_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(rb"@@ -\d+(?:,(\d{1,12}))? \+\d+(?:,(\d{1,12}))? @@")
 _BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
 _CHANGE_ID = re.compile(rb"^change-id: (\S+)\s*$", re.MULTILINE)
 _FILE_HEADERS = (
@@ -78,7 +75,7 @@ class Mail:
 def change_id(raw: bytes) -> str | None:
     """The change-id of a mail without reading all of it; None if it names none."""
     if b"base64" in raw[:8192].lower():
-        raw = b"\n".join(_texts(_parse(raw)))
+        raw = b"\n".join(_texts(header.parse(raw)))
     found = _CHANGE_ID.search(raw)
     return found[1].decode(errors="replace") if found else None
 
@@ -128,19 +125,19 @@ def read(raw: bytes, *, name: str) -> Mail:
     raw = raw.replace(b"\r\n", b"\n")
     if _FROM_LINE.match(raw.split(b"\n", 1)[0]):
         raw = raw.split(b"\n", 1)[1] if b"\n" in raw else b""
-    message = _parse(raw)
+    message = header.parse(raw)
     if message["From"] is None:
         raw = _dress(raw, message, name)
-        message = _parse(raw)
+        message = header.parse(raw)
     parts = list(_texts(message))
     text = b"\n".join(parts)
-    subject = " ".join(_header(message, "Subject").split()) or name
+    subject = " ".join(header.decoded(message["Subject"]).split()) or name
     title, tags = strip_brackets(subject)
     count, revision = _COUNT.search(tags), _REVISION.search(tags)
     base = _BASE_COMMIT.search(text)
     change = _CHANGE_ID.search(text)
-    message_id = re.search(r"<([^<>\s]+)>", _header(message, "Message-ID"))
-    answered = _header(message, "In-Reply-To")
+    message_id = re.search(r"<([^<>\s]+)>", header.decoded(message["Message-ID"]))
+    answered = header.decoded(message["In-Reply-To"])
     return Mail(
         subject=title,
         number=int(count[1]) if count else None,
@@ -151,7 +148,7 @@ def read(raw: bytes, *, name: str) -> Mail:
         diff=extract_diff(text),
         base_commit=base[1].decode() if base else None,
         canonical=_canonical(message, parts if message.is_multipart() else raw, name),
-        sender=email.utils.parseaddr(_header(message, "From"))[1].lower(),
+        sender=header.address(header.decoded(message["From"]))[1].lower(),
         parents=tuple(re.findall(r"<([^<>\s]+)>", f"{message['References']} {answered}")),
         parts=tuple(part.get_content_type() for part in message.walk() if not part.is_multipart()),
         change_id=change[1].decode(errors="replace") if change else None,
@@ -219,20 +216,6 @@ def _canonical(message: email.message.Message, raw: bytes | list[bytes], name: s
     head = "".join(f"{key}: {fields[key.lower()]}\n" for key in _KEPT if key.lower() in fields)
     # Archives differ in the empty lines at the end; three can be stripped context lines of a hunk.
     return head.encode("utf-8", "surrogateescape") + b"\n" + body.rstrip(b"\n") + b"\n" * 4
-
-
-def _parse(raw: bytes) -> email.message.Message:
-    return email.parser.BytesParser(policy=email.policy.compat32).parsebytes(raw)
-
-
-def _header(message: email.message.Message, name: str) -> str:
-    value = message[name]
-    if value is None:
-        return ""
-    try:
-        return str(email.header.make_header(email.header.decode_header(value)))
-    except (UnicodeDecodeError, LookupError, email.errors.HeaderParseError, binascii.Error):
-        return str(value)
 
 
 def _texts(message: email.message.Message) -> Iterator[bytes]:

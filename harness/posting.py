@@ -105,6 +105,11 @@ def _of_revision(mails: Sequence[Mail], first: Mail, revision: str) -> Mail:
         for mail in mails
         if _is_head(mail) and (mail.sender, mail.subject) == (head.sender, head.subject)
     ]
+    if not heads:
+        raise UserError(
+            f"'{head.subject}' <{head.message_id}> has no cover letter in its thread, by which its "
+            "other revisions could be found: give the message-id of the one you mean"
+        )
     numbers = sorted({mail.revision for mail in heads})
     wanted = numbers[-1] if revision == "latest" else int(revision.removeprefix("v"))
     for mail in heads:

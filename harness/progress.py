@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.markup import escape
 
+from harness.escape import harmless
+
 
 @dataclass(frozen=True, slots=True)
 class StageTime:
@@ -62,11 +64,15 @@ class Progress:
         return tuple(StageTime(stage, seconds) for stage, seconds in total.items())
 
     def say(self, text: str) -> None:
-        """One line of plain progress, with the time since the start."""
+        """One line of plain progress, with the time since the start.
+
+        What a mail, a guest or a build put into it cannot steer the terminal.
+        """
         elapsed = time.monotonic() - self._start
         minutes, seconds = divmod(int(elapsed), 60)
+        shown = escape(harmless(text))
         with self._lock:
-            self._console.print(f"[dim]\\[{minutes:3d}:{seconds:02d}][/dim] {escape(text)}")
+            self._console.print(f"[dim]\\[{minutes:3d}:{seconds:02d}][/dim] {shown}")
 
     def warn(self, text: str) -> None:
         """A line that the user should not miss."""

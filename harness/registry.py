@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from harness import document
 from harness.errors import UserError
 from harness.versions import in_range, major_minor
 
@@ -109,7 +110,7 @@ def read(name: str, *, registry: Path) -> Entry:
         raise UserError(f"no series is called {name}{hint} (known: {', '.join(known) or 'none'})")
     path = registry / f"{name}.yaml"
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):

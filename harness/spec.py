@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness import cell, suite
+from harness import cell, document, suite
 from harness.cell import Cell
 from harness.errors import UserError
 from harness.units import format_size, parse_size
@@ -143,7 +143,7 @@ def load(
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"spec file '{path}' cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

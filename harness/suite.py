@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from harness import cell, workload
+from harness import cell, document, workload
 from harness.cell import Cell
 from harness.errors import UserError
 
@@ -72,7 +72,7 @@ def load(
 
 def _read(path: Path, place: str) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):

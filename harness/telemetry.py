@@ -14,7 +14,7 @@ _FILE = re.compile(rb"@file ([^\n]{1,4096}) (\d{1,12})\n")
 _MISS = re.compile(rb"@miss ([^\n]{1,4096}) (\S{1,64})\n")
 _END = re.compile(rb"@end (\d{1,18}) (\d{1,18}) (\d{1,18})\n")
 _START = b"@sample "
-_MOST = 2 << 30
+_MOST = 256 << 20
 _PIECE = 1 << 12
 _RESYNC = b"\n" + _START
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import frames
+from harness import escape, frames
 from harness import report as reports
 from harness.errors import UserError
 from harness.report import analysis, manifest, model, tables, text, units
@@ -270,8 +270,8 @@ def test_per_cent(value: float | None, shown: str) -> None:
 
 @given(st.text())
 def test_guest_text_cannot_steer_a_terminal_or_a_page(text: str) -> None:
-    assert all(" " <= c <= "~" for c in units.visible(text))
-    assert all(c == "\n" or c.isprintable() for c in units.harmless(text))
+    assert all(" " <= c <= "~" for c in escape.visible(text))
+    assert all(c == "\n" or c.isprintable() for c in escape.harmless(text))
 
 
 def test_configurations_that_differ_are_told_by_reason(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from harness import lore, registry, spec, suite
+from harness import document, lore, registry, spec, suite
 from harness.basis import AUTO
 from harness.cell import entries
 from harness.errors import UserError
@@ -119,7 +119,7 @@ def load(path: Path, *, registry_folder: Path) -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(
             f"'{path}' cannot be read: {error.strerror}; kernels/nightly.yaml is an example"

@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any
 
+from harness.escape import visible
 from harness.nightly.text import change, interval, moved
 from harness.nightly.trend import Line, Mark, Trend
 from harness.report.canvas import COLOURS, GRID, INK, MARKERS, Plot, figure, plot, style
-from harness.report.units import visible
 
 _MOST_POINTS = 60
 _MOST_LABELS = 12

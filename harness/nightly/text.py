@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 
 from harness.errors import Exit
+from harness.escape import visible
 from harness.nightly.shift import MIN_POINTS
 from harness.nightly.store import Estimate
 from harness.nightly.trend import Line, Mark, Trend
-from harness.report.units import percent, visible
+from harness.report.units import percent
 from harness.verdict import Kind
 
 WIDTH = 72

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from harness import document
 from harness.errors import UserError
 
 _REQUIRED: Any = object()
@@ -18,7 +19,7 @@ _REQUIRED: Any = object()
 def read(path: Path, *, keys: Collection[str]) -> dict[str, Any]:
     """The keys and values of a file. UserError if it is none, or has a key outside `keys`."""
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from harness import document
 from harness.errors import UserError
 from harness.overhead import model as models
 from harness.overhead.fit import Value
@@ -73,7 +74,7 @@ def weights(series: str, folder: Path = SERIES) -> tuple[Weight, ...]:
     if not series or "/" in series or not path.is_file():
         return ()
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = document.parse(path.read_text(encoding="utf-8"))
         known = data.get("known") or []
         return tuple(_weight(item) for item in known if item.get("metric") in _METRICS)
     except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:

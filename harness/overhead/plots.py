@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.patches import Patch
 
+from harness.escape import visible
 from harness.overhead.analysis import Backend, Overhead, Side
 from harness.overhead.words import ARMS, mib
 from harness.report.canvas import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
-from harness.report.units import visible
 from harness.units import format_size
 
 # Okabe and Ito's colours; hatches as well, so that they are told apart without any colour.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from harness.escape import visible
 from harness.overhead import tables, words
 from harness.overhead.analysis import Backend, Overhead
-from harness.report.units import visible
 
 WIDTH = 72
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from harness.escape import harmless
 from harness.overhead import sheet as overhead_sheet
 from harness.overhead import tables as overhead_tables
 from harness.overhead import text as overhead_text
@@ -17,7 +18,7 @@ from harness.overhead.analysis import Known, Overhead
 from harness.report import model, tables, text, words
 from harness.report.model import Report, Row
 from harness.report.text import judged, numbers
-from harness.report.units import change, fine, fine_interval, harmless, interval, number
+from harness.report.units import change, fine, fine_interval, interval, number
 from harness.verdict import Kind
 
 NAMES = ("text", "markdown", "csv", "json", "junit")

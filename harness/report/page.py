@@ -9,6 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness import escape
 from harness.report import model, units, words
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import Part, Report, Row
@@ -74,7 +75,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
 
 def _harmless(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
-        return units.harmless(value)
+        return escape.harmless(value)
     return value
 
 

@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.escape import visible
 from harness.frames import ARMS
 from harness.overhead.analysis import Backend, Overhead
 from harness.overhead.words import ARMS as SIDES
@@ -17,7 +18,7 @@ from harness.overhead.words import mib, span
 from harness.report import model, text, words
 from harness.report.manifest import UNKNOWN, Manifest
 from harness.report.model import Report, Row
-from harness.report.units import change, fine, fine_interval, interval, number, visible
+from harness.report.units import change, fine, fine_interval, interval, number
 from harness.units import format_size
 
 WIDTH = text.WIDTH

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.escape import visible
 from harness.report import model, words
 from harness.report.model import Part, Regression, Report, Row
-from harness.report.units import change, interval, number, percent, visible
+from harness.report.units import change, interval, number, percent
 from harness.report.words import by_histogram, by_metric, methods, unit
 
 WIDTH = 72

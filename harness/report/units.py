@@ -80,17 +80,3 @@ def fine_interval(paired: Paired) -> str:
     if paired.low_pct is None:
         return "none"
     return f"[{fine(paired.low_pct, sign=True)}, {fine(paired.high_pct, sign=True)}]"
-
-
-def visible(text: str) -> str:
-    """Text from a guest or a mail as printable ASCII: anything else becomes an escape."""
-    ascii_only = text.encode("ascii", "backslashreplace").decode("ascii")
-    return "".join(c if " " <= c <= "~" else f"\\x{ord(c):02x}" for c in ascii_only)
-
-
-def harmless(text: str) -> str:
-    """Text for the page: keeps newlines and printable Unicode, escapes everything else.
-
-    Control and direction-changing characters could hide what a console really said.
-    """
-    return "".join(c if c == "\n" or c.isprintable() else f"\\x{ord(c):02x}" for c in text)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from harness.escape import visible
 from harness.report.canvas import COLOURS, INK, Plot, figure, plot, style
-from harness.report.units import change, interval, visible
+from harness.report.units import change, interval
 from harness.verdict import Kind
 from harness.walk.analysis import Line, Mark, Walk
 from harness.walk.text import label

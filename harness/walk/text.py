@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.escape import visible
 from harness.overhead.fit import Value
 from harness.overhead.text import WIDTH, wrap
-from harness.report.units import change, interval, number, visible
+from harness.report.units import change, interval, number
 from harness.verdict import Kind
 from harness.walk.analysis import BASE, Line, Mark, Walk
 from harness.walk.memory import Memory

@@ -1,0 +1,101 @@
+"""Mails parsed, and their headers decoded, whatever is in them.  Pure; nothing here raises.
+
+Python's parser nests as deeply as a mail does, and takes the square of a header's length for some:
+so headers are cut, and a mail whose parts nest without end is taken for plain text.
+"""
+
+from __future__ import annotations
+
+import binascii
+import email.errors
+import email.header
+import email.message
+import email.parser
+import email.policy
+import email.utils
+import re
+from collections.abc import Iterable
+
+_LONGEST = 16 << 10
+"""Bytes of one header: several hundred recipients or references."""
+_MOST = 256 << 10
+"""Bytes of all headers together."""
+_DEEPEST = 50
+_FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
+
+
+def parse(raw: bytes, *, headers_only: bool = False) -> email.message.Message:
+    """A mail with the line ends of Unix; its parts can be walked."""
+    parser = email.parser.BytesParser(policy=email.policy.compat32)
+    raw = _cut(raw)
+    if not headers_only:
+        try:
+            message = parser.parsebytes(raw)
+            if not _is_deep(message):
+                return message
+        except RecursionError:
+            pass
+    message = parser.parsebytes(raw, headersonly=True)
+    if not headers_only:
+        del message["Content-Type"]
+    return message
+
+
+def decoded(value: object) -> str:
+    """The text of a header; undecodable parts as they are."""
+    text = value if isinstance(value, email.header.Header) else str(value or "")[:_LONGEST]
+    try:
+        return str(email.header.make_header(email.header.decode_header(text)))
+    except (ValueError, LookupError, email.errors.MessageError, binascii.Error):
+        return str(text)
+
+
+def addresses(values: Iterable[object]) -> list[tuple[str, str]]:
+    """(shown name, address) of each address in headers; none in one that cannot be read."""
+    found = []
+    for value in values:
+        try:
+            found += email.utils.getaddresses([" ".join(str(value)[:_LONGEST].split())])
+        except (RecursionError, ValueError, IndexError):  # comments in comments
+            continue
+    return found
+
+
+def address(value: str) -> tuple[str, str]:
+    """(shown name, address) of the one in a header; empty texts where there is none."""
+    try:
+        return email.utils.parseaddr(value[:_LONGEST])
+    except (RecursionError, ValueError, IndexError):
+        return "", ""
+
+
+def _cut(raw: bytes) -> bytes:
+    """The mail with headers of a length that is read in no time; most mails as they are."""
+    end = raw.find(b"\n\n")
+    head, body = (raw, b"") if end < 0 else (raw[: end + 1], raw[end + 1 :])
+    if len(head) <= _LONGEST:
+        return raw
+    kept, size = [], 0
+    for match in _FIELD.finditer(head):
+        field = match[0] if len(match[0]) <= _LONGEST else match[0][:_LONGEST].rstrip() + b"\n"
+        size += len(field)
+        if size > _MOST:
+            break
+        kept.append(field)
+    return b"".join(kept) + body
+
+
+def _is_deep(message: email.message.Message) -> bool:
+    """Whether parts lie in parts beyond what anybody writes."""
+    level = [message]
+    for _ in range(_DEEPEST):
+        level = [
+            part
+            for one in level
+            if isinstance(payload := one.get_payload(), list)
+            for part in payload
+            if isinstance(part, email.message.Message)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,307 @@
+"""What is fuzzed: each parser with what it may do, and inputs to begin with.
+
+A target takes bytes and returns, or raises AssertionError or whatever the parser let through.  What
+a parser may raise by its own word (UserError and so on) is caught here.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import (
+    archive,
+    collected,
+    console,
+    deltas,
+    frames,
+    histogram,
+    ktap,
+    letter,
+    lore,
+    mbox,
+    patchset,
+    posting,
+    probes,
+    registry,
+    spec,
+    telemetry,
+)
+from harness.errors import HarnessError, UserError
+from harness.git import check_revision, makefile_version, public_url, ref_part
+from harness.nightly import config as nightly
+from harness.overhead import claim, model, sites
+from harness.overhead.snapshot import numbers
+from harness.probes import allocinfo
+from tests.fuzz import seeds, shown
+
+_SCRATCH = tempfile.TemporaryDirectory(prefix="harness-fuzz-")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One parser: ``run`` holds it to its word; ``seeds`` are whole inputs, ``words`` parts."""
+
+    name: str
+    run: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+    words: tuple[bytes, ...] = ()
+
+
+def _one_sentence(error: BaseException) -> None:
+    """What a user reads: something, and not a page."""
+    assert str(error).strip(), f"{type(error).__name__} says nothing"
+
+
+def _split(data: bytes) -> None:
+    try:
+        mails = mbox.split(data)
+    except UserError as error:
+        return _one_sentence(error)
+    again = mbox.split(mbox.join(mails)) if mails else ()
+    assert len(again) == len(mails) or any(mbox._FROM_LINE.match(one) for one in mails)
+
+
+def _mail(data: bytes) -> None:
+    try:
+        mail = mbox.read(data, name="mail 1")
+    except UserError as error:
+        return _one_sentence(error)
+    assert mail.message_id is None or not set("<> \n") & set(mail.message_id)
+    head, _, _ = mail.canonical.partition(b"\n\n")
+    assert b"\0" not in mail.subject.encode("utf-8", "surrogateescape") or b"\0" in data
+    assert sum(line.startswith(b"Subject:") for line in head.split(b"\n")) == 1
+    assert len(mail.diff) <= 2 * len(data) + 4096
+    mbox.change_id(data)
+
+
+def _thread(data: bytes) -> None:
+    try:
+        mails = posting.read(mbox.split(data))
+    except UserError as error:
+        return _one_sentence(error)
+    for mail in mails[:4]:
+        for revision in (None, "latest", "v2"):
+            try:
+                picked = posting.pick(mails, mail.message_id or "none", revision=revision)
+                assert picked.patches and all(one.diff for one in picked.patches)
+                posting.family(mails, mail.message_id or "none")
+            except UserError as error:
+                _one_sentence(error)
+    try:
+        patchset.assemble(mails, where="a mailbox")
+    except UserError as error:
+        _one_sentence(error)
+
+
+def _headers(data: bytes) -> None:
+    found = archive._headers(data)
+    if found is not None:
+        one, parents = found
+        # What sqlite keeps must be text and numbers that it can keep.
+        json.dumps([one.message_id, one.sender, one.title, one.tags, list(parents)])
+        for text in (one.message_id, one.sender, one.title, one.tags, *parents):
+            text.encode()
+        assert -(1 << 63) <= one.date < 1 << 63
+
+
+def _letter(data: bytes) -> None:
+    letter.text(data)
+    found = letter.read(data)
+    if found is not None:
+        assert letter.from_data(json.loads(json.dumps(letter.as_data(found)))) == found
+        lore._utc(found.date)
+        shown.written(found)
+
+
+def _folder(data: bytes) -> None:
+    """Names and contents of a folder of patches: lines ``name NUL content`` cut at 0xff."""
+    with tempfile.TemporaryDirectory(dir=_SCRATCH.name) as name:
+        for piece in data.split(b"\xff")[:8]:
+            title, _, content = piece.partition(b"\0")
+            path = Path(name) / (title.decode("ascii", "ignore").replace("/", "_")[:60] or "x")
+            if path.name not in (".", ".."):
+                path.write_bytes(content)
+        try:
+            patchset.from_folder(Path(name))
+        except UserError as error:
+            _one_sentence(error)
+
+
+def _address(data: bytes) -> None:
+    found = lore.parse(data.decode("utf-8", "replace"))
+    if found is not None:
+        assert not set(found.message_id) & set(" \n<>/?\\") and found.message_id[0] != "-"
+        assert found.server is None or found.server.startswith(("http://", "https://"))
+
+
+def _revision(data: bytes) -> None:
+    """Names of commits, URLs and versions."""
+    text = data.decode("utf-8", "replace")
+    for check in (check_revision, public_url, lambda t: makefile_version(t, where="it")):
+        try:
+            check(text)
+        except UserError as error:
+            _one_sentence(error)
+    part = ref_part(text)
+    assert part and part.isascii() and not set(part) & set(" ~^:?*[\\/\n\0") and ".." not in part
+
+
+def _ktap(data: bytes) -> None:
+    found = ktap.parse(data.decode("utf-8", "backslashreplace"))
+    assert all(isinstance(case.result, ktap.Result) and case.name for case in found.cases)
+
+
+def _telemetry(data: bytes) -> None:
+    for stream in (data, telemetry.unpack(data)):
+        found = telemetry.read(stream)
+        assert sum(len(f.data) for s in found.samples for f in s.files) <= len(stream)
+
+
+def _console(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    for finding in console.findings(text):
+        shown.harmless_line(finding.text)
+    console.worst(text, expected=("swap",))
+    shown.harmless_line(console.tail(text, lines=3).replace("\n", ""))
+
+
+def _jsonl(data: bytes) -> None:
+    """A workload's lines, as they reach the data frames."""
+    path = Path(_SCRATCH.name) / "workload.jsonl"
+    path.write_bytes(data)
+    tables = collected.Collected(False, True)
+    tables.boots.append(("zram.pageio", "zram", "pageio", "base", 0))
+    frames._workload(tables, path)
+    frames.averaged(collected.raw_metrics(tables), ["name", "unit"])
+    for name in collected.COLUMNS:
+        collected.frame(tables.rows[name], [*collected.BOOT, *collected.COLUMNS[name]])
+
+
+def _boot(data: bytes) -> None:
+    """A whole boot's folder in which every file is hostile: nothing stops the load."""
+    with tempfile.TemporaryDirectory(dir=_SCRATCH.name) as name:
+        folder = Path(name) / "boots" / "zram.pageio" / "00-base"
+        folder.mkdir(parents=True)
+        for file in ("boot.json", "workload.jsonl", "selftests.ktap", "footprint"):
+            (folder / file).write_bytes(data)
+        (folder / "samples.raw.gz").write_bytes(telemetry.pack(data))
+        (Path(name) / "manifest.json").write_bytes(data)
+        found = frames.load(Path(name), bulk=True)
+    assert len(found.boots) >= 1
+
+
+def _histogram(data: bytes) -> None:
+    try:
+        line = json.loads(data)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(line, dict):
+        return
+    try:
+        made = histogram.from_json(line)
+    except histogram.HistogramError as error:
+        return _one_sentence(error)
+    made.percentile(50), made.mean(), made.ecdf()
+    assert histogram.merge([made, made]).total == 2 * made.total
+
+
+def _probe(path: str) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        text = data.decode("utf-8", "backslashreplace")
+        try:
+            parsed = probes.parse(path, text)
+        except probes.ProbeError as error:
+            return _one_sentence(error)
+        for record in parsed.records:
+            assert isinstance(record.value, int | float) and float(record.value) == record.value
+            if record.probe == "allocinfo":
+                allocinfo.site(record.key)
+
+    return run
+
+
+def _snapshot(data: bytes) -> None:
+    """A sample as the overhead report reads it."""
+    for sample in telemetry.read(data).samples:
+        notes: list[str] = []
+        numbers(sample, notes)
+    marks = [deltas.Mark(word.decode("utf-8", "replace"), frozenset(), {}) for word in data.split()]
+    deltas.of_boot(marks[:64], [])
+
+
+def _yaml(read: Callable[[Path], object], name: str) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        path = Path(_SCRATCH.name) / f"{name}.yaml"
+        path.write_bytes(data)
+        try:
+            read(path)
+        except HarnessError as error:
+            _one_sentence(error)
+
+    return run
+
+
+def _registry(path: Path) -> object:
+    entry = registry.read(path.stem, registry=path.parent)
+    try:
+        entry.place("6.12")
+    except UserError as error:
+        _one_sentence(error)
+    return entry
+
+
+_PROBES = tuple(
+    Target(f"probe-{path.strip('/').replace('/', '.')}", _probe(path), seeds.probe(path))
+    for path in (
+        "/proc/vmstat", "/proc/meminfo", "/proc/slabinfo", "/proc/allocinfo", "/proc/vmallocinfo",
+        "/proc/zoneinfo", "/proc/pressure/memory", "/proc/swaps", "/proc/stat",
+        "/sys/kernel/debug/zswap/pool_total_size", "/sys/block/zram0/mm_stat",
+        "/sys/block/vda/stat", "/sys/fs/cgroup/w/memory.stat", "kthreads", "/sys/what",
+    )
+)  # fmt: skip
+
+TARGETS: Sequence[Target] = (
+    Target("mbox", _split, seeds.MBOXES, seeds.MAIL_WORDS),
+    Target("mail", _mail, seeds.MAILS, seeds.MAIL_WORDS),
+    Target("thread", _thread, seeds.MBOXES, seeds.MAIL_WORDS),
+    Target("archive", _headers, seeds.MAILS, seeds.MAIL_WORDS),
+    Target("letter", _letter, seeds.MAILS, seeds.MAIL_WORDS),
+    Target("folder", _folder, seeds.FOLDERS, seeds.MAIL_WORDS),
+    Target("address", _address, seeds.ADDRESSES),
+    Target("revision", _revision, seeds.REVISIONS),
+    Target("ktap", _ktap, seeds.KTAPS, seeds.KTAP_WORDS),
+    Target("telemetry", _telemetry, seeds.STREAMS, seeds.STREAM_WORDS),
+    Target("snapshot", _snapshot, seeds.STREAMS, seeds.STREAM_WORDS),
+    Target("console", _console, seeds.CONSOLES),
+    Target("jsonl", _jsonl, seeds.JSON_LINES, seeds.JSON_WORDS),
+    Target("boot", _boot, (*seeds.JSON_LINES, *seeds.BOOTS), seeds.JSON_WORDS),
+    Target("histogram", _histogram, seeds.HISTOGRAMS, seeds.JSON_WORDS),
+    *_PROBES,
+    Target("registry", _yaml(_registry, "series"), seeds.REGISTRY, seeds.YAML_WORDS),
+    Target("spec", _yaml(lambda p: spec.load(p, {}), "spec"), seeds.SPECS, seeds.YAML_WORDS),
+    Target(
+        "nightly",
+        _yaml(lambda p: nightly.load(p, registry_folder=p.parent / "none"), "nightly"),
+        seeds.NIGHTLY,
+        seeds.YAML_WORDS,
+    ),
+    Target("rules", _yaml(sites.load.__wrapped__, "rules"), seeds.RULES, seeds.YAML_WORDS),
+    Target(
+        "model",
+        _yaml(lambda p: model.load(p.stem, p.parent), "model"),
+        seeds.MODELS,
+        seeds.YAML_WORDS,
+    ),
+    Target(
+        "claim",
+        _yaml(lambda p: claim.load(p.stem, p.parent), "claim"),
+        seeds.CLAIMS,
+        seeds.YAML_WORDS,
+    ),
+    Target("terminal", shown.terminal, seeds.TEXTS),
+    Target("page", shown.page, seeds.TEXTS),
+)
