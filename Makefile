@@ -12,7 +12,7 @@ quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
 unexport AT BYTES METRIC MOST_PAIRS NIGHTLY ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
-         WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE
+         WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE SECONDS PARSER SCHEDULER
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
           $(call option,CONFIG,config) $(call option,HEAD_CONFIG,head-config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
@@ -28,7 +28,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
 
 .PHONY: help compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
         workloads setup setup-python setup-dev \
-        test lint unit e2e planted faults lock clean-cache
+        test lint unit e2e planted faults fuzz lock clean-cache
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -52,6 +52,7 @@ help:
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
 #: make planted    are planted mistakes found? a corruption, a lock order, a leak: builds four kernels
 #: make faults     what does the harness make of panics, kills, full disks? on real guests: ONLY=name,...
+#: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
 #: make clean-cache   show what the cache holds and remove it: OLDER_THAN=days DRY_RUN=yes
 #:
 #: Variables of compare and build (an option of the same name in the command line
@@ -174,9 +175,13 @@ faults: setup
 e2e: setup-dev
 	$(PYTHON) -m pytest -v -s tests/e2e
 
+fuzz: setup-dev
+	@$(SETUP) requirements-fuzz.txt
+	$(PYTHON) -m tests.fuzz $(call option,SECONDS,seconds) $(call option,PARSER,parser)
+
 lock:
 	$(SETUP) requirements-dev.txt
-	for name in requirements requirements-dev; do $(VENV)/bin/pip-compile --quiet --upgrade \
+	for name in requirements requirements-dev requirements-fuzz requirements-cluster; do $(VENV)/bin/pip-compile --quiet --upgrade \
 		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in; done
 

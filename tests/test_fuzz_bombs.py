@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
+import yaml
 
+from harness import document, letter, lore, mbox, posting, telemetry
+from harness.errors import UserError
+from harness.git import public_url
 from tests.fuzz.targets import TARGETS
 
 MIB = 1 << 20
@@ -131,7 +138,7 @@ TEXTS = {
     "registry": b"{a: " * 100_000,
     "nightly": b"- " * 200_000,
     "rules": b"a: " + b"9" * 6000,
-    "probe-proc.zoneinfo": b"Node 0, zone DMA\n" + b"        protection: (" + b"0, " * 300_000 + b"0)",
+    "probe-proc.zoneinfo": b"Node 0, zone DMA\n        protection: (" + b"0, " * 300_000 + b"0)",
     "probe-proc.allocinfo": b"1 1 " + b"x:" * 20_000 + b"\n",
     "probe-proc.vmallocinfo": b"0x1-0x2 1 " + b"x " * 300_000,
     "probe-sys.what": b"a:" * 300_000,
@@ -160,8 +167,9 @@ BOMBS = {
     "!!int": "cannot be read",
     "a: &a [*a]": "holds itself",
     "[" * 2000: "nested",
-    "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)):
-    "more than 100000 values",
+    "a0: &a0 [x, x]\n" + "".join(
+        f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+    ): "more than 100000 values",
 }  # fmt: skip
 
 
