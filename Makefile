@@ -24,7 +24,7 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
             $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
             $(call option,CLOCK,clock) $(call option,ACCEL,accel) $(call option,DISK,disk) \
             $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
-            $(call option,NAME,name) --results $(call quoted,RESULTS)
+            $(call option,NAME,name) $(call option,SCHEDULER,scheduler) --results $(call quoted,RESULTS)
 
 .PHONY: help compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
         workloads setup setup-python setup-dev \
@@ -79,6 +79,7 @@ help:
 #:   HEAD_CONFIG=        options of HEAD alone: BASE=X HEAD=X HEAD_CONFIG='THP_SWAP=n'
 #:   DEBUG=yes           kernels with lockdep and mm's debug options: to find mistakes
 #:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
+#:   SCHEDULER=tcp://HOST:PORT   guests on the workers of a Dask cluster: docs/scaling.md
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
@@ -128,7 +129,7 @@ revisions: setup
 nightly: setup
 	@$(HARNESS) nightly $(call option,NIGHTLY,config) $(call option,KERNEL_GIT,kernel-git) \
 		$(call option,LORE,lore) $(call option,MIRROR,mirror) $(call option,SANDBOX,sandbox) \
-		$(call option,JOBS,jobs) --results $(call quoted,RESULTS) || case $$? in 3|4) ;; *) exit $$?;; esac
+		$(call option,JOBS,jobs) $(call option,SCHEDULER,scheduler) --results $(call quoted,RESULTS) || case $$? in 3|4) ;; *) exit $$?;; esac
 
 bench: setup
 	@$(HARNESS) bench $(KERNELS) $(MEASURING)
@@ -181,7 +182,8 @@ fuzz: setup-dev
 
 lock:
 	$(SETUP) requirements-dev.txt
-	for name in requirements requirements-dev requirements-fuzz requirements-cluster; do $(VENV)/bin/pip-compile --quiet --upgrade \
+	for name in requirements requirements-dev requirements-fuzz requirements-cluster; do \
+		$(VENV)/bin/pip-compile --quiet --upgrade \
 		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in; done
 

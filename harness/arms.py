@@ -40,6 +40,7 @@ class Site:
     keyring: Path | None = None
     mirror: str | None = None
     jobs: int = os.cpu_count() or 1
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

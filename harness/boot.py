@@ -17,7 +17,7 @@ from pathlib import Path
 
 import paramiko
 
-from harness import console, disk, publish, scratch, seal, telemetry
+from harness import console, disk, hostfacts, publish, scratch, seal, telemetry
 from harness.build import Kernel
 from harness.cell import Cell
 from harness.console import READY, Outcome
@@ -181,6 +181,7 @@ class _Record:
                 "detail": detail,
                 "clock": self._host.clock,
                 "accel": self._host.accel,
+                "host": hostfacts.here().as_data(),
                 "kernel": ticket.kernel.key,
                 "kernel_release": ticket.kernel.release,
                 "observed": ticket.observed,

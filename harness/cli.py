@@ -217,6 +217,7 @@ def _site(args: argparse.Namespace, progress: Progress) -> Site:
         keyring=Path(keyring) if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=args.jobs or os.cpu_count() or 1,
+        scheduler=args.scheduler,
     )
 
 

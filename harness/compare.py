@@ -14,6 +14,7 @@ from harness import (
     admission,
     arms,
     build,
+    cluster,
     disk,
     eviction,
     image,
@@ -32,6 +33,7 @@ from harness.apt import AptSource
 from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
 from harness.cell import Ability, Cell, Half, Skipped, halves, runnable
+from harness.engine import Engine
 from harness.errors import Exit, UserError
 from harness.gitstore import GitStore
 from harness.guest import Keys
@@ -105,7 +107,11 @@ def measured(
     progress.say(spec.describe(experiment))
     progress.say(f"results go to {folder}")
     scratch.sweep()
-    with manifest.claimed(folder), live.view(progress) as shown:
+    with (
+        manifest.claimed(folder),
+        _engine(experiment, site) as engine,
+        live.view(progress) as shown,
+    ):
         setting = _set_up(experiment, site, made, command, written, alone=alone)
         setting = replace(setting, request=request)
         manifest.identify(folder, setting)
@@ -115,7 +121,7 @@ def measured(
         shared = share.boots(planned, folder, donors)
         if shared:
             progress.say(f"{shared} boots of the base are shared with other results")
-        ran = _boot_all(planned, setting, site, folder, written, shown)
+        ran = _boot_all(planned, setting, site, folder, written, shown, engine)
         manifest.write(folder, setting, ran, progress.stages)
         seal.raw(folder)
         yield folder, ran
@@ -305,11 +311,14 @@ def _boot_all(
     folder: Path,
     written: int | None,
     shown: View,
+    engine: Engine | None,
 ) -> plan.Run:
     experiment = setting.experiment
-    workers = _admit(
-        experiment, setting.cells, setting.clock, setting.disk, site, written, to_make={}
-    ).guests
+    if engine:
+        workers = engine.workers
+    else:
+        needs = (setting.cells, setting.clock, setting.disk, site, written)
+        workers = _admit(experiment, *needs, to_make={}).guests
     survey = Survey(planned, folder / "boots", workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
     count = sum(len(block.tickets) for block in planned)
@@ -335,7 +344,25 @@ def _boot_all(
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )
-        return plan.run(planned, host, folder / "boots", workers=workers, progress=site.progress)
+        return plan.run(
+            planned,
+            host,
+            folder / "boots",
+            workers=workers,
+            progress=site.progress,
+            engine=engine,
+        )
+
+
+@contextmanager
+def _engine(experiment: Experiment, site: Site) -> Iterator[Engine | None]:
+    """The cluster that was asked for, looked at before anything is built; None: this machine."""
+    if site.scheduler is None:
+        yield None
+        return
+    chosen = accel.choose(experiment.accel, cache=site.cache, progress=site.progress)
+    with cluster.connected(site.scheduler, chosen.name, site.progress) as engine:
+        yield engine
 
 
 def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from harness import accel, disk, kconfig, publish, series, share
+from harness import accel, disk, hostfacts, kconfig, publish, series, share
 from harness.accel import Accelerator
 from harness.arms import Arm, Trees, debugging
 from harness.cell import Cell, Half, Skipped
@@ -302,16 +302,8 @@ def _image(one: Image, packages: Sequence[str]) -> dict[str, Any]:
 
 
 def _host() -> dict[str, Any]:
-    model = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-            if line.startswith("model name")
-        ),
-        platform.machine(),
-    )
     return {
-        "cpu": model,
+        "cpu": hostfacts.cpu_model(),
         "cpus": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "kernel": platform.release(),

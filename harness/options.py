@@ -108,6 +108,7 @@ def measuring(parser: argparse.ArgumentParser) -> None:
         "(auto takes it under the instruction clock), host: a file of the host's",
     )
     group.add_argument("--parallel", help="guests side by side (default: one a CPU; wall: 1)")
+    _scheduler(group)
     group.add_argument("--timeout", help="seconds a workload may take (default: 1800)")
     group.add_argument("--name", help="name of the folder below results/")
     _results(group)
@@ -124,6 +125,7 @@ def nightly(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
     mails(parser)
     _building(parser)
+    _scheduler(parser)
     _results(parser)
 
 
@@ -149,6 +151,14 @@ def _sandbox(parser: argparse._ActionsContainer) -> None:
 def _building(parser: argparse._ActionsContainer) -> None:
     _sandbox(parser)
     parser.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+
+
+def _scheduler(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--scheduler",
+        help="run the guests on the workers of this Dask scheduler, tcp://HOST:PORT (default: on "
+        "this machine); see docs/scaling.md",
+    )
 
 
 def _results(parser: argparse._ActionsContainer) -> None:

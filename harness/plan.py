@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import json
 import random
 import shutil
@@ -12,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import boot, scratch
 from harness.boot import Ended, Host, Ticket
 from harness.build import Kernel
 from harness.cell import Cell
 from harness.console import Outcome
+from harness.engine import Engine, Local
 from harness.errors import InfraError
 from harness.progress import Progress
 
@@ -78,50 +77,29 @@ def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
 
 
 def run(
-    planned: Sequence[Block], host: Host, boots: Path, *, workers: int, progress: Progress
+    planned: Sequence[Block],
+    host: Host,
+    boots: Path,
+    *,
+    workers: int,
+    progress: Progress,
+    engine: Engine | None = None,
 ) -> Run:
-    """Run the boots that have no result yet, ``workers`` pairs at a time.
+    """Run the boots that have no result yet, ``workers`` pairs at a time, or on an ``engine``.
 
     Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
     goes on with them.
     """
     _sweep(boots)
-    todo = [block for block in planned if _missing(block, boots)]
+    todo = [missing for block in planned if (missing := _missing(block, boots))]
     total = sum(len(block.tickets) for block in planned)
-    kept = total - sum(len(_missing(block, boots)) for block in todo)
+    kept = total - sum(len(missing) for missing in todo)
     if kept:
         progress.say(f"{kept} of {total} boots have their result already")
-    stop = threading.Event()
-    _warm_up(todo, host, stop, progress)
     meter = _Meter(total=total, finished=kept, progress=progress)
-    with concurrent.futures.ThreadPoolExecutor(workers, thread_name_prefix="block") as pool:
-        futures = [pool.submit(_run_block, block, host, boots, stop, meter) for block in todo]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-        except BaseException:
-            stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    chosen = engine or Local(workers)
+    chosen.run(todo, host, boots, note=meter.note, progress=progress)
     return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
-
-
-def _warm_up(todo: Sequence[Block], host: Host, stop: threading.Event, progress: Progress) -> None:
-    """Boot each kernel once and throw the result away: the host has then read all files.
-
-    Under the instruction clock the host cannot be seen, and three boots with one seed gave the
-    same figures from the first one on; so nothing is warmed up there.
-    """
-    if host.clock == "insn":
-        return
-    tickets = {item.kernel.key: item for block in todo for item in block.tickets}
-    for ticket in tickets.values():
-        with scratch.folder() as name:
-            ended = boot.run(ticket, host, Path(name), stop=stop)
-        progress.say(
-            f"warm-up of {ticket.kernel.release} ({ticket.arm}), not counted: "
-            f"{ended.outcome} ({ended.seconds:.0f} s)"
-        )
 
 
 class _Meter:
@@ -155,13 +133,6 @@ class _Meter:
             busy += max(0.0, end - max(start, reached))
             reached = max(reached, end)
         return busy
-
-
-def _run_block(block: Block, host: Host, boots: Path, stop: threading.Event, meter: _Meter) -> None:
-    for ticket in _missing(block, boots):
-        if stop.is_set():
-            return
-        meter.note(boot.run(ticket, host, boots, stop=stop))
 
 
 def _missing(block: Block, boots: Path) -> list[Ticket]:

@@ -213,18 +213,22 @@ def made_with() -> str:
     One line: version and hash of the harness, versions of Python and the libraries that compute
     and draw.
     """
-    # Models, claims and known weights are data that a report prints.
-    roots = (REPO / "harness", REPO / "kernels")
-    files = (path for root in roots for path in root.rglob("*") if path.suffix in _CODE)
-    code = "".join(f"{publish.sha256_file(path)}\n" for path in sorted(files))
-    digest = hashlib.sha256(code.encode()).hexdigest()[:12]
-    words = [f"harness {__version__} (code {digest})", f"Python {platform.python_version()}"]
+    words = [f"harness {__version__} (code {code_hash()})", f"Python {platform.python_version()}"]
     for name in _LIBRARIES:
         try:
             words.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             words.append(f"{name} unknown")
     return ", ".join(words)
+
+
+def code_hash() -> str:
+    """Twelve digits of a hash over this code and its data files."""
+    # Models, claims and known weights are data that a report prints.
+    roots = (REPO / "harness", REPO / "kernels")
+    files = (path for root in roots for path in root.rglob("*") if path.suffix in _CODE)
+    code = "".join(f"{publish.sha256_file(path)}\n" for path in sorted(files))
+    return hashlib.sha256(code.encode()).hexdigest()[:12]
 
 
 def _boot_differences(results: Path, top: Sums | None) -> Iterator[Difference]:
