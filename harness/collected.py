@@ -21,7 +21,7 @@ COLUMNS = {
     "boots": [
         "position", "outcome", "detail", "usable", "clock", "accel", "kernel_release", "started",
         "wall_s", "verify_pages", "verify_bad", "samples", "torn", "sampler_cpu_ns", "footprint",
-        "folder",
+        "host", "host_facts", "folder",
     ],
     "hists": ["name", "phase", "round", "unit", "hist"],
     "phases": ["name", "round", "begin_ns", "end_ns", "cpu_ns"],

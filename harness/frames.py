@@ -169,8 +169,17 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
         pages, bad, len(stream.samples), stream.torn,
         stream.samples[-1].cpu_ns if stream.samples else 0,
         _footprint(folder / "footprint"),
+        *_host(facts.get("host")),
         str(folder.relative_to(results)),
     )  # fmt: skip
+
+
+def _host(facts: object) -> tuple[str, str]:
+    """Name of the machine that ran a boot, and what it is; empty where nobody said."""
+    if not isinstance(facts, dict):
+        return "", ""
+    cpu, kernel, qemu = (str(facts.get(key, "unknown")) for key in ("cpu", "kernel", "qemu"))
+    return str(facts.get("name", "")), f"{cpu}, Linux {kernel}, {qemu}"
 
 
 def _footprint(path: Path) -> dict[str, int]:

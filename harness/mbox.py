@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -89,7 +90,7 @@ def split(data: bytes) -> tuple[bytes, ...]:
         try:
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
                 data = stream.read(_MAX_BYTES + 1)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"the gzipped mbox is damaged: {error}") from error
     if len(data) > _MAX_BYTES:
         raise UserError(f"the mbox is larger than {_MAX_BYTES >> 20} MiB: save the thread alone")

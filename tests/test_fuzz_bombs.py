@@ -128,6 +128,14 @@ def test_an_address_with_half_a_bracket_is_none(url: str) -> None:
     assert public_url("https://me:word@[x/y") == "https://[x/y"
 
 
+def test_a_gzipped_mailbox_that_is_damaged_inside_is_told() -> None:
+    """Found by the fuzzer: zlib's error is no OSError."""
+    packed = bytearray(gzip.compress(b"From x " * 100, mtime=0))
+    packed[11] ^= 0x55
+    with pytest.raises(UserError, match="the gzipped mbox is damaged"):
+        mbox.split(bytes(packed))
+
+
 TEXTS = {
     "ktap": b"TAP version 13\n" + b"# TAP version 13\n" * 50_000 + b"1..9\nok 1 x\n",
     "console": b"[    1.0] " + b"BUG: " * 200_000 + b"\n" + b"Kernel panic\n" * 20_000,

@@ -11,7 +11,7 @@ import pandas as pd
 from harness import stats, verdict
 from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
-from harness.report import counters, facts, latency, meaning, pairing, selftests
+from harness.report import counters, facts, hosts, latency, meaning, pairing, selftests
 from harness.report.manifest import Manifest, insn_unit
 from harness.report.model import Block, Failure, Part, Report, Row
 from harness.report.pairing import Counted, Group
@@ -71,7 +71,12 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
             f"{row.cell} {row.pair:02d}-{row.arm} {row.source}: {row.text}"
             for row in pairing.rows(data.defects)
         ),
-        facts=facts.gather(data, manifest, clock),
+        facts=facts.gather(
+            data,
+            manifest,
+            clock,
+            hosts.gather(data, [row for row in metrics if row.role == "primary"]),
+        ),
         blocks=_blocks(data.boots),
         tested=selftests.gather(data, manifest),
     )

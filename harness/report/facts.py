@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness import observer
 from harness.frames import ARMS, Frames
 from harness.report import conditions
@@ -51,8 +53,10 @@ _UNSEEN = {
 }
 
 
-def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
-    """All facts of a run; what the manifest lacks is "unknown"."""
+def gather(
+    data: Frames, manifest: Manifest, clock: str, hosts: Sequence[tuple[str, str]] = ()
+) -> Facts:
+    """All facts of a run; what the manifest lacks is "unknown". ``hosts`` are lines of `hosts`."""
     accel = manifest.text("accel")
     if accel == UNKNOWN:
         known = sorted({name for name in data.boots["accel"] if name})
@@ -67,7 +71,7 @@ def gather(data: Frames, manifest: Manifest, clock: str) -> Facts:
             *_confounders(manifest),
         ),
         unseen=_UNSEEN.get(clock, ""),
-        machine=_machine(data, manifest),
+        machine=(*_machine(data, manifest), *hosts),
         repeat=_repeat(manifest),
         config_diff=_config_diff(manifest),
         same_kernel=_same_kernel(manifest),
