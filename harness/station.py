@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,12 @@ class Reply:
     boots: tuple[Returned, ...] = ()
 
 
+@cache
 def describe(accelerator: str) -> Station:
-    """This process as a station that runs guests under ``accelerator``."""
+    """This process as a station that runs guests under ``accelerator``; looked at once.
+
+    So a checkout that changes under a running worker is not seen: what it imported does not.
+    """
     trouble = ""
     try:
         cache = Cache.from_environment()

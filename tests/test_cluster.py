@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import pytest
 
 from harness import accel, boot, cluster, hostfacts, plan, station
@@ -36,16 +37,22 @@ def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(accel, "choose", lambda *_, **__: Accelerator("tcg", "because"))
     monkeypatch.setattr(boot, "run", Guests(0.0002))
     monkeypatch.setenv("HARNESS_HOST", "here")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    hostfacts.here.cache_clear()
+    for known in (hostfacts.here, station.describe):
+        known.cache_clear()
     yield
-    hostfacts.here.cache_clear()
+    for known in (hostfacts.here, station.describe):
+        known.cache_clear()
 
 
 @contextmanager
 def workers(folder: Path, *, count: int = 2, seconds: float = 0.05) -> Iterator[Any]:
     """A cluster on loopback; yields it with its scheduler's address."""
-    env = {"HARNESS_TEST_FOLDER": str(folder), "HARNESS_TEST_SECONDS": str(seconds)}
+    env = {
+        "HARNESS_TEST_FOLDER": str(folder),
+        "HARNESS_TEST_SECONDS": str(seconds),
+        # A list of fonts that each new process would make anew takes longer than all boots.
+        "MPLCONFIGDIR": matplotlib.get_cachedir(),
+    }
     with distributed.LocalCluster(
         n_workers=count,
         threads_per_worker=1,
@@ -129,7 +136,7 @@ def test_a_worker_that_is_killed_loses_the_boot_in_hand_and_nothing_else(tmp_pat
             pid = int((tmp_path / "host0.log").read_text().split()[0])
             os.kill(pid, signal.SIGKILL)
 
-        killer = threading.Thread(target=kill)
+        killer = threading.Thread(target=kill, daemon=True)
         killer.start()
         ran, _ = go(tmp_path, made.scheduler_address, pairs=3)
         killer.join()
@@ -189,6 +196,7 @@ def _break() -> None:
 def _other_qemu() -> None:
     accel.qemu_version = lambda: "QEMU emulator version 9.1.0"
     hostfacts.here.cache_clear()
+    station.describe.cache_clear()
 
 
 def test_a_host_with_another_qemu_is_refused_before_anything_runs(tmp_path: Path) -> None:
