@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pytest
 
 from harness import accel, boot, cluster, hostfacts, plan, station
@@ -22,7 +21,7 @@ from harness.errors import UserError
 from harness.plan import Block
 from harness.watch import Deadlines
 from tests.fakes import station as fake
-from tests.fakes.guests import Guests
+from tests.fakes.figures import Guests
 from tests.fakes.things import Heard, cells, host, kernel
 
 distributed = pytest.importorskip("distributed")
@@ -50,8 +49,6 @@ def workers(folder: Path, *, count: int = 2, seconds: float = 0.05) -> Iterator[
     env = {
         "HARNESS_TEST_FOLDER": str(folder),
         "HARNESS_TEST_SECONDS": str(seconds),
-        # A list of fonts that each new process would make anew takes longer than all boots.
-        "MPLCONFIGDIR": matplotlib.get_cachedir(),
     }
     with distributed.LocalCluster(
         n_workers=count,

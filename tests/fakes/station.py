@@ -15,7 +15,7 @@ from harness import accel, boot, hostfacts
 from harness.accel import Accelerator
 from harness.boot import Ended, Host, Ticket
 from harness.watch import Interrupted
-from tests.fakes.guests import Guests
+from tests.fakes.figures import Guests
 
 QEMU = "QEMU emulator version 7.2.0"
 

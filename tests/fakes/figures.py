@@ -1,0 +1,62 @@
+"""A boot's figures, read off the kernel that was built for it: what `guests` stands on.
+
+Apart from it because a worker of a cluster imports it, and need not import what makes reports.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import seal
+from harness.boot import Ended, Host, Ticket
+from harness.console import Outcome
+
+SWAPIN = 10_000.0
+
+
+@dataclass
+class Guests:
+    """Stands for boot.run. sd: relative noise of one boot; ran: the boots that were run."""
+
+    sd: float = 0.0002
+    ran: list[str] = field(default_factory=list)
+
+    def __call__(self, ticket: Ticket, _: Host, boots: Path, *, stop: threading.Event) -> Ended:
+        assert not stop.is_set()
+        symbols = (ticket.kernel.path / "System.map").read_text()
+        outcome = Outcome.PANIC if " panics" in symbols else Outcome.OK
+        folder = boots / ticket.folder
+        self.ran.append(str(folder))
+        folder.mkdir(parents=True)
+        facts = {
+            "schema": 1, "cell": ticket.cell.name, "backend": ticket.cell.backend.name,
+            "workload": ticket.cell.workload.name, "arm": ticket.arm, "pair": ticket.pair,
+            "position": ticket.position, "seed": ticket.seed, "outcome": outcome.value,
+            "detail": "" if outcome is Outcome.OK else "Kernel panic", "clock": "insn",
+            "accel": "tcg", "kernel": ticket.kernel.key, "observed": ticket.observed,
+            "profiled": ticket.profiled, "kernel_release": ticket.kernel.release,
+        }  # fmt: skip
+        (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
+        (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")
+        if outcome is Outcome.OK:
+            lines = [
+                {"type": "metric", "name": name, "unit": "ns/page", "value": self.cost(ticket)}
+                for name in ("swapin_ns", "swapin_cpu_ns")
+            ]
+            text = "".join(json.dumps(line) + "\n" for line in [*lines, {"type": "done"}])
+            (folder / "workload.jsonl").write_text(text, encoding="utf-8")
+        seal.boot(folder)
+        return Ended(ticket, outcome, str(facts["detail"]), 0.001, folder)
+
+    def cost(self, ticket: Ticket) -> float:
+        """Instructions a page."""
+        symbols = (ticket.kernel.path / "System.map").read_text()
+        cost = SWAPIN + sum(int(number) for number in re.findall(r" costs_(\d+)", symbols))
+        pair = random.Random(ticket.seed).gauss(0, self.sd)
+        own = random.Random(f"{ticket.seed} {ticket.arm} {ticket.kernel.key}").gauss(0, self.sd)
+        return cost * (1 + pair + own)
