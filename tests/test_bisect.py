@@ -14,7 +14,7 @@ from harness.errors import Exit, KernelFailure, UserError
 from harness.search import Found, Side
 from harness.series import Step
 from tests.fakes import guests
-from tests.fakes.guests import Guests
+from tests.fakes.figures import Guests
 
 ONE = {"base": "v6.12", "patch": "v6.12..main"}
 QUIET = [f"int plain_{n};" for n in range(12)]

@@ -15,7 +15,7 @@ from harness.errors import Exit
 from harness.nightly import config, night, store
 from harness.nightly.config import Config
 from tests.fakes import guests, inbox, tree
-from tests.fakes.guests import SWAPIN, Guests
+from tests.fakes.figures import SWAPIN, Guests
 
 NIGHTLY = """\
 series:

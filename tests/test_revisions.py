@@ -15,7 +15,7 @@ from harness.errors import Exit, InfraError, UserError
 from harness.lore import Desk
 from harness.rangediff import Change, Range
 from tests.fakes import guests, inbox, tree
-from tests.fakes.guests import SWAPIN, Guests
+from tests.fakes.figures import SWAPIN, Guests
 
 ENTRY = """\
 title: "Toy"

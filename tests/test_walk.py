@@ -20,7 +20,7 @@ from harness.walk.measure import Options
 from tests import fake_overhead
 from tests.fake_overhead import OLD
 from tests.fakes import guests, inbox
-from tests.fakes.guests import SWAPIN, Guests
+from tests.fakes.figures import SWAPIN, Guests
 
 ONE = {"base": "v6.12", "patch": "v6.12..main", "backends": "zram", "workloads": "pageio"}
 PATCHES = ["int plain;", "int costs_1000;", "int broken(", "-int broken(", "int costs_500;"]

@@ -21,7 +21,6 @@ from harness.lore import Desk
 from harness.paths import Cache
 from harness.sandbox import OFF
 from tests.fakes import tree
-from tests.fakes.figures import SWAPIN as SWAPIN
 from tests.fakes.figures import Guests
 from tests.fakes.inbox import git
 from tests.fakes.things import Heard
