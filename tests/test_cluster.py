@@ -215,17 +215,17 @@ def test_where_nobody_answers_one_sentence_says_so(
         go(tmp_path, "nonsense::")
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_two_workers_take_half_of_the_time(tmp_path: Path, count: int) -> None:
-    seconds, total = 0.5, 24
-    with workers(tmp_path, count=count, seconds=seconds) as made:
-        begun = time.monotonic()
-        ran, _ = go(tmp_path, made.scheduler_address)
-        took = time.monotonic() - begun
-    assert ran.done == total
-    efficiency = total * seconds / count / took
-    print(f"{count} workers: {took:.1f} s, efficiency {efficiency:.2f}")
-    assert efficiency > 0.5, "of a machine that other work may share"
+def test_two_workers_take_about_half_of_the_time_of_one(tmp_path: Path) -> None:
+    seconds, total = 1.0, 12
+    took = []
+    for count in (1, 2):
+        with workers(tmp_path, count=count, seconds=seconds) as made:
+            begun = time.monotonic()
+            ran, _ = go(tmp_path, made.scheduler_address, pairs=1, boots=f"boots-{count}")
+            took.append(time.monotonic() - begun)
+        assert ran.done == total
+        print(f"{count} workers: efficiency {total * seconds / count / took[-1]:.2f}")
+    assert took[1] < 0.8 * took[0], "loosely: other work may share this machine"
 
 
 def test_boot_json_names_its_host(tmp_path: Path) -> None:
