@@ -124,20 +124,23 @@ class Dispatch:
     def wait(self) -> None:
         """Take boots as they come until every block is done."""
         while self._pending:
-            self._take(_POLL)
+            if not self._take():
+                time.sleep(_POLL)
             for future in [one for one in self._pending if one.done()]:
-                while self._queue.qsize():  # what it sent before it ended
-                    self._take(_POLL)
+                while self._take():
+                    pass  # what it sent before it ended
                 self._judge(self._pending.pop(future), future)
             self._look()
 
-    def _take(self, timeout: float) -> None:
-        """Publish the next boot that came back, if there is one in time."""
-        try:
-            folder, seconds, tar = self._queue.get(timeout=timeout)
-        except TimeoutError:
-            return
-        self._keep(folder, seconds, tar)
+    def _take(self) -> bool:
+        """Publish the next boot that came back; False if there is none.
+
+        Asked for without a timeout: Dask's scheduler logs a traceback for each that runs out.
+        """
+        if not self._queue.qsize():
+            return False
+        self._keep(*self._queue.get())
+        return True
 
     def _keep(self, folder: str, seconds: float, tar: bytes) -> None:
         from distributed import Event  # noqa: PLC0415 (see above)
@@ -166,7 +169,8 @@ class Dispatch:
                 "its worker, or make it the same"
             )
         if reply.failed:
-            self._progress.warn(f"host {reply.host} is left out from now on: {reply.failed}")
+            if reply.host not in self._left_out:
+                self._progress.warn(f"host {reply.host} is left out from now on: {reply.failed}")
             self._left_out.add(reply.host)
             return self.give([order], trouble=reply.failed)
         if reply.lacking:

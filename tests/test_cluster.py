@@ -177,7 +177,7 @@ def test_a_host_that_fails_is_left_out(tmp_path: Path) -> None:
         ran, heard = go(tmp_path, made.scheduler_address)
     assert ran.done == 24
     assert "host host0 is left out from now on: no disk" in heard.text
-    assert heard.text.count("left out") == 1 or heard.text.count("left out") == 2
+    assert heard.text.count("left out") == 1
 
 
 def _break() -> None:
@@ -215,17 +215,18 @@ def test_where_nobody_answers_one_sentence_says_so(
         go(tmp_path, "nonsense::")
 
 
-def test_two_workers_take_about_half_of_the_time_of_one(tmp_path: Path) -> None:
+def test_the_blocks_are_shared_among_the_workers(tmp_path: Path) -> None:
+    """Prints the efficiency; a busy machine would make a limit for it lie."""
     seconds, total = 1.0, 12
-    took = []
     for count in (1, 2):
         with workers(tmp_path, count=count, seconds=seconds) as made:
             begun = time.monotonic()
             ran, _ = go(tmp_path, made.scheduler_address, pairs=1, boots=f"boots-{count}")
-            took.append(time.monotonic() - begun)
+            took = time.monotonic() - begun
         assert ran.done == total
-        print(f"{count} workers: efficiency {total * seconds / count / took[-1]:.2f}")
-    assert took[1] < 0.8 * took[0], "loosely: other work may share this machine"
+        print(f"{count} workers: efficiency {total * seconds / count / took:.2f}")
+    shares = [(tmp_path / f"host{n}.log").read_text().count("\n") for n in (0, 1)]
+    assert sum(shares) == 2 * total and shares[1] >= 3
 
 
 def test_boot_json_names_its_host(tmp_path: Path) -> None:
