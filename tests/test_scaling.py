@@ -14,7 +14,7 @@ _blocks = st.lists(st.floats(1, 200), min_size=1, max_size=60)
 
 
 def sure(workers: int, **changes: float) -> Cluster:
-    return Cluster(workers, per_host=1, image=0.0, overhead=0.0, **changes)  # type: ignore[arg-type]
+    return Cluster(workers, per_host=1, image=0.0, overhead=0.0, **changes)
 
 
 @given(_blocks, st.integers(1, 20))

@@ -40,7 +40,7 @@ def pretend() -> None:
     """Replace in this process what needs QEMU."""
     accel.qemu_version = lambda: QEMU
     accel.choose = lambda *_, **__: Accelerator("tcg", "because")
-    boot.run = Slow(0.0002)  # type: ignore[assignment]
+    boot.run = Slow(0.0002)
     hostfacts.here.cache_clear()
 
 
