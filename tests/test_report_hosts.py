@@ -87,11 +87,11 @@ def test_a_host_with_another_noise_is_named(tmp_path: Path) -> None:
 def test_a_host_that_is_slower_in_all_boots_differs_in_nothing(tmp_path: Path) -> None:
     """Which is what pairs are for."""
     results = write(tmp_path, Fake(pairs=24, aa=True, scatter=0.001))
-    plain = [row.change.estimate_pct for row in report(results).primary]
+    plain = [row.change.estimate_pct or 0.0 for row in report(results).primary]
     name_hosts(results, two)
     scale(results, lambda pair, _: 3.0 if pair % 2 else 1.0)
     assert "no difference" in lines(results)["Hosts compared"]
-    changed = [row.change.estimate_pct for row in report(results).primary]
+    changed = [row.change.estimate_pct or 0.0 for row in report(results).primary]
     assert all(abs(one - other) < 1e-9 for one, other in zip(plain, changed, strict=True))
 
 

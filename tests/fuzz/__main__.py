@@ -62,7 +62,9 @@ def drawn(target: Target, seconds: int, folder: Path) -> Fuzzed:
     """With hypothesis, in rounds until the time is over."""
     begun, count = time.monotonic(), 0
 
-    @settings(max_examples=200, deadline=None, database=None, suppress_health_check=HealthCheck)
+    @settings(
+        max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
     @given(engine.inputs(target.seeds, target.words))
     def hold(data: bytes) -> None:
         nonlocal count
