@@ -28,6 +28,7 @@ def test_hostile_input_gives_records_or_the_documented_error(target: Target) -> 
     hold()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(TARGETS))
 def test_any_bytes_go_to_any_parser(data: bytes, target: Target) -> None:
     target.run(data)

@@ -7,6 +7,7 @@ a parser may raise by its own word (UserError and so on) is caught here.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -217,7 +218,7 @@ def _probe(path: str) -> Callable[[bytes], None]:
         except probes.ProbeError as error:
             return _one_sentence(error)
         for record in parsed.records:
-            assert isinstance(record.value, int | float) and float(record.value) == record.value
+            assert isinstance(record.value, int | float) and math.isfinite(record.value)
             if record.probe == "allocinfo":
                 allocinfo.site(record.key)
 
