@@ -133,9 +133,16 @@ def headers(answered: Letter | None, subject: str) -> str:
     if answered is not None:
         to, cc = recipients(answered)
         lines += _field("To", to) + _field("Cc", cc)
-        ids = (*answered.references, answered.message_id)
-        lines.append(f"In-Reply-To: <{answered.message_id}>")
-        lines.append("References: " + "\n ".join(f"<{one}>" for one in ids))
+        # An id of other characters is no id: nobody could answer to it, and headers are ASCII.
+        ids = [
+            one
+            for one in (*answered.references, answered.message_id)
+            if one.isascii() and one.isprintable()
+        ]
+        if answered.message_id in ids:
+            lines.append(f"In-Reply-To: <{answered.message_id}>")
+        if ids:
+            lines.append("References: " + "\n ".join(f"<{one}>" for one in ids))
         if answered.subject:
             subject = re.sub(r"^(re:\s*)?", "Re: ", answered.subject, count=1, flags=re.I)
     shown = Header(" ".join(subject.split()), _charset(subject), 76, "Subject").encode()
@@ -157,7 +164,8 @@ def recipients(answered: Letter) -> tuple[list[str], list[str]]:
 
     def kept(people: Sequence[str]) -> Iterator[str]:
         for shown, address in header.addresses(people):
-            if "@" in address and address.isascii() and address.lower() not in seen:
+            plain_text = address.isascii() and address.isprintable()
+            if "@" in address and plain_text and address.lower() not in seen:
                 seen.add(address.lower())
                 yield email.utils.formataddr((" ".join(shown.split()), address))
 

@@ -12,9 +12,10 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from harness import document, letter, lore, mbox, posting, telemetry
+from harness import document, draft, letter, lore, mbox, posting, telemetry
 from harness.errors import UserError
 from harness.git import public_url
+from harness.letter import Letter
 from tests.fuzz.targets import TARGETS
 
 MIB = 1 << 20
@@ -134,6 +135,13 @@ def test_a_gzipped_mailbox_that_is_damaged_inside_is_told() -> None:
     packed[11] ^= 0x55
     with pytest.raises(UserError, match="the gzipped mbox is damaged"):
         mbox.split(bytes(packed))
+
+
+def test_ids_that_are_no_ascii_stay_out_of_a_reply() -> None:
+    answered = Letter("1\xe9@x", "s", "a@x.example", references=("0@x", "2\r@x"))
+    made = draft.headers(answered, "s")
+    assert made.isascii() and "\r" not in made
+    assert "In-Reply-To" not in made and "References: <0@x>\n" in made
 
 
 TEXTS = {
