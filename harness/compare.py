@@ -397,17 +397,18 @@ def _admit(
     swap = 0 if kind != "host" else swap if written is None else min(swap, written)
     on_top = max(disk.guest_bytes(one.backend, kind, experiment.swap) for one in cells)
     limit = 1 if clock == "wall" else min(admission.cores(), blocks)
+    is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
     needs = admission.Needs(
-        guest=experiment.memory + on_top,
-        cpus=experiment.cpus,
-        most=experiment.parallel or limit,
-        asked=experiment.parallel > 0,
+        guest=experiment.memory + on_top if is_here else 0,
+        cpus=experiment.cpus if is_here else 0,
+        most=(experiment.parallel or limit) if is_here else 1,
+        asked=is_here and experiment.parallel > 0,
         disk=admission.disk_shares(
             cache=site.cache.root,
             results=folder,
             temporary=temporary,
             boots=max(0, blocks * (3 if experiment.aa else 2) - done),
-            swap=swap,
+            swap=swap if is_here else 0,
             to_make=to_make,
         ),
     )
