@@ -8,7 +8,12 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A busy machine makes any example slow once in a while; that is no failure.
+hypothesis.settings.register_profile("busy", deadline=None)
+hypothesis.settings.load_profile("busy")
 
 _CALLERS = (
     "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING", "DEBIAN_MIRROR", "RESULTS",

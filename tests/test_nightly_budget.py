@@ -152,7 +152,8 @@ def test_a_budget_that_runs_out_reports_what_it_has(
     assert time.monotonic() - begun < 30 and 1 <= done.ran < 4
     assert done.status is Exit.UNDECIDED, "what was not run has not passed"
     assert "NOT DONE: the budget left" in done.text and len(done.text.splitlines()) > 20
-    assert [place.split("/")[0] for place, _ in fake.ran[:2]] == ["toy-v2-on-v6.12"] * 2
+    begun_first = [place.split("/")[0] for place, _ in fake.ran[:2]]
+    assert set(begun_first) == {"toy-v2-on-v6.12"}, "a slow machine may not come to the second"
     with store.opened(tmp_path / "results/nightly" / store.NAME) as history:
         ended = history.nights()[0]
         assert (ended.state, ended.left_over) == ("budget spent", 4 - done.ran)

@@ -30,6 +30,7 @@ from harness.paths import REPO
 
 REGISTRY = REPO / "kernels" / "series"
 _KINDS = {Exit.USER: "user", Exit.KERNEL: "kernel", Exit.INFRA: "infra"}
+_AGAIN = 60.0  # seconds until the alarm rings again: longer than guests take to end
 _DONORS = 12  # the newest results whose boots of the base may serve
 
 
@@ -245,13 +246,16 @@ def _trouble(night: int, one: Trouble) -> Failure:
 
 @contextmanager
 def _limited(seconds: float) -> Iterator[None]:
-    """Raise Spent in the block when the time is over.  Only in the main thread."""
+    """Raise Spent in the block when the time is over.  Only in the main thread.
+
+    And again later: what is raised inside a destructor or a hook of the garbage collector is lost.
+    """
 
     def over(*_: object) -> None:
         raise Spent
 
     before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
     try:
         yield
     finally:
