@@ -153,7 +153,7 @@ def test_presets_and_guest_settings_belong_to_their_group(tmp_path: Path) -> Non
         },
     ]
     first, second = suite.load("mine", folder=written(tmp_path, groups=groups)).cells
-    assert (first.workload.memory_max, second.workload.memory_max) == ("max", str(32 << 20))
+    assert (first.workload.memory_max, second.workload.memory_max) == ("max", str(48 << 20))
     assert "thp" not in dict(first.backend.settings)
     assert dict(second.backend.settings)["thp"] == "always"
 
