@@ -108,9 +108,11 @@ static void cycle(uint64_t number)
 
 	filler.base = memory_map(options.size, HUGEPAGES_NEVER);
 	filler_fill(&filler, 0, filler.pages);
-	if (!options.allow_resident)
+	if (!options.allow_resident) {
+		memory_settle(filler.base, filler.pages, options.chunk);
 		memory_require_swapped(memory_swapped_pages(filler.base, filler.pages),
 				       filler.pages);
+	}
 	memory_unmap(filler.base, options.size);
 	all_off();
 }
