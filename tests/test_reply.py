@@ -16,7 +16,7 @@ from harness import draft, letter, seal
 from harness.cli import main
 from harness.errors import UserError
 from harness.letter import Letter
-from harness.report import reply
+from harness.report import reply, text
 from tests.fake_results import WORKLOAD, Fake, write
 
 COVER = Letter(
@@ -235,3 +235,8 @@ def test_shell_reads_the_printed_command(made: str) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["compare", "BASE=v6.19", "PATCH=vswap-v3"]
+
+
+def test_no_row_of_a_table_is_wider_than_a_mail() -> None:
+    for widths in (reply._CLAIM, text.VERDICTS, text._COLUMNS, text._NOISE):
+        assert sum(widths) + len(widths) - 1 <= 72

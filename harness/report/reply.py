@@ -28,7 +28,7 @@ _COUNTERS = 4
 _FILLER = "|"
 # With blanks between just 72 columns: used, kernel, claimed, model, allocated, measured,
 # interval, mark.
-_CLAIM = (4, 6, 9, 9, 9, 9, 19, 1)
+_CLAIM = (4, 6, 8, 9, 9, 9, 19, 1)
 
 
 @dataclass(frozen=True, slots=True)
