@@ -80,6 +80,8 @@ def test_structures_have_their_weights(tmp_path: Path) -> None:
     # vmalloc keeps 8 bytes of pointer for each page, the fake does not.
     assert static["swap_map"].deviation == pytest.approx(100 * (1 / (1 + 8 / 4096) - 1), abs=0.05)
     assert "vswap_cluster +193.00, swap_table -64.00, xarray_nodes" in _flat(text)
+    # The fake gives memory back byte by byte: a page costs the same wherever it is left.
+    assert "when it is the only one left of 512: old 72, new 80" in _flat(text)
 
 
 def test_data_and_process_memory_are_no_metadata(tmp_path: Path) -> None:

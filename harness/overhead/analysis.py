@@ -24,6 +24,8 @@ from harness.report import pairing
 from harness.report.manifest import Manifest
 
 WORKLOAD = "overhead"
+# The rest of its parameters is the area's, which the tables name.
+_FILL = ("bytes", "steps", "content", "chunk", "fragment", "seed")
 PROJECTED = 32 << 30
 """Size of the swap area that figures are projected to where no claim names one, in bytes."""
 GROWING = 0.01
@@ -140,7 +142,9 @@ def analyse(results: Path) -> Overhead:
     return Overhead(
         name=_name(manifest, results),
         command=manifest.text("command"),
-        parameters=manifest.parameters(WORKLOAD),
+        parameters=", ".join(
+            f"{key}={manifest.text('workloads', WORKLOAD, 'effective', key)}" for key in _FILL
+        ),
         kernels=known,
         claim=found,
         claim_fits=bool(found) and _fits(found, known),
