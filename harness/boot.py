@@ -61,6 +61,10 @@ class Host:
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
     selftests: Mapping[str, Path] = field(default_factory=dict)
 
+    def disk_for(self, cell: Cell) -> str:
+        """The kind of disk that a cell's swap files lie on."""
+        return cell.workload.disk or self.disk
+
     def root_for(self, cell: Cell) -> Path:
         """The root image of a cell's boots.  Raises KeyError if it was not made."""
         packages = cell.workload.packages
@@ -197,9 +201,9 @@ def machine(ticket: Ticket, host: Host, folder: Path, tmp: Path) -> Machine:
     profiling = "1" if ticket.profiled else "never"
     can_profile = in_range(ticket.kernel.release, ">=6.10")
     config = ticket.kernel.config
-    backend = ticket.cell.backend
-    has_file = disk.has_disk(backend) and host.disk == "host"
-    memory = host.memory + disk.guest_bytes(backend, host.disk, host.swap)
+    backend, kind = ticket.cell.backend, host.disk_for(ticket.cell)
+    has_file = disk.has_disk(backend) and kind == "host"
+    memory = host.memory + disk.guest_bytes(backend, kind, host.swap)
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
@@ -258,7 +262,7 @@ def _measure(
     deadlines, cell = host.deadlines, ticket.cell
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
-        words = disk.words(cell.backend, host.disk, host.swap)
+        words = disk.words(cell.backend, host.disk_for(cell), host.swap)
         words += [f"{key}={value}" for key, value in cell.backend.settings]
         answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
         if answer.status != 0:

@@ -393,9 +393,11 @@ def _admit(
     blocks = len(cells) * experiment.pairs
     done = len(list(folder.glob("boots/*/*/boot.json")))
     # Swap disks are sparse, but a series may fill them.
-    swap = max(disk.disk_bytes(one.backend, experiment.swap) for one in cells)
-    swap = 0 if kind != "host" else swap if written is None else min(swap, written)
-    on_top = max(disk.guest_bytes(one.backend, kind, experiment.swap) for one in cells)
+    kinds = [(one.backend, one.workload.disk or kind) for one in cells]
+    on_host = [disk.disk_bytes(one, experiment.swap) for one, where in kinds if where == "host"]
+    swap = max(on_host, default=0)
+    swap = swap if written is None else min(swap, written)
+    on_top = max(disk.guest_bytes(one, where, experiment.swap) for one, where in kinds)
     limit = 1 if clock == "wall" else min(admission.cores(), blocks)
     is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
     needs = admission.Needs(

@@ -173,7 +173,7 @@ def _boots(order: Order, place: Path, stop: threading.Event, is_there: Any) -> I
         for ticket in tickets:
             if is_there(ticket.folder):
                 continue
-            if host.disk == "host":
+            if host.disk_for(ticket.cell) == "host":
                 require_space(place, host.swap, "a guest's swap disk")
             if host.clock == "wall" and ticket.kernel.key not in _warm:
                 engine.warm_up(ticket, host, stop, Progress())

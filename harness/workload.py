@@ -21,7 +21,7 @@ _OPTIONAL = {
     "requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms", "outputs",
     "expected_console",
 }  # fmt: skip
-_REQUIRES = {"kernel", "ram", "backends", "command", "packages", "selftests"}
+_REQUIRES = {"kernel", "ram", "backends", "command", "packages", "selftests", "disk"}
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _SELFTEST = re.compile(r"[A-Za-z0-9_][\w-]*/[A-Za-z0-9_][\w.-]*")
 _OUTPUT = re.compile(r"[a-z0-9][a-z0-9_-]*\.[a-z]+")
@@ -72,6 +72,11 @@ class Workload:
     def selftests(self) -> tuple[str, ...]:
         """The kernel's own tests, ``collection/program``, to be built from each arm's tree."""
         return tuple((self.data.get("requires") or {}).get("selftests") or ())
+
+    @property
+    def disk(self) -> str:
+        """The kind of disk that swap files must lie on, "host"; "" if any will do."""
+        return str((self.data.get("requires") or {}).get("disk") or "")
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -226,6 +231,9 @@ def check_keys(path: Path, data: Any) -> None:
     for key in data.get("requires") or {}:
         if key not in _REQUIRES:
             raise UserError(f"{path}: unknown key '{key}' in requires{nearest(key, _REQUIRES)}")
+    disk = (data.get("requires") or {}).get("disk", "host")
+    if disk != "host":
+        raise UserError(f"{path}: requires disk is '{disk}'; it can only be 'host', or be left out")
     _check_words(path, data)
     if data["primary"] is not None and data["primary"] not in data["metrics"]:
         raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")

@@ -53,6 +53,7 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d.update(primary_waiting_io="x"), "its 'primary_waiting_io', 'x', is not among"),
         (lambda d: d.update(memcg={"limit": "siez / 2"}), "memcg limit 'siez / 2' is neither"),
         (lambda d: d["requires"].update(ram="much"), "requires ram 'much' is neither"),
+        (lambda d: d["requires"].update(disk="sim"), "requires disk is 'sim'; it can only be"),
         (lambda d: d["parameters"].pop("seed"), "the program's option 'seed' is not described"),
         (
             lambda d: d["parameters"].update(sead=d["parameters"]["seed"]),
