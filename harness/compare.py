@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,10 +10,10 @@ from pathlib import Path
 
 from harness import (
     accel,
-    admission,
     arms,
     build,
     cluster,
+    demand,
     disk,
     eviction,
     image,
@@ -149,7 +148,9 @@ def _set_up(
     # building when it is known what is to be built.
     cells, _ = _runnable(experiment, {}, progress, command)
     missing = _images_to_make(cells, cache)
-    ask = partial(_admit, experiment, cells, clock=clock, kind=kind, site=site, written=written)
+    ask = partial(
+        demand.admitted, experiment, cells, clock=clock, kind=kind, site=site, written=written
+    )
     first = {} if kernels or any(cache.kernels.glob("[!.]*")) else {"building": build.SPACE}
     for warning in ask(to_make={**first, **missing}).warnings:
         progress.warn(warning)
@@ -318,7 +319,7 @@ def _boot_all(
         workers = engine.workers
     else:
         needs = (setting.cells, setting.clock, setting.disk, site, written)
-        workers = _admit(experiment, *needs, to_make={}).guests
+        workers = demand.admitted(experiment, *needs, to_make={}).guests
     survey = Survey(planned, folder / "boots", workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
     count = sum(len(block.tickets) for block in planned)
@@ -372,49 +373,6 @@ def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
         made[name] = folder / f"tools-{name}.img"
         image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
     return made | ({"again": made["base"]} if made else {})
-
-
-def _admit(
-    experiment: Experiment,
-    cells: Sequence[Cell],
-    clock: str,
-    kind: str,
-    site: Site,
-    written: int | None,
-    *,
-    to_make: Mapping[str, int],
-) -> admission.Admitted:
-    """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
-
-    Raises what `admission.admit` does where the comparison does not fit.  ``to_make`` are bytes to
-    be written in the cache, by what they are.
-    """
-    folder, temporary = site.results / experiment.title, Path(tempfile.gettempdir())
-    blocks = len(cells) * experiment.pairs
-    done = len(list(folder.glob("boots/*/*/boot.json")))
-    # Swap disks are sparse, but a series may fill them.
-    kinds = [(one.backend, one.workload.disk or kind) for one in cells]
-    on_host = [disk.disk_bytes(one, experiment.swap) for one, where in kinds if where == "host"]
-    swap = max(on_host, default=0)
-    swap = swap if written is None else min(swap, written)
-    on_top = max(disk.guest_bytes(one, where, experiment.swap) for one, where in kinds)
-    limit = 1 if clock == "wall" else min(admission.cores(), blocks)
-    is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
-    needs = admission.Needs(
-        guest=experiment.memory + on_top if is_here else 0,
-        cpus=experiment.cpus if is_here else 0,
-        most=(experiment.parallel or limit) if is_here else 1,
-        asked=is_here and experiment.parallel > 0,
-        disk=admission.disk_shares(
-            cache=site.cache.root,
-            results=folder,
-            temporary=temporary,
-            boots=max(0, blocks * (3 if experiment.aa else 2) - done),
-            swap=swap if is_here else 0,
-            to_make=to_make,
-        ),
-    )
-    return admission.admit(needs, admission.probe((site.cache.root, folder, temporary)))
 
 
 def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
