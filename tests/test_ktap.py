@@ -102,6 +102,32 @@ def test_the_runners_nesting() -> None:
     assert not by_name["selftests: mm: khugepaged"].inner
 
 
+def test_results_without_a_header_are_told_once() -> None:
+    """As cgroup's tests of 6.12 print them: children print again what they inherited."""
+    text = """\
+TAP version 13
+1..2
+# selftests: cgroup: test_one
+# ok 1 usage
+# ok 1 usage
+# ok 2 swapin # SKIP no zswap
+# ok 1 usage
+# ok 2 swapin # SKIP no zswap
+# expected 3, got 4
+# not ok 3 writeback
+not ok 1 selftests: cgroup: test_one # exit=1
+# selftests: cgroup: test_two
+# one line that is ok
+ok 2 selftests: cgroup: test_two
+"""
+    found = ktap.parse(text)
+    assert [(one.path[-1], str(one.result)) for one in found.cases] == [
+        ("usage", "pass"), ("swapin", "skip"), ("writeback", "fail"),
+        ("selftests: cgroup: test_one", "fail"), ("selftests: cgroup: test_two", "pass"),
+    ]  # fmt: skip
+    assert found.cases[2].log == ("expected 3, got 4",) and not found.defects
+
+
 def test_nesting_by_blanks() -> None:
     found = ktap.parse(NESTED)
     assert found.defects == ()
