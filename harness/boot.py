@@ -63,7 +63,7 @@ class Host:
 
     def disk_for(self, cell: Cell) -> str:
         """The kind of disk that a cell's swap files lie on."""
-        return cell.workload.disk or self.disk
+        return cell.disk_on(self.disk)
 
     def root_for(self, cell: Cell) -> Path:
         """The root image of a cell's boots.  Raises KeyError if it was not made."""

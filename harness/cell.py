@@ -53,6 +53,10 @@ class Cell:
         """E.g. ``zram.pageio``; also the name of its folder."""
         return f"{self.backend.name}.{self.workload.name}"
 
+    def disk_on(self, usual: str) -> str:
+        """The kind of disk that its swap files lie on where the run's is ``usual``."""
+        return self.workload.disk or usual
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:

@@ -166,7 +166,8 @@ def _set_up(
     half = _halves(experiment, made, progress, command) if alone else ()
     cells, skipped = _runnable(experiment, made, progress, command, half)
     for cell in cells:
-        memory = experiment.memory + disk.guest_bytes(cell.backend, kind, experiment.swap)
+        on_top = disk.guest_bytes(cell.backend, cell.disk_on(kind), experiment.swap)
+        memory = experiment.memory + on_top
         disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
     images = _images(cells, cache, archives.main, progress)
     selftests = _selftests(cells, made, site)

@@ -31,7 +31,7 @@ def admitted(
     blocks = len(cells) * experiment.pairs
     done = len(list(folder.glob("boots/*/*/boot.json")))
     # Swap disks are sparse, but a series may fill them.
-    kinds = [(one.backend, one.workload.disk or kind) for one in cells]
+    kinds = [(one.backend, one.disk_on(kind)) for one in cells]
     on_host = [disk.disk_bytes(one, experiment.swap) for one, where in kinds if where == "host"]
     swap = max(on_host, default=0)
     swap = swap if written is None else min(swap, written)

@@ -167,19 +167,19 @@ def _scattered(backend: Backend) -> Iterator[str]:
     each = {
         side.kernel.arm: max(kept)
         for side in backend.sides.values()
-        if (kept := [bytes for level, bytes in keeps(side) if level.stage == SPARSE])
+        if (kept := [bytes for level, _, bytes in keeps(side) if level.stage == SPARSE])
     }
     if len(each) == 2 and backend.comparable:
         said = ", ".join(f"{ARMS[arm]} {bytes:.0f}" for arm, bytes in each.items())
         yield f"bytes of metadata that a page keeps when it is the only one left of 512: {said}"
 
 
-def keeps(side: Side) -> Iterator[tuple[Level, float]]:
-    """Marks after pages were freed, with the bytes that each page left keeps."""
+def keeps(side: Side) -> Iterator[tuple[Level, float, float]]:
+    """Marks after pages were freed, the empty area's bytes, and those that each page left keeps."""
     for level in side.levels:
         if level.stage in _THINNED and level.pages:
-            first = next(x for x in side.levels if x.label == level.label)
-            yield level, (level.metadata - first.metadata) / level.pages
+            empty = next(x for x in side.levels if x.label == level.label).metadata
+            yield level, empty, (level.metadata - empty) / level.pages
 
 
 def crossing(one: Crossover) -> str:
@@ -333,11 +333,10 @@ def stays(side: Side) -> Iterator[str]:
             f"{arm}, {level.label}: {amount(level.metadata)} of metadata stay after {after}"
             f"{above}{most}"
         )
-    for level, each in keeps(side):
-        first = next(x for x in side.levels if x.label == level.label)
+    for level, empty, each in keeps(side):
         yield (
             f"{arm}, {level.label}: {_THINNED[level.stage]}, {level.pages:.0f} pages keep "
-            f"{each:.2f} bytes each beside the {mib(first.metadata)} MiB of the empty area"
+            f"{each:.2f} bytes each beside the {mib(empty)} MiB of the empty area"
         )
 
 
