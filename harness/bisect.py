@@ -213,7 +213,8 @@ class _Case:
     def _command(self) -> str:
         named = replace(self._track.experiment, name=self._track.folder.name)
         manifest.write_spec(self._track.folder, named, "bisect")
-        words = f"{manifest.repeat_command(named, 'bisect')} METRIC={self._metric}"
+        command = manifest.repeat_command(named, "bisect", git=self._track.git)
+        words = f"{command} METRIC={self._metric}"
         most = self._sizes[-1]
         return words if most == MOST else f"{words} MOST_PAIRS={most}"
 

@@ -41,6 +41,9 @@ _ENVIRONMENT = {
     "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
 }
 
+CLONE = "../linux"
+"""Stands for anybody's clone of the kernel in a command."""
+
 _VERSION_KEYS = ("VERSION", "PATCHLEVEL", "SUBLEVEL", "EXTRAVERSION")
 
 
@@ -116,6 +119,11 @@ def public_url(url: str) -> str:
     if not parts.scheme or "@" not in parts.netloc:
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[1]))
+
+
+def for_others(url: str) -> str:
+    """`url` as others can use it: a path of this machine is nothing to them, `CLONE` is."""
+    return public_url(url) if "://" in url else CLONE
 
 
 def is_full_id(rev: str) -> bool:

@@ -21,6 +21,7 @@ from harness.accel import Accelerator
 from harness.arms import Arm, Trees, debugging
 from harness.cell import Cell, Half, Skipped
 from harness.errors import UserError
+from harness.git import for_others
 from harness.image import Image
 from harness.kselftest import Selftests
 from harness.plan import Run
@@ -77,9 +78,20 @@ class Setting:
     def asked(self) -> Request:
         """What was asked for, with the very versions that were run."""
         asked = self.request or Request(self.experiment)
+        return replace(asked, experiment=pinned(asked.experiment, self.trees))
+
+    @property
+    def command(self) -> str:
+        """The make command that repeats it, for others, too."""
+        asked = self.asked
+        git = repository(self.trees)
+        return " ".join((repeat_command(asked.experiment, asked.target, git=git), *asked.words))
+
+    @property
+    def trees(self) -> Trees:
+        """What the kernels were made of."""
         base, other = self.arms["base"], self.arms["patch"]
-        trees = Trees(base.source, other.source, other.applied, None)
-        return replace(asked, experiment=pinned(asked.experiment, trees))
+        return Trees(base.source, other.source, other.applied, None)
 
 
 @contextmanager
@@ -186,12 +198,12 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
 
 def describe(setting: Setting) -> dict[str, Any]:
     """The manifest's data; results/README.md documents it."""
-    experiment, chosen, asked = setting.experiment, setting.accelerator, setting.asked
+    experiment, chosen = setting.experiment, setting.accelerator
     cells = setting.cells
     return {
         "schema": 1,
         "name": experiment.title,
-        "command": " ".join((repeat_command(asked.experiment, asked.target), *asked.words)),
+        "command": setting.command,
         "clock": setting.clock,
         "accel": chosen.name,
         "accel_reason": chosen.reason,
@@ -248,15 +260,25 @@ def pinned(experiment: Experiment, trees: Trees) -> Experiment:
     return replace(experiment, base=trees.base.name, patch=patch, head=head)
 
 
-def repeat_command(experiment: Experiment, target: str = "compare") -> str:
+def repository(trees: Trees) -> str:
+    """What a command for others says as KERNEL_GIT=; empty where nothing came from there."""
+    sources = (trees.base, trees.other)
+    needed = [dict(one.origin).get("repository", "") for one in sources if one.kind == "git"]
+    if trees.applied and "range" in dict(trees.applied.series.origin):
+        needed.append("")
+    return for_others(next((one for one in needed if "://" in one), "")) if needed else ""
+
+
+def repeat_command(experiment: Experiment, target: str = "compare", *, git: str = "") -> str:
     """The make command that repeats this comparison (or another target) from the same inputs.
 
     What no variable can say (settings of a back-end or workload, of the guest) is in the result's
-    spec.yaml, and the command names that.
+    spec.yaml, and the command names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
     """
     nested = () if experiment.suite else (*experiment.backends, *experiment.workloads)
+    where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
     if experiment.guest or not all(isinstance(item, str) for item in nested):
-        return f"make {target} SPEC=results/{experiment.title}/{_SPEC}"
+        return " ".join(["make", target, f"SPEC=results/{experiment.title}/{_SPEC}", *where])
     default = Experiment()
     always = ("base", "head" if experiment.head else "patch", "pairs", "seed")
     words = ["make", target]
@@ -264,7 +286,7 @@ def repeat_command(experiment: Experiment, target: str = "compare") -> str:
         value = getattr(experiment, item.name)
         if item.name in always or (item.name in _REPEATED and value != getattr(default, item.name)):
             words.append(shlex.quote(f"{item.name.upper()}={_variable(item.name, value)}"))
-    return " ".join(words)
+    return " ".join([*words, *where])
 
 
 def _variable(name: str, value: Any) -> str:

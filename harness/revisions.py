@@ -11,6 +11,7 @@ from harness.arms import Site, Trees
 from harness.basis import AUTO
 from harness.compare import Compared
 from harness.errors import Exit, HarnessError, KernelFailure, UserError
+from harness.git import for_others
 from harness.history import History, Posting
 from harness.paths import REPO
 from harness.rangediff import Range
@@ -44,7 +45,7 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Site) -> Revise
     with manifest.claimed(folder):
         case = _Case(replace(experiment, base=AUTO, name=None), entry, site)
         postings = [case.post(one) for one in wanted]
-        every = History(entry.name, entry.title, _command(experiment, only), tuple(postings))
+        every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
         text = history.render(every)
         publish.text(folder / "revisions.csv", history.sheet(every))
         publish.text(folder / "revisions.txt", text)
@@ -66,8 +67,9 @@ def _revised(name: str) -> bool:
     return bool(registry.read(name, registry=REGISTRY).revisions)
 
 
-def _command(experiment: Experiment, only: Sequence[str]) -> str:
-    words = [manifest.repeat_command(replace(experiment, base=AUTO), "revisions")]
+def _command(experiment: Experiment, only: Sequence[str], site: Site) -> str:
+    git = for_others(site.kernel_git or "")
+    words = [manifest.repeat_command(replace(experiment, base=AUTO), "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 
 

@@ -74,6 +74,11 @@ class Track:
             "count": len(self.steps),
         }
 
+    @property
+    def git(self) -> str:
+        """KERNEL_GIT= of a command that repeats this, empty where there is no need for it."""
+        return manifest.repository(self._trees)
+
     def build(self, number: int) -> Built:
         """The kernel with the first ``number`` patches; what does not build is told, not raised."""
         step = self.steps[number - 1]

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from harness import arms, build, manifest, series
-from harness.arms import Site
+from harness.arms import Site, Trees
 from harness.errors import UserError
+from harness.git import CLONE
 from harness.gitstore import GitStore
 from harness.lore import Desk
 from harness.paths import Cache
 from harness.sandbox import OFF
+from harness.sources import Source
 from harness.spec import Experiment
 from tests.fakes import inbox, tree
 from tests.fakes.things import Heard
@@ -88,6 +90,28 @@ def test_a_part_of_a_series_is_its_own_first_commits(site: Site) -> None:
     symbols = (made["patch"].kernel.path / "System.map").read_text()
     assert "more_swap" in symbols and "more_pages" not in symbols
     assert " UPTO=1 " in manifest.repeat_command(replace(one, upto=1))
+    # What came from a repository of this machine is asked of the reader's own.
+    assert manifest.repository(part) == CLONE
+    command = manifest.repeat_command(one, git=manifest.repository(part))
+    assert command.endswith(f" KERNEL_GIT={CLONE}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "repository", "wanted"),
+    [
+        ("debian", "", ""),
+        ("git", "", CLONE),
+        ("git", "/home/me/linux", CLONE),
+        ("git", "https://git.kernel.org/linux.git", "https://git.kernel.org/linux.git"),
+        ("git", "https://me:secret@example.org/linux.git", "https://example.org/linux.git"),
+    ],
+)
+def test_the_repository_in_a_command_is_of_use_to_others(
+    kind: str, repository: str, wanted: str
+) -> None:
+    origin = (("repository", repository),) if repository else ()
+    source = Source("a", kind, "0" * 40, "1" * 40, "6.12.1", origin)
+    assert manifest.repository(Trees(source, source, None, None)) == wanted
 
 
 @pytest.mark.parametrize("upto", [0, 3])

@@ -15,6 +15,7 @@ import pytest
 from harness import draft, letter, seal
 from harness.cli import main
 from harness.errors import UserError
+from harness.git import CLONE
 from harness.letter import Letter
 from harness.report import reply, text
 from tests.fake_results import WORKLOAD, Fake, write
@@ -235,6 +236,15 @@ def test_shell_reads_the_printed_command(made: str) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == ["compare", "BASE=v6.19", "PATCH=vswap-v3"]
+
+
+def test_a_clone_of_the_readers_own_is_explained(folder: Path, made: str) -> None:
+    path = folder / "manifest.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"command": f"{facts['command']} KERNEL_GIT={CLONE}"}))
+    seal.raw(folder)
+    said = "KERNEL_GIT is any clone of the kernel that has these commits."
+    assert said in draft.make(folder) and said not in made
 
 
 def test_no_row_of_a_table_is_wider_than_a_mail() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.escape import visible
 from harness.frames import ARMS
+from harness.git import CLONE
 from harness.overhead.analysis import Backend, Overhead
 from harness.overhead.words import ARMS as SIDES
 from harness.overhead.words import mib, span
@@ -288,7 +289,10 @@ def _repeat(report: Report, overhead: Overhead | None) -> list[str]:
     commands = [dict(report.facts.repeat)["Command"]]
     if overhead is not None and overhead.command not in commands:
         commands.append(overhead.command)
-    return _titled("To repeat it", (line for one in commands for line in command_lines(one)))
+    lines = [line for one in commands for line in command_lines(one)]
+    if any(f"KERNEL_GIT={CLONE}" in line for line in lines):
+        lines += ["", *_wrap("KERNEL_GIT is any clone of the kernel that has these commits.")]
+    return _titled("To repeat it", lines)
 
 
 def command_lines(command: str) -> list[str]:

@@ -131,7 +131,7 @@ class _Walk:
     def _command(self) -> str:
         options = self._options
         named = replace(self._track.experiment, name=self._folder.name)
-        words = [manifest.repeat_command(named, "walk")]
+        words = [manifest.repeat_command(named, "walk", git=self._track.git)]
         if options.at:
             words.append(f"AT={','.join(map(str, options.at))}")
         if options.overhead is not None:
