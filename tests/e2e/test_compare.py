@@ -42,7 +42,7 @@ if _WITHOUT:
 
 def _harness(*args: str, timeout: float = 5000) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user would, its progress shown as it comes."""
-    builds = args[0] in {"compare", "overhead"}
+    builds = args[0] in {"compare", "overhead", "bisect"}
     argv = [sys.executable, "-m", "harness", *args, *(_SANDBOX if builds else ())]
     return subprocess.run(
         argv, cwd=REPO, stdout=subprocess.PIPE, text=True, check=False, timeout=timeout

@@ -1,0 +1,78 @@
+"""`harness bisect` finds the one costly patch of twelve, on real kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from harness import frames, sources, trial
+from harness.errors import Exit
+from harness.gitstore import GitStore
+from harness.paths import REPO, Cache
+from harness.progress import Progress
+from tests.e2e.test_compare import _harness
+
+PATCHES, COSTLY = 12, 8
+# What each of the others adds a function to that nobody calls, in turn.
+FILES = ("mm/vmscan.c", "mm/swap_state.c", "mm/rmap.c", "mm/workingset.c")
+COST = "calibration-in100/6.12/0001-mm-calibration-100-instructions-per-page-swapped-in.patch"
+ME = {"NAME": "Test", "EMAIL": "test@localhost", "DATE": "2026-01-01T00:00:00Z"}
+
+
+def _series(folder: Path, store: Path, base: str) -> Path:
+    """A repository that borrows the store's objects: twelve commits on ``base``, branch "steps"."""
+    who = {
+        f"GIT_{part}_{key}": text for part in ("AUTHOR", "COMMITTER") for key, text in ME.items()
+    }
+    env = {**os.environ, **who, "GIT_INDEX_FILE": str(folder / "index")}
+
+    def git(*args: str, text: bytes = b"") -> str:
+        argv = ["git", f"--git-dir={folder}", *args]
+        done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, check=True, env=env)
+        return done.stdout.decode().strip()
+
+    subprocess.run(["git", "init", "--quiet", "--bare", str(folder)], check=True)
+    (folder / "objects/info/alternates").write_text(f"{store / 'objects'}\n", encoding="utf-8")
+    git("read-tree", base)
+    tip = base
+    for number in range(1, PATCHES + 1):
+        if number == COSTLY:
+            git("apply", "--cached", str(REPO / "kernels/series" / COST))
+        else:
+            name = FILES[number % len(FILES)]
+            old = subprocess.run(
+                ["git", f"--git-dir={folder}", "cat-file", "blob", f":{name}"],
+                stdout=subprocess.PIPE, check=True, env=env,
+            ).stdout  # fmt: skip
+            more = f"\nstatic int __maybe_unused step_{number}(void)\n{{\n\treturn {number};\n}}\n"
+            blob = git("hash-object", "-w", "--stdin", text=old + more.encode())
+            git("update-index", "--cacheinfo", f"100644,{blob},{name}")
+        said = f"mm: step {number}\n\nOne of {PATCHES}.\n".encode()
+        tip = git("commit-tree", git("write-tree"), "-p", tip, text=said)
+    git("update-ref", "refs/heads/steps", tip)
+    return folder
+
+
+def test_one_costly_patch_of_twelve_is_found(tmp_path: Path) -> None:
+    """A hundred instructions for each page swapped in: 1 % of what zram takes."""
+    cache = Cache.from_environment()
+    store = GitStore(cache.git)
+    tree = sources.resolve("debian/6.12", store=store, cache=cache.downloads, progress=Progress())
+    repo = _series(tmp_path / "steps.git", cache.git, tree.commit)
+    words = ["--base", "debian/6.12", "--patch", f"{tree.commit}..steps", "--kernel-git", str(repo)]
+    words += ["--name", "steps", "--results", str(tmp_path / "results")]
+    done = _harness("bisect", "swapin_ns", *words, timeout=5000)
+    print(done.stdout)
+    assert done.returncode == Exit.OK
+    found = json.loads((tmp_path / "results/steps/bisect.json").read_text("utf-8"))
+    assert found["culprit"]["number"] == COSTLY
+    assert found["culprit"]["subject"] == f"mm: step {COSTLY}"
+    # The whole, and one for each halving of twelve.
+    assert found["builds"] <= 1 + 4
+    metrics = frames.load(tmp_path / "results/steps" / trial.name(PATCHES)).metrics
+    base_ns = metrics[(metrics["name"] == "swapin_ns") & (metrics["arm"] == "base")]["value"]
+    cost = found["own"]["pct"] / 100 * base_ns.median()
+    # The patch's own set-up and what the compiler moves: as its description in kernels/series says.
+    assert abs(cost - 100) <= 16
