@@ -50,7 +50,8 @@ help:
 #: make workloads  list the workloads and suites
 #: make test       lint, types, unit tests, end-to-end test with real kernels
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
-#: make planted    are planted mistakes found? a corruption, a lock order, a leak: builds four kernels
+#: make planted    mistakes planted in real kernels: a corruption, a lock order, a leak, one costly patch
+#:                 of twelve for bisect, three revisions for nightly: builds some twelve kernels
 #: make faults     what does the harness make of panics, kills, full disks? on real guests: ONLY=name,...
 #: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
 #: make clean-cache   show what the cache holds and remove it: OLDER_THAN=days DRY_RUN=yes
