@@ -248,7 +248,7 @@ def _notes(
     """What a reader of this workload's tables must know."""
     cells = sorted(set(data.boots[data.boots["workload"] == workload]["backend"]))
     waiting = [backend for backend in cells if manifest.waits_io(backend)]
-    if clock == "insn" and waiting and manifest.text("guest", "disk") == "sim":
+    if clock == "insn" and waiting and manifest.disk_of(workload) == "sim":
         latency = manifest.get("guest", "disk_latency_ns")
         yield (
             f"{', '.join(waiting)}: elapsed times have the waiting for a simulated disk in them, "

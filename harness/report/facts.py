@@ -84,15 +84,20 @@ def gather(
 
 def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
     """What follows from the disk that swap files lie on."""
-    if manifest.get("guest", "disk") == "sim":
-        latency = manifest.text("guest", "disk_latency_ns")
-        return (
-            "Swap files lie on a simulated disk in the guest's memory (null_blk) that answers each "
-            f"request {latency} ns of guest time later: no device's own time, no full queue.",
-        )
-    if clock == "insn":
-        return ("Waiting for host disk I/O is charged at random.",)
-    return ()
+    random = "Waiting for host disk I/O is charged at random."
+    if manifest.get("guest", "disk") != "sim":
+        return (random,) if clock == "insn" else ()
+    latency = manifest.text("guest", "disk_latency_ns")
+    simulated = (
+        "Swap files lie on a simulated disk in the guest's memory (null_blk) that answers each "
+        f"request {latency} ns of guest time later: no device's own time, no full queue."
+    )
+    others = sorted(
+        name for name in manifest.mapping("workloads") if manifest.disk_of(name) == "host"
+    )
+    if not others:
+        return (simulated,)
+    return (simulated, f"Those of {', '.join(others)} lie on the host's disk. {random}")
 
 
 def _confounders(manifest: Manifest) -> tuple[str, ...]:

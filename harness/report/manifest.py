@@ -77,6 +77,11 @@ class Manifest:
         """The back-end waits for host I/O, which the instruction clock cannot time."""
         return self.get("backends", backend, "waits_io") is True
 
+    def disk_of(self, workload: str) -> str:
+        """What this workload's swap files lay on: "sim" or "host"; "unknown" if nobody said."""
+        own = self.text("workloads", workload, "requires", "disk")
+        return self.text("guest", "disk") if own == UNKNOWN else own
+
     def primary(self, workload: str, backend: str, clock: str) -> str | None:
         """The primary metric declared for this workload, back-end and clock."""
         waiting = clock == "insn" and self.waits_io(backend)
