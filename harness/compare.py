@@ -32,7 +32,7 @@ from harness.apt import AptSource
 from harness.arms import Arm, Made, Site
 from harness.boot import Host, Ticket
 from harness.cell import Ability, Cell, Half, Skipped, halves, runnable
-from harness.engine import Engine
+from harness.engine import Engine, Local
 from harness.errors import Exit, UserError
 from harness.gitstore import GitStore
 from harness.guest import Keys
@@ -316,17 +316,15 @@ def _boot_all(
     engine: Engine | None,
 ) -> plan.Run:
     experiment = setting.experiment
-    if engine:
-        workers = engine.workers
-    else:
+    if engine is None:
         needs = (setting.cells, setting.clock, setting.disk, site, written)
-        workers = demand.admitted(experiment, *needs, to_make={}).guests
-    survey = Survey(planned, folder / "boots", workers)
+        engine = Local(demand.admitted(experiment, *needs, to_make={}).guests)
+    survey = Survey(planned, folder / "boots", engine.workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
     count = sum(len(block.tickets) for block in planned)
     with (
         scratch.folder() as name,
-        site.progress.stage("boots", note=f"{count} of them, {workers} side by side"),
+        site.progress.stage("boots", note=f"{count} of them, {engine.workers} side by side"),
     ):
         keys = Keys.make(Path(name))
         tools = Path(name) / "tools.img"
@@ -346,14 +344,7 @@ def _boot_all(
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )
-        return plan.run(
-            planned,
-            host,
-            folder / "boots",
-            workers=workers,
-            progress=site.progress,
-            engine=engine,
-        )
+        return plan.run(planned, host, folder / "boots", engine=engine, progress=site.progress)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from harness.boot import Ended, Host, Ticket
 from harness.build import Kernel
 from harness.cell import Cell
 from harness.console import Outcome
-from harness.engine import Engine, Local
+from harness.engine import Engine
 from harness.errors import InfraError
 from harness.progress import Progress
 
@@ -81,11 +81,10 @@ def run(
     host: Host,
     boots: Path,
     *,
-    workers: int,
+    engine: Engine,
     progress: Progress,
-    engine: Engine | None = None,
 ) -> Run:
-    """Run the boots that have no result yet, ``workers`` pairs at a time, or on an ``engine``.
+    """Run the boots that have no result yet on an engine.
 
     Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
     goes on with them.
@@ -97,8 +96,7 @@ def run(
     if kept:
         progress.say(f"{kept} of {total} boots have their result already")
     meter = _Meter(total=total, finished=kept, progress=progress)
-    chosen = engine or Local(workers)
-    chosen.run(todo, host, boots, note=meter.note, progress=progress)
+    engine.run(todo, host, boots, note=meter.note, progress=progress)
     return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
 
 

@@ -17,6 +17,7 @@ import pytest
 from harness import accel, boot, cluster, hostfacts, plan, station
 from harness.accel import Accelerator
 from harness.boot import Host
+from harness.engine import Local
 from harness.errors import UserError
 from harness.plan import Block
 from harness.watch import Deadlines
@@ -82,7 +83,7 @@ def go(
     where, todo = setting(folder, pairs=pairs)
     heard = Heard()
     with cluster.connected(address, "tcg", heard) as engine:
-        ran = plan.run(todo, where, folder / boots, workers=1, progress=heard, engine=engine)
+        ran = plan.run(todo, where, folder / boots, engine=engine, progress=heard)
     return ran, heard
 
 
@@ -108,7 +109,7 @@ def booted(folder: Path) -> list[str]:
 
 def test_two_hosts_give_the_very_results_of_one_machine(tmp_path: Path) -> None:
     where, todo = setting(tmp_path)
-    plan.run(todo, where, tmp_path / "local", workers=1, progress=Heard())
+    plan.run(todo, where, tmp_path / "local", engine=Local(1), progress=Heard())
     with workers(tmp_path) as made:
         ran, heard = go(tmp_path, made.scheduler_address)
         again, _ = go(tmp_path, made.scheduler_address)
@@ -124,7 +125,7 @@ def test_two_hosts_give_the_very_results_of_one_machine(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_loses_the_boot_in_hand_and_nothing_else(tmp_path: Path) -> None:
     where, todo = setting(tmp_path, pairs=3)
-    plan.run(todo, where, tmp_path / "local", workers=1, progress=Heard())
+    plan.run(todo, where, tmp_path / "local", engine=Local(1), progress=Heard())
     with workers(tmp_path, seconds=0.3) as made:
 
         def kill() -> None:

@@ -18,6 +18,7 @@ from harness import boot, plan
 from harness.boot import Ended, Host, Ticket
 from harness.build import Kernel
 from harness.console import Outcome
+from harness.engine import Local
 from harness.errors import InfraError
 from harness.plan import Block
 from harness.watch import Deadlines, Interrupted
@@ -124,7 +125,7 @@ def go(
     kernels = {arm: kernel(folder / arm) for arm in TWO}
     todo = plan.blocks(CELLS, kernels, pairs=pairs, seed=1)
     where = host(folder, deadlines=Deadlines())
-    return plan.run(todo, where, folder / "boots", workers=workers, progress=Heard())
+    return plan.run(todo, where, folder / "boots", engine=Local(workers), progress=Heard())
 
 
 def results(folder: Path) -> dict[str, str]:
@@ -235,9 +236,9 @@ def test_under_the_wall_clock_each_kernel_is_warmed_up_and_not_counted(
     kernels = {arm: kernel(tmp_path / arm, key=arm) for arm in TWO}
     todo = plan.blocks(CELLS[:1], kernels, pairs=1, seed=1)
     where = replace(host(tmp_path, deadlines=Deadlines()), clock=clock)
-    done = plan.run(todo, where, tmp_path / "boots", workers=1, progress=Heard())
+    done = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
     assert done.done == 2
     assert len(boots.ran) == 2 + warm
     assert len(results(tmp_path)) == 2
-    again = plan.run(todo, where, tmp_path / "boots", workers=1, progress=Heard())
+    again = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
     assert (again.done, len(boots.ran)) == (0, 2 + warm), "nothing to boot, nothing to warm up"
