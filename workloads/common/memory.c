@@ -183,6 +183,16 @@ static uint64_t push_resident(void *base, uint64_t pages, uint64_t chunk)
 	return calls;
 }
 
+/*
+ * With more than half of all slots in use a page that is read gives its slot up, as the kernel's
+ * vm_swap_full() says, and would have to be written again, for ever.  What was written and stays
+ * in the swap cache is left to reclaim of this memcg then.
+ */
+static bool slots_are_scarce(void)
+{
+	return meminfo_bytes("SwapFree") < meminfo_bytes("SwapTotal") / 2;
+}
+
 uint64_t memory_settle(void *base, uint64_t pages, uint64_t chunk)
 {
 	uint64_t calls = 0;
@@ -193,7 +203,8 @@ uint64_t memory_settle(void *base, uint64_t pages, uint64_t chunk)
 		uint64_t after;
 
 		wait_for_writes();
-		calls += push_resident(base, pages, chunk);
+		if (!slots_are_scarce() || !group_reclaim((pages - before) * PAGE_BYTES))
+			calls += push_resident(base, pages, chunk);
 		after = memory_swapped_pages(base, pages);
 		useless = after > before ? 0 : useless + 1;
 		before = after;

@@ -242,8 +242,7 @@ uint64_t memory_swapped_every(const void *base, uint64_t pages, uint64_t stride,
 
 /*
  * Push out what is still in memory: pages that reclaim skipped, and pages left
- * in the swap cache by asynchronous writes.  Returns how many extra
- * MADV_PAGEOUT calls it took.
+ * in the swap cache by asynchronous writes.  Returns the extra MADV_PAGEOUT calls.
  */
 uint64_t memory_settle(void *base, uint64_t pages, uint64_t chunk);
 
@@ -302,6 +301,9 @@ void wait_for_alignment(void);
  * outside the harness's guest.
  */
 bool group_fresh(const char *name, unsigned int number);
+
+/* Have the kernel reclaim so much of this process's memcg; false if it cannot be asked. */
+bool group_reclaim(uint64_t bytes);
 
 /* --- kernel.c: what the kernel says, and what it is told --- */
 
