@@ -100,6 +100,7 @@ def measured(
     ``alone`` a cell that one kernel cannot run is run on the other.
     """
     progress, folder = site.progress, site.results / experiment.title
+    before = progress.finished  # by a walk's earlier trials
     command = request.target if request else "compare"
     # What no kernel could run is told before an hour of building, not after it.
     _runnable(experiment, {}, progress, command)
@@ -121,12 +122,12 @@ def measured(
         if shared:
             progress.say(f"{shared} boots of the base are shared with other results")
         ran = _boot_all(planned, setting, site, folder, written, shown, engine)
-        manifest.write(folder, setting, ran, progress.stages)
+        manifest.write(folder, setting, ran, progress.stages(before))
         seal.raw(folder)
         yield folder, ran
     for failure in ran.failed:
         progress.warn(failure)
-    _say_times(progress, ran)
+    _say_times(progress, ran, before)
 
 
 def _set_up(
@@ -377,9 +378,10 @@ def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
     return frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
 
 
-def _say_times(progress: Progress, ran: plan.Run) -> None:
-    total = sum(item.seconds for item in progress.stages)
-    for item in progress.stages:
+def _say_times(progress: Progress, ran: plan.Run, before: int) -> None:
+    stages = progress.stages(before)
+    total = sum(item.seconds for item in stages)
+    for item in stages:
         progress.say(f"  {item.stage:<16} {item.seconds:8.1f} s")
     progress.say(
         f"  {'all stages':<16} {total:8.1f} s, a guest running for {ran.qemu_seconds:.1f} s "

@@ -55,11 +55,16 @@ class Progress:
         return name, time.monotonic() - start
 
     @property
-    def stages(self) -> tuple[StageTime, ...]:
-        """The stages finished so far, in order; a stage entered twice is summed."""
+    def finished(self) -> int:
+        """How many stages were finished so far."""
+        with self._lock:
+            return len(self._stages)
+
+    def stages(self, since: int = 0) -> tuple[StageTime, ...]:
+        """The finished stages behind the first ``since``, in order; one entered twice is summed."""
         total: dict[str, float] = {}
         with self._lock:
-            for item in self._stages:
+            for item in self._stages[since:]:
                 total[item.stage] = total.get(item.stage, 0.0) + item.seconds
         return tuple(StageTime(stage, seconds) for stage, seconds in total.items())
 
