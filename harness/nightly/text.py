@@ -37,13 +37,14 @@ def render(trend: Trend) -> str:
 def opening(trend: Trend) -> list[str]:
     """The first sentences: what the night came to."""
     night = trend.night
-    done, hours = night.planned - night.left_over, night.used_s / 3600
+    done = night.planned - night.left_over
+    begun = f"Night {night.id} of {trend.name}, begun {_when(night.started)}"
     first = (
-        f"Night {night.id} of {trend.name}, begun {night.started}: {done} of {night.planned} "
-        f"comparisons done in {hours:.1f} of {night.budget_s / 3600:g} hours."
+        f"{begun}: {done} of {night.planned} comparisons done in {_time(night.used_s)} "
+        f"of {_time(night.budget_s)}."
     )
     if not night.planned:
-        first = f"Night {night.id} of {trend.name}, begun {night.started}: nothing is new."
+        first = f"{begun}: nothing is new."
     found = Counter(one.verdict for _, many in trend.fresh for one in many)
     verdicts = ", ".join(f"{kind}: {found[kind]}" for kind in Kind if found[kind] or kind != "none")
     moved = [line for line in trend.lines if line.marks[-1].shift]
@@ -56,6 +57,17 @@ def opening(trend: Trend) -> list[str]:
             + "."
         )
     return lines
+
+
+def _when(iso: str) -> str:
+    """A night's moment to the minute: they are kept in UTC."""
+    return f"{iso[:10]} {iso[11:16]} UTC"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
 
 
 def change(one: Estimate) -> str:
