@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+from functools import partial
 from pathlib import Path
 
 from harness import frames, sources, trial
@@ -13,27 +12,19 @@ from harness.gitstore import GitStore
 from harness.paths import REPO, Cache
 from harness.progress import Progress
 from tests.e2e.test_compare import _harness
+from tests.fakes import inbox
 
 PATCHES, COSTLY = 12, 8
 # What each of the others adds a function to that nobody calls, in turn.
 FILES = ("mm/vmscan.c", "mm/swap_state.c", "mm/rmap.c", "mm/workingset.c")
 COST = "calibration-in100/6.12/0001-mm-calibration-100-instructions-per-page-swapped-in.patch"
-ME = {"NAME": "Test", "EMAIL": "test@localhost", "DATE": "2026-01-01T00:00:00Z"}
 
 
 def _series(folder: Path, store: Path, base: str) -> Path:
     """A repository that borrows the store's objects: twelve commits on ``base``, branch "steps"."""
-    who = {
-        f"GIT_{part}_{key}": text for part in ("AUTHOR", "COMMITTER") for key, text in ME.items()
-    }
-    env = {**os.environ, **who, "GIT_INDEX_FILE": str(folder / "index")}
-
-    def git(*args: str, text: bytes = b"") -> str:
-        argv = ["git", f"--git-dir={folder}", *args]
-        done = subprocess.run(argv, input=text, stdout=subprocess.PIPE, check=True, env=env)
-        return done.stdout.decode().strip()
-
-    subprocess.run(["git", "init", "--quiet", "--bare", str(folder)], check=True)
+    folder.mkdir()
+    git = partial(inbox.git, folder)
+    git("init", "--quiet", "--bare")
     (folder / "objects/info/alternates").write_text(f"{store / 'objects'}\n", encoding="utf-8")
     git("read-tree", base)
     tip = base
@@ -42,15 +33,13 @@ def _series(folder: Path, store: Path, base: str) -> Path:
             git("apply", "--cached", str(REPO / "kernels/series" / COST))
         else:
             name = FILES[number % len(FILES)]
-            old = subprocess.run(
-                ["git", f"--git-dir={folder}", "cat-file", "blob", f":{name}"],
-                stdout=subprocess.PIPE, check=True, env=env,
-            ).stdout  # fmt: skip
             more = f"\nstatic int __maybe_unused step_{number}(void)\n{{\n\treturn {number};\n}}\n"
-            blob = git("hash-object", "-w", "--stdin", text=old + more.encode())
+            text = git("cat-file", "blob", f":{name}") + more
+            blob = git("hash-object", "-w", "--stdin", stdin=text.encode()).strip()
             git("update-index", "--cacheinfo", f"100644,{blob},{name}")
         said = f"mm: step {number}\n\nOne of {PATCHES}.\n".encode()
-        tip = git("commit-tree", git("write-tree"), "-p", tip, text=said)
+        tree = git("write-tree").strip()
+        tip = git("commit-tree", tree, "-p", tip, stdin=said).strip()
     git("update-ref", "refs/heads/steps", tip)
     return folder
 
