@@ -121,7 +121,7 @@ uint64_t thread_cpu_ns(int pid);
 /* Sleep until now_ns() says so, whatever signals come. */
 void sleep_until(uint64_t when_ns);
 
-/* What one now_ns() costs: the mean over many, in ns. */
+/* What one now_ns() costs in ns: the mean of the least disturbed of some rounds. */
 double clock_read_cost_ns(void);
 
 struct phase {
