@@ -11,7 +11,7 @@ import pandas as pd
 from harness import stats, verdict
 from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
-from harness.report import counters, facts, hosts, latency, meaning, pairing, selftests
+from harness.report import counters, facts, failing, hosts, latency, meaning, pairing, selftests
 from harness.report.manifest import Manifest, insn_unit
 from harness.report.model import Block, Failure, Part, Report, Row
 from harness.report.pairing import Counted, Group
@@ -59,6 +59,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 ),
             )
         )
+    blocks = _blocks(data.boots)
     return Report(
         name=manifest.text("name") if manifest.get("name") else results.name,
         clock=clock,
@@ -77,8 +78,9 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
             clock,
             hosts.gather(data, [row for row in metrics if row.role == "primary"]),
         ),
-        blocks=_blocks(data.boots),
+        blocks=blocks,
         tested=selftests.gather(data, manifest),
+        failing=failing.gather(blocks),
     )
 
 

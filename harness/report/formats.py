@@ -167,6 +167,7 @@ def _data(report: Report) -> dict[str, Any]:
         "rows": [_row(row) for row in report.rows],
         "selftests": [dataclasses.asdict(one) for one in report.tested],
         "failures": [dataclasses.asdict(one) for one in report.failures],
+        "failing": report.failing and dataclasses.asdict(report.failing),
         "defects": list(report.defects),
         "facts": dataclasses.asdict(report.facts),
     }
@@ -233,6 +234,8 @@ def _cases(report: Report) -> Iterator[Case]:
             yield Case(place, name, "skipped", "none: no complete pair of boots has it")
     for item in report.regressions:
         yield Case(item.cell, item.test, "failure", item.sentence, "\n".join(item.log))
+    if report.failing is not None and report.failing.more == "patch":
+        yield Case("boots", "failures of either kernel", "failure", report.failing.sentence)
     for lost in report.failures:
         place = f"boot {lost.pair:02d}-{lost.arm}"
         bad = "skipped" if lost.outcome == "missing" else "error"

@@ -77,6 +77,37 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Failing:
+    """How often boots of either kernel fail. base counts base again, too.
+
+    p: exact two-sided p of "no difference", see `harness.report.failing`
+    """
+
+    base: int
+    base_boots: int
+    patch: int
+    patch_boots: int
+    p: float
+
+    @property
+    def more(self) -> str:
+        """The arm that fails more often at 5 %, else ""."""
+        if self.p >= 1 - stats.LEVEL:
+            return ""
+        return "patch" if self.patch * self.base_boots > self.base * self.patch_boots else "base"
+
+    @property
+    def sentence(self) -> str:
+        """Both counts and what they come to."""
+        counts = (
+            f"{self.patch} of {self.patch_boots} patch boots failed, {self.base} of "
+            f"{self.base_boots} base boots (exact p = {self.p:.2g})"
+        )
+        known = f"{self.more} fails more often" if self.more else "no difference shown"
+        return f"{counts}: {known}."
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One workload.
 
@@ -151,6 +182,7 @@ class Report:
     planned: boots that there should be; usable: boots that count
     has_again: the base kernel was booted a second time, for A/A
     blocks: all boots, in the order in which the pairs were begun
+    failing: how often either kernel fails; None if no boot did
     """
 
     name: str
@@ -164,6 +196,7 @@ class Report:
     facts: Facts
     blocks: tuple[Block, ...] = ()
     tested: tuple[Tested, ...] = ()
+    failing: Failing | None = None
 
     @property
     def regressions(self) -> tuple[Regression, ...]:
@@ -224,10 +257,10 @@ class Facts:
 
 def opening(report: Report) -> tuple[str, ...]:
     """The report's first lines: broken tests and failures before anything else, then verdicts."""
-    failed = bool(report.failures)
-    lines = (outcome_line(report), verdict_line(report))
     broken = (selftest_line(report),) if report.regressions else ()
-    return (*broken, *(lines if failed else lines[::-1]))
+    often = (report.failing.sentence,) if report.failing else ()
+    outcome, verdict = outcome_line(report), verdict_line(report)
+    return (*broken, *((outcome, *often, verdict) if report.failures else (verdict, outcome)))
 
 
 def selftest_line(report: Report) -> str:
