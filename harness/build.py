@@ -45,6 +45,9 @@ _FIXED = {
     "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 2026",
     # Set, even to nothing, it keeps the "+" of an untagged commit out of the release.
     "LOCALVERSION": "",
+    # Line numbers and inlined functions: a stack trace can be decoded.  Code stays as it is, for
+    # gcc never lets -g change it.
+    "KCFLAGS": "-g1",
 }
 _ARTEFACTS = {
     "bzImage": "arch/x86/boot/bzImage",
@@ -52,6 +55,8 @@ _ARTEFACTS = {
     "System.map": "System.map",
     "config": ".config",
 }
+DECODER = "decode_stacktrace.sh"
+"""The kernel's own script, of the tree itself, beside its artefacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,8 @@ class Builder:
         with publish.folder(target) as scratch:
             for name, place in _ARTEFACTS.items():
                 copy_below(obj, place, scratch / name)
+            if (src / "scripts" / DECODER).is_file():
+                copy_below(src, f"scripts/{DECODER}", scratch / DECODER)
             shutil.copyfile(watched.log, scratch / "build.log")
             (scratch / "kconfig-symbols").write_text(
                 "\n".join(sorted(kconfig.defined_symbols(src))) + "\n", encoding="utf-8"

@@ -27,6 +27,7 @@ from harness import (
     seal,
     share,
     spec,
+    trace,
 )
 from harness.apt import AptSource
 from harness.arms import Arm, Made, Site
@@ -122,6 +123,9 @@ def measured(
         if shared:
             progress.say(f"{shared} boots of the base are shared with other results")
         ran = _boot_all(planned, setting, site, folder, written, shown, engine)
+        boots = {ticket.folder: ticket.kernel for block in planned for ticket in block.tickets}
+        for trouble in trace.record(folder, boots, site.sandbox):
+            progress.warn(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
         seal.raw(folder)
         yield folder, ran

@@ -64,7 +64,7 @@ def findings(text: str) -> tuple[Finding, ...]:
     for number, line in enumerate(text.splitlines()):
         for outcome, pattern in rules:
             if pattern.search(line):
-                found.append(Finding(outcome, number, _clean(line)))
+                found.append(Finding(outcome, number, clean(line)))
                 break
     return tuple(found)
 
@@ -95,8 +95,9 @@ def worst(text: str, *, expected: Sequence[str] = ()) -> Finding | None:
 
 def tail(text: str, *, lines: int = 15) -> str:
     """The last lines of a console, without control characters."""
-    return "\n".join(_clean(line) for line in text.splitlines()[-lines:])
+    return "\n".join(clean(line) for line in text.splitlines()[-lines:])
 
 
-def _clean(line: str) -> str:
+def clean(line: str) -> str:
+    """A line without control characters."""
     return "".join(char if char.isprintable() else "?" for char in line.rstrip("\r"))

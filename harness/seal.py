@@ -45,6 +45,7 @@ _ROOT = (
     "experiment.json",
     "spec.yaml",
     "shared.json",
+    "traces.json",
     "base.config",
     "patch.config",
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import stats, verdict
+from harness import stats, trace, verdict
 from harness.errors import UserError
 from harness.frames import AGAIN, ARMS, Frames
 from harness.report import counters, facts, failing, hosts, latency, meaning, pairing, selftests
@@ -198,6 +198,7 @@ def _unmeasured(
 
 
 def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
+    traces = trace.read(results)
     return tuple(
         Failure(
             cell=str(boot.cell),
@@ -207,6 +208,7 @@ def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
             detail=str(boot.detail),
             folder=str(boot.folder),
             console=_console(results / str(boot.folder) / "console.log"),
+            trace=traces.get(str(boot.folder), ""),
         )
         for boot in pairing.rows(boots[~boots["usable"]])
     )

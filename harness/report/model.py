@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from harness import stats
@@ -9,6 +10,7 @@ from harness import verdict as verdicts
 from harness.verdict import Kind, Noise, Verdict
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+_SOURCE = re.compile(r"\(\S+\.[chS]:\d+")
 MIN_BEYOND = 10
 """A percentile is given only if every boot has this many events beyond it."""
 
@@ -65,7 +67,10 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A boot that does not count."""
+    """A boot that does not count.
+
+    console: its last lines; trace: the stack trace with files and lines, "" if there is none
+    """
 
     cell: str
     pair: int
@@ -74,6 +79,13 @@ class Failure:
     detail: str
     folder: str
     console: str
+    trace: str = ""
+
+    @property
+    def place(self) -> str:
+        """Where in the code it failed: the trace's first line that names a file; "" if none."""
+        lines = [line.strip() for line in self.trace.split("\n") if _SOURCE.search(line)]
+        return next((line for line in lines if line.startswith("RIP:")), (lines or [""])[0])
 
 
 @dataclass(frozen=True, slots=True)

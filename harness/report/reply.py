@@ -280,7 +280,8 @@ def _projected(backend: Backend) -> Iterator[list[str]]:
 def _failures(report: Report) -> Iterator[str]:
     for boot in report.failures[:_FAILURES]:
         said = f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}"
-        yield from _bullets([f"{said}. {boot.detail[:200]}" if boot.detail else said])
+        said = f"{said}. {boot.detail[:200]}" if boot.detail else said
+        yield from _bullets([f"{said}; in {boot.place[:200]}" if boot.place else said])
     if len(report.failures) > _FAILURES:
         yield f"- and {len(report.failures) - _FAILURES} more"
 

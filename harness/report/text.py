@@ -240,6 +240,8 @@ def _failures(report: Report) -> Iterator[str]:
     for boot in report.failures:
         text = f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}"
         yield from wrap(f"{text}. {boot.detail[:300]}" if boot.detail else text, "", "  ")
+        if boot.place:
+            yield from wrap(f"In {boot.place[:300]}", "  ", "    ")
     if report.failures:
         yield from wrap("A pair counts only if both of its boots do.")
     if report.defects:

@@ -68,10 +68,16 @@ END {
 }
 """
 
+# Answers for each line as the kernel's script does, without looking into any vmlinux.
+DECODE = """\
+while read -r word; do echo "${word%%+*} (mm/swap.c:4)"; done
+"""
+
 FILES = {
     "Makefile": MAKEFILE,
     "Kconfig": KCONFIG,
     "scripts/conf.awk": CONF,
+    "scripts/decode_stacktrace.sh": DECODE,
     "include/swap.h": "int swap_in(int page);\n",
     "init/main.c": '#include "swap.h"\nint start(void)\n{\n\treturn swap_in(1);\n}\n',
     "mm/swap.c": '#include "swap.h"\nint swap_in(int page)\n{\n\treturn page + 1;\n}\n',
