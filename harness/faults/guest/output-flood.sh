@@ -1,6 +1,6 @@
 #!/bin/sh
-# More than is fetched, and less than the guest's tmpfs holds.
+# More than is fetched, and more than the guest's tmpfs holds.
 yes '{"type":"nonsense","text":"nobody will read this line, nor any of those that follow"}' |
-	head -c 209715200
+	head -c 1073741824
 echo '{"type":"done"}'
 exit 0
