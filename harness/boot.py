@@ -25,7 +25,7 @@ from harness.errors import InfraError
 from harness.guest import Keys, Shell
 from harness.qemu import Guest, Machine
 from harness.versions import in_range
-from harness.watch import BootEnded, Deadlines, Watch
+from harness.watch import FLOOD, BootEnded, Deadlines, Watch
 
 _CORRUPTED = 3  # the workloads' exit status for a wrong byte
 _REMOTE = "/run/harness"
@@ -297,7 +297,10 @@ def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]
     said = errors.splitlines()[-1] if errors else "no message"
     if status == _CORRUPTED:
         return Outcome.CORRUPTED, said
-    finding = console.worst(_text(folder / "console.log"), expected=expected)
+    log = folder / "console.log"
+    if log.is_file() and log.stat().st_size > FLOOD:  # it came between the last look and the end
+        return Outcome.FLOOD, f"{log.name} has {log.stat().st_size >> 20} MiB"
+    finding = console.worst(_text(log), expected=expected)
     if finding:
         return finding.outcome, finding.text
     if status is None:

@@ -62,6 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"harness: {harmless(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return int(Exit.INFRA)
     except KeyboardInterrupt:
+        # One more would only end Python with another status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         print("harness: interrupted; run the same command again to go on", file=sys.stderr)
         return int(Exit.INTERRUPTED)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from harness import console
-from harness.console import Outcome
+from harness.console import Finding, Outcome
 from harness.errors import InfraError
 from harness.hostspace import free_bytes
 from harness.qemu import Guest
@@ -21,6 +22,9 @@ _HOST_FULL = 16 << 20
 """Bytes left for the guest's disks at which QEMU would soon pause it."""
 FLOOD = 128 << 20
 """Bytes of console or samples that no honest boot comes near: an overhead boot writes 2 MiB."""
+_PIECE = 1 << 20
+"""Bytes of console that are judged at once: between two pieces the guest is looked after."""
+_LINE = 1 << 16
 _TRACE = 3.0
 """Seconds that a crash gets to print its trace before the guest is ended."""
 
@@ -53,6 +57,44 @@ class Interrupted(Exception):
     """The harness was told to stop: the boot has no result and will be run again."""
 
 
+class _Log:
+    """A console under way: each line of it is judged once, however long it gets.
+
+    finding: the first that ends a boot; last: the last line that is not empty
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._rest = ""
+        self._last = ""
+        self._finding: Finding | None = None
+
+    def read(self) -> bool:
+        """Judge the next piece; False if there is none."""
+        try:
+            with self._path.open("rb") as log:
+                log.seek(self._offset)
+                piece = log.read(_PIECE)
+        except FileNotFoundError:
+            return False
+        self._offset += len(piece)
+        text = self._rest + piece.decode("utf-8", "replace")
+        end = len(text) if len(text) - text.rfind("\n") > _LINE else text.rfind("\n") + 1
+        whole, self._rest = text[:end], text[end:]
+        self._finding = self._finding or console.fatal(whole)
+        self._last = (whole.strip() or self._last).rpartition("\n")[2]
+        return bool(piece)
+
+    @property
+    def finding(self) -> Finding | None:
+        return self._finding or console.fatal(self._rest)
+
+    @property
+    def last(self) -> str:
+        return console.tail(self._rest.strip() or self._last, lines=1)
+
+
 class Watch:
     """Ends a guest that panics, hangs, dies or overruns, from a thread of its own.
 
@@ -69,6 +111,7 @@ class Watch:
         self._end = float("inf")
         self._listen_since: float | None = None
         self._crash_seen: float | None = None
+        self._log = _Log(guest.machine.console)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="watch", daemon=True)
         self.verdict: BootEnded | InfraError | None = None
@@ -116,8 +159,10 @@ class Watch:
             time.sleep(_POLL)
 
     def _console(self) -> str:
+        """Its first piece, more than any boot writes until it is ready."""
         try:
-            return self._guest.machine.console.read_text(encoding="utf-8", errors="replace")
+            with self._guest.machine.console.open("rb") as log:
+                return log.read(_PIECE).decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
 
@@ -152,8 +197,9 @@ class Watch:
         flood = self._flood()
         if flood:
             return flood
-        text = self._console()
-        finding = console.fatal(text)
+        while self._log.read() and returncode is not None:
+            pass  # it writes no more: to the end
+        finding = self._log.finding
         if finding:
             self._crash_seen = self._crash_seen or now
             if returncode is None and now - self._crash_seen < _TRACE:
@@ -169,7 +215,7 @@ class Watch:
             return BootEnded(
                 Outcome.LOST,
                 f"in {self._stage}: QEMU ended with {returncode} ({self._guest.words()}); "
-                f"last on the console: {console.tail(text, lines=1)}",
+                f"last on the console: {self._log.last}",
             )
         if free_bytes(self._guest.machine.log.parent) < _HOST_FULL:
             return InfraError("the host's disk is full, so the guest was paused")
@@ -177,12 +223,11 @@ class Watch:
             return BootEnded(
                 Outcome.HANG,
                 f"in {self._stage}: no sample for {self._silence:.0f} s; "
-                f"last on the console: {console.tail(text, lines=1)}",
+                f"last on the console: {self._log.last}",
             )
         if now > self._end:
             return BootEnded(
                 Outcome.TIMEOUT,
-                f"{self._stage} did not end in time; last on the console: "
-                f"{console.tail(text, lines=1)}",
+                f"{self._stage} did not end in time; last on the console: {self._log.last}",
             )
         return None

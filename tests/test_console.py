@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import console
+from harness import console, watch
 from harness.console import Outcome
 
 GOLDEN = Path(__file__).parent / "golden" / "console"
@@ -180,3 +182,47 @@ def test_a_log_cut_off_anywhere_is_still_read(before: str, after: str) -> None:
     console.worst(before)
     text = f"{before}\nKernel panic - not syncing: x\n{after}"
     assert console.fatal(text) is not None
+
+
+WORDS = (
+    "Linux version 6.12\n", "kernel BUG at mm/a.c:1!\n", "WARNING: poss", "half a line", "\n",
+    "ible recursive locking detected\n", "\r\n", "\N{SNOWMAN}", "last words",
+)  # fmt: skip
+PIECES = st.lists(st.sampled_from(WORDS), max_size=12)
+
+
+@given(PIECES, st.integers(1, 40), st.integers(1, 3))
+def test_a_console_that_grows_says_what_the_whole_one_says(
+    pieces: list[str], piece: int, steps: int
+) -> None:
+    """However it arrives and however much of it is read at once."""
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("harness.watch._PIECE", piece)
+        path = Path(name) / "console.log"
+        log = watch._Log(path)
+        assert not log.read()
+        assert log.finding is None
+        for number, text in enumerate(pieces):
+            with path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text)
+            if number % steps == 0:
+                log.read()
+        while log.read():
+            pass
+        whole = "".join(pieces)
+        found, known = log.finding, console.fatal(whole)
+        assert (found and found.outcome) == (known and known.outcome)
+        if found and known and "\N{SNOWMAN}" not in whole:
+            assert found.text == known.text
+
+
+def test_a_long_console_is_judged_once(tmp_path: Path) -> None:
+    """A guest that printed without end had all of it judged again at each look, for minutes."""
+    path = tmp_path / "console.log"
+    path.write_bytes(b"nobody will read this line\n" * (1 << 18) + b"kernel BUG at mm/a.c:1!")
+    log, looks = watch._Log(path), 0
+    while log.read():
+        looks += 1
+    assert looks == math.ceil(path.stat().st_size / watch._PIECE)
+    assert log.finding and log.finding.text == "kernel BUG at mm/a.c:1!"
+    assert log.last == "kernel BUG at mm/a.c:1!"

@@ -118,6 +118,7 @@ def run_row(fault: Fault, folder: Path, ground: Ground, reference: Reference) ->
     try:
         with Room(folder, ground) as room:
             found = WAYS[fault.by](fault, room, reference)
+            happened.wait_until_quiet(room, _GRACE)  # what was killed takes a moment to go
             faults = [*judge(fault, found), *room.left_over()]
             if found.status in (*VERDICTS, Exit.KERNEL) and not _has_report(room):
                 faults.append("there is no report")

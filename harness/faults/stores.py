@@ -54,7 +54,8 @@ def no_ccache(fault: Fault, room: Room, _: Reference) -> Happened:
     room.stack.callback(shutil.rmtree, farm, ignore_errors=True)
     _programs_without("ccache", farm)
     path = f"{room.folder / 'bin'}:{farm}"
-    env = {"XDG_CACHE_HOME": str(place.parent), "PATH": path}
+    # The sandbox shows /usr; these programs lie elsewhere.
+    env = {"XDG_CACHE_HOME": str(place.parent), "PATH": path, "SANDBOX_READ": str(farm)}
     running = room.compare(env=env)
 
     def compiles() -> bool:
