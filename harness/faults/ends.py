@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.faults import happened
+from harness.faults import happened, same
 from harness.faults.happened import VERDICTS, Happened, Reference
 from harness.faults.room import Room, Running, under_way
 from harness.faults.table import Fault
@@ -66,32 +67,52 @@ def grow(fault: Fault, room: Room, _: Reference) -> Happened:
 
 
 def kills(fault: Fault, room: Room, reference: Reference) -> Happened:
-    """Kill the harness at random moments: before its first guest, or until after its last one."""
+    """Kill the harness at random moments, ``times`` times, and then let it end.
+
+    A comparison that ended before its moment is held against the undisturbed one, its folder is
+    removed, and the next kill hits a new one: it counts for no kill.
+    """
     draw = random.Random(f"{fault.name} {fault.settings.get('seed', 1)}")
+    settings = fault.settings.get("settings")
     faults, notes, slowest = [], [], 0.0
     kept: dict[Path, int] = {}
-    for _ in range(int(fault.settings["times"])):
+    left = int(fault.settings["times"])
+    while left:
         delay = draw.uniform(-_EARLY, reference.seconds)
         moment = delay + _EARLY if delay < 0 else delay
         room.plan({})
-        command = room.compare(settings=fault.settings.get("settings"))
+        command = room.compare(settings=settings)
         if delay > 0:
             _pause(command, lambda: bool(room.guests()), happened.LIMIT)
         _pause(command, lambda: False, moment)
-        missed = command.status is not None
+        if command.status is not None:
+            faults += _ended_first(command.status, room, reference)
+            notes.append("a comparison ended before its kill: the next begins anew")
+            if faults:  # nothing is gained by more of them
+                break
+            shutil.rmtree(room.cell)
+            kept = {}
+            continue
         command.end()
+        left -= 1
         slowest = max(slowest, happened.wait_until_quiet(room, _QUIET))
         faults += [f"process {pid} outlived the harness" for pid in room.left_running()]
         now = {path: path.stat().st_mtime_ns for path in room.cell.glob("boots/*/[!.]*/boot.json")}
         lost = [path for path, when in kept.items() if now.get(path) != when]
         faults += [f"{path.parent.name}, which was done, was run again" for path in lost]
         kept = now
-        word = "had ended before" if missed else f"{len(kept)} boots were done"
         since = "its start" if delay < 0 else "the first guest"
-        notes.append(f"{moment:.1f} s after {since}: {word}")
-    last = room.compare(settings=fault.settings.get("settings"))
+        notes.append(f"{moment:.1f} s after {since}: {len(kept)} boots were done")
+    last = room.compare(settings=settings)
     found = happened.of(room, last, seconds=slowest)
     return replace(found, notes=tuple(notes), faults=tuple(faults))
+
+
+def _ended_first(status: int, room: Room, reference: Reference) -> list[str]:
+    """What is wrong with a comparison that was killed before and has now ended."""
+    if status not in VERDICTS:
+        return [f"the comparison ended with {status} before its kill"]
+    return list(same.compare(room.cell, reference.folder).faults)
 
 
 def _pause(command: Running, over: Callable[[], bool], limit: float) -> None:
