@@ -21,7 +21,7 @@ from harness.gitstore import GitStore
 from harness.kconfig import Option
 from harness.paths import REPO, Cache
 from harness.sandbox import OFF, Sandbox
-from tests.fakes import tree
+from tests.fakes import loopback, tree
 from tests.fakes.things import Heard
 
 _GOOD = (Option("CONFIG_BLOCK", "y", "test", "toy.config:1"),)
@@ -75,7 +75,7 @@ def victim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Victim]:
     monkeypatch.setenv("HOME", str(home))
     # The path of a socket may have 107 bytes, which pytest's folders can exceed.
     monkeypatch.chdir(home)
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as keys:
+    with loopback.listener() as server, socket.socket(socket.AF_UNIX) as keys:
         keys.bind("keys")
         keys.listen()
         yield Victim(home, server.getsockname()[1])

@@ -9,7 +9,6 @@ import io
 import shutil
 import subprocess
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -24,6 +23,7 @@ from harness.git import run_git
 from harness.gitstore import GitStore
 from harness.progress import Progress
 from harness.sources import Source
+from tests.fakes import loopback
 
 ENV = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -290,13 +290,8 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def site(world: World) -> Iterator[str]:
     Quiet.seen.clear()
     handler = functools.partial(Quiet, directory=str(world.root / "www"))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with loopback.serving(handler) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def test_tarball_by_url_with_kernel_orgs_list(world: World, site: str) -> None:

@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import http.server
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from harness import mbox
 from harness.git import run_git
+from tests.fakes import loopback
 
 DEV = "Dev Eloper <dev@mail.example>"
 
@@ -124,11 +124,8 @@ def served(mails: Sequence[bytes]) -> Iterator[tuple[str, list[str]]]:
     """A loopback server with an inbox of these mails: its URL, and the requests it got."""
     asked: list[str] = []
     handler = type("Handler", (_Handler,), {"mails": mails, "asked": asked})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/list", asked
-        server.shutdown()
+    with loopback.serving(handler) as port:
+        yield f"http://127.0.0.1:{port}/list", asked
 
 
 def public_inbox(folder: Path, mails: Sequence[bytes]) -> dict[str, str]:

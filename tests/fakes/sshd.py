@@ -15,6 +15,7 @@ import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 from harness.guest import Keys
+from tests.fakes import loopback
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,9 @@ class Sshd:
         self._host = paramiko.Ed25519Key.from_private_key_file(str(keys.host))
         self._client = paramiko.Ed25519Key.from_private_key_file(str(keys.client)).asbytes()
         self._handler, self._files = handler, files
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = loopback.listener()
         self._transports: list[paramiko.Transport] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
 
     @property
     def port(self) -> int:
@@ -119,7 +121,7 @@ class Sshd:
         return int(self._socket.getsockname()[1])
 
     def __enter__(self) -> Sshd:
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(
@@ -128,8 +130,15 @@ class Sshd:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        # To close it does not wake a thread that accepts: the port would go on listening.
+        self._socket.shutdown(socket.SHUT_RDWR)
+        for _ in range(100):
+            self.hang_up()
+            self._thread.join(0.1)
+            if not self._thread.is_alive():
+                break
         self._socket.close()
-        self.hang_up()
+        assert not self._thread.is_alive()
 
     def hang_up(self) -> None:
         """Break all connections, as a guest that dies does."""

@@ -1,0 +1,38 @@
+"""Servers of tests: listeners on loopback that nobody else can be taken for.
+
+None sets SO_REUSEADDR: not every kernel that a container offers keeps two listeners with it from
+being given the same free port, and a request then reaches the wrong one.
+"""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+def listener() -> socket.socket:
+    """A socket that listens on a free port of 127.0.0.1."""
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    allow_reuse_address = False
+
+
+@contextmanager
+def serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iterator[int]:
+    """An HTTP server with this handler; its port."""
+    with _Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
