@@ -108,7 +108,7 @@ def _boot(accel: str, progress: Progress) -> Verdict:
         start = time.monotonic()
         try:
             done = subprocess.run(
-                tethered(argv), capture_output=True, timeout=_DEADLINE, check=False
+                tethered(argv, fenced=True), capture_output=True, timeout=_DEADLINE, check=False
             )
         except subprocess.TimeoutExpired:
             reason = f"a guest hangs (no sign of life in {_DEADLINE:.0f} s)"

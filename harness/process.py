@@ -18,12 +18,27 @@ from harness.progress import Progress
 _REPORT_EVERY = 30.0
 
 
-def tethered(argv: Sequence[str], *, sig: str = "KILL") -> list[str]:
+_STATUS = Path("/proc/self/status")
+_SETPCAP = 8
+"""The bit of the capability that drops others, of linux/capability.h."""
+
+
+def tethered(argv: Sequence[str], *, sig: str = "KILL", fenced: bool = False) -> list[str]:
     """``argv`` so started that the kernel sends it ``sig`` when the harness's thread dies.
 
+    ``fenced``: it can gain no privileges, and has none of root's but to open any file: without
+    that one root could not run from a plain user's closed home.
     setpriv (util-linux) does it without code between fork and exec in a threaded program.
     """
-    return ["setpriv", "--pdeathsig", sig, "--", *argv]
+    fence = ["--no-new-privs"] if fenced else []
+    if fenced and _capable(_SETPCAP):
+        fence += ["--inh-caps=-all", "--bounding-set=-all,+dac_override"]
+    return ["setpriv", "--pdeathsig", sig, *fence, "--", *argv]
+
+
+def _capable(bit: int) -> bool:
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", _STATUS.read_text("ascii"), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> bit & 1)
 
 
 def stop(process: subprocess.Popen[bytes], *, patience: float = 5.0) -> None:

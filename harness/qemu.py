@@ -135,7 +135,7 @@ class Guest:
         (self.machine.folder / "qemu.txt").write_text(printable(line), encoding="utf-8")
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                tethered(line),
+                tethered(line, fenced=True),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

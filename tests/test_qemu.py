@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness import qemu
+from harness import process, qemu
 from harness.accel import QEMU
 from harness.qemu import Machine
 
@@ -38,6 +39,31 @@ def machine(folder: Path = FOLDER) -> Machine:
 
 
 MACHINE = machine()
+
+
+def _status(text: str) -> dict[str, int]:
+    """CapEff and so on of a /proc/PID/status."""
+    rows = (line.split(":\t") for line in text.splitlines() if re.match("Cap|NoNew", line))
+    return {name: int(value, 16) for name, value in rows}
+
+
+def test_a_fenced_program_has_no_rights_of_root_but_to_open_files() -> None:
+    """As a plain user it has none at all; without CAP_SETPCAP none can be dropped."""
+    mine = _status(Path("/proc/self/status").read_text(encoding="ascii"))
+    argv = process.tethered(["cat", "/proc/self/status"], fenced=True)
+    found = _status(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    setpcap, dac_override = 1 << 8, 1 << 1
+    allowed = dac_override if mine["CapEff"] & setpcap else mine["CapEff"]
+    assert found["CapEff"] | allowed == allowed
+    assert found["CapPrm"] | allowed == allowed
+    assert found["NoNewPrivs"] == 1
+
+
+def test_a_program_that_is_not_fenced_keeps_what_it_had() -> None:
+    mine = _status(Path("/proc/self/status").read_text(encoding="ascii"))
+    argv = process.tethered(["cat", "/proc/self/status"])
+    found = _status(subprocess.run(argv, check=True, capture_output=True, text=True).stdout)
+    assert found == mine
 
 
 def after(option: str, line: list[str]) -> list[str]:

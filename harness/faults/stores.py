@@ -66,7 +66,9 @@ def no_ccache(fault: Fault, room: Room, _: Reference) -> Happened:
     start = time.monotonic()
     running.send(signal.SIGINT)
     found = happened.of(room, running, seconds=0.0)
-    faults = ("a half-built kernel was published",) if any((place / "kernels").glob("*")) else ()
+    # Beside them lie the locks of kernels that are being built.
+    published = any(path.is_dir() for path in (place / "kernels").glob("*"))
+    faults = ("a half-built kernel was published",) if published else ()
     return replace(found, seconds=time.monotonic() - start, faults=faults)
 
 
@@ -75,6 +77,8 @@ def half(_: Fault, room: Room, reference: Reference) -> Happened:
     whole = reference.folder
     files = sorted(path for path in whole.rglob("*") if path.is_file() and path.name != ".lock")
     files = files[: len(files) // 2]
+    while files[-1].stat().st_size == 0:  # nothing of it could be cut off
+        files.pop()
     for path in files:
         target = room.cell / path.relative_to(whole)
         target.parent.mkdir(parents=True, exist_ok=True)

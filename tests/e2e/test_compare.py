@@ -33,6 +33,8 @@ SMALL = ("--workloads", "pageio", "--pairs", "2", "--accel", "tcg")
 # What two boots of the calibration pair are allowed to differ by besides the known weight:
 # the patch's own set-up code (at most 16 instructions a page) and timer ticks.
 KNOWN, TOLERANCE = 1000, 30
+# Capabilities that a guest's QEMU may have: CAP_DAC_OVERRIDE, and that as root only.
+_ALLOWED = 1 << 1
 # Our own series on a host that cannot confine it: said aloud, and tested all the same.
 _WITHOUT = sandbox.fault(Sandbox(True))
 _SANDBOX = ("--sandbox", "no") if _WITHOUT else ()
@@ -177,6 +179,13 @@ def _kill_in_mid_boot(words: list[str], boots: Path, *, finished: int) -> None:
         and list(boots.glob("*/.*/console.log"))
     ):
         time.sleep(0.2)
+    guests = _guests_of(boots)
+    assert guests
+    for guest in guests:
+        rights = _rights(guest)
+        assert rights["Seccomp"] == 2, "filtered"
+        assert rights["NoNewPrivs"] == 1
+        assert not rights["CapEff"] & ~_ALLOWED and not rights["CapPrm"] & ~_ALLOWED
     os.kill(harness.pid, signal.SIGKILL)
     harness.wait()
     time.sleep(1)
@@ -250,14 +259,21 @@ def test_a_patch_that_does_not_apply(tmp_path: Path) -> None:
     assert "mm/swapfile.c" in line
 
 
-def _guests_of(boots: Path) -> list[str]:
-    """Command lines of running programs that name a folder of ours."""
+def _guests_of(boots: Path) -> list[Path]:
+    """Where /proc shows the guests that name a folder of ours."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if str(boots) in text and "qemu-system" in text:
-            found.append(text)
+        if str(boots) in text and text.startswith("qemu-system"):
+            found.append(path.parent)
     return found
+
+
+def _rights(guest: Path) -> dict[str, int]:
+    """What its status says of capabilities, seccomp and new privileges."""
+    text = (guest / "status").read_text(encoding="ascii")
+    rows = re.findall(r"^(CapEff|CapPrm|NoNewPrivs|Seccomp):\s*(\w+)$", text, re.MULTILINE)
+    return {name: int(value, 16) for name, value in rows}
