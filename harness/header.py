@@ -86,14 +86,18 @@ def _cut(raw: bytes) -> bytes:
 
 
 def _is_deep(message: email.message.Message) -> bool:
-    """Whether parts lie in parts beyond what anybody writes."""
+    """Whether parts lie in parts beyond what anybody writes.
+
+    Only lists of parts are asked for: of a text the library would decode it, by whatever the
+    mail calls its charset.
+    """
     level = [message]
     for _ in range(_DEEPEST):
         level = [
             part
             for one in level
-            if isinstance(payload := one.get_payload(), list)
-            for part in payload
+            if one.is_multipart()
+            for part in one.get_payload()
             if isinstance(part, email.message.Message)
         ]
         if not level:

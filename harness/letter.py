@@ -71,7 +71,7 @@ def text(raw: bytes) -> str:
             charset = part.get_content_charset() or "utf-8"
             try:
                 return payload.decode(charset, "replace").replace("\r\n", "\n")
-            except LookupError:
+            except (LookupError, ValueError):  # no codec has a NUL in its name
                 return payload.decode("utf-8", "replace").replace("\r\n", "\n")
     return ""
 

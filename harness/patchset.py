@@ -171,7 +171,11 @@ def _quilt_order(folder: Path) -> list[Path]:
                 f"{folder}/series: '{line.strip()}' has options; only -p1 is understood"
             )
         path = folder / words[0]
-        if not path.is_file():
+        try:
+            is_there = path.is_file()
+        except OSError:  # a name longer than any file's
+            is_there = False
+        if not is_there:
             raise UserError(f"{folder}/series lists {words[0]}, which is not there")
         paths.append(path)
     return paths

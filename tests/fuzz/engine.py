@@ -49,10 +49,11 @@ def _guided(name: str, seconds: int, folder: Path) -> None:
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds):
         (corpus / f"seed-{number}").write_bytes(seed)
-    escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words)
+    escaped = ["".join(f"\\x{byte:02x}" for byte in word) for word in target.words]
     (folder / "words").write_text("".join(f'"{word}"\n' for word in escaped), encoding="ascii")
     argv = [
-        name, str(corpus), f"-dict={folder / 'words'}", f"-max_total_time={seconds}",
+        name, str(corpus), f"-max_total_time={seconds}",
+        *([f"-dict={folder / 'words'}"] if escaped else []),  # one without words is an error
         f"-max_len={MOST}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1",
         f"-artifact_prefix={folder}/finding-", "-verbosity=0",
     ]  # fmt: skip

@@ -123,9 +123,9 @@ def _folder(data: bytes) -> None:
     with tempfile.TemporaryDirectory(dir=_SCRATCH.name) as name:
         for piece in data.split(b"\xff")[:8]:
             title, _, content = piece.partition(b"\0")
-            path = Path(name) / (title.decode("ascii", "ignore").replace("/", "_")[:60] or "x")
-            if path.name not in (".", ".."):
-                path.write_bytes(content)
+            file = title.decode("ascii", "ignore").replace("/", "_")[:60] or "x"
+            if file not in (".", ".."):
+                (Path(name) / file).write_bytes(content)
         try:
             patchset.from_folder(Path(name))
         except UserError as error:
