@@ -25,6 +25,7 @@ _FOUND = (
     ),
     ("folder", b"series\0" + b"a" * 300 + b".patch\n\xffa.patch\0b"),
     ("folder", b"."),
+    ("probe-sys.fs.cgroup.w.memory.stat", b"max\x0b"),
 )
 """What fuzzing found, by parser."""
 
