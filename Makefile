@@ -4,7 +4,7 @@ VENV         ?= .venv
 RESULTS      ?= results
 PYTHON       := $(VENV)/bin/python
 HARNESS      := $(PYTHON) -m harness
-SETUP        := ./harness/setup.sh $(VENV)
+SETUP        := ./harness/cli/setup.sh $(VENV)
 
 # Variables become options only when given to make itself: NAME or HEAD in somebody's environment
 # mean something else.  Taken as they are: neither make nor the shell reads what is in them.
@@ -163,6 +163,7 @@ lint: setup-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
 
 unit: setup-dev
 	$(PYTHON) -m pytest -q -n auto --dist loadfile tests --ignore=tests/e2e --ignore=tests/planted
@@ -171,7 +172,7 @@ planted: setup-dev
 	$(PYTHON) -m pytest -v -s tests/planted
 
 faults: setup
-	@$(HARNESS) faults $(call option,ONLY,only) $(call option,BASE,base) \
+	@$(PYTHON) -m tests.faults $(call option,ONLY,only) $(call option,BASE,base) \
 		$(call option,SANDBOX,sandbox) --results $(call quoted,RESULTS)
 
 e2e: setup-dev

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from harness import stats, trace, verdict
-from harness.errors import UserError
-from harness.frames import AGAIN, ARMS, Frames
-from harness.report import counters, facts, failing, hosts, latency, meaning, pairing, selftests
-from harness.report.manifest import Manifest, insn_unit
-from harness.report.model import Block, Failure, Part, Report, Row
-from harness.report.pairing import Counted, Group
+from harness.report import counters, facts, failing, hosts, latency, meaning, selftests
+from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, WorkloadReport
+from harness.results import pairing, traces
+from harness.results.frames import AGAIN, ARMS, Frames
+from harness.results.manifest import Manifest, insn_unit
+from harness.results.pairing import Counted, Group
+from harness.stats import paired, verdict
+from harness.util.errors import UserError
 
 _CONSOLE_LINES = 30
 _CONSOLE_BYTES = 16_384
@@ -35,7 +36,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         mine = [row for row in metrics if row.workload == workload]
         unmeasured = tuple(_unmeasured(data, manifest, clock, workload, mine))
         parts.append(
-            Part(
+            WorkloadReport(
                 workload=workload,
                 description=str(manifest.get("workloads", workload, "description") or ""),
                 parameters=manifest.parameters(workload),
@@ -94,7 +95,9 @@ def _clock(data: Frames, manifest: Manifest) -> str:
     return clocks.pop() if clocks else manifest.text("clock")
 
 
-def _row(key: Any, group: Group, has_again: bool, *, margin: float | None, **fields: Any) -> Row:
+def _row(
+    key: Any, group: Group, has_again: bool, *, margin: float | None, **fields: Any
+) -> Estimate:
     """A judged number; the verdict is kept for primary metrics only, the noise for all."""
     base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
     known = fields["direction"]
@@ -107,12 +110,12 @@ def _row(key: Any, group: Group, has_again: bool, *, margin: float | None, **fie
         direction=direction,
         margin_pct=margin,
     )
-    return Row(
+    return Estimate(
         cell=str(key["cell"]),
         backend=str(key["backend"]),
         workload=str(key["workload"]),
-        base=stats.spread(base),
-        patch=stats.spread(patch),
+        base=paired.spread(base),
+        patch=paired.spread(patch),
         base_values=base,
         patch_values=patch,
         pairs=group.pairs,
@@ -136,10 +139,10 @@ def _again(group: Group) -> tuple[tuple[int, float], ...]:
 
 def _metric_rows(
     data: Frames, manifest: Manifest, clock: str, used: Counted
-) -> tuple[list[Row], dict[str, tuple[str, ...]]]:
+) -> tuple[list[Estimate], dict[str, tuple[str, ...]]]:
     """A row for each metric; and by workload, the metrics that one kernel never gave."""
     has_again = bool((data.boots["arm"] == AGAIN).any())
-    rows: list[Row] = []
+    rows: list[Estimate] = []
     one_sided: dict[str, set[str]] = {}
     for key, group in pairing.groups(data.metrics, ["name", "unit"], used):
         workload, name, unit = (str(key[k]) for k in ("workload", "name", "unit"))
@@ -166,7 +169,7 @@ def _metric_rows(
     return rows, {workload: tuple(sorted(names)) for workload, names in one_sided.items()}
 
 
-def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted) -> list[Row]:
+def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted) -> list[Estimate]:
     values = percentiles.values
     has_again = bool((values["arm"] == AGAIN).any())
     return [
@@ -187,7 +190,7 @@ def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted
 
 
 def _unmeasured(
-    data: Frames, manifest: Manifest, clock: str, workload: str, rows: list[Row]
+    data: Frames, manifest: Manifest, clock: str, workload: str, rows: list[Estimate]
 ) -> Iterator[tuple[str, str]]:
     """Back-ends without a pair that has the primary metric, and its name."""
     for backend in sorted(set(data.boots[data.boots["workload"] == workload]["backend"])):
@@ -197,10 +200,10 @@ def _unmeasured(
             yield backend, primary
 
 
-def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
-    traces = trace.read(results)
+def _failures(boots: pd.DataFrame, results: Path) -> tuple[ExcludedBoot, ...]:
+    decoded = traces.read(results)
     return tuple(
-        Failure(
+        ExcludedBoot(
             cell=str(boot.cell),
             pair=int(boot.pair),
             arm=str(boot.arm),
@@ -208,13 +211,13 @@ def _failures(boots: pd.DataFrame, results: Path) -> tuple[Failure, ...]:
             detail=str(boot.detail),
             folder=str(boot.folder),
             console=_console(results / str(boot.folder) / "console.log"),
-            trace=traces.get(str(boot.folder), ""),
+            trace=decoded.get(str(boot.folder), ""),
         )
         for boot in pairing.rows(boots[~boots["usable"]])
     )
 
 
-def _blocks(boots: pd.DataFrame) -> tuple[Block, ...]:
+def _blocks(boots: pd.DataFrame) -> tuple[BootPair, ...]:
     """Every pair with its boots; those that were never begun come last."""
     found: dict[tuple[str, int], list[Any]] = {}
     for boot in pairing.rows(boots):
@@ -224,7 +227,7 @@ def _blocks(boots: pd.DataFrame) -> tuple[Block, ...]:
         usable = {boot.arm for boot in mine if boot.usable}
         mine.sort(key=lambda boot: (str(boot.position), str(boot.arm)))
         blocks.append(
-            Block(
+            BootPair(
                 cell,
                 pair,
                 min((str(boot.started) for boot in mine if boot.started), default=""),
@@ -247,7 +250,7 @@ def _console(path: Path) -> str:
 
 
 def _notes(
-    data: Frames, manifest: Manifest, clock: str, workload: str, rows: list[Row]
+    data: Frames, manifest: Manifest, clock: str, workload: str, rows: list[Estimate]
 ) -> Iterator[str]:
     """What a reader of this workload's tables must know."""
     cells = sorted(set(data.boots[data.boots["workload"] == workload]["backend"]))

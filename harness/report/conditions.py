@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from harness.frames import Frames
+from harness.results.frames import Frames
 
 _FILES = (
     ("MGLRU", "/sys/kernel/mm/lru_gen/enabled"),

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness import frames, stats
-from harness.collected import BOOT
-from harness.frames import ARMS, Frames
-from harness.report import pairing
-from harness.report.manifest import insn_unit
-from harness.report.model import Row
-from harness.report.pairing import Counted, Group
+from harness.report.model import Estimate
+from harness.results import frames, pairing
+from harness.results.collected import BOOT
+from harness.results.frames import ARMS, Frames
+from harness.results.manifest import insn_unit
+from harness.results.pairing import Counted, Group
+from harness.stats import paired as stats
 
 # Smaller changes of a counter in a phase are left out: one event more is many per cent there.
 _MIN_COUNT = 50.0
@@ -34,7 +34,7 @@ class Counters:
     unlike: by workload, counters that were not compared
     """
 
-    moved: tuple[Row, ...]
+    moved: tuple[Estimate, ...]
     only_one: dict[str, tuple[str, ...]]
     tested: dict[str, int]
     unlike: dict[str, frozenset[str]]
@@ -42,7 +42,7 @@ class Counters:
 
 def gather(data: Frames, clock: str, used: Counted, unlike: frozenset[str]) -> Counters:
     """All counters whose base and patch boots make pairs, less those that are ``unlike``."""
-    found: list[Row] = []
+    found: list[Estimate] = []
     only_one: dict[str, set[str]] = {}
     left: dict[str, set[str]] = {}
     for key, seen in pairing.groups(_values(data), _KEYS, used):
@@ -83,10 +83,10 @@ def _values(data: Frames) -> pd.DataFrame:
     return frames.averaged(by_round.reset_index(), _KEYS)
 
 
-def _row(key: Any, name: str, group: Group, clock: str) -> Row:
+def _row(key: Any, name: str, group: Group, clock: str) -> Estimate:
     unit = str(key["unit"])
     base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
-    return Row(
+    return Estimate(
         role="counter",
         cell=str(key["cell"]),
         backend=str(key["backend"]),
@@ -105,7 +105,7 @@ def _row(key: Any, name: str, group: Group, clock: str) -> Row:
     )
 
 
-def _moved(rows: list[Row]) -> Iterator[Row]:
+def _moved(rows: list[Estimate]) -> Iterator[Estimate]:
     """Counters whose interval excludes zero, or that one arm never counts; best evidence first.
 
     Evidence is the adjusted p, then how far the differences lie from zero in their own spread.
@@ -121,13 +121,13 @@ def _moved(rows: list[Row]) -> Iterator[Row]:
     yield from sorted(moved, key=_rank)
 
 
-def _rank(row: Row) -> tuple[float | str, ...]:
+def _rank(row: Estimate) -> tuple[float | str, ...]:
     # Rounded: equal evidence must not be ordered by a float's last digit.
     size = abs(row.change.estimate_pct or 0.0)
     return (round(row.q or 0.0, 12), -_distance(row), -size, row.cell, row.phase, row.name)
 
 
-def evidence(row: Row) -> float | None:
+def evidence(row: Estimate) -> float | None:
     """The p value of a counter; None where few pairs agree to the last digit.
 
     A counter that is zero in some boots has no per cent: its plain differences are tested.
@@ -142,14 +142,14 @@ def evidence(row: Row) -> float | None:
     return row.change.p
 
 
-def _distance(row: Row) -> float:
+def _distance(row: Estimate) -> float:
     """Mean over spread of the differences; infinite if they are all equal, or have no per cent."""
     d = row.change.differences
     sd = row.change.deviation
     return abs(math.fsum(d) / len(d)) / sd if sd else math.inf
 
 
-def _appears(row: Row) -> bool:
+def _appears(row: Estimate) -> bool:
     """Zero in every boot of one arm and in none of the other, in two pairs at least."""
     base, patch = any(row.base_values), any(row.patch_values)
     return row.change.n > 1 and base != patch and (all(row.base_values) or all(row.patch_values))

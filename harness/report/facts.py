@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness import observer
-from harness.frames import ARMS, Frames
 from harness.report import conditions
-from harness.report.manifest import UNKNOWN, Manifest
 from harness.report.model import Facts
+from harness.results import observer
+from harness.results.frames import ARMS, Frames
+from harness.results.manifest import UNKNOWN, Manifest
 
 _CLOCKS = {
     "insn": "instruction clock (QEMU TCG -icount, 1 vCPU): 1 ns of guest time is 1 executed "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.console import Outcome
-from harness.frames import ARMS
-from harness.report.model import Block, Failing
+from harness.report.model import BootPair, Failing
+from harness.results.console import Outcome
+from harness.results.frames import ARMS
 
 _NOT_THE_KERNEL = frozenset({"missing", Outcome.INFRA.value})
 """A boot that was not run, or that the host spoilt, says nothing of the kernel."""
@@ -24,7 +24,7 @@ class _Pair:
     patch_failed: bool
 
 
-def gather(blocks: Iterable[Block]) -> Failing | None:
+def gather(blocks: Iterable[BootPair]) -> Failing | None:
     """How often either kernel fails, in all cells together; None if no boot did.
 
     Blocks without a boot of both kernels are left out. The test is exact and conditional: given

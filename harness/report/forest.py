@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from harness.report.canvas import COLOURS, GRID, INK, MARKERS, Plot, figure, plot
-from harness.report.model import Report, Row
-from harness.report.units import change, interval
+from harness.report.model import Estimate, Report
+from harness.report.numbers import change, interval
 
 _LIFT = 0.24  # how far A/A lies below its row, in rows
 
@@ -51,7 +51,7 @@ def draw(report: Report) -> Iterator[Plot]:
     )
 
 
-def _margin(axes: Any, place: int, row: Row) -> None:
+def _margin(axes: Any, place: int, row: Estimate) -> None:
     margin = row.verdict.margin_pct if row.verdict is not None else None
     if margin is not None:
         # A factor of 1 + margin either way.
@@ -60,7 +60,7 @@ def _margin(axes: Any, place: int, row: Row) -> None:
         axes.broken_barh([box], (place - 0.42, 0.84), facecolor=GRID, alpha=0.55, linewidth=0)
 
 
-def _estimate(axes: Any, place: int, row: Row) -> None:
+def _estimate(axes: Any, place: int, row: Estimate) -> None:
     low, high = row.change.low_pct, row.change.high_pct
     if low is not None and high is not None:
         axes.plot([low, high], [place, place], color=COLOURS["patch"], linewidth=2.2)
@@ -76,7 +76,7 @@ def _estimate(axes: Any, place: int, row: Row) -> None:
     axes.plot([aa.estimate_pct], [place + _LIFT], MARKERS["base"], **open_)
 
 
-def _legend(rows: list[Row]) -> list[Any]:
+def _legend(rows: list[Estimate]) -> list[Any]:
     lines: list[Any] = [
         Line2D(
             [], [], color=COLOURS["patch"], marker=MARKERS["patch"], markersize=5, label="change"

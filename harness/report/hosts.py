@@ -12,9 +12,9 @@ from statistics import stdev
 
 from scipy.stats import kruskal, levene
 
-from harness.frames import Frames
-from harness.report.model import Row
-from harness.report.units import fine
+from harness.report.model import Estimate
+from harness.report.numbers import fine
+from harness.results.frames import Frames
 
 _LEAST = 3
 """Pairs of a host before its noise or effect is held against those of others."""
@@ -25,7 +25,7 @@ Place = tuple[str, int]
 """(cell, pair)"""
 
 
-def gather(data: Frames, primary: Sequence[Row]) -> tuple[tuple[str, str], ...]:
+def gather(data: Frames, primary: Sequence[Estimate]) -> tuple[tuple[str, str], ...]:
     """(label, text) lines; none if one host ran all boots, or nobody said which."""
     boots = data.boots[data.boots["host"] != ""]
     if boots["host"].nunique() < 2:
@@ -55,13 +55,13 @@ def gather(data: Frames, primary: Sequence[Row]) -> tuple[tuple[str, str], ...]:
     return tuple(lines)
 
 
-def _noise(row: Row, whole: Mapping[Place, str], name: str) -> str:
+def _noise(row: Estimate, whole: Mapping[Place, str], name: str) -> str:
     values = [value for pair, value in row.again if whole.get((row.cell, pair)) == name]
     spread = f"{fine(stdev(values))} %" if len(values) > 1 else "unknown"
     return f"{row.cell} {spread} (n {len(values)})"
 
 
-def _differences(primary: Sequence[Row], whole: Mapping[Place, str]) -> list[str]:
+def _differences(primary: Sequence[Estimate], whole: Mapping[Place, str]) -> list[str]:
     """Sentences for what differs between hosts, or one that nothing does."""
     tests = [
         *(("the noise", row, _by_host(row.again, row, whole), "levene") for row in primary),
@@ -86,7 +86,7 @@ def _differences(primary: Sequence[Row], whole: Mapping[Place, str]) -> list[str
     ]
 
 
-def _effects(row: Row) -> Iterator[tuple[int, float]]:
+def _effects(row: Estimate) -> Iterator[tuple[int, float]]:
     for pair, base, patch in zip(row.pairs, row.base_values, row.patch_values, strict=True):
         if base > 0 and patch > 0 and math.isfinite(patch / base):
             yield pair, 100 * (patch / base - 1)
@@ -94,7 +94,7 @@ def _effects(row: Row) -> Iterator[tuple[int, float]]:
 
 def _by_host(
     values: Sequence[tuple[int, float]] | Iterator[tuple[int, float]],
-    row: Row,
+    row: Estimate,
     whole: Mapping[Place, str],
 ) -> dict[str, list[float]]:
     """The values of hosts that have enough of them."""

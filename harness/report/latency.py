@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness import histogram
-from harness.collected import BOOT
-from harness.frames import Frames
-from harness.report import pairing
 from harness.report.model import MIN_BEYOND, PERCENTILES
-from harness.report.pairing import Counted
+from harness.results import histogram, pairing
+from harness.results.collected import BOOT
+from harness.results.frames import Frames
+from harness.results.pairing import Counted
 
 KEYS = ["name", "phase", "unit", "percent"]
 

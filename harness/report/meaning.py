@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.errors import UserError
-from harness.frames import ARMS
-from harness.overhead import data
-from harness.paths import REPO
-from harness.report.manifest import UNKNOWN, Manifest
-from harness.versions import in_range, major_minor
+from harness.results.frames import ARMS
+from harness.results.manifest import UNKNOWN, Manifest
+from harness.util import yamlfile as data
+from harness.util.errors import UserError
+from harness.util.paths import REPO
+from harness.util.versions import in_range, major_minor
 
 PATH = REPO / "kernels" / "counters.yaml"
 _KEYS = ("counters", "before", "after", "was", "is", "source")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness import stats
-from harness import verdict as verdicts
-from harness.verdict import Kind, Noise, Verdict
+from harness.stats import paired
+from harness.stats import verdict as verdicts
+from harness.stats.verdict import Kind, Noise, Verdict
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 _SOURCE = re.compile(r"\(\S+\.[chS]:\d+")
@@ -16,7 +16,7 @@ MIN_BEYOND = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Estimate:
     """One number of one cell, base against patch.
 
     role: "primary", "secondary", "percentile" or "counter"
@@ -39,12 +39,12 @@ class Row:
     unit: str
     data_unit: str
     direction: str
-    base: stats.Spread
-    patch: stats.Spread
+    base: paired.Spread
+    patch: paired.Spread
     base_values: tuple[float, ...]
     patch_values: tuple[float, ...]
     pairs: tuple[int, ...]
-    change: stats.Paired
+    change: paired.Paired
     q: float | None = None
     noise: Noise | None = None
     verdict: Verdict | None = None
@@ -52,7 +52,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class BootPair:
     """The boots of one pair. boots: (arm, outcome, folder below the result) in the order of run.
 
     started: ISO time of the first; counts: base and patch are usable
@@ -66,7 +66,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ExcludedBoot:
     """A boot that does not count.
 
     console: its last lines; trace: the stack trace with files and lines, "" if there is none
@@ -104,7 +104,7 @@ class Failing:
     @property
     def more(self) -> str:
         """The arm that fails more often at 5 %, else ""."""
-        if self.p >= 1 - stats.LEVEL:
+        if self.p >= 1 - paired.LEVEL:
             return ""
         return "patch" if self.patch * self.base_boots > self.base * self.patch_boots else "base"
 
@@ -120,7 +120,7 @@ class Failing:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WorkloadReport:
     """One workload.
 
     parameters: what the workload was run with, as "size=32M, ..."
@@ -134,10 +134,10 @@ class Part:
     parameters: str
     margin: str
     declared: bool
-    primary: tuple[Row, ...]
-    secondary: tuple[Row, ...]
-    percentiles: tuple[Row, ...]
-    counters: tuple[Row, ...]
+    primary: tuple[Estimate, ...]
+    secondary: tuple[Estimate, ...]
+    percentiles: tuple[Estimate, ...]
+    counters: tuple[Estimate, ...]
     only_one: tuple[str, ...]
     tested: int
     unmeasured: tuple[tuple[str, str], ...]
@@ -202,11 +202,11 @@ class Report:
     planned: int
     usable: int
     has_again: bool
-    failures: tuple[Failure, ...]
-    parts: tuple[Part, ...]
+    failures: tuple[ExcludedBoot, ...]
+    parts: tuple[WorkloadReport, ...]
     defects: tuple[str, ...]
     facts: Facts
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[BootPair, ...] = ()
     tested: tuple[Tested, ...] = ()
     failing: Failing | None = None
 
@@ -216,7 +216,7 @@ class Report:
         return tuple(item for part in self.tested for item in part.regressions)
 
     @property
-    def primary(self) -> tuple[Row, ...]:
+    def primary(self) -> tuple[Estimate, ...]:
         """The primary rows of all workloads."""
         return tuple(row for part in self.parts for row in part.primary)
 
@@ -232,7 +232,7 @@ class Report:
         return (*made, *lost)
 
     @property
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[Estimate, ...]:
         """All rows."""
         return tuple(
             row
@@ -334,7 +334,7 @@ def caution(report: Report) -> str:
         "again) shows no such change. 'equivalent': the 90 % interval lies inside the declared "
         "margin. 'detects': the smallest change that these pairs would call in four runs of five."
     )
-    if any(row.change.n < stats.MIN_EXACT for row in report.primary):
+    if any(row.change.n < paired.MIN_EXACT for row in report.primary):
         text += (
             " Below 6 pairs ranks can never reach p < 0.05: intervals there are t intervals, from "
             "the wider of the spreads of A/B and A/A, and rest on normal noise."

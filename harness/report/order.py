@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 
 from harness.report.canvas import COLOURS, INK, MARKERS, Plot, figure, plot
-from harness.report.model import Report, Row
-from harness.report.units import fine
+from harness.report.model import Estimate, Report
+from harness.report.numbers import fine
 
 _MOST_TICKS = 12
 
@@ -22,7 +22,7 @@ def draw(report: Report) -> Iterator[Plot]:
         yield from _order(row, turns.get(row.cell, {}))
 
 
-def _order(row: Row, turn: dict[int, int]) -> Iterator[Plot]:
+def _order(row: Estimate, turn: dict[int, int]) -> Iterator[Plot]:
     changes = [
         (turn[pair], 100 * (patch / base - 1), pair)
         for pair, base, patch in zip(row.pairs, row.base_values, row.patch_values, strict=True)

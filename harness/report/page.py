@@ -9,10 +9,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness import escape
-from harness.report import model, units, words
+from harness.report import model, numbers, phrases
 from harness.report.canvas import COLOURS, GRID, INK, Plot
-from harness.report.model import Part, Report, Row
+from harness.report.model import Estimate, Report, WorkloadReport
+from harness.util import escape
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TOP_COUNTERS = 40
@@ -42,12 +42,12 @@ def environment() -> Environment:
         "inline": inline,
     }
     made.filters |= {
-        "number": units.number,
-        "percent": units.percent,
-        "change": units.change,
-        "interval": units.interval,
-        "fine": units.fine,
-        "fine_interval": units.fine_interval,
+        "number": numbers.number,
+        "percent": numbers.percent,
+        "change": numbers.change,
+        "interval": numbers.interval,
+        "fine": numbers.fine,
+        "fine_interval": numbers.fine_interval,
     }
     return made
 
@@ -62,10 +62,10 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
             plots=plots,
             opening=model.opening(report),
             caution=model.caution(report),
-            headlines=[words.headline(row) for row in report.primary],
+            headlines=[phrases.headline(row) for row in report.primary],
             tables={part.workload: _tables(part) for part in report.parts},
-            method=words.METHOD,
-            counters=words.COUNTERS,
+            method=phrases.METHOD,
+            counters=phrases.COUNTERS,
             top=_TOP_COUNTERS,
             most_blocks=_MOST_BLOCKS,
             command=dict(report.facts.repeat)["Command"],
@@ -79,25 +79,25 @@ def _harmless(value: object) -> object:
     return value
 
 
-def _tables(part: Part) -> list[tuple[str, str, list[Row], list[str]]]:
+def _tables(part: WorkloadReport) -> list[tuple[str, str, list[Estimate], list[str]]]:
     """(title, label of the first column, rows, notes on verdict and method) of each table."""
     tables = []
     margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
-    for name, rows in words.by_metric(part.primary):
-        notes = [*words.reasons(rows), *_notes(rows), *words.scatters(rows)]
-        title = f"{name} (primary), {words.unit(rows)}{margin}"
+    for name, rows in phrases.by_metric(part.primary):
+        notes = [*phrases.reasons(rows), *_notes(rows), *phrases.scatters(rows)]
+        title = f"{name} (primary), {phrases.unit(rows)}{margin}"
         tables.append((title, "back-end", rows, notes))
-    for name, rows in words.by_metric(part.secondary):
-        title = f"{name} (secondary), {words.unit(rows)}"
+    for name, rows in phrases.by_metric(part.secondary):
+        title = f"{name} (secondary), {phrases.unit(rows)}"
         tables.append((title, "back-end", rows, _notes(rows)))
-    for name, rows in words.by_histogram(part.percentiles):
-        title = f"Latency of {name}, {words.unit(rows)}"
+    for name, rows in phrases.by_histogram(part.percentiles):
+        title = f"Latency of {name}, {phrases.unit(rows)}"
         tables.append((title, "percentile", rows, _notes(rows)))
     return tables
 
 
-def _notes(rows: list[Row]) -> list[str]:
-    return [*words.methods(rows), *words.skews(rows)]
+def _notes(rows: list[Estimate]) -> list[str]:
+    return [*phrases.methods(rows), *phrases.skews(rows)]
 
 
 def inline(plot: Plot) -> Markup:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from harness.frames import ARMS, Frames
-from harness.histogram import Histogram, merge
 from harness.report import forest, latency, order, timeline
 from harness.report.canvas import COLOURS, GRID, MARKERS, STYLES, Plot, figure, plot, style
-from harness.report.manifest import insn_unit
-from harness.report.model import Report, Row
-from harness.report.units import number
+from harness.report.model import Estimate, Report
+from harness.report.numbers import number
+from harness.results.frames import ARMS, Frames
+from harness.results.histogram import Histogram, merge
+from harness.results.manifest import insn_unit
 
 _LABEL_SHARE = 0.08
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
@@ -32,7 +32,7 @@ def draw(report: Report, data: Frames) -> list[Plot]:
         ]
 
 
-def _cost(row: Row) -> Iterator[Plot]:
+def _cost(row: Estimate) -> Iterator[Plot]:
     """A dot a boot, a line a pair."""
     pairs = [
         (b, p)

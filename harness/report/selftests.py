@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from harness.frames import AGAIN, Frames
-from harness.ktap import Result
-from harness.report import pairing
-from harness.report.manifest import Manifest
 from harness.report.model import Regression, Tested
+from harness.results import pairing
+from harness.results.frames import AGAIN, Frames
+from harness.results.ktap import Result
+from harness.results.manifest import Manifest
 
 _LOG_LINES = 20
 _BAD = {Result.FAIL, Result.LOST}

@@ -7,9 +7,9 @@ import io
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.frames import Frames
-from harness.report import pairing
-from harness.report.model import Report, Row
+from harness.report.model import Estimate, Report
+from harness.results import pairing
+from harness.results.frames import Frames
 
 _PIECE = 5000
 _METRICS = (
@@ -63,7 +63,7 @@ def estimates(report: Report) -> str:
     return "".join(_csv(_ESTIMATES, rows))
 
 
-def _verdict(row: Row) -> tuple[object, ...]:
+def _verdict(row: Estimate) -> tuple[object, ...]:
     one = row.verdict
     if one is None:
         return (None,) * 6
@@ -71,7 +71,7 @@ def _verdict(row: Row) -> tuple[object, ...]:
     return (one.kind, one.reason, one.more, one.margin_pct, narrow.low_pct, narrow.high_pct)
 
 
-def _noise(row: Row) -> tuple[object, ...]:
+def _noise(row: Estimate) -> tuple[object, ...]:
     noise = row.noise
     if noise is None:
         return (None,) * 6

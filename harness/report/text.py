@@ -5,11 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from harness.escape import visible
-from harness.report import model, words
-from harness.report.model import Part, Regression, Report, Row
-from harness.report.units import change, interval, number, percent
-from harness.report.words import by_histogram, by_metric, methods, unit
+from harness.report import model, phrases
+from harness.report.model import Estimate, Regression, Report, WorkloadReport
+from harness.report.numbers import change, interval, number, percent
+from harness.report.phrases import by_histogram, by_metric, methods, unit
+from harness.util.escape import visible
 
 WIDTH = 72
 TOP_COUNTERS = 8
@@ -63,7 +63,7 @@ def _head(report: Report) -> Iterator[str]:
             "Base and patch are the same kernel image: an A/A run, every change is noise."
         )
     for row in report.primary:
-        yield from wrap(words.headline(row), rest="  ")
+        yield from wrap(phrases.headline(row), rest="  ")
     yield from wrap(model.caution(report))
 
 
@@ -81,7 +81,7 @@ def _compared(report: Report) -> Iterator[str]:
             yield from wrap(visible(line), "- ", "  ")
 
 
-def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
+def _part(part: WorkloadReport, report: Report) -> Iterator[Iterable[str]]:
     title = visible(f"Workload {part.workload}")
     parameters = wrap(part.parameters, "Parameters: ", "  ")
     yield [title, "=" * len(title), *wrap(part.description), *parameters]
@@ -108,45 +108,45 @@ def _part(part: Part, report: Report) -> Iterator[Iterable[str]]:
         yield [line for note in part.notes for line in wrap(note, "- ")]
 
 
-def _primary(title: str, rows: Sequence[Row]) -> list[str]:
+def _primary(title: str, rows: Sequence[Estimate]) -> list[str]:
     """Base, patch, change and verdict of each back-end; then why, and how the interval was made."""
     heads = ("back-end", "base", "patch", "change", "95 % interval", "n", "verdict")
     lines = [*wrap(title), "", line(heads, VERDICTS), "-" * WIDTH]
     for row in rows:
         lines += cells(visible(row.backend), judged(row), VERDICTS)
-    sentences = [*words.reasons(rows), *methods(rows), *words.skews(rows)]
+    sentences = [*phrases.reasons(rows), *methods(rows), *phrases.skews(rows)]
     return lines + [line for sentence in sentences for line in wrap(sentence, "  ", "    ")]
 
 
-def _noise(name: str, rows: Sequence[Row]) -> list[str]:
+def _noise(name: str, rows: Sequence[Estimate]) -> list[str]:
     """What base against base again shows, beside every verdict."""
     heads = ("back-end", "A/A change", "95 % interval", "n", "CV", "detects")
     lines = [*wrap(f"noise floor of {name}: base against base again, in %"), ""]
     lines += [line(heads, _NOISE), "-" * WIDTH]
     for row in rows:
-        lines += cells(visible(row.backend), words.noise(row), _NOISE)
-    return lines + [line for text in words.scatters(rows) for line in wrap(text, "  ", "    ")]
+        lines += cells(visible(row.backend), phrases.noise(row), _NOISE)
+    return lines + [line for text in phrases.scatters(rows) for line in wrap(text, "  ", "    ")]
 
 
 def _table(
-    title: str, rows: Sequence[Row], label: str, labels: Sequence[str] | None = None
+    title: str, rows: Sequence[Estimate], label: str, labels: Sequence[str] | None = None
 ) -> list[str]:
     lines = [*wrap(title), ""]
     heads = (label, "base", "+-", "patch", "change", "95 % interval", "n")
     lines += [line(heads, _COLUMNS), "-" * WIDTH]
     for row, name in zip(rows, labels or [row.backend for row in rows], strict=True):
         lines += cells(visible(name), numbers(row), _COLUMNS)
-    sentences = [*methods(rows), *words.skews(rows)]
+    sentences = [*methods(rows), *phrases.skews(rows)]
     return lines + [line for sentence in sentences for line in wrap(sentence, "  ")]
 
 
-def judged(row: Row) -> tuple[str, ...]:
+def judged(row: Estimate) -> tuple[str, ...]:
     """The cells of a primary row behind its label: base, patch, change, interval, n, verdict."""
     found = numbers(row)
     return (found[0], *found[2:], "" if row.verdict is None else str(row.verdict.kind))
 
 
-def numbers(row: Row) -> tuple[str, ...]:
+def numbers(row: Estimate) -> tuple[str, ...]:
     """The cells of a row behind its label."""
     spread = percent(row.base.percent, sign=False)
     return (
@@ -174,10 +174,10 @@ def line(texts: Sequence[str], widths: Sequence[int]) -> str:
     return " ".join([head, *rest]).rstrip()
 
 
-def _counters(part: Part) -> Iterator[list[str]]:
+def _counters(part: WorkloadReport) -> Iterator[list[str]]:
     """The counters with the strongest evidence, for each cell."""
     if part.tested:
-        lines = wrap(words.COUNTERS.format(moved=len(part.counters), tested=part.tested))
+        lines = wrap(phrases.COUNTERS.format(moved=len(part.counters), tested=part.tested))
         for backend in dict.fromkeys(sorted(row.backend for row in part.counters)):
             mine = [row for row in part.counters if row.backend == backend]
             lines += ["", visible(f"{backend}, {min(len(mine), TOP_COUNTERS)} of {len(mine)}:")]
@@ -188,7 +188,7 @@ def _counters(part: Part) -> Iterator[list[str]]:
         yield wrap("Only one kernel has: " + ", ".join(part.only_one) + ".", "", "  ")
 
 
-def _counter(row: Row) -> list[str]:
+def _counter(row: Estimate) -> list[str]:
     name = f"{row.name}, phase {row.phase}"
     q = "no q" if row.q is None else f"q = {row.q:.2g}"
     shown = change(row.change)
@@ -263,7 +263,7 @@ def _skipped(report: Report) -> Iterator[str]:
 def _method(report: Report) -> Iterator[str]:
     yield "How to read this"
     yield "================"
-    for text in words.METHOD:
+    for text in phrases.METHOD:
         yield from wrap(text)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.frames import ARMS, Frames
+from harness.results.frames import ARMS, Frames
 
 _FIELDS = (
     "pswpin", "pswpout", "zswpin", "zswpout", "zswpwb", "swpin_zero", "swpout_zero",

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import pytest
 
-from harness import frames, sandbox, series
-from harness.errors import Exit
-from harness.faults import same
-from harness.paths import REPO
-from harness.sandbox import Sandbox
+from harness.results import frames
+from harness.series import series
+from harness.util import sandbox
+from harness.util.errors import Exit
+from harness.util.paths import REPO
+from harness.util.sandbox import Sandbox
+from tests.faults import same
 
 # Worse or undecided: two pairs are too few for more.
 VERDICTS = (Exit.OK, Exit.WORSE, Exit.UNDECIDED)

@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from harness import seal
-from harness.errors import Exit
+from harness.results import checksums
+from harness.util.errors import Exit
 
 BOOT_S = 0.4
 PLAN = ("base", "patch")
@@ -50,7 +50,7 @@ def _boot(cell: Path, arm: str, position: int, how: dict[str, Any]) -> None:
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (scratch / "workload.jsonl").write_text(text, encoding="utf-8")
     (scratch / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
-    seal.boot(scratch)
+    checksums.boot(scratch)
     scratch.rename(home / f"00-{arm}")
 
 

@@ -12,9 +12,9 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import seal
-from harness.boot import Ended, Host, Ticket
-from harness.console import Outcome
+from harness.results import checksums
+from harness.results.console import Outcome
+from harness.vm.boot import BootEnd, BootRequest, VmConfig
 
 SWAPIN = 10_000.0
 
@@ -26,7 +26,9 @@ class Guests:
     sd: float = 0.0002
     ran: list[str] = field(default_factory=list)
 
-    def __call__(self, ticket: Ticket, _: Host, boots: Path, *, stop: threading.Event) -> Ended:
+    def __call__(
+        self, ticket: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
+    ) -> BootEnd:
         assert not stop.is_set()
         symbols = (ticket.kernel.path / "System.map").read_text()
         outcome = Outcome.PANIC if " panics" in symbols else Outcome.OK
@@ -50,10 +52,10 @@ class Guests:
             ]
             text = "".join(json.dumps(line) + "\n" for line in [*lines, {"type": "done"}])
             (folder / "workload.jsonl").write_text(text, encoding="utf-8")
-        seal.boot(folder)
-        return Ended(ticket, outcome, str(facts["detail"]), 0.001, folder)
+        checksums.boot(folder)
+        return BootEnd(ticket, outcome, str(facts["detail"]), 0.001, folder)
 
-    def cost(self, ticket: Ticket) -> float:
+    def cost(self, ticket: BootRequest) -> float:
         """Instructions a page."""
         symbols = (ticket.kernel.path / "System.map").read_text()
         cost = SWAPIN + sum(int(number) for number in re.findall(r" costs_(\d+)", symbols))

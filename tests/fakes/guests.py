@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from harness import accel, arms, boot, build, compare, image
-from harness.accel import Accelerator
-from harness.apt import AptSource, Archives
-from harness.arms import Site
-from harness.guest import Keys
-from harness.image import Image
-from harness.lore import Desk
-from harness.paths import Cache
-from harness.sandbox import OFF
+from harness.build import image, kbuild, pair
+from harness.build.image import Image
+from harness.build.pair import Context
+from harness.series.mail.lore import MailSource
+from harness.source.apt import AptSource, Archives
+from harness.studies import compare
+from harness.util.paths import Cache
+from harness.util.sandbox import OFF
+from harness.vm import accel, boot
+from harness.vm.accel import Accelerator
+from harness.vm.guest import Keys
 from tests.fakes import tree
 from tests.fakes.figures import Guests
 from tests.fakes.inbox import git
@@ -36,8 +38,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
     archives = Archives("http://mirror.example", None)
     for where, name, value in (
         (boot, "run", guests),
-        (build, "SPACE", 1),
-        (arms, "fragment_paths", lambda _: [folder / "toy.config"]),
+        (kbuild, "SPACE", 1),
+        (pair, "fragment_paths", lambda _: [folder / "toy.config"]),
         # A toy kernel has none of the options that a workload wants.
         (compare, "abilities", lambda _: []),
         (accel, "choose", lambda *_, **__: Accelerator("tcg", "because")),
@@ -69,15 +71,15 @@ def series(folder: Path, patches: list[str]) -> Path:
     return folder
 
 
-def site(folder: Path, repo: Path) -> Site:
+def site(folder: Path, repo: Path) -> Context:
     """A site with the repository of a toy series."""
     progress, cache = Heard(), Cache(folder / "cache")
-    return Site(
+    return Context(
         cache=cache,
         results=folder / "results",
         progress=progress,
         sandbox=OFF,
-        desk=Desk(cache=cache.mails, progress=progress),
+        desk=MailSource(cache=cache.mails, progress=progress),
         kernel_git=str(repo),
         jobs=1,
     )

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from harness import mbox
-from harness.git import run_git
+from harness.series.mail import mbox
+from harness.source.git import run_git
 from tests.fakes import loopback
 
 DEV = "Dev Eloper <dev@mail.example>"

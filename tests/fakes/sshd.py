@@ -14,7 +14,7 @@ from types import TracebackType
 import paramiko
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from harness.guest import Keys
+from harness.vm.guest import Keys
 from tests.fakes import loopback
 
 

@@ -11,10 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from harness import accel, boot, hostfacts
-from harness.accel import Accelerator
-from harness.boot import Ended, Host, Ticket
-from harness.watch import Interrupted
+from harness.vm import accel, boot, hostfacts
+from harness.vm.accel import Accelerator
+from harness.vm.boot import BootEnd, BootRequest, VmConfig
+from harness.vm.watch import Interrupted
 from tests.fakes.figures import Guests
 
 QEMU = "QEMU emulator version 7.2.0"
@@ -23,7 +23,9 @@ QEMU = "QEMU emulator version 7.2.0"
 class Slow(Guests):
     """Guests that take their time, and can be told to end."""
 
-    def __call__(self, ticket: Ticket, host: Host, boots: Path, *, stop: threading.Event) -> Ended:
+    def __call__(
+        self, ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event
+    ) -> BootEnd:
         for path in (host.root_for(ticket.cell), host.tools, host.keys.client, host.keys.host):
             assert path.read_bytes(), "all that a guest needs is on its host"
         log = Path(os.environ["HARNESS_TEST_FOLDER"]) / f"{hostfacts.here().name}.log"

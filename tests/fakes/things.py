@@ -8,13 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import spec
-from harness.boot import Host, Ticket
-from harness.build import Kernel
-from harness.cell import Cell
-from harness.guest import Keys
-from harness.progress import Progress
-from harness.watch import Deadlines
+from harness.build.kbuild import Kernel
+from harness.experiment import spec
+from harness.experiment.cell import Cell
+from harness.util.progress import Progress
+from harness.vm.boot import BootRequest, VmConfig
+from harness.vm.guest import Keys
+from harness.vm.watch import Deadlines
 
 
 class Heard(Progress):
@@ -45,9 +45,9 @@ def cells(backends: str = "zram", workloads: str = "pageio") -> tuple[Cell, ...]
     return spec.load(None, {"backends": backends, "workloads": workloads}).cells()
 
 
-def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> Host:
+def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> VmConfig:
     """A host under TCG with images that are only names."""
-    return Host(
+    return VmConfig(
         root=folder / "root.img",
         tools=folder / "tools.img",
         keys=keys or Keys(folder / "client_key", folder / "host_key"),
@@ -61,6 +61,6 @@ def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> Hos
     )
 
 
-def ticket(folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram") -> Ticket:
+def ticket(folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram") -> BootRequest:
     """One boot of pageio."""
-    return Ticket(cells(backend)[0], arm, pair, 0, 7, kernel(folder / f"kernel-{arm}"))
+    return BootRequest(cells(backend)[0], arm, pair, 0, 7, kernel(folder / f"kernel-{arm}"))

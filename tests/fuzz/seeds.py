@@ -6,7 +6,7 @@ import gzip
 import json
 from pathlib import Path
 
-from harness.paths import REPO
+from harness.util.paths import REPO
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
 

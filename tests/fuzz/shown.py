@@ -8,10 +8,11 @@ from html.parser import HTMLParser
 
 from rich.console import Console
 
-from harness import draft, escape
-from harness.letter import Letter
-from harness.progress import Progress
 from harness.report.page import environment
+from harness.series.mail.cover import Cover
+from harness.studies.reply import draft
+from harness.util import escape
+from harness.util.progress import Progress
 
 _FIELDS = {
     "To", "Cc", "In-Reply-To", "References", "Subject", "MIME-Version", "Content-Type",
@@ -70,7 +71,7 @@ def page(data: bytes) -> None:
     assert escape.visible(text).isascii()
 
 
-def written(answered: Letter) -> None:
+def written(answered: Cover) -> None:
     """The headers of an answer: ours alone, however the mail's were made."""
     made = draft.headers(answered, "swap")
     assert made.isascii() and "\r" not in made

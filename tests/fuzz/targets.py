@@ -13,30 +13,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import (
-    archive,
-    collected,
-    console,
-    deltas,
-    frames,
-    histogram,
-    ktap,
-    letter,
-    lore,
-    mbox,
-    patchset,
-    posting,
-    probes,
-    registry,
-    spec,
-    telemetry,
-)
-from harness.errors import HarnessError, UserError
-from harness.git import check_revision, makefile_version, public_url, ref_part
-from harness.nightly import config as nightly
-from harness.overhead import claim, model, sites
-from harness.overhead.snapshot import numbers
-from harness.probes import allocinfo
+from harness.experiment import spec
+from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
+from harness.results.probes import allocinfo
+from harness.series import patchset, registry
+from harness.series.mail import archive, cover, lore, mbox, posting
+from harness.source.gitnames import check_revision, makefile_version, public_url, ref_part
+from harness.studies.nightly import config as nightly
+from harness.studies.overhead import claim, model, sites
+from harness.studies.overhead.snapshot import numbers
+from harness.util.errors import HarnessError, UserError
 from tests.fuzz import seeds, shown
 
 _SCRATCH = tempfile.TemporaryDirectory(prefix="harness-fuzz-")
@@ -110,10 +96,10 @@ def _headers(data: bytes) -> None:
 
 
 def _letter(data: bytes) -> None:
-    letter.text(data)
-    found = letter.read(data)
+    cover.text(data)
+    found = cover.read(data)
     if found is not None:
-        assert letter.from_data(json.loads(json.dumps(letter.as_data(found)))) == found
+        assert cover.from_data(json.loads(json.dumps(cover.as_data(found)))) == found
         lore._utc(found.date)
         shown.written(found)
 
@@ -232,7 +218,9 @@ def _snapshot(data: bytes) -> None:
     for sample in telemetry.read(data).samples:
         notes: list[str] = []
         numbers(sample, notes)
-    marks = [deltas.Mark(word.decode("utf-8", "replace"), frozenset(), {}) for word in data.split()]
+    marks = [
+        deltas.SampleMark(word.decode("utf-8", "replace"), frozenset(), {}) for word in data.split()
+    ]
     deltas.of_boot(marks[:64], [])
 
 

@@ -6,11 +6,13 @@ import json
 from functools import partial
 from pathlib import Path
 
-from harness import frames, sources, trial
-from harness.errors import Exit
-from harness.gitstore import GitStore
-from harness.paths import REPO, Cache
-from harness.progress import Progress
+from harness.results import frames
+from harness.source import sources
+from harness.source.gitstore import GitStore
+from harness.studies.walk import trial
+from harness.util.errors import Exit
+from harness.util.paths import REPO, Cache
+from harness.util.progress import Progress
 from tests.e2e.test_compare import _harness
 from tests.fakes import inbox
 

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from harness.errors import Exit
-from harness.nightly import store
-from harness.paths import REPO
+from harness.studies.nightly import store
+from harness.util.errors import Exit
+from harness.util.paths import REPO
 from tests.e2e.test_compare import _SANDBOX
 from tests.fakes import inbox
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
-from harness import frames, report
-from harness.errors import Exit
-from harness.verdict import Kind
+from harness.report import files
+from harness.results import frames
+from harness.stats.verdict import Kind
+from harness.util.errors import Exit
 from tests.e2e.test_compare import _harness
 
 PLANTED = Path(__file__).parent
@@ -77,7 +78,7 @@ def test_memory_that_swapoff_keeps_is_a_worse_verdict(tmp_path: Path) -> None:
     assert status == Exit.WORSE
     data = frames.load(results)
     assert set(data.boots["outcome"]) == {"ok"}
-    found = {row.backend: row.verdict for row in report.read(results).primary}
+    found = {row.backend: row.verdict for row in files.read(results).primary}
     assert {name: one.kind for name, one in found.items() if one} == {
         "zram": Kind.WORSE,
         "swapfile": Kind.WORSE,

@@ -1,0 +1,4 @@
+"""Kernels, their own tests and the guest's disk images, made from a tree and a configuration.
+
+It must not boot what it builds.
+"""

@@ -1,0 +1,347 @@
+"""Compile a kernel once and publish it as an immutable artefact.
+
+The two arms of a comparison share a *workspace*, one work tree and one object folder: the patched
+kernel is then built incrementally from the base's objects, in the same paths, with the same
+compiler, user, host and time stamp, so that the images differ in nothing but the patch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build import kconfig
+from harness.source.gitstore import GitStore
+from harness.util import atomic
+from harness.util.command import clean_environment, run
+from harness.util.errors import KernelFailure
+from harness.util.hostspace import require_space
+from harness.util.paths import Cache
+from harness.util.process import Watched
+from harness.util.progress import Progress
+from harness.util.sandbox import Sandbox, copy_below, read_below
+
+_SCHEMA = 1
+SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
+_ERRORS = (
+    re.compile(r"^\S+?:\d+:(?:\d+:)? (?:fatal )?error: .*"),
+    re.compile(r".*internal compiler error.*"),
+    re.compile(r".*: undefined reference to .*"),
+    re.compile(r"^\S*ld\S*: .*(?:error|cannot find).*"),
+    re.compile(r"^(?:ERROR|Error|error): .*"),
+    re.compile(r".*: not found$"),
+    re.compile(r"^make(?:\[\d+\])?: \*\*\* .*"),
+)
+# What would differ between two builds of the same tree, fixed.
+_FIXED = {
+    "KBUILD_BUILD_USER": "harness",
+    "KBUILD_BUILD_HOST": "harness",
+    "KBUILD_BUILD_VERSION": "1",
+    "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 2026",
+    # Set, even to nothing, it keeps the "+" of an untagged commit out of the release.
+    "LOCALVERSION": "",
+    # Line numbers and inlined functions: a stack trace can be decoded.  Code stays as it is, for
+    # gcc never lets -g change it.
+    "KCFLAGS": "-g1",
+}
+_ARTEFACTS = {
+    "bzImage": "arch/x86/boot/bzImage",
+    "vmlinux": "vmlinux",
+    "System.map": "System.map",
+    "config": ".config",
+}
+DECODER = "decode_stacktrace.sh"
+"""The kernel's own script, of the tree itself, beside its artefacts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A published kernel: ``path`` holds bzImage, vmlinux, System.map, config and manifest.json."""
+
+    key: str
+    path: Path
+    release: str
+    compiler: str
+    seconds: float
+    sha256: tuple[tuple[str, str], ...]
+
+    @property
+    def bzimage(self) -> Path:
+        """What QEMU boots."""
+        return self.path / "bzImage"
+
+    @property
+    def config(self) -> dict[str, str]:
+        """Its configuration, symbol -> value."""
+        return kconfig.parse((self.path / "config").read_text(encoding="utf-8"))
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """The names of its System.map, functions and variables alike."""
+        text = (self.path / "System.map").read_text(encoding="utf-8")
+        return frozenset(line.rpartition(" ")[2] for line in text.splitlines())
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """Every symbol that the tree's Kconfig files define, with the CONFIG_ prefix."""
+        names = (self.path / "kconfig-symbols").read_text(encoding="utf-8").split()
+        return frozenset(f"CONFIG_{name}" for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """What to build: a commit of the store, configured as requested, in the base's workspace."""
+
+    label: str
+    commit: str
+    tree: str
+    version: str
+    options: tuple[kconfig.Option, ...]
+    workspace: str
+
+
+class BuildFailed(KernelFailure):
+    """The kernel did not compile; ``reason`` is the first error, ``log`` the whole output."""
+
+    def __init__(self, reason: str, log: Path) -> None:
+        super().__init__(f"{reason}; the whole log is {log}")
+        self.reason, self.log = reason, log
+
+
+def workspace_name(tree: str) -> str:
+    """The workspace of a base tree."""
+    return tree[:16]
+
+
+def object_folder(options: Sequence[kconfig.Option]) -> str:
+    """The folder for objects inside a workspace: one for each requested configuration."""
+    return f"obj-{_digest(kconfig.allconfig_text(options))[:8]}"
+
+
+def compiler_version() -> str:
+    """The first line of ``gcc --version``: part of what determines an artefact."""
+    return run(["gcc", "--version"]).stdout.splitlines()[0]
+
+
+def kernel_key(order: BuildRequest, compiler: str) -> str:
+    """What determines the artefact: tree, requested options, compiler, this module's schema."""
+    parts = (str(_SCHEMA), order.tree, kconfig.allconfig_text(order.options), compiler)
+    return _digest("\0".join((*parts, repr(sorted(_FIXED.items())))))[:16]
+
+
+def load(path: Path) -> Kernel | None:
+    """A published kernel, or None if ``path`` has none that is whole and as it was built."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        sizes = {name: (path / name).stat().st_size for name in _ARTEFACTS}
+        if manifest["sizes"] != sizes or manifest["sha256"] != _hashes(path):
+            return None
+        return Kernel(
+            key=manifest["key"],
+            path=path,
+            release=manifest["release"],
+            compiler=manifest["compiler"],
+            seconds=manifest["seconds"],
+            sha256=tuple(sorted(manifest["sha256"].items())),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _hashes(path: Path) -> dict[str, str]:
+    return {name: atomic.sha256_file(path / name) for name in _ARTEFACTS}
+
+
+class KernelBuilder:
+    """Builds kernels in the cache's workspaces and publishes them in its ``kernels`` folder."""
+
+    def __init__(
+        self, *, cache: Cache, store: GitStore, progress: Progress, jobs: int, sandbox: Sandbox
+    ) -> None:
+        self._cache = cache
+        self._store = store
+        self._progress = progress
+        self._jobs = jobs
+        self._sandbox = sandbox
+
+    def find(self, order: BuildRequest) -> Kernel | None:
+        """The kernel of ``order`` if it was published before."""
+        return load(self._cache.kernels / kernel_key(order, compiler_version()))
+
+    def places(self, order: BuildRequest) -> tuple[Path, Path]:
+        """Where the kernel of ``order`` is published, and the workspace that it is built in."""
+        key = kernel_key(order, compiler_version())
+        return self._cache.kernels / key, self._cache.build / order.workspace
+
+    def build(self, order: BuildRequest) -> Kernel:
+        """The kernel of ``order``, from the cache or built now.
+
+        Raises UserError when the configuration does not take, KernelFailure when the tree cannot
+        be configured, BuildFailed when it does not compile, InfraError when the disk is too small
+        or a tool is missing.
+        """
+        compiler = compiler_version()
+        target = self._cache.kernels / kernel_key(order, compiler)
+        atomic.hold(target)
+        known = load(target)
+        if known:
+            self._progress.say(f"build {order.label}: {known.release}, already built ({known.key})")
+            return known
+        if target.is_dir():
+            self._progress.warn(f"kernel {target.name} is not as it was built: it is built again")
+        shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
+        workspace = self._cache.build / order.workspace
+        with (
+            atomic.locked(self._cache.build / f"{order.workspace}.lock"),
+            self._progress.stage(f"build {order.label}", note=order.version),
+        ):
+            require_space(self._cache.root, SPACE, f"building {order.label}")
+            return self._build_in(workspace, order, compiler, target)
+
+    def _build_in(
+        self, workspace: Path, order: BuildRequest, compiler: str, target: Path
+    ) -> Kernel:
+        src, obj = workspace / "src", workspace / object_folder(order.options)
+        obj.mkdir(parents=True, exist_ok=True)
+        os.utime(workspace)
+        self._progress.say(f"checking out {order.commit[:12]} for {order.label}")
+        self._store.checkout(src, order.commit)
+        config = self._configure(src, obj, order)
+        watched = self._make(src, obj, order)
+        release = read_release(obj)
+        with atomic.folder(target) as scratch:
+            for name, place in _ARTEFACTS.items():
+                copy_below(obj, place, scratch / name)
+            if (src / "scripts" / DECODER).is_file():
+                copy_below(src, f"scripts/{DECODER}", scratch / DECODER)
+            shutil.copyfile(watched.log, scratch / "build.log")
+            (scratch / "kconfig-symbols").write_text(
+                "\n".join(sorted(kconfig.defined_symbols(src))) + "\n", encoding="utf-8"
+            )
+            manifest = {
+                "schema": _SCHEMA,
+                "key": target.name,
+                "commit": order.commit,
+                "tree": order.tree,
+                "version": order.version,
+                "release": release,
+                "compiler": compiler,
+                "config_symbols_on": len(config),
+                "seconds": round(watched.seconds, 1),
+                "sandbox": self._sandbox.on,
+                "objects_compiled": watched.lines_matching(r"^  (CC|AS) "),
+                "sha256": _hashes(scratch),
+                "sizes": {name: (scratch / name).stat().st_size for name in _ARTEFACTS},
+            }
+            (scratch / "manifest.json").write_text(atomic.json_text(manifest), encoding="utf-8")
+        kernel = load(target)
+        if kernel is None:
+            raise BuildFailed(f"{order.label} was published but cannot be read", watched.log)
+        return kernel
+
+    def _configure(self, src: Path, obj: Path, order: BuildRequest) -> dict[str, str]:
+        wanted = obj / "harness.allconfig"
+        # A new file: an earlier build could have left a link there to a file of the user.
+        atomic.text(wanted, kconfig.allconfig_text(order.options))
+        make = ["make", "-s", "-C", str(src), f"O={obj}"]
+        for target, extra in (
+            ("allnoconfig", {"KCONFIG_ALLCONFIG": str(wanted)}),
+            ("olddefconfig", {}),
+        ):
+            done = run(
+                self._confined([*make, target], src, obj),
+                env={**self._environment(), **extra},
+                check=False,
+            )
+            if done.returncode != 0:
+                raise KernelFailure(
+                    f"{order.label} ({order.version}) cannot be configured: make {target}: "
+                    f"{first_error(done.stderr)}"
+                )
+        config = kconfig.parse(read_below(obj, ".config").decode(errors="replace"))
+        kconfig.check(order.options, config, tree=src)
+        return config
+
+    def _make(self, src: Path, obj: Path, order: BuildRequest) -> Watched:
+        argv = [
+            "make",
+            "-C",
+            str(src),
+            f"O={obj}",
+            f"-j{self._jobs}",
+            *self._compilers(),
+            "bzImage",
+        ]
+        self._progress.command(argv)
+        log = obj.parent / f"build-{order.tree[:12]}.log"
+        watched = Watched.run(
+            self._confined(argv, src, obj),
+            log=log,
+            env=clean_environment(self._environment()),
+            progress=self._progress,
+            describe=lambda lines: _describe(order.label, lines),
+        )
+        if watched.returncode != 0:
+            raise BuildFailed(
+                f"{order.label} ({order.version}) does not compile: "
+                f"{first_error(log.read_text(encoding='utf-8', errors='replace'))}",
+                log,
+            )
+        return watched
+
+    def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:
+        """What runs the tree's own code sees the sources and writes objects, no more."""
+        self._cache.ccache.mkdir(parents=True, exist_ok=True)
+        return self._sandbox.wrap(argv, writable=(obj, self._cache.ccache), readable=(src,))
+
+    def _compilers(self) -> list[str]:
+        if shutil.which("ccache") is None:
+            self._progress.warn("ccache is not installed: every object is compiled anew")
+            return []
+        return ["CC=ccache gcc", "HOSTCC=ccache gcc"]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **_FIXED,
+            "CCACHE_DIR": str(self._cache.ccache),
+            # Paths below the build folder become relative, so that another base's workspace hits.
+            "CCACHE_BASEDIR": str(self._cache.build),
+            "CCACHE_NOHASHDIR": "1",
+            "CCACHE_COMPILERCHECK": "content",
+            "CCACHE_MAXSIZE": "5G",
+        }
+
+
+def read_release(obj: Path) -> str:
+    """The built kernel's name for itself; KernelFailure for one that no kernel may have."""
+    raw = read_below(obj, "include/config/kernel.release").decode(errors="replace")
+    # It goes into file names, manifests and pages, and uname has room for 64 bytes.
+    if not re.fullmatch(r"[0-9A-Za-z._+~-]{1,64}", raw.strip()):
+        raise KernelFailure(f"the built kernel calls itself {raw.strip()[:80]!r}: not a release")
+    return raw.strip()
+
+
+def first_error(log: str) -> str:
+    """The first line of a build log that names a real error, best kind first."""
+    lines = [line.strip() for line in log.splitlines()]
+    for pattern in _ERRORS:
+        for line in lines:
+            if pattern.match(line):
+                return line
+    return lines[-1] if lines else "the log is empty"
+
+
+def _describe(label: str, lines: Sequence[str]) -> str:
+    compiled = [line for line in lines if re.match(r"^  (CC|AS) ", line)]
+    latest = compiled[-1].split()[-1] if compiled else "starting"
+    return f"build {label}: {len(compiled)} objects, at {latest}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

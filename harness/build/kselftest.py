@@ -1,0 +1,221 @@
+"""The kernel's own tests (kselftest) that touch swap, built from the tree under test.
+
+Each arm builds its own, statically, so that they run in a guest that has no compiler and no
+libraries of theirs.  The tree's own Makefiles build them, in the sandbox, from a small checkout of
+their own: mm's writes into its sources.  What does not build is no error here: trees before 6.13
+want headers that others do not, and libraries may be missing.  It is recorded with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.kbuild import compiler_version, first_error
+from harness.source.gitstore import GitStore
+from harness.util import atomic
+from harness.util.command import run
+from harness.util.errors import InfraError, KernelFailure
+from harness.util.hostspace import require_space
+from harness.util.paths import Cache
+from harness.util.progress import Progress
+from harness.util.sandbox import Sandbox, copy_below
+
+_SCHEMA = 1
+_SPACE = 1 << 30
+# What "make headers" and the tests' Makefiles read of a tree: a tenth of it.
+_PLACES = ("Makefile", "Kbuild", "scripts", "arch/x86", "include", "tools", "mm", "usr")
+_SELFTESTS = Path("tools/testing/selftests")
+_LIST = "list"
+"""Read by the guest's program: a test a line, then why it is not there."""
+_REASON = 200
+_QUOTES = str.maketrans("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}", "''")
+
+
+@dataclass(frozen=True, slots=True)
+class SelftestRequest:
+    """What to build: tests, each ``collection/program``, of a commit of the store."""
+
+    label: str
+    commit: str
+    tree: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selftests:
+    """Published tests: ``path`` holds ``<collection>/<program>`` and the list of all.
+
+    missing: (test, why it is not there)
+    """
+
+    key: str
+    path: Path
+    tests: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+
+    def as_data(self) -> dict[str, object]:
+        """For a manifest."""
+        return {"key": self.key, "tests": list(self.tests), "missing": dict(self.missing)}
+
+
+def key_of(order: SelftestRequest, compiler: str) -> str:
+    """What determines the artefact: tree, tests, compiler, this module's schema."""
+    parts = (str(_SCHEMA), order.tree, *order.tests, compiler)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def load(path: Path) -> Selftests | None:
+    """Published tests, or None if ``path`` has none that are whole."""
+    try:
+        data = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+        sizes = {name: (path / name).stat().st_size for name in data["sizes"]}
+        if sizes != data["sizes"]:
+            return None
+        missing = tuple(sorted(data["missing"].items()))
+        return Selftests(data["key"], path, tuple(data["tests"]), missing)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class SelftestBuilder:
+    """Builds the tests of trees and publishes them in the cache's ``selftests`` folder."""
+
+    def __init__(
+        self, *, cache: Cache, store: GitStore, progress: Progress, sandbox: Sandbox, jobs: int = 1
+    ) -> None:
+        self._cache = cache
+        self._store = store
+        self._progress = progress
+        self._sandbox = sandbox
+        self._jobs = jobs
+
+    def build(self, order: SelftestRequest) -> Selftests:
+        """The tests of ``order``, from the cache or built now.
+
+        Raises KernelFailure when the tree has no headers to build them with, InfraError when the
+        disk is too small or a tool is missing.
+        """
+        compiler = compiler_version()
+        target = self._cache.selftests / key_of(order, compiler)
+        lock = self._cache.selftests / f"{target.name}.lock"
+        atomic.hold(target)
+        with atomic.locked(lock):
+            known = load(target)
+            if known:
+                return known
+            shutil.rmtree(target, ignore_errors=True)
+            require_space(self._cache.root, _SPACE, f"building the selftests of {order.label}")
+            with self._progress.stage(f"selftests {order.label}", note=f"{len(order.tests)} tests"):
+                return self._build_in(target, order, compiler)
+
+    def _build_in(self, target: Path, order: SelftestRequest, compiler: str) -> Selftests:
+        work = self._cache.build / f"selftests-{target.name}"
+        self._forget(work)
+        src, obj = work / "src", work / "obj"
+        obj.mkdir(parents=True)
+        try:
+            self._store.add_worktree(src, order.commit, checkout=False)
+            self._check_out(src, order)
+            said = [self._headers(src, obj, order)]
+            results = {test: self._make(src, obj, test) for test in order.tests}
+            said += [log for _, log in results.values()]
+            missing = {test: reason for test, (reason, _) in results.items() if reason}
+            with atomic.folder(target) as scratch:
+                self._publish(scratch, obj, order, missing, compiler)
+                (scratch / "build.log").write_text("\n".join(said), encoding="utf-8")
+        finally:
+            self._forget(work)
+        made = load(target)
+        if made is None:
+            raise InfraError(f"the selftests of {order.label} were published but cannot be read")
+        for test, reason in made.missing:
+            self._progress.say(f"selftests {order.label}: {test} is not built: {reason}")
+        return made
+
+    def _forget(self, work: Path) -> None:
+        if work.exists():
+            self._store.remove_worktree(work / "src")
+            shutil.rmtree(work, ignore_errors=True)
+
+    def _check_out(self, src: Path, order: SelftestRequest) -> None:
+        there = [place for place in _PLACES if self._has(src, place)]
+        done = self._store.git_in(src, "checkout", "--quiet", "HEAD", "--", *there)
+        if done.returncode != 0 or not (src / _SELFTESTS).is_dir():
+            raise KernelFailure(f"{order.label} has no {_SELFTESTS} that can be checked out")
+
+    def _has(self, src: Path, place: str) -> bool:
+        return self._store.git_in(src, "cat-file", "-e", f"HEAD:{place}").returncode == 0
+
+    def _headers(self, src: Path, obj: Path, order: SelftestRequest) -> str:
+        """The user-space headers of the tree: what it defines may be newer than the host's."""
+        argv = ["make", "-C", str(src), f"O={obj}", f"-j{self._jobs}", "headers"]
+        done = run(self._confined(argv, src, obj), check=False, timeout=900)
+        if done.returncode != 0:
+            raise KernelFailure(
+                f"the headers of {order.label} cannot be made: make headers: "
+                f"{first_error(done.stderr)}"
+            )
+        return done.stdout + done.stderr
+
+    def _make(self, src: Path, obj: Path, test: str) -> tuple[str, str]:
+        """Build one test; why it cannot be, "" if it can, and what was said."""
+        collection = test.partition("/")[0]
+        if not (src / _SELFTESTS / collection / "Makefile").is_file():
+            return f"the tree has no {_SELFTESTS / collection}", ""
+        if not (src / _SELFTESTS / f"{test}.c").is_file():
+            return f"the tree has no {_SELFTESTS / test}.c", ""
+        argv = ["make", "-C", str(src / _SELFTESTS / collection), f"OUTPUT={obj / collection}"]
+        # The two that lib.mk takes on top of what each Makefile sets.
+        argv += ["USERLDFLAGS=-static", f"KHDR_INCLUDES=-isystem {obj / 'usr' / 'include'}"]
+        argv.append(str(obj / test))
+        (obj / collection).mkdir(exist_ok=True)
+        self._progress.command(argv)
+        done = run(self._confined(argv, src, obj), check=False, timeout=900)
+        log = done.stdout + done.stderr
+        return ("", log) if done.returncode == 0 else (_reason(done.stderr, src), log)
+
+    def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:
+        # The checkout is thrown away: its Makefiles may write where they always do.
+        return self._sandbox.wrap(argv, writable=(src, obj), readable=(src / ".git",), cwd=obj)
+
+    def _publish(
+        self,
+        scratch: Path,
+        obj: Path,
+        order: SelftestRequest,
+        missing: Mapping[str, str],
+        compiler: str,
+    ) -> None:
+        built = [test for test in order.tests if test not in missing]
+        for test in built:
+            (scratch / test).parent.mkdir(exist_ok=True)
+            copy_below(obj, test, scratch / test)
+            (scratch / test).chmod(0o755)
+        lines = [f"{test} {missing[test]}".strip() if test in missing else test
+                 for test in order.tests]  # fmt: skip
+        (scratch / _LIST).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        manifest = {
+            "schema": _SCHEMA,
+            "key": key_of(order, compiler),
+            "commit": order.commit,
+            "tree": order.tree,
+            "compiler": compiler,
+            "sandbox": self._sandbox.on,
+            "tests": list(order.tests),
+            "missing": dict(missing),
+            "sha256": {test: atomic.sha256_file(scratch / test) for test in built},
+            "sizes": {name: (scratch / name).stat().st_size for name in (*built, _LIST)},
+        }
+        (scratch / "manifest.json").write_text(atomic.json_text(manifest), encoding="utf-8")
+
+
+def _reason(said: str, src: Path) -> str:
+    """The first error, printable, without this machine's paths."""
+    text = first_error(said).replace(f"{src}/", "").translate(_QUOTES)
+    return re.sub(r"[^ -~]", "?", text)[:_REASON] or "make fails"

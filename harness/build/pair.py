@@ -1,0 +1,300 @@
+"""The two kernels of a comparison: got, patched, configured alike and built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.build import kbuild, kconfig
+from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
+from harness.experiment.spec import Experiment
+from harness.series import basis, series
+from harness.series.basis import Basis
+from harness.series.mail.lore import MailSource
+from harness.series.model import AppliedSeries, Series
+from harness.source import sources
+from harness.source.gitstore import GitStore
+from harness.source.sources import Source
+from harness.util.errors import UserError
+from harness.util.paths import REPO, Cache
+from harness.util.progress import Progress
+from harness.util.sandbox import Sandbox
+
+_FRAGMENTS = REPO / "kernels" / "config"
+_REGISTRY = REPO / "kernels" / "series"
+# What fragments are for every kernel; others are asked for by name.
+_DEFAULT_FRAGMENTS = ("base", "vm", "mm", "measure")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where a command works and what the caller's environment says of it."""
+
+    cache: Cache
+    results: Path
+    progress: Progress
+    sandbox: Sandbox
+    desk: MailSource
+    kernel_git: str | None = None
+    missing_ok: bool = False
+    keyring: Path | None = None
+    mirror: str | None = None
+    jobs: int = os.cpu_count() or 1
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of a comparison: a source, what was applied to it, and the kernel made of it.
+
+    ``basis`` is how the base fits what was applied.
+    """
+
+    source: Source
+    applied: AppliedSeries | None
+    order: BuildRequest
+    kernel: Kernel
+    basis: Basis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """The trees of both arms: got, and patched, but nothing is built yet.
+
+    ``applied`` is None where ``other`` is a second kernel and no series; then ``basis`` is, too.
+    ``tip`` is the last commit of the whole series where only a part of it is applied.
+    """
+
+    base: Source
+    other: Source
+    applied: AppliedSeries | None
+    basis: Basis | None
+    tip: str | None = None
+
+
+KernelPair = tuple[dict[str, Arm], tuple[kconfig.SymbolDifference, ...]]
+"""Both arms, and how their configurations differ."""
+
+
+def make(experiment: Experiment, site: Context) -> KernelPair:
+    """Get, patch, configure and build both arms; also how their configurations differ."""
+    return construct(prepare(experiment, site), experiment, site)
+
+
+def prepare(experiment: Experiment, site: Context) -> Trees:
+    """Get both trees and apply the series; builds nothing."""
+    # Before anything long starts: what is misspelt fails at once.
+    extra = (*experiment.config, *experiment.head_config)
+    kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=extra)
+    if experiment.patch:
+        series.check(experiment.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
+    store = GitStore(site.cache.git)
+    store.ensure()
+    if experiment.patch:
+        base, loaded, fit = _based(experiment.base, experiment.patch, store, site)
+        trees = Trees(base, base, _apply(loaded, base, store, site), fit)
+        return cut(trees, experiment.upto, site) if experiment.upto else trees
+    base = _resolve(experiment.base, "base", store, site)
+    return Trees(base, _resolve(str(experiment.head), "patch", store, site), None, None)
+
+
+def cut(trees: Trees, count: int, site: Context) -> Trees:
+    """The trees with the first ``count`` patches of the series applied: its own commits."""
+    applied = trees.applied
+    if applied is None:
+        raise UserError("a walk goes over the patches of a series: give PATCH and not HEAD")
+    part = series.first(applied.series, count)
+    commit = applied.steps[count - 1].commit
+    tree = GitStore(site.cache.git).tree_of(commit)
+    shorter = AppliedSeries(part, commit, tree, applied.commits[:count])
+    return replace(trees, applied=shorter, tip=applied.commit)
+
+
+def construct(trees: Trees, experiment: Experiment, site: Context) -> KernelPair:
+    """Configure and build both arms, base first."""
+    store = GitStore(site.cache.git)
+    builder = _builder(store, site)
+    orders = _orders(trees, experiment, store)
+    arms = {
+        "base": Arm(trees.base, None, orders["base"], builder.build(orders["base"])),
+        "patch": Arm(
+            trees.other, trees.applied, orders["patch"], builder.build(orders["patch"]), trees.basis
+        ),
+    }
+    chosen = kconfig.request((), version=trees.other.version, extra=experiment.head_config)
+    return arms, _parity(arms, frozenset(item.symbol for item in chosen))
+
+
+def space(trees: Trees, experiment: Experiment, site: Context) -> int:
+    """Bytes of disk that building both arms may take; 0 if both are built."""
+    store = GitStore(site.cache.git)
+    builder = _builder(store, site)
+    orders = [one for one in _orders(trees, experiment, store).values() if not builder.find(one)]
+    new = {one.workspace for one in orders if not (site.cache.build / one.workspace).is_dir()}
+    # Building in an old workspace takes room, too; those of one comparison follow each other.
+    return max(1, len(new)) * kbuild.SPACE if orders else 0
+
+
+def places(trees: Trees, experiment: Experiment, site: Context) -> frozenset[Path]:
+    """The folders of the cache that building both arms takes or makes."""
+    store = GitStore(site.cache.git)
+    builder, orders = _builder(store, site), _orders(trees, experiment, store)
+    return frozenset(path for order in orders.values() for path in builder.places(order))
+
+
+def build_base(trees: Trees, experiment: Experiment, site: Context) -> Kernel:
+    """Only the base: what fails afterwards is the series' doing."""
+    store = GitStore(site.cache.git)
+    return _builder(store, site).build(_orders(trees, experiment, store)["base"])
+
+
+def _builder(store: GitStore, site: Context) -> KernelBuilder:
+    return KernelBuilder(
+        cache=site.cache,
+        store=store,
+        progress=site.progress,
+        jobs=site.jobs,
+        sandbox=site.sandbox,
+    )
+
+
+def _orders(trees: Trees, experiment: Experiment, store: GitStore) -> dict[str, BuildRequest]:
+    orders = {
+        "base": _order("base", trees.base, None, experiment),
+        "patch": _order("patch", trees.other, trees.applied, experiment),
+    }
+    if trees.applied:
+        whole = replace(orders["patch"], commit=trees.tip or orders["patch"].commit)
+        orders = {name: _without_new(order, whole, store) for name, order in orders.items()}
+    return orders
+
+
+def _based(name: str, patch: str, store: GitStore, site: Context) -> tuple[Source, Series, Basis]:
+    """The base and the series, each found by the other where need be, and how they fit."""
+
+    def load(version: str | None) -> Series:
+        return series.load(
+            patch,
+            registry=_REGISTRY,
+            version=version,
+            desk=site.desk,
+            kernel_git=site.kernel_git,
+        )
+
+    if name == basis.AUTO:
+        loaded = load(None)
+        found, by = basis.resolve(
+            loaded, store=store, kernel_git=site.kernel_git, progress=site.progress
+        )
+        base = _resolve(found, "base", store, site)
+    else:
+        base, by = _resolve(name, "base", store, site), "user"
+        loaded = load(base.version)
+    for note in loaded.notes:
+        site.progress.say(f"{loaded.name}: {note}")
+    fit = basis.check(loaded, base, store=store, by=by)
+    if fit.warning:
+        site.progress.warn(fit.warning)
+    return base, loaded, fit
+
+
+def _order(
+    label: str, source: Source, applied: AppliedSeries | None, experiment: Experiment
+) -> BuildRequest:
+    fragments = fragment_paths(experiment.fragments)
+    own = experiment.head_config if label == "patch" else ()
+    return BuildRequest(
+        label=label,
+        commit=applied.commit if applied else source.commit,
+        tree=applied.tree if applied else source.tree,
+        version=source.version,
+        options=kconfig.request(
+            fragments, version=source.version, extra=(*experiment.config, *own)
+        ),
+        # A series is built where its base was: only what it touches is compiled again.
+        workspace=kbuild.workspace_name(source.tree),
+    )
+
+
+def _without_new(order: BuildRequest, whole: BuildRequest, store: GitStore) -> BuildRequest:
+    """The order without the options that only (the rest of) the series defines.
+
+    A series may bring a symbol that its user has to switch on; the base cannot have it, nor can
+    a kernel with fewer patches than the one that brings it.
+    """
+    shipped = {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
+
+    def is_new(option: kconfig.Option) -> bool:
+        symbol = option.symbol.removeprefix("CONFIG_")
+        return (
+            option.origin.split(":")[0] not in shipped
+            and not store.defines(order.commit, symbol)
+            and store.defines(whole.commit, symbol)
+        )
+
+    return replace(order, options=tuple(item for item in order.options if not is_new(item)))
+
+
+def fragment_paths(extra: Sequence[str]) -> list[Path]:
+    """The fragment files: the default ones, then ``extra`` (names in kernels/config/, or paths)."""
+    paths = [_FRAGMENTS / f"{name}.config" for name in _DEFAULT_FRAGMENTS]
+    for name in extra:
+        inside = _FRAGMENTS / f"{name}.config"
+        path = inside if inside.is_file() else Path(name)
+        if not path.is_file():
+            raise UserError(f"config fragment '{name}' is neither a file nor in {_FRAGMENTS}")
+        paths.append(path)
+    return paths
+
+
+def debugging(kernel: Kernel) -> tuple[str, ...]:
+    """The debug options that a kernel was built with: with any of them its figures mislead."""
+    known = kconfig.read_fragment(_FRAGMENTS / "debug.config", version=kernel.release)
+    config = kernel.config
+    return tuple(sorted(item.symbol for item in known if config.get(item.symbol) == "y"))
+
+
+def _resolve(name: str, arm: str, store: GitStore, site: Context) -> Source:
+    with site.progress.stage(f"source {arm}", note=name):
+        source = sources.resolve(
+            name,
+            store=store,
+            cache=site.cache.downloads,
+            kernel_git=site.kernel_git,
+            mirror=site.mirror,
+            keyring=site.keyring,
+            missing_ok=site.missing_ok,
+            progress=site.progress,
+        )
+    site.progress.say(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
+    return source
+
+
+def _apply(loaded: Series, base: Source, store: GitStore, site: Context) -> AppliedSeries:
+    with site.progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
+        site.cache.build.mkdir(parents=True, exist_ok=True)
+        return series.apply(
+            loaded,
+            store=store,
+            base_commit=base.commit,
+            base_name=base.name,
+            scratch=site.cache.build,
+            sandbox=site.sandbox,
+        )
+
+
+def _parity(arms: dict[str, Arm], chosen: frozenset[str]) -> tuple[kconfig.SymbolDifference, ...]:
+    base, patch = arms["base"].kernel, arms["patch"].kernel
+    wanted = {item.symbol: item.value for item in arms["base"].order.options}
+    same = [item for item in arms["patch"].order.options if wanted.get(item.symbol) == item.value]
+    return kconfig.parity(
+        base.config,
+        patch.config,
+        added=patch.symbols - base.symbols,
+        removed=base.symbols - patch.symbols,
+        same_tree=arms["patch"].applied is not None,
+        requested=same,
+        chosen=chosen,
+    )

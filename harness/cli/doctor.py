@@ -1,0 +1,128 @@
+"""What this machine has, what it lacks, which accelerator works and how long things will take."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from harness.build import kbuild
+from harness.run import resources
+from harness.util import sandbox
+from harness.util.errors import HarnessError
+from harness.util.hostspace import free_bytes, in_words
+from harness.util.paths import Cache
+from harness.util.progress import Progress
+from harness.vm import accel
+
+_PACKAGES = Path(__file__).parent / "packages.yaml"
+# Measured on two server cores; the table is in docs/architecture.md.
+_BUILD_CORE_MINUTES = 14.0
+_BOOT_SECONDS = 12.0
+_NEEDED = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorCheck:
+    """One line of the doctor's answer; ``ok`` is False for what stops a comparison."""
+
+    topic: str
+    ok: bool
+    text: str
+
+
+def missing_packages(table: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
+    """The Debian packages of ``packages.yaml`` that are not there."""
+    table = table or yaml.safe_load(_PACKAGES.read_text(encoding="utf-8"))
+    return [name for name, item in table.items() if not _is_there(item)]
+
+
+def _is_there(item: Mapping[str, str]) -> bool:
+    if item.get("when") == "user" and os.geteuid() == 0:
+        return True
+    if "command" in item:
+        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        return shutil.which(item["command"], path=path) is not None
+    if "python" in item:
+        return importlib.util.find_spec(item["python"]) is not None
+    return Path(item["file"]).exists()
+
+
+def examine(*, cache: Cache, progress: Progress) -> list[DoctorCheck]:
+    """Everything worth knowing before a comparison.  Runs the accelerator probe."""
+    found = [_packages(), _sandbox(), _accelerator(cache, progress), _disk(cache), _memory()]
+    found += (
+        [DoctorCheck("compiler", True, kbuild.compiler_version())] if shutil.which("gcc") else []
+    )
+    return [*found, *_cached(cache), _times(cache, progress)]
+
+
+def _packages() -> DoctorCheck:
+    lacking = missing_packages()
+    if not lacking:
+        return DoctorCheck("packages", True, "all there")
+    return DoctorCheck("packages", False, f"missing; run: apt-get install -y {' '.join(lacking)}")
+
+
+def _sandbox() -> DoctorCheck:
+    try:
+        sandbox.choose(readable=sandbox.extra_readable())
+    except HarnessError as error:
+        return DoctorCheck("sandbox", False, str(error))
+    return DoctorCheck("sandbox", True, "series are applied and built without network and home")
+
+
+def _accelerator(cache: Cache, progress: Progress) -> DoctorCheck:
+    try:
+        chosen = accel.choose("auto", cache=cache, progress=progress)
+    except HarnessError as error:
+        return DoctorCheck("accelerator", False, str(error))
+    clock = "wall time" if chosen.name == "kvm" else "the instruction clock"
+    return DoctorCheck(
+        "accelerator", True, f"{chosen.name} ({chosen.reason}); so {clock} is the default"
+    )
+
+
+def _disk(cache: Cache) -> DoctorCheck:
+    free = free_bytes(cache.root)
+    text = f"{free / (1 << 30):.0f} GiB free for the cache at {cache.root}"
+    if free < _NEEDED:
+        return DoctorCheck("disk", False, f"{text}; a first comparison needs about 5 GiB")
+    return DoctorCheck("disk", True, text)
+
+
+def _memory() -> DoctorCheck:
+    size, bound = resources.available_memory()
+    text = f"{in_words(max(size, 0))} available ({bound}), {resources.cores()} CPUs"
+    return DoctorCheck("memory", True, text)
+
+
+def _cached(cache: Cache) -> list[DoctorCheck]:
+    kernels = [kbuild.load(path) for path in sorted(cache.kernels.glob("[!.]*"))]
+    names = ", ".join(sorted({item.release for item in kernels if item})) or "none"
+    images = len(list(cache.images.glob("*/root.img")))
+    return [
+        DoctorCheck("kernels", True, f"{len([k for k in kernels if k])} built ({names})"),
+        DoctorCheck("images", True, f"{images} made"),
+    ]
+
+
+def _times(cache: Cache, progress: Progress) -> DoctorCheck:
+    cpus = resources.cores()
+    minutes = _BUILD_CORE_MINUTES / cpus
+    try:
+        tcg = accel.probe("tcg", cache=cache, progress=progress)
+    except HarnessError as error:
+        return DoctorCheck("times", False, f"cannot be told: {error}")
+    return DoctorCheck(
+        "times",
+        True,
+        f"a kernel from nothing about {minutes:.0f} min, the patched one at most "
+        f"{minutes / 2:.0f} min, an image 2 min, a boot about {_BOOT_SECONDS:.0f} s "
+        f"under TCG (its probe loop took {tcg.seconds} s here; 0.5 s is usual)",
+    )

@@ -1,1 +1,0 @@
-"""What swap metadata costs: raw samples -> structures -> fit -> claim, model and measurement."""

@@ -1,0 +1,67 @@
+"""Results folder -> report: text, page, plots and CSV files; and what the verdicts come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.report import analysis, canvas, page, plots, tables, text
+from harness.report.model import Regression, Report
+from harness.results import frames, manifest
+from harness.stats import verdict
+from harness.stats.verdict import Verdict
+from harness.util import atomic
+from harness.util.errors import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A report that was written.
+
+    folder: results/<name>/report
+    verdicts: one for each primary metric of each cell
+    regressions: the kernel's own tests that pass on base and fail on patch
+    """
+
+    folder: Path
+    verdicts: tuple[Verdict, ...]
+    regressions: tuple[Regression, ...] = ()
+
+    @property
+    def status(self) -> Exit:
+        """OK, WORSE or UNDECIDED; failures of kernels are not in it. See `verdict.worst`.
+
+        A test of the kernel's own that the patch breaks is WORSE, whatever the verdicts.
+        """
+        return Exit.WORSE if self.regressions else verdict.worst(self.verdicts)
+
+
+def make(results: Path) -> Written:
+    """Write results/<name>/report/ anew.
+
+    Reads manifest.json and boots/ of the results folder, runs nothing. The same input gives
+    byte-identical files. UserError if there is no boot, or if two clocks are mixed.
+    """
+    data = frames.load(results)
+    report = analysis.analyse(data, manifest.load(results), results)
+    figures = plots.draw(report, data)
+    target = results / "report"
+    canvas.save(figures, target / "plots")
+    atomic.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
+    atomic.text(target / "estimates.csv", tables.estimates(report))
+    atomic.text(target / "report.html", page.render(report, figures))
+    atomic.text(target / "report.txt", text.render(report))
+    return Written(target, report.verdicts, report.regressions)
+
+
+def write(results: Path) -> Path:
+    """As `make`; only the folder."""
+    return make(results).folder
+
+
+def read(results: Path) -> Report:
+    """What a report would say; writes nothing. Errors as in `make`."""
+    return analysis.analyse(frames.load(results), manifest.load(results), results)
+
+
+__all__ = ["Written", "make", "read", "write"]

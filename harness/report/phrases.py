@@ -1,0 +1,156 @@
+"""Sentences and cells that the text and the page share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.report.model import Estimate
+from harness.report.numbers import change, fine, fine_interval, interval
+from harness.stats import paired
+
+# Two spreads of a few pairs differ that much by chance seldom enough.
+_MUCH_WIDER = 5.0
+_ROUNDING = 1e-9
+_BETTER = {"lower": "less is better", "higher": "more is better"}
+
+COUNTERS = (
+    "Counters by phase (exploratory): {moved} of {tested} moved, that is the interval excludes "
+    "zero, or one arm has none in any boot; strongest evidence first. q is p adjusted for all "
+    "counters tested (Benjamini-Hochberg); above 0.05 expect chance hits."
+)
+
+METHOD = (
+    "The boot is the sample: each is a fresh VM; rounds inside a boot are averaged first. "
+    "Boots run in blocks of base, patch and base again, in random order inside the block, with "
+    "the same seed. 'base' and 'patch' are medians over the boots of complete pairs; '+-' is the "
+    "coefficient of variation over the base boots (half the range for two). 'change' is the "
+    "signed change from base to patch in per cent, estimated from the log-ratios of the pairs; n "
+    "counts pairs.",
+    "A/A is base again against base, taken like any change. Its CV is that of one boot (sd of "
+    "the differences / sqrt 2). 'detects' is the smallest change that would be called worse or "
+    "better in four runs of five: from the sd of the A/A differences and the number of pairs, by "
+    "noncentral t at 5 % two-sided, 90 % for each of a verdict's two conditions, for normal "
+    "noise.",
+    "Verdicts, on primary metrics only, with the margin declared before the run. none: too few "
+    "pairs (3 are needed), or A/A itself differs: its 95 % interval excludes zero and reaches "
+    "beyond a tenth of the margin; by chance alone that happens in one run of twenty. "
+    "equivalent: the 90 % interval lies inside the margin, also if the change is real. worse, "
+    "better: the 95 % interval excludes zero and the estimate lies outside the 95 % interval of "
+    "A/A. undecided: anything else; the pairs still needed are about those that decide a true "
+    "change of the estimated size. A margin of 1 % is a factor of 1.01 either way.",
+    "With 6 or more pairs the intervals rest on ranks and hold for any noise. If 8 or more "
+    "differences are skewed (more than 2 standard errors) the t interval of their mean is given "
+    "beside. Pairs added after a look at the result are a second try: count the looks.",
+    "A percentile is a nearest-rank percentile of one boot's histogram, then paired like any "
+    "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden.",
+)
+
+
+def headline(row: Estimate) -> str:
+    """One primary result as a sentence."""
+    where = f"{row.backend} {row.workload} {row.name}"
+    kind = f": {row.verdict.kind}" if row.verdict and row.noise else ""
+    if row.change.estimate_pct is None:
+        return f"{where}: {row.change.method} (n = {row.change.n}){kind}"
+    bounds = f" {interval(row.change)}" if row.change.low_pct is not None else ", no interval"
+    floor = ""
+    if row.noise and row.noise.detectable_pct is not None:
+        floor = f" (detects {fine(row.noise.detectable_pct)}%)"
+    return f"{where}: {change(row.change)}{bounds}, n = {row.change.n}{kind}{floor}"
+
+
+def unit(rows: Sequence[Estimate]) -> str:
+    """Unit and direction of a table."""
+    units = ", ".join(sorted({row.unit or "no unit" for row in rows}))
+    better = {_BETTER[row.direction] for row in rows if row.direction}
+    return "; ".join([units, *sorted(better)])
+
+
+def by_metric(rows: Sequence[Estimate]) -> Iterator[tuple[str, list[Estimate]]]:
+    """The rows of each table of metrics."""
+    for name in sorted({row.name for row in rows}):
+        yield name, [row for row in rows if row.name == name]
+
+
+def by_histogram(rows: Sequence[Estimate]) -> Iterator[tuple[str, list[Estimate]]]:
+    """The rows of each table of percentiles."""
+
+    def title(row: Estimate) -> str:
+        name = row.name.rpartition(" ")[0]
+        return f"{name} in phase {row.phase}" if row.phase else name
+
+    for name in sorted({title(row) for row in rows}):
+        yield name, [row for row in rows if title(row) == name]
+
+
+def reasons(rows: Sequence[Estimate]) -> list[str]:
+    """Why each verdict is what it is; one sentence for all if they agree."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict is not None:
+            text = f"{row.verdict.kind}: {row.verdict.reason}."
+            found.setdefault(text, []).append(row.backend)
+    return [
+        text[0].upper() + text[1:] if len(found) == 1 else f"{', '.join(who)}: {text}"
+        for text, who in found.items()
+    ]
+
+
+def methods(rows: Sequence[Estimate]) -> list[str]:
+    """How the intervals of a table were made, a sentence for each way."""
+    sentences: list[str] = []
+    for method in dict.fromkeys(row.change.method for row in rows):
+        mine = [row for row in rows if row.change.method == method]
+        text = method[0].upper() + method[1:]
+        if method == paired.SIGNED_RANK:
+            covers = {row.change.n: 100 * (row.change.coverage or 0) for row in mine}
+            shown = [f"{cover:.1f} % at n = {n}" for n, cover in sorted(covers.items())]
+            text += f"; covers {', '.join(shown)}"
+        if len(mine) < len(rows):
+            text = f"{', '.join(dict.fromkeys(row.backend for row in mine))}: {text}"
+        sentences.append(text + ".")
+    return sentences
+
+
+def skews(rows: Sequence[Estimate]) -> list[str]:
+    """The t interval beside, where the differences are skewed."""
+    sentences = []
+    for row in rows:
+        if row.change.beside is not None:
+            low, high = (fine(bound, sign=True) for bound in row.change.beside)
+            name = row.name.rpartition(" ")[2] if row.role == "percentile" else ""
+            sentences.append(
+                f"{' '.join(filter(None, (name, row.backend)))}: the differences are skewed; "
+                f"t interval of their mean [{low}, {high}] %."
+            )
+    return sentences
+
+
+def scatters(rows: Sequence[Estimate]) -> list[str]:
+    """Where A/B scatters far more than A/A, so that the noise floor is too hopeful."""
+    sentences = []
+    for row in rows:
+        own = row.change.deviation
+        floor = row.noise.change.deviation if row.noise is not None else None
+        if own is None or floor is None or own <= max(_MUCH_WIDER * floor, _ROUNDING):
+            continue
+        times = f"{own / floor:.0f} times as widely as A/A" if floor else "and A/A does not at all"
+        sentences.append(
+            f"{row.backend}: the changes of the pairs scatter {times}: they differ from seed to "
+            "seed, which A/A does not show. The intervals hold; 'detects' is too hopeful here."
+        )
+    return sentences
+
+
+def noise(row: Estimate) -> tuple[str, ...]:
+    """A/A change, interval, pairs, CV and detectable change, in per cent."""
+    one = row.noise
+    if one is None:
+        return ("-", "none", "0", "-", "-")
+    return (
+        fine(one.change.estimate_pct, sign=True),
+        fine_interval(one.change),
+        str(one.change.n),
+        fine(one.cv_pct),
+        fine(one.detectable_pct),
+    )

@@ -1,0 +1,8 @@
+"""One pure parser per kernel interface: text in, records out."""
+
+from __future__ import annotations
+
+from harness.results.probes.record import ProbeError, Record
+from harness.results.probes.registry import ProbeOutput, find, parse
+
+__all__ = ["ProbeError", "ProbeOutput", "Record", "find", "parse"]

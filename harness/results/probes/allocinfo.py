@@ -1,0 +1,74 @@
+"""/proc/allocinfo (CONFIG_MEM_ALLOC_PROFILING, Linux >= 6.10): live bytes by source line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from harness.results.probes.record import Record, integer, lines, malformed
+
+NAME = "allocinfo"
+
+_SITE = re.compile(r"(?P<file>\S+):(?P<line>\d+)(?: \[(?P<module>[^]]+)\])? func:(?P<func>\S+)")
+_OUTSIDE = re.compile(r"^(?:\.\.?/)+(?:src/)?")
+# Since version 2.0 of the file, tags such as "accurate:no" follow the function's name.
+_TAG = re.compile(r"(?P<name>\w+):(?P<value>\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class AllocSite:
+    """A call site; `module` is "" for built-in code."""
+
+    file: str
+    line: int
+    module: str
+    func: str
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """Two records a site: bytes (B) and calls (live allocations, count).
+
+    The key is the kernel's text, "mm/swapfile.c:3022 func:swapon"; see `site`. Two
+    allocations on one source line give two equal keys: sum them. A site that the kernel
+    marks as not exact has also a record "accurate" with value 0.
+    """
+    records: list[Record] = []
+    for number, line in lines(text):
+        if line.startswith(("allocinfo - version:", "#")):
+            continue
+        words = line.split(maxsplit=2)
+        match = _SITE.match(words[2].strip()) if len(words) == 3 else None
+        if match is None:
+            raise malformed(NAME, number, line)
+        key = match.group()
+        records.append(Record(NAME, key, "bytes", integer(NAME, number, line, words[0]), "B"))
+        records.append(Record(NAME, key, "calls", integer(NAME, number, line, words[1]), "count"))
+        records += _tags(number, line, key, words[2].strip()[match.end() :])
+    return tuple(records)
+
+
+def _tags(number: int, line: str, key: str, rest: str) -> list[Record]:
+    records = []
+    for word in rest.split():
+        tag = _TAG.fullmatch(word)
+        if tag is None:
+            raise malformed(NAME, number, line)
+        value = {"no": 0, "yes": 1}.get(tag["value"])
+        if value is None:
+            value = integer(NAME, number, line, tag["value"])
+        records.append(Record(NAME, key, tag["name"], value, "flag"))
+    return records
+
+
+def site(key: str) -> AllocSite:
+    """The parts of a key made by `parse`; line numbers differ between two kernels.
+
+    A kernel built outside its source folder names files by the way from there, "../src/mm/x.c";
+    the file is given from the top of the tree.
+    """
+    match = _SITE.fullmatch(key)
+    if match is None:
+        raise malformed(NAME, 1, key)
+    return AllocSite(
+        _OUTSIDE.sub("", match["file"]), int(match["line"]), match["module"] or "", match["func"]
+    )

@@ -1,0 +1,27 @@
+"""Files that no parser knows: a single integer, or `name integer` lines."""
+
+from __future__ import annotations
+
+from harness.results.probes.record import ProbeError, Record, integer, lines, malformed
+
+NAME = "generic"
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """Records keyed by path; field "value" for a single integer, else the line's name.
+
+    Raises ProbeError where the file is neither; the registry then keeps its text as it is.
+    """
+    content = list(lines(text))
+    if len(content) == 1 and len(content[0][1].split()) == 1:
+        number, line = content[0]
+        return (Record(NAME, path, "value", integer(NAME, number, line, line.strip()), ""),)
+    records = []
+    for number, line in content:
+        words = line.replace(":", " ", 1).split()
+        if len(words) != 2:
+            raise malformed(NAME, number, line)
+        records.append(Record(NAME, path, words[0], integer(NAME, number, line, words[1]), ""))
+    if not records:
+        raise ProbeError(f"{NAME}: {path} is empty")
+    return tuple(records)

@@ -1,0 +1,29 @@
+"""The sampler's pseudo file: exact CPU time of each kernel thread that used any."""
+
+from __future__ import annotations
+
+import re
+
+from harness.results.probes.record import Record, integer, lines, malformed
+
+NAME = "kthreads"
+
+_LINE = re.compile(r"\s*(?P<pid>\d+) (?P<comm>.+) (?P<ns>\d+)\s*")
+# The kernel appends what a worker does now ("kworker/0:1-events"): not part of its identity.
+_WORKER = re.compile(r"(kworker/[^-+ ]+)[-+].*")
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """Records keyed by thread name, field cpu_ns (ns since the thread began).
+
+    Two threads of one name give two records: sum them. A thread that is absent used no time.
+    """
+    records = []
+    for number, line in lines(text):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise malformed(NAME, number, line)
+        worker = _WORKER.fullmatch(match["comm"])
+        key = worker[1] if worker else match["comm"]
+        records.append(Record(NAME, key, "cpu_ns", integer(NAME, number, line, match["ns"]), "ns"))
+    return tuple(records)

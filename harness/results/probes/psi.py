@@ -1,0 +1,40 @@
+"""Pressure stall information: /proc/pressure/* and a cgroup's *.pressure."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from harness.results.probes.cgroup import group
+from harness.results.probes.record import Number, Record, decimal, integer, lines, malformed
+
+NAME = "psi"
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """Records keyed by resource ("memory"), or "<cgroup>/memory" for a cgroup's file.
+
+    Fields are "some.avg10" (%) to "full.total" (us of stall since boot).
+    """
+    key = _key(PurePosixPath(path))
+    records = []
+    for number, line in lines(text):
+        kind, *words = line.split()
+        for word in words:
+            name, equals, text_value = word.partition("=")
+            if kind not in ("some", "full") or not equals:
+                raise malformed(NAME, number, line)
+            value: Number
+            if name == "total":
+                value, unit = integer(NAME, number, line, text_value), "us"
+            else:
+                value, unit = decimal(NAME, number, line, text_value), "%"
+            records.append(Record(NAME, key, f"{kind}.{name}", value, unit))
+        if not words:
+            raise malformed(NAME, number, line)
+    return tuple(records)
+
+
+def _key(path: PurePosixPath) -> str:
+    if path.suffix != ".pressure":
+        return path.name
+    return f"{group(path)}/{path.stem}"

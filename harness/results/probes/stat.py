@@ -1,0 +1,53 @@
+"""/proc/stat: CPU time by state, interrupts, context switches, forks."""
+
+from __future__ import annotations
+
+from harness.results.probes.record import Record, columns, integer, lines, malformed
+
+NAME = "stat"
+
+_CPU = tuple(
+    (name, "ticks")
+    for name in ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
+                 "guest", "guest_nice")
+)  # fmt: skip
+_SOFTIRQS = tuple(
+    (name, "count")
+    for name in ("total", "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET",
+                 "SCHED", "HRTIMER", "RCU")
+)  # fmt: skip
+_UNITS = {"btime": "s"}
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """CPU lines are keyed "cpu", "cpu0"... in ticks of 1/100 s; "softirq" and "intr" likewise.
+
+    Of intr's long list only the total and the lines that ever fired are kept (irq_N).
+    Everything else has key "".
+    """
+    records: list[Record] = []
+    for number, line in lines(text):
+        name, _, rest = line.partition(" ")
+        if name.startswith("cpu"):
+            records += columns(NAME, name, (number, rest), _CPU)
+        elif name == "softirq":
+            records += columns(NAME, name, (number, rest), _SOFTIRQS)
+        elif name == "intr":
+            records += _interrupts(number, rest)
+        else:
+            if len(rest.split()) != 1:
+                raise malformed(NAME, number, line)
+            value = integer(NAME, number, line, rest.strip())
+            records.append(Record(NAME, "", name, value, _UNITS.get(name, "count")))
+    return tuple(records)
+
+
+def _interrupts(number: int, rest: str) -> list[Record]:
+    counts = [record.value for record in columns(NAME, "intr", (number, rest), ())]
+    if not counts:
+        raise malformed(NAME, number, rest)
+    return [Record(NAME, "intr", "total", counts[0], "count")] + [
+        Record(NAME, "intr", f"irq_{irq}", count, "count")
+        for irq, count in enumerate(counts[1:])
+        if count
+    ]

@@ -1,0 +1,61 @@
+"""/proc/zoneinfo: pages by zone, and what each CPU keeps of them on lists of its own.
+
+Pages on per-CPU lists are neither free (MemFree) nor allocated (/proc/allocinfo).
+"""
+
+from __future__ import annotations
+
+import re
+
+from harness.results.probes.record import Record, integer, lines, malformed
+
+NAME = "zoneinfo"
+
+_ZONE = re.compile(r"Node (\d+), zone\s+(\S+)")
+_CPU = re.compile(r"\s+cpu: (\d+)")
+# Pages of one CPU's list; the rest is how long it may get.
+_PAGES = ("count", "high", "high_min", "high_max", "batch")
+
+
+def parse(text: str, path: str = "") -> tuple[Record, ...]:
+    """Records keyed by "node/zone", those of a CPU's list by "node/zone/cpuN".
+
+    "pages free" becomes the field "pages.free", and lines below it without a word in front are
+    "pages.min" and so on; values of "protection" are "protection.0" and on.
+    """
+    records: list[Record] = []
+    key = zone = ""
+    for number, line in lines(text):
+        if match := _ZONE.fullmatch(line):
+            key = zone = f"{match[1]}/{match[2]}"
+        elif not zone:
+            raise malformed(NAME, number, line)
+        elif match := _CPU.fullmatch(line):
+            key = f"{zone}/cpu{match[1]}"
+        elif line.startswith("  vm stats threshold"):
+            records += _values(zone, number, line)
+        elif line.strip() == "pagesets" or line.strip() == "per-node stats":
+            key = zone
+        else:
+            # What follows the lists of the CPUs is indented less than they are.
+            key = key if line.startswith("      ") else zone
+            records += _values(key, number, line)
+    return tuple(records)
+
+
+def _values(key: str, number: int, line: str) -> list[Record]:
+    name, colon, rest = line.partition(":")
+    if not colon:
+        *words, rest = line.split()
+        name = ".".join(words)
+    name = name.strip().replace(" ", "_")
+    if not name:
+        raise malformed(NAME, number, line)
+    unit = "pages" if name.startswith(("pages.", "nr_")) or name in _PAGES else "count"
+    values = rest.strip().strip("()").split(", ")
+    if len(values) == 1:
+        return [Record(NAME, key, name, integer(NAME, number, line, values[0]), unit)]
+    return [
+        Record(NAME, key, f"{name}.{at}", integer(NAME, number, line, word), "pages")
+        for at, word in enumerate(values)
+    ]

@@ -1,0 +1,18 @@
+"""The decoded stack traces of a result, as `harness.build.trace` wrote them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+NAME = "traces.json"
+"""In the results folder: folder of a boot -> its decoded trace, text."""
+
+
+def read(results: Path) -> dict[str, str]:
+    """The decoded traces of a result by boot's folder; none for a file that is not whole."""
+    try:
+        found = json.loads((results / NAME).read_text(encoding="utf-8"))
+        return {str(folder): str(text) for folder, text in found.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}

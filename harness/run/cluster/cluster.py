@@ -1,0 +1,155 @@
+"""Blocks of boots on the workers of a Dask cluster; the near end of ``station``.
+
+A block runs on one machine. What its guests need travels there once, by its SHA-256; boots come
+back one by one and are published as if they had been run here. A worker that dies loses the boot
+in hand: Dask gives its block to another one, which runs what has not come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.run.cluster import transfer
+from harness.run.cluster import worker as station
+from harness.run.cluster.scheduler import Dispatch, Supply
+from harness.run.cluster.worker import KERNEL_FILES, BlockRequest, Station
+from harness.run.engine import Note
+from harness.util.errors import InfraError, UserError
+from harness.util.progress import Progress
+from harness.vm.boot import BootRequest, VmConfig
+
+_CONNECT = 15.0
+
+
+@contextmanager
+def connected(address: str, accelerator: str, progress: Progress) -> Iterator[Cluster]:
+    """The cluster of the scheduler at ``address`` (tcp://HOST:PORT), every worker looked at.
+
+    Raises UserError when distributed is not installed, nobody answers there, there is no worker,
+    or one of them is not as this machine is.
+    """
+    try:
+        import distributed  # noqa: PLC0415 (only a cluster needs it)
+    except ImportError as error:
+        raise UserError(
+            "SCHEDULER= needs Dask: install requirements-cluster.txt into the virtual environment"
+        ) from error
+    try:
+        client = distributed.Client(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:  # TimeoutError is one
+        raise UserError(
+            f"no Dask scheduler answers at '{address}': start one with 'dask scheduler', or give "
+            "SCHEDULER= the address that it prints"
+        ) from error
+    with client:
+        asker = replace(station.describe(accelerator), trouble="")
+        found = _stations(client, asker, accelerator)
+        names = sorted({one.host.name for one in found.values()})
+        known = client.scheduler_info(n_workers=-1)["workers"].values()
+        threads = sum(int(worker["nthreads"]) for worker in known)
+        progress.say(
+            f"{len(found)} workers with {threads} guests side by side on {len(names)} hosts: "
+            f"{', '.join(names)}"
+        )
+        yield Cluster(client, asker, found, threads)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An `Engine` of many machines; ``stations`` are its workers by address, at the start."""
+
+    client: Any
+    asker: Station
+    stations: Mapping[str, Station]
+    workers: int
+
+    def run(
+        self,
+        blocks: Sequence[Sequence[BootRequest]],
+        host: VmConfig,
+        boots: Path,
+        *,
+        note: Note,
+        progress: Progress,
+    ) -> None:
+        """See `Engine.run`.
+
+        Raises InfraError when a block fails on several machines, or no worker is left; UserError
+        when a worker that joined later is not as this machine is.
+        """
+        if not blocks:
+            return
+        run = transfer.run_name()
+        orders = [
+            BlockRequest(run, tuple(tickets), host, _files(tickets, host), self.asker)
+            for tickets in blocks
+        ]
+        files = {name: path for one in orders for path, name in one.files.items()}
+        supply = Supply(self.client, run, files, progress)
+        supply.send(_one_a_host(self.stations))
+        with Dispatch(self.client, run, boots, note=note, supply=supply, progress=progress) as sent:
+            sent.give(orders)
+            sent.wait()
+
+
+def _stations(client: Any, asker: Station, accelerator: str) -> dict[str, Station]:
+    """Each worker's own words, by address."""
+    try:
+        found: dict[str, Any] = client.run(station.describe, accelerator, on_error="return")
+    except Exception as error:
+        raise InfraError(f"the cluster's workers cannot be asked: {error}") from error
+    if not found:
+        raise UserError("the Dask scheduler has no worker: start one on each host, 'dask worker'")
+    for address, one in found.items():
+        if isinstance(one, ImportError):
+            raise UserError(
+                f"the worker at {address} cannot import the harness ({one}): start it in the same "
+                "checkout as this one, with the same virtual environment"
+            )
+        if not isinstance(one, Station):
+            raise InfraError(f"the worker at {address} cannot say what it is: {one}")
+        difference = asker.differs(one)
+        if difference:
+            raise UserError(_refusal(one.host.name, address, difference))
+    return found
+
+
+def _refusal(host: str, address: str, difference: str) -> str:
+    return (
+        f"host {host} ({address}) {difference}: figures of both would not belong together; make it "
+        "the same, or stop that worker"
+    )
+
+
+def _one_a_host(stations: Mapping[str, Station]) -> list[str]:
+    """The address of one worker of each host."""
+    return list({one.host.name: address for address, one in stations.items()}.values())
+
+
+def _files(tickets: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
+    """By path here, the SHA-256 of every file that these boots read."""
+    paths = {host.keys.client, host.keys.host}
+    for ticket in tickets:
+        paths |= {host.root_for(ticket.cell), host.tools_for(ticket.cell, ticket.arm)}
+        paths |= {ticket.kernel.path / name for name in KERNEL_FILES}
+    paths |= {host.root, host.tools, *host.variants.values(), *host.selftests.values()}
+    return {str(path): _name(path) for path in paths}
+
+
+_names: dict[tuple[str, int, int], str] = {}
+
+
+def _name(path: Path) -> str:
+    """The SHA-256 of a file, computed once for each state that it has."""
+    try:
+        status = path.stat()
+    except OSError:
+        return transfer.name_of(path)
+    key = (str(path), status.st_size, status.st_mtime_ns)
+    if key not in _names:
+        _names[key] = transfer.name_of(path)
+    return _names[key]

@@ -1,0 +1,109 @@
+"""Where blocks of boots run: on this machine, or (see ``cluster``) on many."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from harness.util import scratch
+from harness.util.progress import Progress
+from harness.vm import boot
+from harness.vm.boot import BootEnd, BootRequest, VmConfig
+
+Note = Callable[[BootEnd], None]
+"""Told of each boot when its folder is published; may be called from any thread."""
+
+
+class Engine(Protocol):
+    """What runs blocks."""
+
+    @property
+    def workers(self) -> int:
+        """Blocks side by side."""
+
+    def run(
+        self,
+        blocks: Sequence[Sequence[BootRequest]],
+        host: VmConfig,
+        boots: Path,
+        *,
+        note: Note,
+        progress: Progress,
+    ) -> None:
+        """Run the boots of each block in their order, all on one machine; publish each in boots/.
+
+        On an exception, an interrupt among them, running guests are ended, and what is published
+        stays.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """This machine: ``workers`` guests side by side, a thread for each."""
+
+    workers: int
+
+    def run(
+        self,
+        blocks: Sequence[Sequence[BootRequest]],
+        host: VmConfig,
+        boots: Path,
+        *,
+        note: Note,
+        progress: Progress,
+    ) -> None:
+        """See `Engine.run`."""
+        stop = threading.Event()
+        _warm_up(blocks, host, stop, progress)
+        with concurrent.futures.ThreadPoolExecutor(
+            self.workers, thread_name_prefix="block"
+        ) as pool:
+            futures = [pool.submit(_run_block, one, host, boots, stop, note) for one in blocks]
+            try:
+                for future in concurrent.futures.as_completed(futures):
+                    future.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+
+def warm_up(ticket: BootRequest, host: VmConfig, stop: threading.Event, progress: Progress) -> None:
+    """Boot a kernel and throw the result away: the host has then read all files."""
+    with scratch.folder() as name:
+        ended = boot.run(ticket, host, Path(name), stop=stop)
+    progress.say(
+        f"warm-up of {ticket.kernel.release} ({ticket.arm}), not counted: "
+        f"{ended.outcome} ({ended.seconds:.0f} s)"
+    )
+
+
+def _warm_up(
+    blocks: Sequence[Sequence[BootRequest]],
+    host: VmConfig,
+    stop: threading.Event,
+    progress: Progress,
+) -> None:
+    """Each kernel once.
+
+    Under the instruction clock the host cannot be seen, and three boots with one seed gave the
+    same figures from the first one on; so nothing is warmed up there.
+    """
+    if host.clock == "insn":
+        return
+    tickets = {ticket.kernel.key: ticket for block in blocks for ticket in block}
+    for ticket in tickets.values():
+        warm_up(ticket, host, stop, progress)
+
+
+def _run_block(
+    block: Sequence[BootRequest], host: VmConfig, boots: Path, stop: threading.Event, note: Note
+) -> None:
+    for ticket in block:
+        if stop.is_set():
+            return
+        note(boot.run(ticket, host, boots, stop=stop))

@@ -1,0 +1,337 @@
+"""What a results folder says of itself: its manifest, and whom it belongs to."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.build import kconfig
+from harness.build.image import Image
+from harness.build.kselftest import Selftests
+from harness.build.pair import Arm, Trees, debugging
+from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
+from harness.experiment.spec import Experiment
+from harness.run import reuse
+from harness.run.plan import Run
+from harness.series import series
+from harness.source.gitnames import for_others
+from harness.util import atomic
+from harness.util.errors import UserError
+from harness.util.progress import StageTime
+from harness.util.units import format_size
+from harness.vm import accel, disk, hostfacts
+from harness.vm.accel import Accelerator
+
+_SPEC = "spec.yaml"
+# What a command must say again when it is not the default.
+_REPEATED = (
+    "upto", "backends", "workloads", "suite", "preset", "aa", "memory", "cpus", "swap", "clock",
+    "accel", "disk", "config", "head_config", "fragments", "timeout",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for, where the matrix that is run was made from it.
+
+    target: of make; ``words`` its variables that no experiment has, like "FILL=256M"
+    """
+
+    experiment: Experiment
+    target: str = "compare"
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that is decided before the first boot of a comparison.
+
+    ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
+    ``halves`` are those of the cells that one kernel runs alone; ``variants`` the images with
+    further packages, ``selftests`` the kernels' own tests by arm.
+    """
+
+    experiment: Experiment
+    cells: tuple[Cell, ...]
+    skipped: tuple[Skipped, ...]
+    arms: Mapping[str, Arm]
+    config_diff: tuple[kconfig.SymbolDifference, ...]
+    accelerator: Accelerator
+    clock: str
+    disk: str
+    image: Image
+    tools: Path
+    variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
+    observer: tuple[Mapping[str, Any], ...] = ()
+    selftests: Mapping[str, Selftests] = field(default_factory=dict)
+    halves: tuple[ArmOnlyCell, ...] = ()
+    request: Request | None = None
+
+    @property
+    def asked(self) -> Request:
+        """What was asked for, with the very versions that were run."""
+        asked = self.request or Request(self.experiment)
+        return replace(asked, experiment=pinned(asked.experiment, self.trees))
+
+    @property
+    def command(self) -> str:
+        """The make command that repeats it, for others, too."""
+        asked = self.asked
+        git = repository(self.trees)
+        return " ".join((repeat_command(asked.experiment, asked.target, git=git), *asked.words))
+
+    @property
+    def trees(self) -> Trees:
+        """What the kernels were made of."""
+        base, other = self.arms["base"], self.arms["patch"]
+        return Trees(base.source, other.source, other.applied, None)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the results folder against a second comparison."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder / ".lock"
+    with lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"another comparison is writing to '{folder}'; wait for it, or give this one NAME="
+            ) from error
+        try:
+            yield
+        finally:
+            # A mistake found before anything was measured leaves no folder behind.
+            if [path.name for path in folder.iterdir()] == [lock.name]:
+                lock.unlink()
+                folder.rmdir()
+
+
+def identify(folder: Path, setting: Setting) -> None:
+    """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
+    data = setting.experiment.as_data()
+    for free in ("pairs", "aa", "timeout", "accel", "clock", "disk", "name"):
+        data.pop(free)
+    if data["upto"] is None:  # results of before it was there go on
+        data.pop("upto")
+    if setting.clock == "insn":  # neighbours do not matter to it
+        data.pop("parallel")
+    identity = {
+        "experiment": data,
+        "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
+        "clock": setting.clock,
+        "disk": setting.disk,
+        "accel": setting.accelerator.name,
+        "qemu": accel.qemu_version(),
+        "image": setting.image.key,
+        "images": {" ".join(names): one.key for names, one in setting.variants.items()},
+        "tools": setting.tools.name,
+    }
+    if setting.selftests:  # results without them are as they always were
+        identity["selftests"] = {name: one.key for name, one in setting.selftests.items()}
+    path = folder / "experiment.json"
+    text = atomic.json_text(identity)
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        old = json.loads(path.read_text(encoding="utf-8"))
+        differs = _first_difference(old, json.loads(text))
+        raise UserError(
+            f"'{folder}' holds a comparison with another {differs}; "
+            "choose another NAME=, or remove that folder"
+        )
+    atomic.text(path, text)
+
+
+def _first_difference(old: Any, new: Any, path: str = "") -> str:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                place = f"{path}.{key}" if path else str(key)
+                return _first_difference(old.get(key), new.get(key), place)
+    return f"{path} ({json.dumps(old)} before, {json.dumps(new)} now)"
+
+
+def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime]) -> None:
+    """Write manifest.json; ``stages`` are the times of this call.
+
+    A call that found every boot done keeps what the manifest said of the run, so that the same
+    result has the same report.
+    """
+    facts: dict[str, Any] = {
+        "stages": [asdict(item) for item in stages],
+        "boots_run": ran.done,
+        "boots_kept": ran.kept,
+        "qemu_seconds": round(ran.qemu_seconds, 1),
+    }
+    shared = Counter(reuse.read(folder).values())
+    if shared:
+        facts["shared_boots"] = dict(shared)
+    path = folder / "manifest.json"
+    if ran.done == 0 and path.is_file():
+        old = json.loads(path.read_text(encoding="utf-8"))
+        facts = {key: old.get(key, value) for key, value in facts.items()}
+    atomic.text(path, atomic.json_text(describe(setting) | facts))
+    for name, arm in setting.arms.items():
+        # Readers of the result do not have this machine's cache.
+        atomic.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
+    asked = setting.asked
+    write_spec(folder, asked.experiment, " ".join((asked.target, *asked.words)))
+
+
+def write_spec(folder: Path, experiment: Experiment, target: str = "compare") -> None:
+    """Write the experiment as a spec file into its results folder."""
+    data = {key: value for key, value in experiment.as_data().items() if value is not None}
+    data.pop("name", None)  # run again, it is another result
+    if experiment.suite:
+        data = {key: value for key, value in data.items() if key not in ("backends", "workloads")}
+    text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
+    head = f"# What was run, to be run again: make {target} SPEC=this\n"
+    atomic.text(folder / _SPEC, head + text)
+
+
+def describe(setting: Setting) -> dict[str, Any]:
+    """The manifest's data; results/README.md documents it."""
+    experiment, chosen = setting.experiment, setting.accelerator
+    cells = setting.cells
+    return {
+        "schema": 1,
+        "name": experiment.title,
+        "command": setting.command,
+        "clock": setting.clock,
+        "accel": chosen.name,
+        "accel_reason": chosen.reason,
+        "qemu_version": accel.qemu_version(),
+        "host": _host(),
+        "arms": {name: _arm(arm) for name, arm in setting.arms.items()},
+        "debug": sorted({item for arm in setting.arms.values() for item in debugging(arm.kernel)}),
+        "config_diff": [asdict(item) for item in setting.config_diff],
+        "guest": {
+            "memory": experiment.memory,
+            "cpus": experiment.cpus,
+            "swap": experiment.swap,
+            "disk": setting.disk,
+            "disk_latency_ns": disk.LATENCY_NS if setting.disk == "sim" else None,
+            "settings": dict(experiment.guest or {}),
+        },
+        "backends": {
+            cell.backend.name: {
+                "kind": cell.backend.kind,
+                "settings": dict(cell.backend.settings),
+                "waits_io": cell.backend.waits_io,
+            }
+            for cell in cells
+        },
+        "workloads": {
+            cell.workload.name: {
+                **cell.workload.data,
+                "effective": dict(cell.workload.parameters),
+                "memory_max": cell.workload.memory_max,
+            }
+            for cell in cells
+        },
+        "cells": [cell.name for cell in cells],
+        "halves": [asdict(item) for item in setting.halves],
+        "skipped": [asdict(item) for item in setting.skipped],
+        "observer": [dict(item) for item in setting.observer],
+        "selftests": {name: one.as_data() for name, one in setting.selftests.items()},
+        "pairs": experiment.pairs,
+        "aa": experiment.aa,
+        "seed": experiment.seed,
+        "suite": experiment.suite,
+        "preset": experiment.preset or ("its groups' own" if experiment.suite else "quick"),
+        "image": _image(setting.image, ()),
+        "images": [_image(one, names) for names, one in sorted(setting.variants.items())],
+    }
+
+
+def pinned(experiment: Experiment, trees: Trees) -> Experiment:
+    """The experiment with the very versions that it is run with instead of "the newest"."""
+    head = trees.other.name if experiment.head else None
+    patch = experiment.patch
+    if trees.applied and trees.applied.series.locator.startswith(("registry:", "mail:")):
+        patch = trees.applied.series.locator.removeprefix("registry:")  # the very revision
+    return replace(experiment, base=trees.base.name, patch=patch, head=head)
+
+
+def repository(trees: Trees) -> str:
+    """What a command for others says as KERNEL_GIT=; empty where nothing came from there."""
+    sources = (trees.base, trees.other)
+    needed = [dict(one.origin).get("repository", "") for one in sources if one.kind == "git"]
+    if trees.applied and "range" in dict(trees.applied.series.origin):
+        needed.append("")
+    return for_others(next((one for one in needed if "://" in one), "")) if needed else ""
+
+
+def repeat_command(experiment: Experiment, target: str = "compare", *, git: str = "") -> str:
+    """The make command that repeats this comparison (or another target) from the same inputs.
+
+    What no variable can say (settings of a back-end or workload, of the guest) is in the result's
+    spec.yaml, and the command names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
+    """
+    nested = () if experiment.suite else (*experiment.backends, *experiment.workloads)
+    where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
+    if experiment.guest or not all(isinstance(item, str) for item in nested):
+        return " ".join(["make", target, f"SPEC=results/{experiment.title}/{_SPEC}", *where])
+    default = Experiment()
+    always = ("base", "head" if experiment.head else "patch", "pairs", "seed")
+    words = ["make", target]
+    for item in fields(Experiment):
+        value = getattr(experiment, item.name)
+        if item.name in always or (item.name in _REPEATED and value != getattr(default, item.name)):
+            words.append(shlex.quote(f"{item.name.upper()}={_variable(item.name, value)}"))
+    return " ".join([*words, *where])
+
+
+def _variable(name: str, value: Any) -> str:
+    if name in {"memory", "swap"}:
+        return format_size(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _arm(arm: Arm) -> dict[str, Any]:
+    kernel, source = arm.kernel, arm.source
+    data: dict[str, Any] = {
+        "name": source.name,
+        "kind": source.kind,
+        "version": kernel.release,
+        "commit": arm.order.commit,
+        "tree": arm.order.tree,
+        "origin": dict(source.origin),
+        "kernel": kernel.key,
+        "compiler": kernel.compiler,
+        "build_seconds": kernel.seconds,
+        "artefact_sha256": dict(kernel.sha256),
+        "config_sha256": dict(kernel.sha256)["config"],
+        "series": None,
+    }
+    if arm.applied:
+        data["series"] = series.as_data(arm.applied)
+        data["series"]["basis"] = arm.basis.as_data() if arm.basis else None
+    return data
+
+
+def _image(one: Image, packages: Sequence[str]) -> dict[str, Any]:
+    return {"key": one.key, "packages_sha256": one.packages_sha256, "on_top": list(packages)}
+
+
+def _host() -> dict[str, Any]:
+    return {
+        "cpu": hostfacts.cpu_model(),
+        "cpus": os.cpu_count(),
+        "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }

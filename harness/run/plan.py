@@ -1,0 +1,147 @@
+"""The order of boots, and running them: pairs, random inside, interleaved, resumable."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.kbuild import Kernel
+from harness.experiment.cell import Cell
+from harness.results.console import Outcome
+from harness.run.engine import Engine
+from harness.util.errors import InfraError
+from harness.util.progress import Progress
+from harness.vm.boot import BootEnd, BootRequest, VmConfig
+
+ARMS = ("base", "patch", "again")
+"""The boots of a pair; "again" is the base once more: what it differs by is the noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The boots of one pair of a cell, in the order in which they run, on one host."""
+
+    tickets: tuple[BootRequest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What running a plan came to; ``qemu_seconds`` is the time in which any guest was running."""
+
+    done: int
+    kept: int
+    failed: tuple[str, ...]
+    qemu_seconds: float
+
+
+def blocks(
+    cells: Sequence[Cell], kernels: Mapping[str, Kernel], *, pairs: int, seed: int
+) -> tuple[Block, ...]:
+    """Every pair of every cell, with the arms that ``kernels`` has.  Pure: same seed, same plan.
+
+    Cells are interleaved (all cells' first pairs, then the second ones), so that a drift of the
+    host meets all cells alike; the order of the arms is drawn for each pair.  All boots of a pair
+    get the same guest seed: what varies between pairs does not vary inside one.
+    """
+    planned = []
+    for pair in range(pairs):
+        for cell in cells:
+            draw = random.Random(f"{seed}/{cell.name}/{pair}")
+            order = [arm for arm in ARMS if arm in kernels]
+            draw.shuffle(order)
+            guest_seed = draw.getrandbits(31)
+            tickets = (
+                BootRequest(cell, arm, pair, position, guest_seed, kernels[arm])
+                for position, arm in enumerate(order)
+            )
+            planned.append(Block(tuple(tickets)))
+    return tuple(planned)
+
+
+def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
+    """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
+    found = []
+    for block in planned:
+        for ticket in block.tickets:
+            text = (boots / ticket.folder / "boot.json").read_text(encoding="utf-8")
+            facts = json.loads(text)
+            if facts["outcome"] != Outcome.OK:
+                found.append(f"{ticket.folder}: {facts['outcome']}: {facts['detail']}")
+    return tuple(found)
+
+
+def run(
+    planned: Sequence[Block],
+    host: VmConfig,
+    boots: Path,
+    *,
+    engine: Engine,
+    progress: Progress,
+) -> Run:
+    """Run the boots that have no result yet on an engine.
+
+    Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
+    goes on with them.
+    """
+    _sweep(boots)
+    todo = [missing for block in planned if (missing := _missing(block, boots))]
+    total = sum(len(block.tickets) for block in planned)
+    kept = total - sum(len(missing) for missing in todo)
+    if kept:
+        progress.say(f"{kept} of {total} boots have their result already")
+    meter = _Meter(total=total, finished=kept, progress=progress)
+    engine.run(todo, host, boots, note=meter.note, progress=progress)
+    return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
+
+
+class _Meter:
+    """Counts boots and the time in which guests ran; says each result as it comes."""
+
+    def __init__(self, *, total: int, finished: int, progress: Progress) -> None:
+        self._lock = threading.Lock()
+        self._total, self._finished, self._progress = total, finished, progress
+        self._spans: list[tuple[float, float]] = []
+        self.ended: list[BootEnd] = []
+
+    def note(self, ended: BootEnd) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._finished += 1
+            self.ended.append(ended)
+            self._spans.append((now - ended.seconds, now))
+            count = f"{self._finished}/{self._total}"
+        detail = f": {ended.detail}" if ended.detail else ""
+        if ended.ticket.pair == 0 and ended.ticket.position == 0:
+            line = (ended.folder / "qemu.txt").read_text(encoding="utf-8")
+            self._progress.say(f"QEMU's command line of {ended.ticket.cell.name}:\n{line.rstrip()}")
+        self._progress.say(
+            f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
+        )
+
+    def busy_seconds(self) -> float:
+        """The length of the union of all spans."""
+        busy, reached = 0.0, float("-inf")
+        for start, end in sorted(self._spans):
+            busy += max(0.0, end - max(start, reached))
+            reached = max(reached, end)
+        return busy
+
+
+def _missing(block: Block, boots: Path) -> list[BootRequest]:
+    return [item for item in block.tickets if not (boots / item.folder / "boot.json").is_file()]
+
+
+def _sweep(boots: Path) -> None:
+    """Remove what a killed run left half-done; whole results never start with a dot."""
+    for left in boots.glob("*/.*"):
+        shutil.rmtree(left, ignore_errors=True)
+        if left.exists():
+            raise InfraError(
+                f"cannot remove '{left}', left by an interrupted run; remove it by hand"
+            )

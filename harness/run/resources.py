@@ -1,0 +1,269 @@
+"""Does a comparison fit this machine?  Asked before anything starts, not found out in its middle.
+
+``admit`` is pure: what is needed and what there is -> how many guests run side by side, or the one
+sentence that says why none can.  ``probe`` reads what there is.  Guests never drive the host into
+swap: their memory must be available as the kernel counts it (MemAvailable), inside the limits of
+the control groups that this process is in.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.build.pair import Context
+from harness.experiment.cell import Cell
+from harness.experiment.spec import Experiment
+from harness.util.errors import InfraError
+from harness.util.hostspace import NoSpaceError, free_bytes, in_words
+from harness.vm import disk
+
+QEMU_BYTES = 256 << 20
+"""What QEMU takes beside the guest's memory: mostly code that TCG translated."""
+_RESULTS = 64 << 20
+_BOOT = 1 << 20
+"""One boot's files; those of a comparison have 0.3 to 0.4 MiB, those of overhead 0.35."""
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+class NoMemoryError(InfraError):
+    """The host has too little free memory for the guests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """``size`` bytes that will be written below ``path``, and what for; ``each`` guest's or once.
+
+    ``setting`` is the variable that moves ``path`` elsewhere.
+    """
+
+    path: Path
+    size: int
+    purpose: str
+    setting: str
+    each: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a comparison takes.
+
+    guest: bytes of the largest guest's memory; cpus: of one guest
+    most: guests side by side at most; asked: whether PARALLEL= said so
+    disk: what is written where
+    """
+
+    guest: int
+    cpus: int
+    most: int
+    asked: bool = False
+    disk: tuple[Share, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """What the host has: ``memory`` available in bytes and what bounds it, cores of this process.
+
+    disk: by path, the number of the file system that it lies on and the bytes free there
+    """
+
+    memory: int
+    bound: str
+    cores: int
+    disk: Mapping[Path, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """``guests`` run side by side; ``warnings`` are for the user."""
+
+    guests: int
+    warnings: tuple[str, ...] = ()
+
+
+def admit(needs: Needs, has: Has) -> Admitted:
+    """How many guests may run side by side.  Pure.
+
+    Raises NoMemoryError when not even one guest fits, or not as many as were asked for, and
+    NoSpaceError when a disk is too small; both name the way out.
+    """
+    one = needs.guest + QEMU_BYTES
+    fit = has.memory // one
+    if fit < 1 or (needs.asked and fit < needs.most):
+        raise NoMemoryError(_memory_sentence(needs, has, one, fit))
+    guests = needs.most if needs.asked else max(1, min(needs.most, has.cores, fit))
+    _require_disk(needs.disk, has.disk, guests)
+    warnings: tuple[str, ...] = ()
+    if guests * needs.cpus > has.cores:
+        warnings = (
+            f"{guests} guests of {needs.cpus} CPUs share {has.cores} cores of this host: they take "
+            "turns, and wall times have that in them",
+        )
+    return Admitted(guests, warnings)
+
+
+def _memory_sentence(needs: Needs, has: Has, one: int, fit: int) -> str:
+    said = f"a guest takes {in_words(one)} of memory ({in_words(QEMU_BYTES)} of it QEMU's own)"
+    there = f"{in_words(max(has.memory, 0))} are available ({has.bound})"
+    if fit < 1:
+        return f"{said} but only {there}: free some, or choose a smaller MEMORY= or SWAP="
+    return (
+        f"{said}, and PARALLEL={needs.most} asks for {needs.most} of them, but only {there}: "
+        f"PARALLEL={fit} fits"
+    )
+
+
+def _require_disk(
+    shares: Sequence[Share], disk: Mapping[Path, tuple[int, int]], guests: int
+) -> None:
+    """Shares on one file system are added up."""
+    for device in sorted({disk[share.path][0] for share in shares}):
+        here = [share for share in shares if disk[share.path][0] == device]
+        sizes = [share.size * (guests if share.each else 1) for share in here]
+        needed, free = sum(sizes), min(disk[share.path][1] for share in here)
+        if needed <= free:
+            continue
+        largest = here[sizes.index(max(sizes))]
+        parts = ", ".join(
+            f"{share.purpose} {in_words(size)}"
+            for share, size in zip(here, sizes, strict=True)
+            if size
+        )
+        raise NoSpaceError(
+            f"this comparison needs {in_words(needed)} of disk ({parts}) but only "
+            f"{in_words(free)} are free at {largest.path}; free some, or point {largest.setting} "
+            "at a larger disk"
+        )
+
+
+def admitted(
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    clock: str,
+    kind: str,
+    site: Context,
+    written: int | None,
+    *,
+    to_make: Mapping[str, int],
+) -> Admitted:
+    """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
+
+    Raises what `admit` does where the comparison does not fit.  ``to_make`` are bytes to
+    be written in the cache, by what they are.
+    """
+    folder, temporary = site.results / experiment.title, Path(tempfile.gettempdir())
+    blocks = len(cells) * experiment.pairs
+    done = len(list(folder.glob("boots/*/*/boot.json")))
+    # Swap disks are sparse, but a series may fill them.
+    kinds = [(one.backend, one.disk_on(kind)) for one in cells]
+    on_host = [disk.disk_bytes(one, experiment.swap) for one, where in kinds if where == "host"]
+    swap = max(on_host, default=0)
+    swap = swap if written is None else min(swap, written)
+    on_top = max(disk.guest_bytes(one, where, experiment.swap) for one, where in kinds)
+    limit = 1 if clock == "wall" else min(cores(), blocks)
+    is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
+    needs = Needs(
+        guest=experiment.memory + on_top if is_here else 0,
+        cpus=experiment.cpus if is_here else 0,
+        most=(experiment.parallel or limit) if is_here else 1,
+        asked=is_here and experiment.parallel > 0,
+        disk=disk_shares(
+            cache=site.cache.root,
+            results=folder,
+            temporary=temporary,
+            boots=max(0, blocks * (3 if experiment.aa else 2) - done),
+            swap=swap if is_here else 0,
+            to_make=to_make,
+        ),
+    )
+    return admit(needs, probe((site.cache.root, folder, temporary)))
+
+
+def disk_shares(
+    *,
+    cache: Path,
+    results: Path,
+    temporary: Path,
+    boots: int,
+    swap: int,
+    to_make: Mapping[str, int],
+) -> tuple[Share, ...]:
+    """What is written where: ``to_make`` are bytes in the cache by what they are for.
+
+    ``swap`` are the bytes of one guest's swap disk on the host, and ``boots`` are still to run.
+    """
+    return (
+        *(Share(cache, size, purpose, "XDG_CACHE_HOME") for purpose, size in to_make.items()),
+        Share(results, _RESULTS + boots * _BOOT, "results", "RESULTS"),
+        Share(temporary, swap, "swap disks", "TMPDIR", each=True),
+    )
+
+
+def probe(paths: Sequence[Path]) -> Has:
+    """What this host has now, and has free where ``paths`` are, or will be."""
+    memory, bound = available_memory()
+    disk = {path: (_device(path), free_bytes(path)) for path in paths}
+    return Has(memory, bound, cores(), disk)
+
+
+def cores() -> int:
+    """The CPUs on which this process may run."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_memory(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> tuple[int, str]:
+    """Bytes that can be taken before the host swaps or kills, and what bounds them.
+
+    The least of MemAvailable and what the limits of this process's control group (version 2) and
+    of those above it leave: a limit, less what is in use, less file pages that are not active.
+    """
+    lines = (proc / "meminfo").read_text(encoding="utf-8").splitlines()
+    values = dict(line.split(":", 1) for line in lines)
+    found = [(int(values["MemAvailable"].split()[0]) << 10, "MemAvailable")]
+    for folder in _groups(proc, cgroups):
+        for name in ("memory.max", "memory.high"):
+            limit = _number(folder / name)
+            if limit is not None:
+                found.append((limit - _in_use(folder), str(folder / name)))
+    return min(found)
+
+
+def _groups(proc: Path, cgroups: Path) -> list[Path]:
+    """The folder of this process's control group and of all above it."""
+    try:
+        text = (proc / "self" / "cgroup").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    own = next((line[3:] for line in text.splitlines() if line.startswith("0::")), "/")
+    place = cgroups / own.lstrip("/")
+    # In a container the name may be the one that the host knows, and is not there.
+    return [item for item in (place, *place.parents) if item.is_relative_to(cgroups)]
+
+
+def _in_use(folder: Path) -> int:
+    """Bytes that the group cannot give back at once."""
+    try:
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    cached = dict(line.split() for line in lines).get("inactive_file", "0")
+    return max(0, (_number(folder / "memory.current") or 0) - int(cached))
+
+
+def _number(path: Path) -> int | None:
+    """A control file's number, None where it is not there or says "max"."""
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() else None
+
+
+def _device(path: Path) -> int:
+    place = path
+    while not place.exists():
+        place = place.parent
+    return place.stat().st_dev

@@ -1,0 +1,114 @@
+"""One boot for several comparisons: those of one base kernel with the same cells and seeds.
+
+Several comparisons of one base would boot the same ticket again and again: same kernel, cell, pair,
+guest seed and place in the pair.  Under the instruction clock, where the host and the hour cannot
+be seen, one of these boots serves all.  Under wall time it must not: the boots of a pair belong
+together in time.  A shared boot is hard-linked into each results folder, with its hashes, so every
+folder stays whole and can be verified alone; ``shared.json`` there says which boots those are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.results import checksums
+from harness.run.plan import Block
+from harness.util import atomic
+from harness.vm.boot import BootRequest
+
+RECORD = "shared.json"
+# What may differ between two comparisons without changing what a boot of the base is.
+_FREE = ("base", "patch", "upto", "head", "config", "head_config", "fragments")
+
+
+def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int:
+    """Link the boots of the plan that a donor has and ``folder`` lacks; how many those are.
+
+    ``folder`` and ``donors`` are results folders whose experiment.json is written.  Donors that
+    were measured in any other way, or under another clock than instructions, give nothing.
+    """
+    mine = _identity(folder)
+    if mine is None or mine["clock"] != "insn":
+        return 0
+    found: dict[str, str] = {}
+    for donor in donors:
+        if donor == folder or _identity(donor) != mine:
+            continue
+        for ticket in _lacking(planned, folder):
+            if _is_of(donor / "boots" / ticket.folder, ticket):
+                _link(donor / "boots" / ticket.folder, folder / "boots" / ticket.folder)
+                found[f"boots/{ticket.folder}"] = os.path.relpath(donor, folder)
+    if found:
+        atomic.text(folder / RECORD, atomic.json_text({**read(folder), **found}))
+    return len(found)
+
+
+def read(folder: Path) -> dict[str, str]:
+    """Which boots of a results folder were run for another one, and for which (relative to it)."""
+    data = _json(folder / RECORD) or {}
+    return {str(boot): str(donor) for boot, donor in data.items()}
+
+
+def _identity(folder: Path) -> dict[str, Any] | None:
+    """What the boots of the base depend on, of experiment.json; None if there is none."""
+    data = _json(folder / "experiment.json")
+    if data is None:
+        return None
+    experiment = {key: value for key, value in data["experiment"].items() if key not in _FREE}
+    return {**data, "experiment": experiment, "kernels": data["kernels"]["base"]}
+
+
+def _lacking(planned: Sequence[Block], folder: Path) -> Iterator[BootRequest]:
+    for block in planned:
+        for ticket in block.tickets:
+            if ticket.arm != "patch" and not (folder / "boots" / ticket.folder).exists():
+                yield ticket
+
+
+def _is_of(boot: Path, ticket: BootRequest) -> bool:
+    """Whether a boot is the one that the ticket asks for, to the place in its pair, and whole."""
+    sums = checksums.read(boot)
+    if sums is None or any(
+        not (boot / path).is_file() or atomic.sha256_file(boot / path) != value
+        for path, value in sums.lines.items()
+    ):
+        return False
+    facts = _json(boot / "boot.json")
+    return facts is not None and all(
+        facts.get(key) == value
+        for key, value in {
+            "cell": ticket.cell.name,
+            "arm": ticket.arm,
+            "pair": ticket.pair,
+            "position": ticket.position,
+            "seed": ticket.seed,
+            "kernel": ticket.kernel.key,
+            "observed": ticket.observed,
+            "profiled": ticket.profiled,
+        }.items()
+    )
+
+
+def _link(source: Path, target: Path) -> None:
+    with atomic.folder(target) as scratch:
+        shutil.copytree(source, scratch, copy_function=_link_file, dirs_exist_ok=True)
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copy2(source, target)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,4 @@
+"""Where patches come from, what they were made on, and the branch with them applied.
+
+It must not build, boot or measure anything.
+"""

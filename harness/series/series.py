@@ -1,0 +1,313 @@
+"""Where a patch series comes from, and a branch with it applied to a base.
+
+A folder, mbox, mail, range of commits or name of the registry becomes an ordered list of patches.
+Applying is ``git am`` in a worktree without files, so it takes a second on a whole kernel, and
+gives the same commit for the same patches on the same base, always.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from harness.series import gitrange, patchset
+from harness.series.locator import GitRange, Listed, find
+from harness.series.mail import cover, lore, mbox
+from harness.series.mail.cover import Cover
+from harness.series.mail.lore import Address, MailSource
+from harness.series.model import AppliedSeries, Patch, Series
+from harness.series.patchset import PatchSet
+from harness.source.git import last_line, patch_ids
+from harness.source.gitstore import IDENTITY, GitStore
+from harness.util.errors import InfraError, KernelFailure, UserError
+from harness.util.sandbox import Sandbox
+
+_SCHEMA = 1  # counts up when the same mails would give other commits
+
+# Every option that changes what becomes a commit is stated; "git am" has its own defaults only
+# for the rest.  CR at line ends is dropped, also in encoded mails: no kernel file wants it.
+_AM = (
+    "am",
+    "--patch-format=mboxrd",
+    "--committer-date-is-author-date",
+    "--keep-non-patch",
+    "--no-keep-cr",
+    "--quoted-cr=strip",
+    "--no-3way",
+    "--no-scissors",
+    "--no-signoff",
+    "--no-message-id",
+    "--no-gpg-sign",
+    "--whitespace=nowarn",
+)
+_FAILED_AT = re.compile(r"^Patch failed at (\d+) ", re.MULTILINE)
+_FAILED_PLACE = re.compile(r"^error: patch failed: (?P<file>.+):(?P<line>\d+)$", re.MULTILINE)
+_FAILED_FILE = re.compile(
+    r"^error: (?P<file>.+): (?P<why>does not exist in index|already exists in index"
+    r"|does not match index|patch does not apply|wrong type|already exists in working directory)",
+    re.MULTILINE,
+)
+
+
+class ApplyFailed(KernelFailure):
+    """A patch does not apply to the base; ``file`` and ``line`` are None when git names none."""
+
+    def __init__(
+        self, message: str, *, patch: Patch, file: str | None, line: int | None, base: str
+    ) -> None:
+        super().__init__(message)
+        self.patch = patch
+        self.file = file
+        self.line = line
+        self.base = base
+
+
+def load(
+    name: str,
+    *,
+    registry: Path,
+    version: str | None = None,
+    desk: MailSource | None = None,
+    kernel_git: str | None = None,
+) -> Series:
+    """The series called `name`: a folder, an mbox or patch file, a name of the registry, a
+    message-id or URL of a mail, or a range of commits.
+
+    ``registry`` is the folder of the yaml files; ``version`` is the base's kernel version, for
+    series that have patches for each; ``desk`` says where mails are to be had, ``kernel_git``
+    where the commits of a bare range are.  Raises UserError for a name that means nothing or two
+    things, and for patches that are missing, contradict each other or cannot be read.
+    """
+    place = find(name, registry=registry, kernel_git=kernel_git)
+    if isinstance(place, Path):
+        path, stem = place, place.resolve().stem
+        mails = _from_path(path)
+        return _made(stem, f"{_kind(path)}:{name}", mails, letter=_letter(path, mails))
+    if isinstance(place, GitRange):
+        ranged, origin = gitrange.read(place)
+        locator = f"{place.repository}:{ranged.base_commit}..{dict(origin)['tip']}"
+        return _made(f"{place.base}..{place.tip}", locator, ranged, origin=origin)
+    if isinstance(place, Address):
+        got = lore.fetch(place, _needed(desk))
+        message_id = dict(got.origin)["message_id"]
+        return _made(
+            message_id, f"mail:{message_id}", got.patches, origin=got.origin, letter=got.letter
+        )
+    return _from_registry(place, version, desk)
+
+
+def _from_registry(place: Listed, version: str | None, desk: MailSource | None) -> Series:
+    entry, revision = place.entry, place.revision
+    locator = f"registry:{place.name}"
+    if revision is None:
+        path = entry.place(version)
+        if not path.exists():
+            raise UserError(f"{entry.path} names {path}, which does not exist")
+        found = _from_path(path)
+        head = _letter(path, found)
+        return _made(entry.name, locator, found, title=entry.title, letter=head)
+    got = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
+    stated, base = got.patches.base_commit, revision.base
+    if stated and base and stated != base:
+        note = f"its mails name base-commit {stated}, {entry.path.name} names {base}"
+        got = replace(got, patches=replace(got.patches, notes=(*got.patches.notes, note)))
+    mails = replace(got.patches, base_commit=stated or base)
+    return _made(
+        place.name,
+        locator,
+        mails,
+        title=f"{entry.title} {revision.name}",
+        origin=got.origin,
+        letter=got.letter,
+    )
+
+
+def _from_path(path: Path) -> PatchSet:
+    return patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
+
+
+def _letter(path: Path, found: PatchSet) -> Cover | None:
+    """The headers of the first mail of a posting that was saved as files."""
+    files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+    raws = (raw for one in files for raw in mbox.split(one.read_bytes()))
+    return cover.find(raws, found.head)
+
+
+def _made(
+    name: str,
+    locator: str,
+    mails: PatchSet,
+    *,
+    title: str | None = None,
+    origin: tuple[tuple[str, str], ...] = (),
+    letter: Cover | None = None,
+) -> Series:
+    ids = patch_ids([mail.diff for mail in mails.patches])
+    return Series(
+        name=name,
+        title=title or mails.title or name,
+        locator=locator,
+        patches=tuple(
+            Patch(number, mail.subject, mail.message_id, patch_id, mail.sha256)
+            for number, (mail, patch_id) in enumerate(zip(mails.patches, ids, strict=True), 1)
+        ),
+        base_commit_hint=mails.base_commit,
+        mbox=mbox.join(mail.canonical for mail in mails.patches),
+        notes=mails.notes,
+        origin=origin,
+        letter=letter,
+    )
+
+
+def first(series: Series, count: int) -> Series:
+    """The series cut behind its patch number `count`.  UserError if it has not so many."""
+    total = len(series.patches)
+    if not 1 <= count <= total:
+        raise UserError(f"{series.name} has {total} patches: there is no patch {count} to stop at")
+    if count == total:
+        return series
+    note = f"only the first {count} of its {total} patches"
+    return replace(
+        series,
+        title=f"{series.title}, {note}",
+        patches=series.patches[:count],
+        mbox=mbox.join(mbox.split(series.mbox)[:count]),
+        notes=(*series.notes, note),
+    )
+
+
+def check(name: str, *, registry: Path, kernel_git: str | None = None) -> None:
+    """Raise UserError now if `load` cannot find a series called `name`; asks no server."""
+    find(name, registry=registry, kernel_git=kernel_git)
+
+
+def _needed(desk: MailSource | None) -> MailSource:
+    if desk is None:
+        raise InfraError("a series known by its message-id was asked for where no mail can be had")
+    return desk
+
+
+def as_data(applied: AppliedSeries) -> dict[str, Any]:
+    """What a manifest says of an applied series: plain values for JSON."""
+    series = applied.series
+    return {
+        "name": series.name,
+        "title": series.title,
+        "locator": series.locator,
+        "digest": series.digest,
+        "base_commit_hint": series.base_commit_hint,
+        "notes": list(series.notes),
+        "origin": dict(series.origin),
+        "letter": cover.as_data(series.letter) if series.letter else None,
+        "commit": applied.commit,
+        "tree": applied.tree,
+        "patches": [
+            asdict(patch) | {"commit": commit}
+            for patch, commit in zip(applied.patches, applied.commits, strict=True)
+        ],
+    }
+
+
+def apply(
+    series: Series,
+    *,
+    store: GitStore,
+    base_commit: str,
+    scratch: Path,
+    sandbox: Sandbox,
+    base_name: str | None = None,
+) -> AppliedSeries:
+    """Apply the series to a commit of the store; at once if that was done before.
+
+    ``scratch`` is a folder for a small worktree that is removed again; ``base_name`` is what the
+    user calls the base.  Raises ApplyFailed with the patch, file and line; the store is then as
+    it was before.
+    """
+    key = hashlib.sha256(f"{_SCHEMA} {base_commit} {series.digest}".encode()).hexdigest()
+    ref = f"refs/harness/applied/{key}"
+    tip = store.commit_of(ref)
+    if tip is None:
+        base = f"{base_name} ({base_commit[:12]})" if base_name else f"commit {base_commit[:12]}"
+        with _worktree(store, base_commit, scratch) as tree:
+            tip = _am(series, store, tree, base_commit=base_commit, base=base, sandbox=sandbox)
+        store.set_ref(ref, tip)
+    commits = store.range(base_commit, tip)
+    if len(commits) != len(series.patches):
+        raise InfraError(f"{len(series.patches)} patches gave {len(commits)} commits on {tip}")
+    return AppliedSeries(series, tip, store.tree_of(tip), commits)
+
+
+@contextmanager
+def _worktree(store: GitStore, commit: str, scratch: Path) -> Iterator[Path]:
+    """A worktree without files in a folder of its own, removed afterwards."""
+    scratch.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=scratch, prefix="apply-"))
+    worktree = folder / "tree"
+    try:
+        store.add_worktree(worktree, commit, checkout=False)
+        yield worktree
+    finally:
+        store.remove_worktree(worktree)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _am(
+    series: Series,
+    store: GitStore,
+    worktree: Path,
+    *,
+    base_commit: str,
+    base: str,
+    sandbox: Sandbox,
+) -> str:
+    mails = worktree.parent / "series.mbox"
+    mails.write_bytes(series.mbox)
+    done = store.git_in(worktree, *_AM, "--", str(mails), env=IDENTITY, sandbox=sandbox)
+    if done.returncode != 0:
+        if series.base_commit_hint not in (None, base_commit):
+            base += f", and the series names base-commit {series.base_commit_hint}"
+        raise failure(series, done.stdout + b"\n" + done.stderr, base=base)
+    head = store.git_in(worktree, "rev-parse", "--verify", "HEAD", sandbox=sandbox)
+    if head.returncode != 0:
+        raise InfraError(f"git rev-parse failed: {last_line(head.stderr)}")
+    return head.stdout.decode().strip()
+
+
+def failure(series: Series, output: bytes, *, base: str) -> ApplyFailed | InfraError:
+    """The error that the output of a failed git am amounts to."""
+    text = output.decode(errors="replace")
+    at = _FAILED_AT.search(text)
+    if not at or not 1 <= int(at[1]) <= len(series.patches):
+        return InfraError(f"git am failed: {last_line(output)}")
+    patch = series.patches[int(at[1]) - 1]
+    file, line, why = _failed_place(text)
+    where = f": {file}" if file else ""
+    where += f":{line}" if line else ""
+    message = (
+        f'patch {patch.number}/{len(series.patches)} of {series.name}, "{patch.subject}", '
+        f"does not apply{where}: {why}; the base is {base}"
+    )
+    return ApplyFailed(message, patch=patch, file=file, line=line, base=base)
+
+
+def _failed_place(text: str) -> tuple[str | None, int | None, str]:
+    """File, line and reason of the first complaint in git am's output."""
+    place, file = _FAILED_PLACE.search(text), _FAILED_FILE.search(text)
+    if place and (not file or place.start() < file.start()):
+        return place["file"], int(place["line"]), "the hunk does not match"
+    if file:
+        why = file["why"].replace("in index", "in the base").replace("in working directory", "")
+        return file["file"], None, why.strip()
+    other = re.search(r"^error: (.+)$", text, re.MULTILINE)
+    return None, None, other[1] if other else "git does not say why"
+
+
+def _kind(path: Path) -> str:
+    return "dir" if path.is_dir() else "mbox"

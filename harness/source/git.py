@@ -1,0 +1,95 @@
+"""Running git inertly: no configuration, hook, prompt or attribute of user or machine counts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harness.util.command import clean_environment
+from harness.util.errors import InfraError, UserError
+from harness.util.sandbox import OFF, Sandbox
+
+# In force for every call.  The low speed limits end a fetch from a server that went silent.
+_SETTINGS = (
+    "safe.directory=*",
+    "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.autocrlf=false",
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "advice.detachedHead=false",
+    "protocol.ext.allow=never",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=60",
+)
+
+_ENVIRONMENT = {
+    "LC_ALL": "C",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+}
+
+
+def run_git(
+    args: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    stdin: bytes = b"",
+    env: Mapping[str, str] | None = None,
+    settings: Sequence[str] = (),
+    sandbox: Sandbox = OFF,
+    writable: Sequence[Path] = (),
+    readable: Sequence[Path] = (),
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git and return what it did; a non-zero status is the caller's to judge.
+
+    ``settings`` are ``key=value`` for this one call.  In a ``sandbox`` it sees ``writable`` and
+    ``readable`` folders alone.  Raises InfraError when git is missing.
+    """
+    argv = ["git", *(word for s in (*_SETTINGS, *settings) for word in ("-c", s)), *args]
+    argv = sandbox.wrap(argv, writable=writable, readable=readable, cwd=cwd)
+    # The socket of ssh-agent passes: it opens ssh URLs and cannot change what is fetched.
+    ssh = {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
+    full = clean_environment(_ENVIRONMENT | ssh | dict(env or {}))
+    try:
+        return subprocess.run(
+            argv, cwd=cwd, input=stdin, env=full, capture_output=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise InfraError(f"git is not installed, or {cwd} is gone") from error
+
+
+def last_line(stderr: bytes) -> str:
+    """The line of git's messages that says why it failed."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+    for line in reversed(lines):
+        if line.startswith(("fatal:", "error:")):
+            return line.split(":", 1)[1].strip()
+    return lines[-1] if lines else "no message"
+
+
+def patch_ids(diffs: Sequence[bytes]) -> tuple[str, ...]:
+    """``git patch-id --stable`` of each diff, in order.
+
+    Raises UserError for a diff that git does not see any change in.
+    """
+    stream = b"".join(b"commit %040x\n%s\n" % (n, diff) for n, diff in enumerate(diffs, 1))
+    done = run_git(["patch-id", "--stable"], stdin=stream)
+    if done.returncode != 0:
+        raise InfraError(f"git patch-id failed: {last_line(done.stderr)}")
+    rows = (line.split() for line in done.stdout.decode().splitlines())
+    found = {int(key, 16): patch_id for patch_id, key in rows}
+    for number in range(1, len(diffs) + 1):
+        if number not in found:
+            raise UserError(f"diff {number} of {len(diffs)} changes nothing that git can see")
+    return tuple(found[n] for n in range(1, len(diffs) + 1))

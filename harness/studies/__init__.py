@@ -1,0 +1,4 @@
+"""What a user can ask for: compare, overhead, walk, bisect, revisions, nightly, calibrate, reply.
+
+In each, `measure` runs boots; the other modules read what it left and run nothing.
+"""

@@ -1,0 +1,121 @@
+"""``make bench``: what observing costs the observed.
+
+The same kernel is booted three times in each pair: as always; with a sampler that keeps marks but
+reads nothing; and without a sampler.  The workloads' own figures are compared.  The first against
+the second is what reading adds to a measurement.  The second against the third is the protocol of
+the marks: at each one all counters are brought up to date and the guest rests, in every arm of
+every comparison, so that a phase begins as it did in the boot before.
+The result is kept beside the kernel in the cache, and every later comparison on that kernel with
+the same guest programs prints it.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from harness.build.pair import Context
+from harness.experiment.spec import Experiment
+from harness.results import frames, manifest, observer
+from harness.results.manifest import Manifest
+from harness.results.pairing import by_pair
+from harness.stats import paired as stats
+from harness.studies import compare
+from harness.util import atomic
+from harness.util.errors import Exit, UserError
+from harness.vm.boot import BootRequest, Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a part of the observing adds to one primary metric.
+
+    part: a key of `observer.PARTS`
+    n: pairs; the rest in per cent of the boots without that part, with its 95 % interval (None
+    where there is none)
+    """
+
+    part: str
+    cell: str
+    metric: str
+    n: int
+    estimate_pct: float | None
+    low_pct: float | None
+    high_pct: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A finished measurement of the observer."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def bench(experiment: Experiment, site: Context) -> Bench:
+    """Measure the observer on the base kernel.  Raises the harness's typed errors."""
+    if experiment.patch not in {None, "calibration"} or experiment.head:
+        raise UserError("bench looks at the base alone: leave PATCH and HEAD out")
+    one = replace(
+        experiment,
+        patch=None,
+        head=experiment.base,
+        name=experiment.name or f"bench-{experiment.base}",
+        aa=True,
+    )
+    with compare.measured(one, site, change=_watched) as (folder, ran):
+        data = frames.load(folder, counters=False)
+        effects = effects_of(data, manifest.load(folder))
+        facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
+        key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])
+        key.parent.mkdir(parents=True, exist_ok=True)
+        atomic.text(key, atomic.json_text([asdict(item) for item in effects]))
+        text = render(effects, data)
+        atomic.text(folder / "bench.txt", text)
+    return Bench(folder, text, Exit.KERNEL if ran.failed else Exit.OK)
+
+
+_WATCHED = {"base": Observed.FULL, frames.AGAIN: Observed.MARKS, "patch": Observed.NONE}
+_PARTS = {"reading": ("base", frames.AGAIN), "marks": (frames.AGAIN, "patch")}
+"""By part of the observing: the arm with it and the one without."""
+
+
+def _watched(ticket: BootRequest) -> BootRequest:
+    """All arms are the same kernel: what an arm stands for here is how it is watched."""
+    return replace(ticket, observed=_WATCHED[ticket.arm])
+
+
+def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
+    """The effect on each cell's primary metric, from the boots that `bench` made."""
+    clock = facts.text("clock")
+    made = []
+    for cell in sorted(set(data.boots["cell"])):
+        backend, _, workload = cell.rpartition(".")
+        metric = facts.primary(workload, backend, clock)
+        if metric is None:
+            continue
+        for part, arms in _PARTS.items():
+            seen, unseen = (by_pair(data, cell, metric, arm) for arm in arms)
+            pairs = sorted(set(seen.index) & set(unseen.index))
+            change = stats.paired([unseen[i] for i in pairs], [seen[i] for i in pairs])
+            bounds = (change.estimate_pct, change.low_pct, change.high_pct)
+            made.append(Effect(part, cell, metric, change.n, *bounds))
+    return tuple(made)
+
+
+def render(effects: tuple[Effect, ...], data: frames.Frames) -> str:
+    """The table, 72 columns, plain text."""
+    lines = [
+        "What observing adds to each primary metric (same kernel with and",
+        "without it, paired, 95 % interval).",
+    ]
+    for part, words in observer.PARTS.items():
+        lines += ["", *textwrap.wrap(f"{words}:", 72)]
+        lines += [f"  {observer.sentence(asdict(one))}" for one in effects if one.part == part]
+    lines.append("")
+    for name, size in observer.footprint(data).items():
+        lines.append(f"  {name}: {size / (1 << 20):.1f} MiB of guest memory (resident set)")
+    return "\n".join(lines) + "\n"

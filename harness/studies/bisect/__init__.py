@@ -1,0 +1,4 @@
+"""Which patch of a series makes an effect, found in about log2 builds.
+
+`outcome` runs nothing: it words what `measure` found.
+"""

@@ -1,0 +1,232 @@
+"""``harness bisect METRIC``: the first patch of a series that is responsible for its effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.build.pair import Context
+from harness.experiment.spec import Experiment
+from harness.results import frames
+from harness.results.frames import AGAIN, ARMS
+from harness.results.pairing import by_pair
+from harness.run import manifest, reuse
+from harness.stats import paired as stats
+from harness.stats import search
+from harness.stats.paired import Paired
+from harness.stats.search import Found, Side
+from harness.studies import compare
+from harness.studies.bisect import outcome
+from harness.studies.bisect.outcome import Bisection, Look
+from harness.studies.walk import trial
+from harness.studies.walk.trial import Track
+from harness.util import atomic
+from harness.util.errors import Exit, KernelFailure, UserError
+from harness.util.yamlfile import nearest
+
+MOST = 12
+"""Pairs after which a question stays undecided."""
+BACKENDS = ("zram",)
+"""Where nobody says which: it boots and runs in the shortest time, and waits for no disk."""
+
+Values = Mapping[int, float]
+"""One metric of one kernel, by pair."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bisected:
+    """A finished search."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MOST) -> Bisected:
+    """Search the series for the patch that changes ``metric``; resumes like a comparison.
+
+    Raises the harness's typed errors: UserError for a metric that no chosen workload has,
+    KernelFailure when the whole series does not build or survive.
+    """
+    one = aimed(experiment, metric)
+    first = compare.resolved(one, "insn").pairs
+    if most < first:
+        raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
+    folder = site.results / one.title
+    with manifest.locked(folder):
+        track = trial.lay(one, site, folder)
+        found = _Search(track, metric, most).solve()
+        text = outcome.render(found)
+        atomic.text(folder / "bisect.json", atomic.json_text(outcome.as_data(found)))
+        atomic.text(folder / "bisect.txt", text)
+    return Bisected(folder, text, Exit.OK if found.culprit else Exit.UNDECIDED)
+
+
+def aimed(experiment: Experiment, metric: str) -> Experiment:
+    """The experiment with the one cell that is looked at.
+
+    Without a choice of the user's that is the default workload that has the metric, on zram.
+    UserError if there is no such cell, or more than one.
+    """
+    if experiment.suite:
+        raise UserError("bisect looks at one cell: leave SUITE out, choose with WORKLOADS=")
+    if experiment.backends == Experiment().backends:
+        experiment = replace(experiment, backends=BACKENDS)
+    having, every = [], set()
+    for item in experiment.workloads:
+        cell = replace(experiment, workloads=(item,)).cells()[0]
+        every |= set(cell.workload.data["metrics"])
+        if metric in cell.workload.data["metrics"]:
+            having.append(item)
+    if not having:
+        raise UserError(
+            f"no chosen workload has a metric '{metric}' (WORKLOADS= chooses)"
+            f"{nearest(metric, every)}"
+        )
+    one = replace(experiment, workloads=tuple(having))
+    cells = one.cells()
+    if len(cells) > 1:
+        raise UserError(
+            f"'{metric}' is looked for in one cell, and {', '.join(c.name for c in cells)} have "
+            "it: choose with BACKENDS= and WORKLOADS="
+        )
+    return replace(one, name=one.name or f"bisect-{metric}-{one.title}")
+
+
+class _Search:
+    """One search, and what was measured for it."""
+
+    def __init__(self, track: Track, metric: str, most: int) -> None:
+        self._track, self._metric = track, metric
+        (cell,) = track.experiment.cells()
+        self._cell = cell
+        self._sizes = search.sizes(track.experiment.pairs, most)
+        self._count = len(track.steps)
+        self._level = search.level(self._count, first=self._sizes[0], most=most)
+        self._base: Values = {}
+        self._patched: dict[int, Values] = {}
+        self._pairs: dict[int, int] = {}
+        self._noise = 0.0
+        self._failed: dict[int, str] = {}
+        self._looks: list[Look] = []
+
+    def solve(self) -> Bisection:
+        """Measure the whole series, then ask about patches until one is left."""
+        whole = self._whole()
+        if not whole.excludes_zero:
+            return self._concluded(whole, None)
+        up = (whole.estimate_pct or 0.0) > 0
+        found = search.search(self._count, lambda number: self._ask(number, up=up))
+        # It may have more pairs by now.
+        return self._concluded(self._change(self._base, self._patched[self._count]), found)
+
+    def _whole(self) -> Paired:
+        """The effect of the whole series, with as many pairs as it takes to see it."""
+        if not self._built(self._count):
+            raise KernelFailure(f"the whole series: {self._failed[self._count]}")
+        for pairs in self._sizes:
+            self._measure(self._count, pairs)
+            if not self._base or not self._patched[self._count]:
+                raise KernelFailure(
+                    f"no boot of the base, or none of the whole series, gave {self._metric}: see "
+                    f"{self._track.folder / trial.name(self._count)}"
+                )
+            change = self._change(self._base, self._patched[self._count])
+            if change.excludes_zero:
+                break
+        return change
+
+    def _ask(self, number: int, *, up: bool) -> Side:
+        step = self._track.steps[number - 1]
+        if not self._built(number):
+            return self._note(Look.skipped(step, self._failed[number]))
+        for pairs in self._sizes:
+            self._measure(self._count, pairs)
+            self._measure(number, pairs)
+            if not self._patched[number]:
+                return self._note(Look.skipped(step, "no boot of it gave a value"))
+            halfway = search.against_half(
+                self._base,
+                self._patched[self._count],
+                self._patched[number],
+                level=self._level,
+                noise=self._noise,
+            )
+            side = search.side(halfway, up=up)
+            if side:
+                break
+            self._track.site.progress.say(f"patch {number}: undecided with {pairs} pairs")
+        change = self._change(self._base, self._patched[number])
+        return self._note(Look(step, side or Side.SKIP, change, halfway))
+
+    def _note(self, look: Look) -> Side:
+        self._looks.append(look)
+        self._track.site.progress.say(outcome.sentence(look))
+        return look.side
+
+    def _built(self, number: int) -> bool:
+        self._failed[number] = self._track.build(number).failure
+        return not self._failed[number]
+
+    def _measure(self, number: int, pairs: int) -> None:
+        """Bring a patch to so many pairs at least, and read its values."""
+        if pairs <= self._pairs.get(number, 0):
+            return
+        self._pairs[number] = pairs
+        data = frames.load(self._track.measure(number, pairs=pairs).results, counters=False)
+        base, patch, again = (self._values(data, arm) for arm in (*ARMS, AGAIN))
+        self._patched[number] = patch
+        if len(base) > len(self._base):
+            self._base = base
+            common = sorted(base.keys() & again.keys())
+            noise = stats.paired([base[i] for i in common], [again[i] for i in common])
+            self._noise = noise.deviation or 0.0
+
+    def _values(self, data: frames.Frames, arm: str) -> Values:
+        found = by_pair(data, self._cell.name, self._metric, arm)
+        return {int(pair): float(found[pair]) for pair in found.index}
+
+    def _change(self, old: Values, new: Values) -> Paired:
+        common = sorted(old.keys() & new.keys())
+        return stats.paired(
+            [old[i] for i in common],
+            [new[i] for i in common],
+            level=self._level,
+            least_sd=self._noise,
+        )
+
+    def _concluded(self, whole: Paired, found: Found | None) -> Bisection:
+        own = None
+        if found is not None:
+            before = self._patched.get(found.low, {}) if found.low else self._base
+            own = self._change(before, self._patched[found.high])
+        return Bisection(
+            name=self._track.folder.name,
+            command=self._command(),
+            facts=self._track.facts(),
+            cell=self._cell.name,
+            metric=self._metric,
+            level=self._level,
+            whole=whole,
+            steps=self._track.steps,
+            found=found,
+            own=own,
+            looks=tuple(self._looks),
+            builds=len(self._failed),
+            boots=self._boots(),
+        )
+
+    def _command(self) -> str:
+        named = replace(self._track.experiment, name=self._track.folder.name)
+        manifest.write_spec(self._track.folder, named, "bisect")
+        command = manifest.repeat_command(named, "bisect", git=self._track.git)
+        words = f"{command} METRIC={self._metric}"
+        most = self._sizes[-1]
+        return words if most == MOST else f"{words} MOST_PAIRS={most}"
+
+    def _boots(self) -> int:
+        """Boots that the search took; one that serves several patches is one."""
+        folders = [self._track.folder / trial.name(number) for number in self._patched]
+        there = sum(len(list(one.glob("boots/*/*/boot.json"))) for one in folders)
+        return there - sum(len(reuse.read(one)) for one in folders)

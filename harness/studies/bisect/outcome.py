@@ -1,0 +1,227 @@
+"""What a search for the responsible patch came to, in words and as data.  Runs nothing."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from harness.report.numbers import change, interval
+from harness.series.model import Step
+from harness.stats.paired import Paired
+from harness.stats.search import RISK, Found, Side
+from harness.util.escape import visible
+
+WIDTH = 72
+_COLUMNS = (5, 10, 10, 20, 3, 10)
+_SPREAD = 0.5
+"""A patch with a smaller share of the whole effect is not the one to blame alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One patch that was asked about.
+
+    change: from the base; halfway: from halfway to the whole series, which decides; both None
+        where there is nothing to compare, and then ``why`` says why
+    """
+
+    step: Step
+    side: Side
+    change: Paired | None
+    halfway: Paired | None
+    why: str = ""
+
+    @classmethod
+    def skipped(cls, step: Step, why: str) -> Look:
+        """A patch that cannot be tested."""
+        return cls(step, Side.SKIP, None, None, why)
+
+
+@dataclass(frozen=True, slots=True)
+class Bisection:
+    """A finished search.
+
+    facts: which series on which base; level: of all intervals here
+    whole: what the whole series changes; found: None if that is not sure to be anything
+    own: what the suspects change together: from the last patch on the base's side to the first on
+        the series'
+    builds: patched kernels that were asked for, failed ones too; boots: in all, the base's too
+    """
+
+    name: str
+    command: str
+    facts: Mapping[str, Any]
+    cell: str
+    metric: str
+    level: float
+    whole: Paired
+    steps: tuple[Step, ...]
+    found: Found | None
+    own: Paired | None
+    looks: tuple[Look, ...]
+    builds: int
+    boots: int
+
+    @property
+    def culprit(self) -> Step | None:
+        """The first patch responsible; None if it was not pinned down."""
+        suspects = self.found.suspects if self.found else ()
+        return self.steps[suspects[0] - 1] if len(suspects) == 1 else None
+
+    @property
+    def share(self) -> float | None:
+        """The part of the whole effect that the suspects make; None if it is not known."""
+        whole, own = self.whole.estimate_pct, self.own.estimate_pct if self.own else None
+        if whole is None or own is None or whole == 0 or min(whole, own) <= -100:
+            return None
+        return math.log1p(own / 100) / math.log1p(whole / 100)
+
+
+def sentence(look: Look) -> str:
+    """One answer as a line of progress."""
+    if look.change is None:
+        return f"patch {look.step.number} is skipped: {look.why}"
+    like = {
+        Side.BASE: "it is like the base",
+        Side.SERIES: "it is like the whole series",
+        Side.SKIP: "undecided, skipped",
+    }[look.side]
+    return f"patch {look.step.number}: {change(look.change)} {interval(look.change)}: {like}"
+
+
+def render(found: Bisection) -> str:
+    """bisect.txt: ASCII, at most 72 columns."""
+    lines = [
+        *_wrap(f"Bisection '{found.name}': {found.facts['series']} on {found.facts['base']}"),
+        *_wrap(
+            f"{found.cell} {found.metric}: the whole series of {len(found.steps)} patches changes "
+            f"it by {change(found.whole)} {interval(found.whole)}, n = {found.whole.n}."
+        ),
+        "",
+        *(line for text in _conclusion(found) for line in _wrap(text)),
+        "",
+        *_table(found.looks),
+        *_wrap(
+            f"{found.builds} patched kernels were built or tried (with the whole series; log2 of "
+            f"{len(found.steps)} is {math.log2(len(found.steps)):.1f}), and "
+            f"{found.boots} boots run, those of the base shared by all."
+        ),
+        *_wrap(
+            f"Intervals are at {100 * found.level:.2f} %: so that a whole search names a wrong "
+            f"patch by chance in at most {100 * RISK:.0f} of 100. A patch is like the series if "
+            "its interval from halfway between base and series, pair by pair, lies on the "
+            "series' side."
+        ),
+        *_wrap("Clock: instructions. It cannot see caches, TLB, lock contention, device time."),
+        *_wrap(f"Command: {found.command}"),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_data(found: Bisection) -> dict[str, Any]:
+    """bisect.json: plain values."""
+    return {
+        "schema": 1,
+        "name": found.name,
+        "command": found.command,
+        **found.facts,
+        "cell": found.cell,
+        "metric": found.metric,
+        "level": found.level,
+        "whole": _paired(found.whole),
+        "suspects": list(found.found.suspects) if found.found else [],
+        "culprit": _step(found.culprit) if found.culprit else None,
+        "own": _paired(found.own),
+        "share": found.share,
+        "looks": [
+            {
+                **_step(look.step),
+                "side": look.side.value,
+                "change": _paired(look.change),
+                "halfway": _paired(look.halfway),
+                "why": look.why,
+            }
+            for look in found.looks
+        ],
+        "builds": found.builds,
+        "boots": found.boots,
+    }
+
+
+def _conclusion(found: Bisection) -> Iterator[str]:
+    if found.found is None:
+        yield (
+            "There is nothing to search for: the interval of the whole series' effect covers "
+            f"zero with {found.whole.n} pairs. More pairs (MOST_PAIRS=) may show an effect."
+        )
+        return
+    one, own = found.culprit, found.own
+    if one:
+        yield f'Patch {one.number} is the first responsible: "{one.subject}" ({one.commit[:12]}).'
+    else:
+        low, high = found.found.suspects[0], found.found.suspects[-1]
+        yield f"Not pinned down: it is one of the patches {low} to {high}."
+        yield "Those in between could not be told, see below."
+    if own is not None and own.estimate_pct is not None:
+        whose = "On its own it changes" if one else "Together they change"
+        part = "" if found.share is None else f": {100 * found.share:.0f} % of the whole effect"
+        yield f"{whose} {found.metric} by {change(own)} {interval(own)}, n = {own.n}{part}."
+    if one and found.share is not None and found.share < _SPREAD:
+        yield (
+            "That is less than half of it: the effect is spread over several patches, and this is "
+            "only where it passes the middle. 'make walk' shows what each one adds."
+        )
+
+
+def _table(looks: Sequence[Look]) -> Iterator[str]:
+    if not looks:
+        return
+    heads = ("patch", "from base", "from half", "interval", "n", "like")
+    yield _row(heads)
+    yield "-" * WIDTH
+    for look in looks:
+        cells = [str(look.step.number), "-", "-", "-", "0", look.side.value]
+        if look.change is not None and look.halfway is not None:
+            cells[1:5] = [
+                change(look.change),
+                change(look.halfway),
+                interval(look.halfway),
+                str(look.halfway.n),
+            ]
+        yield _row(cells)
+        if look.why:
+            yield from _wrap(look.why, " " * 6)
+    yield ""
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " ".join(c.rjust(width) for c, width in zip(cells, _COLUMNS, strict=True)).rstrip()
+
+
+def _wrap(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(
+        visible(text),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent or "  ",
+        break_on_hyphens=False,
+    )
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {"number": step.number, "subject": step.subject, "commit": step.commit}
+
+
+def _paired(one: Paired | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "n": one.n,
+        "pct": one.estimate_pct,
+        "low_pct": one.low_pct,
+        "high_pct": one.high_pct,
+        "method": one.method,
+    }

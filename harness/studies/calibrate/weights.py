@@ -1,0 +1,258 @@
+"""Known weights against measured ones: does the harness see what is there?
+
+A calibration series says in its ``known`` what it adds to a metric, by construction
+(kernels/series/*.yaml).  Several comparisons are read, one a series, all with the same seed, so
+that pair i of one has the same guest seed as pair i of the others.
+
+Differences here are paired and absolute, in the metric's unit, with t intervals: a weight is so
+many instructions, not a ratio.  Many checks are made at once; so that a sound harness fails by
+chance in at most one calibration of twenty, a check's own interval is as wide as 5 % shared among
+all checks ask for (Bonferroni).  The plain 95 % interval is shown beside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from scipy import stats as scipy_stats
+
+from harness.results.frames import Frames
+from harness.results.manifest import Manifest
+from harness.results.pairing import by_pair
+from harness.util.errors import UserError
+
+LEVEL = 0.95
+EQUIVALENT_PCT = 0.05
+"""A null series has to be this close to zero, per cent of the base, by its 90 % interval."""
+TICKS = 0.003
+"""Share of a weight that it may gain on its way: the longer time meets more timer ticks."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWeight:
+    """What a series adds to ``metric``: ``known``; the truth lies between ``least`` and ``most``.
+
+    In the metric's unit.
+    """
+
+    series: str
+    metric: str
+    known: float
+    least: float
+    most: float
+
+    @property
+    def is_null(self) -> bool:
+        """The series must change nothing."""
+        return self.least == self.most == 0
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesBoots:
+    """The boots of one series against the base."""
+
+    data: Frames
+    manifest: Manifest
+
+    @property
+    def cells(self) -> list[str]:
+        """Names of its cells, sorted."""
+        return sorted(set(self.data.boots["cell"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One weight on one back-end.
+
+    base: median of the base, in ``unit``; n: pairs
+    difference, low, high: paired mean difference and its 95 % interval, in ``unit``
+    wide: the interval of the check (see above); for a null weight the 90 % interval
+    seen: the wide interval excludes zero, so that the weight's sign is sure
+    """
+
+    weight: KnownWeight
+    cell: str
+    unit: str
+    base: float
+    n: int
+    difference: float
+    low: float
+    high: float
+    wide: tuple[float, float]
+
+    @property
+    def allowed(self) -> float:
+        """For a null weight: how far the interval may reach, in ``unit``."""
+        return abs(self.base) * EQUIVALENT_PCT / 100
+
+    @property
+    def holds(self) -> bool:
+        """Null: equivalent to nothing.  Else: the known value is inside the interval."""
+        low, high = self.wide
+        if not (math.isfinite(low) and math.isfinite(high)):
+            return False
+        if self.weight.is_null:
+            return -self.allowed <= low and high <= self.allowed
+        return low <= self.weight.most and self.weight.least <= high
+
+    @property
+    def seen(self) -> bool:
+        """Whether the sign of the difference is sure."""
+        return self.wide[0] > 0 or self.wide[1] < 0
+
+
+def read(series: str, registry: Path) -> tuple[KnownWeight, ...]:
+    """The weights of a series that a boot's metrics show, out of its registry file.
+
+    Raises UserError when the file has no usable ``known``.
+    """
+    path = registry / f"{series}.yaml"
+    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return tuple(
+            _weight(series, item)
+            for item in data.get("known", ())
+            if str(item["metric"]).endswith("_ns")
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: an entry of 'known' lacks or misspells {error}") from error
+
+
+def _weight(series: str, item: Mapping[str, Any]) -> KnownWeight:
+    amount, tolerance = float(item["amount"]), float(item["tolerance"])
+    if amount == 0 and tolerance == 0:
+        return KnownWeight(series, str(item["metric"]), 0.0, 0.0, 0.0)
+    # The machine code is counted; what loads its operands comes on top, never off.
+    most = amount + tolerance + TICKS * abs(amount)
+    return KnownWeight(series, str(item["metric"]), amount, amount, most)
+
+
+def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
+    """Every weight on every cell of its comparison; ``data`` is by series.
+
+    Where a back-end waits for I/O the CPU time stands for the elapsed one.
+    Raises UserError when a comparison has no usable pair of boots for a weight.
+    """
+    wanted = list(weights)
+    planned = [(weight, cell) for weight in wanted for cell in data[weight.series].cells]
+    made = []
+    for weight, cell in planned:
+        base = _values(data[weight.series], cell, weight.metric, "base")
+        patch = _values(data[weight.series], cell, weight.metric, "patch")
+        made.append(_check(weight, cell, base, patch, count=len(planned)))
+    return tuple(made)
+
+
+def steps(
+    data: Mapping[str, SeriesBoots], weights: Sequence[KnownWeight], *, light: str, heavy: str
+) -> tuple[Check, ...]:
+    """Two series that differ in one constant only: what the heavier one adds to the lighter one.
+
+    Operand loads and code around are the same in both, so the step is exact but for timer ticks;
+    and it is paired by guest seed between the patched kernels.
+    """
+    by_series = {weight.series: weight for weight in weights}
+    one, two = by_series[light], by_series[heavy]
+    amount = two.least - one.least
+    step = KnownWeight(
+        f"{heavy} - {light}", one.metric, amount, amount - 1, amount * (1 + TICKS) + 1
+    )
+    cells = [cell for cell in data[light].cells if cell in data[heavy].cells]
+    return tuple(
+        _check(
+            step,
+            cell,
+            _values(data[light], cell, one.metric, "patch"),
+            _values(data[heavy], cell, two.metric, "patch"),
+            count=len(cells),
+        )
+        for cell in cells
+    )
+
+
+def _values(one: SeriesBoots, cell: str, metric: str, arm: str) -> pd.Series[float]:
+    """One value a pair, by pair number; of usable boots only."""
+    waits = one.manifest.waits_io(cell.rpartition(".")[0])
+    return by_pair(one.data, cell, metric.replace("_ns", "_cpu_ns") if waits else metric, arm)
+
+
+def _check(
+    weight: KnownWeight, cell: str, base: pd.Series[float], patch: pd.Series[float], *, count: int
+) -> Check:
+    pairs = sorted(set(base.index) & set(patch.index))
+    if not pairs:
+        raise UserError(f"{weight.series}, {cell}: no pair of boots with {weight.metric}")
+    differences = np.asarray([patch[pair] - base[pair] for pair in pairs], dtype=float)
+    low, high = _interval(differences, LEVEL)
+    share = 0.90 if weight.is_null else 1 - (1 - LEVEL) / count
+    return Check(
+        weight=weight,
+        cell=cell,
+        unit="insn/page",
+        base=float(np.median(np.asarray(base[pairs], dtype=float))),
+        n=len(pairs),
+        difference=float(differences.mean()),
+        low=low,
+        high=high,
+        wide=_interval(differences, share),
+    )
+
+
+def _interval(values: np.ndarray[Any, np.dtype[np.float64]], level: float) -> tuple[float, float]:
+    """The t interval of the mean; infinite below two values."""
+    if len(values) < 2:
+        return -math.inf, math.inf
+    error = float(values.std(ddof=1)) / math.sqrt(len(values))
+    reach = float(scipy_stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    return float(values.mean()) - reach, float(values.mean()) + reach
+
+
+def render(checks: Sequence[Check]) -> str:
+    """The table, 72 columns, plain text."""
+    lines = [
+        f"{'series':<15} {'back-end':<9} {'way':<3} {'known':>5} {'measured':>8} "
+        f"{'95 % interval':>20} {'n':>2}",
+        "-" * 72,
+    ]
+    for item in checks:
+        weight = item.weight
+        backend = item.cell.rpartition(".")[0]
+        name = weight.series.replace("calibration-", "")
+        known = f"{weight.known:+.0f}" if weight.known else "0"
+        way = weight.metric.removeprefix("swap").removesuffix("_ns")
+        bounds = f"[{item.low:+.2f}, {item.high:+.2f}]"
+        mark = "" if item.holds else " NO"
+        lines.append(
+            f"{name:<15} {backend:<9} {way:<3} {known:>5} {item.difference:>+8.2f} "
+            f"{bounds:>20} {item.n:>2}{mark}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def failures(checks: Sequence[Check]) -> tuple[str, ...]:
+    """One sentence for each check that does not hold."""
+    found = []
+    for item in checks:
+        if item.holds:
+            continue
+        low, high = item.wide
+        where = f"{item.weight.series} on {item.cell}, {item.weight.metric}"
+        if item.weight.is_null:
+            found.append(
+                f"{where}: not equivalent to no change: the 90 % interval [{low:+.2f}, "
+                f"{high:+.2f}] {item.unit} reaches beyond {EQUIVALENT_PCT} % of the base, "
+                f"which is {item.allowed:.2f}"
+            )
+        else:
+            found.append(
+                f"{where}: known {item.weight.least:+.0f} to {item.weight.most:+.1f}, measured "
+                f"[{low:+.2f}, {high:+.2f}] {item.unit}"
+            )
+    return tuple(found)

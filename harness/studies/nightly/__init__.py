@@ -1,0 +1,4 @@
+"""New revisions and heads, measured night by night, and their trend.
+
+`trend`, `text`, `plots` and `report` read the history alone; they run nothing and reach no git.
+"""

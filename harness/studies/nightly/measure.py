@@ -1,0 +1,279 @@
+"""``make nightly``: look what is new, measure it within a budget, keep the history, draw the trend.
+
+A night is a plan in a file (``night.json``). Killed at any moment, the next call goes on with the
+first comparison of the plan that is not done, and that one with its first missing boot. The
+history gets each comparison in one transaction when it is done. A night whose budget runs out
+ends its guests, keeps their boots, and reports; the next night plans anew, and what was begun goes
+on in its own folder.
+"""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.build import pair
+from harness.build.pair import Context, KernelPair
+from harness.experiment import cell
+from harness.run import manifest
+from harness.studies import compare
+from harness.studies.nightly import agenda, news, outcome, report, store
+from harness.studies.nightly.agenda import Agenda
+from harness.studies.nightly.config import Config
+from harness.studies.nightly.job import Job, Subject
+from harness.studies.nightly.news import Trouble
+from harness.studies.nightly.store import (
+    History,
+    Night,
+    NightlyComparison,
+    NightlyFailure,
+    StoredEstimate,
+)
+from harness.util.errors import Exit, HarnessError, InfraError
+from harness.util.paths import REPO
+
+REGISTRY = REPO / "kernels" / "series"
+_KINDS = {Exit.USER: "user", Exit.KERNEL: "kernel", Exit.INFRA: "infra"}
+_AGAIN = 60.0  # seconds until the alarm rings again: longer than guests take to end
+_DONORS = 12  # the newest results whose boots of the base may serve
+
+
+@dataclass(frozen=True, slots=True)
+class NightResult:
+    """A night that came to its end. ran: comparisons that this call ran or finished."""
+
+    folder: Path
+    text: str
+    status: Exit
+    ran: int
+
+
+class Spent(KeyboardInterrupt):
+    """The budget is spent: guests end as they do when somebody interrupts the command."""
+
+
+def nightly(config: Config, site: Context) -> NightResult:
+    """Run one night, or the rest of one that was cut off.
+
+    Raises UserError when another one is running in that folder, and what the history raises.
+    What fails in a comparison, a list or a repository is part of the report.
+    """
+    root = site.results / config.name
+    with manifest.locked(root), store.opened(root / store.NAME) as history:
+        night = _Night(config, site, root, history)
+        ran = night.work(_under_way(config, site, root, history) or night.plan())
+        return night.close(ran)
+
+
+def _under_way(config: Config, site: Context, root: Path, history: History) -> Agenda | None:
+    """The plan of a night that was cut off, if it is of the same nightly.yaml."""
+    found = agenda.read(root / agenda.NAME)
+    if found is None:
+        return None
+    known = {one.id: one for one in history.nights()}.get(found.night)
+    if known is None or known.state != store.OPEN:
+        return None  # it ended, and only its file was left behind
+    if found.config != config.sha256:
+        site.progress.say(f"{config.path} was changed: the night of {found.started} is given up")
+        state = replace(known, state=store.REPLACED, ended=_now(), left_over=len(found.left))
+        history.end(state)
+        return None
+    site.progress.say(f"going on with the night of {found.started}: {len(found.left)} to do")
+    return found
+
+
+class _Night:
+    """The night under way."""
+
+    def __init__(self, config: Config, site: Context, root: Path, history: History) -> None:
+        self._config, self._site, self._root, self._history = config, site, root, history
+        self._made: dict[Subject, KernelPair | HarnessError] = {}
+        self._agenda = Agenda(0, "", "", 0.0, ())
+
+    def plan(self) -> Agenda:
+        """Look what is new and write the plan."""
+        site, config, started = self._site, self._config, _now()
+        with site.progress.stage("news"):
+            found = news.look(config, site.desk, registry_folder=REGISTRY, now=started)
+        past = self._history
+        jobs = agenda.plan(config, found.points, past.comparisons(), past.estimates())
+        number = past.begin(
+            Night(0, started, "", config.sha256, config.budget, 0.0, len(jobs), len(jobs),
+                  store.OPEN, 0)
+        )  # fmt: skip
+        past.note([_trouble(number, one) for one in found.troubles])
+        for one in found.troubles:
+            site.progress.warn(f"{one.place}: {one.error}")
+        made = Agenda(number, started, config.sha256, 0.0, jobs)
+        agenda.write(self._root / agenda.NAME, made)
+        site.progress.say(f"night {number}: {len(jobs)} comparisons to do")
+        return made
+
+    def work(self, plan: Agenda) -> int:
+        """Run what is left of the plan while the budget lasts; how many were done."""
+        self._agenda, ran = plan, 0
+        usual = self._usual()
+        for job in plan.left:
+            left = self._config.budget - self._agenda.used_s
+            if left <= 0:
+                break
+            if usual.get((job.suite, job.name), 0.0) > left:
+                continue  # a shorter one may still fit
+            begun = time.monotonic()
+            try:
+                with _limited(left):
+                    state = self._one(job)
+            except Spent:
+                self._site.progress.warn(f"the budget is spent in the middle of {job.folder}")
+                self._keep(job, "todo", begun)
+                break
+            self._keep(job, state, begun)
+            ran += 1
+        return ran
+
+    def close(self, ran: int) -> NightResult:
+        """End the night in the history, and report."""
+        plan = self._agenda
+        mine = [one for one in self._history.comparisons() if one.night == plan.night]
+        own = [one for one in self._history.failures(plan.night) if not one.key]
+        statuses = [one.status for one in mine]
+        statuses += [Exit.USER if one.kind == "user" else Exit.INFRA for one in own]
+        # What nobody judged has not passed.
+        statuses += [Exit.UNDECIDED] if plan.left else []
+        status = outcome.gravest(statuses)
+        self._history.end(
+            Night(
+                plan.night, plan.started, _now(), plan.config, self._config.budget,
+                round(plan.used_s, 1), len(plan.jobs), len(plan.left),
+                store.SPENT if plan.left else store.WHOLE, int(status),
+            )
+        )  # fmt: skip
+        written = report.make(self._root, name=self._config.name, left=plan.left)
+        (self._root / agenda.NAME).unlink(missing_ok=True)
+        return NightResult(self._root, written, status, ran)
+
+    def _usual(self) -> dict[tuple[str, str], float]:
+        """Seconds that a cell's last whole comparison took, by suite and name."""
+        return {
+            (one.suite, one.name): one.seconds
+            for one in self._history.comparisons()
+            if one.seconds > 0 and one.looks == 1
+        }
+
+    def _keep(self, job: Job, state: str, begun: float) -> None:
+        used = self._agenda.used_s + time.monotonic() - begun
+        self._agenda = self._agenda.after(job.key, state, used)
+        agenda.write(self._root / agenda.NAME, self._agenda)
+
+    def _one(self, job: Job) -> str:
+        """Run one comparison into the history; what became of it."""
+        self._site.progress.say(f"{job.folder} ({job.why})")
+        begun = time.monotonic()
+        try:
+            done, skipped = self._compare(job)
+        except HarnessError as error:
+            self._site.progress.warn(f"{job.folder}: {error}")
+            kind = _KINDS.get(error.status, "infra")
+            self._add(job, error.status, 0.0, [], [(job.point.folder, kind, str(error))])
+            return "failed"
+        if done is None:
+            self._add(job, Exit.OK, 0.0, [], [(job.folder, "skipped", skipped)])
+            return "done"
+        # Kernels are built once for all cells of a revision: their time says nothing of this one.
+        seconds = time.monotonic() - begun if done.boots else 0.0
+        found, night = outcome.read(done.results), self._agenda.night
+        self._add(
+            job,
+            done.status,
+            seconds,
+            outcome.estimates(found, night=night, key=job.key),
+            [(one.place, one.kind, one.detail)
+             for one in outcome.failures(found, night=night, key=job.key)],
+        )  # fmt: skip
+        return "done"
+
+    def _compare(self, job: Job) -> tuple[compare.Compared | None, str]:
+        """The comparison; or None and why these kernels cannot run its cell."""
+        site = self._site_of(job.point)
+        experiment = job.experiment(str(self._root / agenda.NAME))
+        made = self._kernels(job.point, experiment, site)
+        good, skipped = cell.runnable(
+            experiment.cells(), compare.abilities(made[0]), memory=experiment.memory
+        )
+        if not good:
+            return None, skipped[0].reason
+        donors = [one for one in self._root.glob(f"*/{job.name}") if one.is_dir()]
+        donors.sort(key=lambda one: one.stat().st_mtime, reverse=True)
+        return compare.compare(experiment, site, made=made, donors=donors[:_DONORS]), ""
+
+    def _site_of(self, point: Subject) -> Context:
+        git = point.git or self._config.kernel_git or self._site.kernel_git
+        return replace(self._site, results=self._root / point.folder, kernel_git=git)
+
+    def _kernels(self, point: Subject, experiment: Any, site: Context) -> KernelPair:
+        """Both kernels, made once a night for all cells; a failure is the same for all."""
+        if point not in self._made:
+            try:
+                self._made[point] = pair.make(experiment, site)
+            except InfraError:
+                raise  # it may pass
+            except HarnessError as error:
+                self._made[point] = error
+        found = self._made[point]
+        if isinstance(found, HarnessError):
+            raise found
+        return found
+
+    def _add(
+        self,
+        job: Job,
+        status: Exit,
+        seconds: float,
+        estimates: list[StoredEstimate],
+        failures: list[tuple[str, str, str]],
+    ) -> None:
+        point, night = job.point, self._agenda.night
+        self._history.add(
+            NightlyComparison(
+                night, job.key, point.subject, point.kind, point.revision, point.date, point.base,
+                job.suite, job.name, job.folder, job.pairs, job.looks + 1, round(seconds, 1),
+                int(status),
+            ),
+            estimates,
+            [NightlyFailure(night, job.key, *one) for one in failures],
+        )  # fmt: skip
+
+
+def _trouble(night: int, one: Trouble) -> NightlyFailure:
+    return NightlyFailure(
+        night, "", one.place, _KINDS.get(one.error.status, "infra"), str(one.error)
+    )
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raise Spent in the block when the time is over.  Only in the main thread.
+
+    And again later: what is raised inside a destructor or a hook of the garbage collector is lost.
+    """
+
+    def over(*_: object) -> None:
+        raise Spent
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001), _AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

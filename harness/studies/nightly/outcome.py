@@ -1,0 +1,83 @@
+"""What a comparison came to, as rows of the history; and what a night comes to, as a status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness.report import analysis
+from harness.report.model import Estimate, Report
+from harness.results import frames, manifest
+from harness.studies.nightly.store import NightlyFailure, StoredEstimate
+from harness.util.errors import Exit
+
+# What was found goes before what hindered looking; a crash before everything.
+_GRAVEST = (
+    Exit.KERNEL, Exit.WORSE, Exit.INFRA, Exit.USER, Exit.INTERRUPTED, Exit.UNDECIDED, Exit.OK,
+)  # fmt: skip
+
+
+def read(results: Path) -> Report:
+    """The report of a results folder without its counters, which take nearly all of the time."""
+    data = frames.load(results, counters=False)
+    return analysis.analyse(data, manifest.load(results), results)
+
+
+def estimates(report: Report, *, night: int, key: str) -> list[StoredEstimate]:
+    """Primary and secondary metrics; a primary one without any pair has no figures."""
+    found = [
+        _estimate(row, night, key)
+        for part in report.parts
+        for row in (*part.primary, *part.secondary)
+    ]
+    for part in report.parts:
+        for backend, metric in part.unmeasured:
+            cell = f"{backend}.{part.workload}"
+            why = "no complete pair of boots has it"
+            found.append(
+                StoredEstimate(
+                    night, key, cell, metric, "primary", backend, part.workload, "", "", None,
+                    None, None, 0, None, None, None, "none", why, None, None,
+                )
+            )  # fmt: skip
+    return found
+
+
+def failures(report: Report, *, night: int, key: str) -> list[NightlyFailure]:
+    """The boots that do not count."""
+    return [
+        NightlyFailure(night, key, f"{one.cell} {one.pair:02d}-{one.arm}", one.outcome, one.detail)
+        for one in report.failures
+    ]
+
+
+def gravest(statuses: Iterable[int]) -> Exit:
+    """The status of several together; OK for none."""
+    there = {Exit(one) for one in statuses}
+    return next((one for one in _GRAVEST if one in there), Exit.OK)
+
+
+def _estimate(row: Estimate, night: int, key: str) -> StoredEstimate:
+    verdict, change = row.verdict, row.change
+    return StoredEstimate(
+        night=night,
+        key=key,
+        cell=row.cell,
+        metric=row.name,
+        role=row.role,
+        backend=row.backend,
+        workload=row.workload,
+        unit=row.unit,
+        direction=row.direction,
+        margin_pct=verdict.margin_pct if verdict else None,
+        base_median=row.base.median,
+        patch_median=row.patch.median,
+        n=change.n,
+        estimate_pct=change.estimate_pct,
+        low_pct=change.low_pct,
+        high_pct=change.high_pct,
+        verdict=str(verdict.kind) if verdict else "",
+        reason=verdict.reason if verdict else "",
+        more=verdict.more if verdict else None,
+        detectable_pct=row.noise.detectable_pct if row.noise else None,
+    )

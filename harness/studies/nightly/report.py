@@ -1,0 +1,62 @@
+"""The history -> report/: trend.txt, trend.html, junit.xml and the figures.  Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from harness.report import canvas, formats, page
+from harness.report.canvas import Plot
+from harness.report.formats import JunitCase
+from harness.studies.nightly import plots, store, text, trend
+from harness.studies.nightly.job import Job
+from harness.studies.nightly.trend import Trend
+from harness.util import atomic
+
+_LABELS = {"worse": "failure", "undecided": "skipped", "none": "skipped"}
+
+
+def make(root: Path, *, name: str, left: Sequence[Job] = ()) -> str:
+    """Write the report of the last night and of all before it; the text is given."""
+    with store.opened(root / store.NAME) as history:
+        found = trend.read(history, name=name, left=left)
+    figures = plots.draw(found)
+    target = root / "report"
+    canvas.save(figures, target / "plots")
+    words = text.render(found)
+    atomic.text(target / "junit.xml", formats.junit(name, list(_cases(found))))
+    atomic.text(target / "trend.html", _page(found, figures))
+    atomic.text(target / "trend.txt", words)
+    return words
+
+
+def _page(found: Trend, figures: Sequence[Plot]) -> str:
+    seen = dict.fromkeys((one.place, one.kind, one.detail) for one in found.failures)
+    return (
+        page.environment()
+        .get_template("trend.html.j2")
+        .render(
+            trend=found,
+            opening=text.opening(found),
+            failures=list(seen),
+            plots=figures,
+            change=text.change,
+            interval=text.interval,
+            moved=text.moved,
+            method=text.method(found),
+        )
+    )
+
+
+def _cases(found: Trend) -> Iterator[JunitCase]:
+    """Worse is a failure, what went wrong an error; undecided and not run are skipped."""
+    for comparison, estimates in found.fresh:
+        for one in estimates:
+            said = f"{one.verdict}: {text.change(one)} {text.interval(one)}, n = {one.n}"
+            group = f"{comparison.folder}"
+            yield JunitCase(group, one.metric, _LABELS.get(one.verdict, ""), said, one.reason)
+    for lost in found.failures:
+        bad = "skipped" if lost.kind in ("skipped", "missing") else "error"
+        yield JunitCase(lost.place, lost.kind, bad, f"{lost.kind}: {lost.detail}")
+    for job in found.left:
+        yield JunitCase(job.folder, "not run", "skipped", f"the budget was spent ({job.why})")

@@ -1,0 +1,4 @@
+"""The memory that swap metadata takes: claimed, modelled and measured.
+
+Only `measure` runs anything; the rest reads the result.
+"""

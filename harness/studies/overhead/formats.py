@@ -1,0 +1,69 @@
+"""An overhead report in the format that another program, a web page or a CI system reads."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from harness.report import formats
+from harness.report.formats import JunitCase
+from harness.studies.overhead import csv, phrases, tables, text
+from harness.studies.overhead.analysis import Known, Overhead
+
+
+def render(report: Overhead, name: str) -> str:
+    """A result of `make overhead` in the format called `name`."""
+    if name == "text":
+        return text.render(report)
+    if name == "csv":
+        return csv.render(report)
+    found = [
+        (backend.name, table) for backend in report.backends for table in tables.of(report, backend)
+    ]
+    opening = list(phrases.opening(report))
+    if name == "json":
+        shown = [{"backend": backend, **dataclasses.asdict(table)} for backend, table in found]
+        return formats.json_text(
+            {
+                "schema": formats.SCHEMA, "name": report.name, "opening": opening, "tables": shown,
+                "failed": list(report.failed), "command": report.command,
+            }
+        )  # fmt: skip
+    if name == "junit":
+        return formats.junit(report.name, list(_claims(report)))
+    blocks = [
+        [f"# {formats.marked(report.name)}"],
+        [f"- {formats.marked(line)}" for line in opening],
+    ]
+    for backend, table in found:
+        title = f"### {formats.marked(backend)}: {formats.marked(table.title)}"
+        blocks += [[title], formats.markdown_table(table.columns, table.rows)]
+    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _claims(report: Overhead) -> Iterator[JunitCase]:
+    """A claimed figure outside the measured interval is a failure; without one it is skipped."""
+    for backend in report.backends:
+        for row in backend.rows:
+            for arm, cell in row.cells.items():
+                if cell.claimed is None:
+                    continue
+                measured = cell.measured
+                mib = phrases.mib
+                said = f"claimed {mib(cell.claimed)} MiB, measured " + (
+                    f"{mib(measured.value)} {phrases.span(measured)}" if measured else "not"
+                )
+                bad = "skipped" if cell.outside is None else "failure" if cell.outside else ""
+                name = f"{phrases.ARMS[arm]} at {row.usage:g} %"
+                yield JunitCase(f"{backend.name} claim", name, bad, said)
+        for known in backend.known:
+            bad = {True: "", False: "failure", None: "skipped"}[known.holds]
+            yield JunitCase(f"{backend.name} known weight", known.weight.site, bad, _known(known))
+    for line in report.failed:
+        yield JunitCase("boots", line.partition(": ")[0], "error", line)
+
+
+def _known(one: Known) -> str:
+    weight, found = one.weight, one.measured
+    measured = "not measured" if found is None else f"measured {found.value:.4g}"
+    return f"known {weight.amount:.4g} bytes a {weight.per}, {measured}"

@@ -1,0 +1,138 @@
+"""The two kernels of a result: what they are called, their model, and their known weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.results.manifest import UNKNOWN, Manifest
+from harness.stats.fit import Value
+from harness.studies.overhead import model as models
+from harness.studies.overhead.model import Model, Term
+from harness.studies.overhead.snapshot import Boot
+from harness.util import yamlfile
+from harness.util.errors import UserError
+from harness.util.paths import REPO
+from harness.util.versions import major_minor
+
+SERIES = REPO / "kernels" / "series"
+_METRICS = {"allocinfo_bytes_per_slot": "slot", "allocinfo_bytes_per_entry": "entry"}
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBytes:
+    """A weight that a calibration series adds. per: slot or entry; amount, tolerance: bytes."""
+
+    site: str
+    per: str
+    amount: float
+    tolerance: float
+
+    def holds(self, value: Value) -> bool:
+        """Whether a measured value agrees: within the tolerance, or its interval reaches it."""
+        low = self.amount - self.tolerance
+        high = self.amount + self.tolerance
+        ends = (value.low, value.high)
+        if ends[0] is None or ends[1] is None:
+            return low <= value.value <= high
+        return ends[0] <= high and low <= ends[1]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelledKernel:
+    """One arm. series: the name of its series, "" if none; model: None if there is none for it.
+
+    note: where the model comes from, or why there is none
+    """
+
+    arm: str
+    name: str
+    version: str
+    series: str
+    model: Model | None
+    note: str
+    weights: tuple[KnownBytes, ...]
+
+
+def of(manifest: Manifest, boots: Sequence[Boot]) -> dict[str, ModelledKernel]:
+    """The kernels of the arms that have boots, base first."""
+    found: dict[str, ModelledKernel] = {}
+    for arm in ("base", "patch"):
+        own = [boot for boot in boots if boot.arm == arm]
+        if own:
+            found[arm] = _kernel(manifest, arm, own[0].release, found.get("base"))
+    return found
+
+
+def weights(series: str, folder: Path = SERIES) -> tuple[KnownBytes, ...]:
+    """The bytes that a series of the registry is known to add; none for any other series."""
+    path = folder / f"{series}.yaml"
+    if not series or "/" in series or not path.is_file():
+        return ()
+    try:
+        data = yamlfile.parse(path.read_text(encoding="utf-8"))
+        known = data.get("known") or []
+        return tuple(_weight(item) for item in known if item.get("metric") in _METRICS)
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: known cannot be read: {error}") from error
+
+
+def _weight(item: Mapping[str, Any]) -> KnownBytes:
+    return KnownBytes(
+        str(item["site"]),
+        _METRICS[str(item["metric"])],
+        float(item["amount"]),
+        float(item["tolerance"]),
+    )
+
+
+def _kernel(
+    manifest: Manifest, arm: str, release: str, base: ModelledKernel | None
+) -> ModelledKernel:
+    version = manifest.text("arms", arm, "version")
+    version = release if version == UNKNOWN else version
+    series = manifest.text("arms", arm, "series", "name")
+    series = "" if series == UNKNOWN else series
+    name = manifest.text("arms", arm, "name")
+    added = weights(series)
+    model, note = _model(version, series, base, added)
+    return ModelledKernel(
+        arm, name if name != UNKNOWN else version, version, series, model, note, added
+    )
+
+
+def _model(
+    version: str, series: str, base: ModelledKernel | None, added: Sequence[KnownBytes]
+) -> tuple[Model | None, str]:
+    if series in models.names():
+        return models.load(series), f"model {series}"
+    if series and added and base and base.model:
+        title = f"{base.model.title} with the weights of {series}"
+        terms = _terms(added)
+        return models.with_weights(base.model, terms, series, title), title
+    if series and not added:
+        return None, f"no model of series {series}: kernels/models/{series}.yaml would be one"
+    try:
+        major, minor = major_minor(version)
+    except UserError:
+        return None, f"no model of version {version}"
+    name = f"{major}.{minor}"
+    if name not in models.names():
+        return None, f"no model of {name}: kernels/models/{name}.yaml would be one"
+    return models.load(name), f"model {name}"
+
+
+def _terms(added: Sequence[KnownBytes]) -> list[Term]:
+    return [
+        models.weight(
+            name=f"weight {number}",
+            per_slot=one.amount if one.per == "slot" else 0.0,
+            per_entry=one.amount if one.per == "entry" else 0.0,
+            source=one.site,
+        )
+        for number, one in enumerate(added, 1)
+    ]

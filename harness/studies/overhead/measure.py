@@ -1,0 +1,154 @@
+"""``make overhead``: the boots whose snapshots tell what swap metadata costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.build.pair import Context, KernelPair
+from harness.experiment.cell import Backend
+from harness.experiment.spec import Experiment
+from harness.results import checksums
+from harness.run.manifest import Request
+from harness.studies import compare
+from harness.studies.overhead import report
+from harness.studies.overhead.model import ALONE
+from harness.util.errors import Exit, UserError
+from harness.util.units import format_size, parse_size
+from harness.vm.boot import BootRequest
+
+BACKENDS = ("zswap", "swapfile", "zram", ALONE)
+SIZES = ("640M", "4G", "32G")
+"""Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
+
+From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
+that a swap file cannot be filled further one chunk after the other.
+"""
+FILL = "256M"
+PAIRS = 2
+"""Boots of each size: errors come from leaving one out at a time."""
+WORKLOAD = "overhead"
+_METADATA = 1 << 30
+"""What ext4 writes on a disk of any of these sizes, generously."""
+_AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swappart": "/dev/vdc"}
+
+
+@dataclass(frozen=True, slots=True)
+class OverheadOptions:
+    """What is asked beside the kernels. Sizes and fill in words like 4G."""
+
+    sizes: Sequence[str] = SIZES
+    fill: str = FILL
+    steps: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A finished measurement of memory overhead."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def overhead(
+    experiment: Experiment,
+    options: OverheadOptions,
+    site: Context,
+    *,
+    made: KernelPair | None = None,
+    donors: Sequence[Path] = (),
+) -> Measured:
+    """Boot both kernels over each back-end and area size, take snapshots, report.
+
+    ``made`` and ``donors`` are as in `compare.measured`.  Raises the harness's typed errors.
+    """
+    one = planned(experiment, options)
+    with (
+        compare.measured(
+            one,
+            site,
+            change=instrumented,
+            written=parse_size(options.fill) + _METADATA,
+            made=made,
+            donors=donors,
+            request=request(experiment, options),
+            # What one kernel alone can do is measured there: the other has no figure beside it.
+            alone=True,
+        ) as (folder, ran),
+        site.progress.stage("report"),
+    ):
+        written = report.make(folder)
+        checksums.report(folder)
+    text = (written.folder / "overhead.txt").read_text(encoding="utf-8")
+    if ran.failed:
+        return Measured(folder, text, Exit.KERNEL)
+    return Measured(folder, text, Exit.INFRA if written.weights_hold is False else Exit.OK)
+
+
+def request(experiment: Experiment, options: OverheadOptions) -> Request:
+    """What repeats a measurement: `planned` makes the matrix from it."""
+    words = (
+        f"SIZES={','.join(options.sizes)}",
+        f"FILL={options.fill}",
+        f"STEPS={options.steps}",
+    )
+    return Request(replace(experiment, pairs=experiment.pairs or PAIRS), WORKLOAD, words)
+
+
+def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
+    """The matrix: each back-end at each size.  Raises UserError for a back-end with settings."""
+    if experiment.suite:
+        raise UserError("overhead has cells of its own: leave SUITE out")
+    sizes = [parse_size(size) for size in options.sizes]
+    fill = parse_size(options.fill)
+    if not sizes or fill > min(sizes) * 9 // 10:
+        smallest = format_size(min(sizes)) if sizes else "none"
+        raise UserError(
+            f"a fill of {options.fill} does not fit a swap area of {smallest}: "
+            "make FILL smaller or SIZES larger"
+        )
+    default = experiment.backends == Experiment().backends
+    backends: list[object] = []
+    for name in BACKENDS if default else experiment.backends:
+        if not isinstance(name, str):
+            raise UserError(f"overhead takes back-ends without settings, not {name}")
+        if name == ALONE:
+            backends.append({name: {}})
+            continue
+        for size in sizes:
+            label = f"{name}-{format_size(size)}"
+            backends.append({name: {"size": size, "hold": "yes", "name": label}})
+    settings = {"bytes": fill, "steps": options.steps}
+    return replace(
+        experiment,
+        name=experiment.name or f"overhead-{experiment.title}",
+        backends=tuple(backends),
+        workloads=({WORKLOAD: settings},),
+        pairs=experiment.pairs or PAIRS,
+        aa=False,
+        # An area of 32 GiB cannot lie in the guest's memory; nothing here is timed.
+        disk="host",
+    )
+
+
+def instrumented(ticket: BootRequest) -> BootRequest:
+    """The boot with allocation profiling on, and a workload that sets up its own swap area."""
+    workload = ticket.cell.workload
+    known = dict(workload.parameters) | _area(ticket.cell.backend)
+    cell = replace(ticket.cell, workload=replace(workload, parameters=tuple(known.items())))
+    return replace(ticket, cell=cell, profiled=True)
+
+
+def _area(backend: Backend) -> dict[str, str]:
+    settings = dict(backend.settings)
+    if backend.kind == "zram":
+        return {
+            "zram": "zram0",
+            "zram-size": settings["size"],
+            "compressor": settings["compressor"],
+        }
+    if backend.kind == ALONE:
+        return {"alone": "yes"}
+    return {"area": _AREAS[backend.kind]}

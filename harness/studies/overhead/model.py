@@ -1,0 +1,317 @@
+"""What a kernel's structures should take: kernels/models/<name>.yaml.
+
+Two answers from one file. `plain` multiplies the terms as a cover letter does. `rounded` also
+knows how the memory is allocated: whole pages and their pointer arrays, size classes, whole
+clusters, tree nodes; it predicts what /proc/allocinfo shows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.util.errors import UserError
+from harness.util.paths import REPO
+from harness.util.yamlfile import check, choice, listing, number, read, text, whole
+
+MODELS = REPO / "kernels" / "models"
+AREAS = ("swapfile", "zswap", "zram")
+"""Back-ends with a swap area; a term that names none has them all."""
+ALONE = "zswap-alone"
+"""zswap with no swap area: there are entries but no slots."""
+BACKENDS = (*AREAS, ALONE)
+CLUSTER = 512
+"""Slots of a cluster on x86-64: what a huge page has."""
+_PAGE = 4096
+_TREE = 1 << 14  # slots of one tree of the swap cache or of zswap
+_LARGEST = 4 << 20  # bytes of the largest block of the page allocator
+_CLASSES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
+_KEYS = {
+    "name", "site", "backends", "in_claim", "per_slot", "per_entry", "per_cluster", "allocated",
+    "object", "header", "fanout", "columns", "absolute", "source", "note",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One structure of one kernel.
+
+    name: of the structure; site: the structure of sites.yaml that it is measured as
+    backends: those that have it; in_claim: whether the published claim counts it
+    per_slot, per_entry, per_cluster: bytes for each slot of the area, each page in swap, each
+        cluster of the area
+    allocated: how the memory is got, a key of `_ROUNDED`
+    object: bytes of one object, for "used_clusters", "header" and "tree"; header: slots that
+        the area's header takes of a cluster in use; fanout: pointers in a tree's node; columns:
+        clusters of a tree that are taken in turn with those of the other trees; absolute: its
+        indices count from the area's start: see `spread_nodes`
+    source: file:function where that is seen
+    """
+
+    name: str
+    site: str
+    backends: tuple[str, ...]
+    in_claim: bool
+    per_slot: float
+    per_entry: float
+    per_cluster: float
+    allocated: str
+    object: int
+    header: int
+    fanout: int
+    columns: int
+    absolute: bool
+    source: str
+    note: str
+
+    def plain(self, slots: float, entries: float) -> float:
+        """Bytes by multiplication alone."""
+        per_slot = self.per_slot + self.per_cluster / CLUSTER
+        return per_slot * slots + self.per_entry * entries
+
+    def rounded(self, slots: int, entries: int, touched: int) -> float:
+        """Bytes as they are allocated for so many usable slots.
+
+        touched: the most entries since swapon; what is allocated by cluster or node stays
+        until all of it is free.
+        """
+        return _ROUNDED[self.allocated](self, slots, entries, max(touched, entries))
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The terms of one kernel. name: of the file; title: for reports."""
+
+    name: str
+    title: str
+    terms: tuple[Term, ...]
+
+    def of(self, backend: str, *, claim: bool = False) -> tuple[Term, ...]:
+        """The terms of a back-end; claim: only those that the claim counts."""
+        return tuple(
+            one for one in self.terms if backend in one.backends and (one.in_claim or not claim)
+        )
+
+    def plain(self, backend: str, slots: float, entries: float, *, claim: bool = False) -> float:
+        """Bytes of a back-end by multiplication alone."""
+        return math.fsum(one.plain(slots, entries) for one in self.of(backend, claim=claim))
+
+    def rounded(
+        self,
+        backend: str,
+        slots: int,
+        entries: int,
+        *,
+        touched: int = 0,
+        claim: bool = False,
+    ) -> float:
+        """Bytes of a back-end as they are allocated; slots without the header's."""
+        terms = self.of(backend, claim=claim)
+        return math.fsum(one.rounded(slots, entries, touched) for one in terms)
+
+    def sites(self, backend: str, *, claim: bool = False) -> frozenset[str]:
+        """The structures of sites.yaml that the terms are measured as."""
+        return frozenset(one.site for one in self.of(backend, claim=claim))
+
+    def by_site(
+        self, backend: str, slots: int, entries: int, *, touched: int = 0
+    ) -> Mapping[str, float]:
+        """Rounded bytes by structure of sites.yaml."""
+        found: dict[str, float] = {}
+        for one in self.of(backend):
+            rounded = one.rounded(slots, entries, touched)
+            found[one.site] = found.get(one.site, 0.0) + rounded
+        return found
+
+
+def kmalloc(size: float) -> int:
+    """What kmalloc() gives for a size: its size class, above 8 KiB a power of two of pages."""
+    need = math.ceil(size)
+    if need <= 0:
+        return 0
+    for size_class in _CLASSES:
+        if need <= size_class:
+            return size_class
+    return _PAGE << (math.ceil(need / _PAGE) - 1).bit_length()
+
+
+def vmalloc(size: float) -> int:
+    """What vmalloc() takes: whole pages, and the array of pointers to them."""
+    need = math.ceil(size)
+    if need <= 0:
+        return 0
+    pages = math.ceil(need / _PAGE)
+    array = pages * 8
+    return pages * _PAGE + (vmalloc(array) if array > _PAGE else kmalloc(array))
+
+
+def kvmalloc(size: float) -> int:
+    """What kvmalloc() takes where the page allocator has a block that large."""
+    return kmalloc(size) if size <= _LARGEST else vmalloc(size)
+
+
+def tree_nodes(entries: int, fanout: int = 64, *, absolute: bool = False) -> int:
+    """Nodes of xarrays of 16384 indices each, one filled after the other.
+
+    absolute: an entry's index counts from the area's start, not from its tree's
+    """
+    full, rest = divmod(entries, _TREE)
+    whole = sum(_nodes(_TREE, fanout, tree * absolute) for tree in range(full))
+    # Swap fills the last one somewhere, so it is taken to have all its levels.
+    return whole + _nodes(rest, fanout, full * absolute, room=_TREE)
+
+
+def spread_nodes(
+    entries: int, slots: int, columns: int, fanout: int = 64, *, absolute: bool = False
+) -> int:
+    """Nodes where the clusters of all trees are taken in turn, so that CPUs meet in no tree.
+
+    In Linux 6.1 and 6.12 mm/swapfile.c:setup_clusters puts the first cluster of each tree on the
+    free list, then the second of each, and so on (it begins with a random one of the ``columns``;
+    here with the first).  So a nearly empty area has more nodes for its pages than a full one.
+    """
+    trees = max(math.ceil(_clusters(slots) / columns), 1)
+    used, rest = divmod(entries, CLUSTER)
+    column, begun = divmod(used, trees)
+    total = 0
+    for tree in range(trees):
+        pages = CLUSTER * (column + (tree < begun)) + (rest if tree == begun else 0)
+        total += _nodes(pages, fanout, tree * absolute)
+    return total
+
+
+def _nodes(pages: int, fanout: int, tree: int, *, room: int = 0) -> int:
+    """Of the tree of that number, with so many pages in it: from its leaves to its root.
+
+    It is as tall as ``room`` indices need, if those are more than the pages.
+    """
+    if pages == 0:
+        return 0
+    first, last, total = tree * _TREE, tree * _TREE + pages - 1, 0
+    most = tree * _TREE + max(room, pages) - 1
+    while most:
+        first, last, most = first // fanout, last // fanout, most // fanout
+        total += last - first + 1
+    return max(total, 1)
+
+
+def _clusters(slots: int) -> int:
+    return math.ceil((slots + 1) / CLUSTER)
+
+
+def _pages_and_pointers(term: Term, slots: int) -> float:
+    pages = math.ceil(term.per_slot * (slots + 1) / _PAGE)
+    return pages * _PAGE + vmalloc(pages * 8)
+
+
+def _longs(size: float) -> float:
+    """Whole 8-byte words, as bitmaps have them."""
+    return 8 * math.ceil(size / 8)
+
+
+def _used_clusters(term: Term, slots: int, touched: int) -> float:
+    used = math.ceil((touched + term.header) / CLUSTER)
+    return min(used, _clusters(slots)) * kvmalloc(term.object)
+
+
+def _tree(term: Term, slots: int, touched: int) -> float:
+    if term.columns > 1:
+        nodes = spread_nodes(touched, slots, term.columns, term.fanout, absolute=term.absolute)
+    else:
+        nodes = tree_nodes(touched, term.fanout, absolute=term.absolute)
+    return nodes * term.object
+
+
+_ROUNDED: Mapping[str, Callable[[Term, int, int, int], float]] = {
+    # Slab objects: /proc/allocinfo counts each with the size of its class.
+    "objects": lambda t, s, e, m: t.per_slot * s + t.per_entry * e,
+    "vmalloc": lambda t, s, e, m: vmalloc(t.per_slot * (s + 1)),
+    "kvmalloc": lambda t, s, e, m: kvmalloc(_longs(t.per_slot * (s + 1))),
+    "pages": lambda t, s, e, m: _pages_and_pointers(t, s),
+    "clusters": lambda t, s, e, m: kvmalloc(t.per_cluster * _clusters(s)),
+    "used_clusters": lambda t, s, e, m: _used_clusters(t, s, m),
+    "header": lambda t, s, e, m: t.header * kvmalloc(t.object),
+    "tree": lambda t, s, e, m: _tree(t, s, m),
+}
+
+
+def names(folder: Path = MODELS) -> tuple[str, ...]:
+    """The names of all models."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "sites"))
+
+
+def load(name: str, folder: Path = MODELS) -> Model:
+    """The model of a kernel version or series. UserError names file and key, or the models."""
+    if name not in names(folder):
+        known = ", ".join(names(folder)) or "none"
+        raise UserError(f"there is no model {name} in {folder} (known: {known})")
+    path = folder / f"{name}.yaml"
+    data = read(path, keys=("title", "structures"))
+    terms = tuple(_term(path, item) for item in listing(path, data, "structures"))
+    twice = sorted({one.name for one in terms if sum(x.name == one.name for x in terms) > 1})
+    if twice:
+        raise UserError(f"{path}: structures has {twice[0]} more than once")
+    return Model(name, text(path, data, "title"), terms)
+
+
+def with_weights(base: Model, terms: Sequence[Term], name: str, title: str) -> Model:
+    """A base's model with the weights of a calibration series."""
+    return replace(base, name=name, title=title, terms=(*base.terms, *terms))
+
+
+def weight(*, name: str, per_slot: float = 0.0, per_entry: float = 0.0, source: str) -> Term:
+    """A weight of a calibration series: exact, on each back-end, in no claim."""
+    return Term(
+        name,
+        "calibration",
+        BACKENDS,
+        False,
+        per_slot,
+        per_entry,
+        0.0,
+        "objects",
+        0,
+        0,
+        64,
+        1,
+        False,
+        source,
+        "",
+    )
+
+
+def _term(path: Path, item: Any) -> Term:
+    if not isinstance(item, dict):
+        raise UserError(f"{path}: each entry of structures must hold keys and values, not {item}")
+    name = text(path, item, "name", "structures")
+    where = f"structures.{name}"
+    check(path, item, _KEYS, where)
+    backends = tuple(item.get("backends", AREAS))
+    for backend in backends:
+        if backend not in BACKENDS:
+            allowed = ", ".join(BACKENDS)
+            raise UserError(f"{path}: {where}.backends has {backend}; known: {allowed}")
+    flags = {key: item.get(key, False) for key in ("in_claim", "absolute")}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise UserError(f"{path}: {where}.{key} must be true or false")
+    return Term(
+        name=name,
+        site=text(path, item, "site", where, default=name),
+        backends=backends,
+        in_claim=flags["in_claim"],
+        per_slot=number(path, item, "per_slot", where, default=0.0),
+        per_entry=number(path, item, "per_entry", where, default=0.0),
+        per_cluster=number(path, item, "per_cluster", where, default=0.0),
+        allocated=choice(path, item, "allocated", tuple(_ROUNDED), where),
+        object=whole(path, item, "object", where),
+        header=whole(path, item, "header", where),
+        fanout=max(whole(path, item, "fanout", where, 64), 2),
+        columns=max(whole(path, item, "columns", where, 1), 1),
+        absolute=flags["absolute"],
+        source=text(path, item, "source", where),
+        note=text(path, item, "note", where, default=""),
+    )

@@ -1,0 +1,241 @@
+"""An answer to a mailed series as a file for git send-email or b4.  Nothing is ever sent."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import textwrap
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from email.header import Header
+from pathlib import Path
+
+from harness.report import analysis
+from harness.results import checksums, frames, manifest
+from harness.results.manifest import UNKNOWN, Manifest
+from harness.series.mail import cover
+from harness.series.mail.cover import Cover
+from harness.studies.overhead import analysis as overheads
+from harness.studies.reply import body as reply
+from harness.studies.reply.body import Evidence
+from harness.util import atomic, header
+from harness.util.errors import UserError
+
+NAME = "reply.eml"
+"""The draft beside manifest.json. It is in no SHA256SUMS, because it names the hash of that."""
+
+_MIME = (
+    "MIME-Version: 1.0",
+    "Content-Type: text/plain; charset=us-ascii",
+    "Content-Transfer-Encoding: 7bit",
+)
+_QUOTED = 76
+_MOST_QUOTED = 60
+_PLAIN = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-",
+        "\u2026": "...", "\u00a0": " ", "\u2212": "-", "\u00d7": "x", "\u2192": "->",
+        "\u2264": "<=", "\u2265": ">=", "\u00b1": "+-", "\u00b5": "u", "\u00df": "ss",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """A passage to answer. letter: of the mail that it is from, None if nobody knows."""
+
+    passage: str
+    letter: Cover | None = None
+
+
+def make(results: Path, *, overhead: Path | None = None, quoted: Quoted | None = None) -> str:
+    """The whole draft, headers first; every line ASCII.
+
+    Refuses with UserError where a raw file is not as it was recorded, and raises what the reports
+    of both results raise.
+    """
+    only = overheads.is_overhead(results)
+    memory = results if only else overhead
+    if memory is not None and not overheads.is_overhead(memory):
+        raise UserError(f"OVERHEAD='{memory}' is no result of 'make overhead'")
+    proofs = [_evidence(one) for one in dict.fromkeys(filter(None, (results, memory)))]
+    data, about = frames.load(results), manifest.load(results)
+    text = reply.body(
+        analysis.analyse(data, about, results),
+        about,
+        proofs,
+        overheads.analyse(memory) if memory else None,
+        only_overhead=only,
+    )
+    head = _head(about)
+    answered = (quoted.letter if quoted else None) or head
+    passage = "\n".join(quotation(quoted.passage, quoted.letter)) + "\n\n" if quoted else ""
+    return headers(answered, _subject(about)) + "\n" + passage + text
+
+
+def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
+    """The lines with numbers that the draft has of a result, and the hash of its evidence.
+
+    ``beside`` are other results; of those that the draft names, the overhead tables count too.
+    Errors as in `make`.
+    """
+    text = (results / NAME).read_text("utf-8", "backslashreplace")
+    memory = [one for one in beside if overheads.is_overhead(one) and f"\n{one.name}, sha" in text]
+    only = overheads.is_overhead(results)
+    data, about = frames.load(results), manifest.load(results)
+    found = analysis.analyse(data, about, results)
+    blocks = [list(reply.opening(found, only_overhead=only))]
+    if only:
+        memory.insert(0, results)
+    else:
+        blocks += reply.numbers(found)
+    for one in memory:
+        blocks += reply.memory(overheads.analyse(one))
+    proofs = [atomic.sha256_file(one / checksums.NAME) for one in dict.fromkeys((results, *memory))]
+    lines = [line for block in blocks for line in block if any(c.isdigit() for c in line)]
+    return [*lines, *proofs]
+
+
+def write(results: Path, draft: str) -> Path:
+    """Write results/<name>/reply.eml."""
+    atomic.text(results / NAME, draft)
+    return results / NAME
+
+
+def _evidence(results: Path) -> Evidence:
+    checksums.guard(results)
+    sums = results / checksums.NAME
+    digest = atomic.sha256_file(sums) if sums.is_file() else None
+    return Evidence(results.resolve().name, digest, checksums.made_with())
+
+
+def _head(about: Manifest) -> Cover | None:
+    """The series' cover letter; an older manifest has at most its id."""
+    at = ("arms", "patch", "series")
+    found = cover.from_data(about.mapping(*at, "letter"))
+    known = about.text(*at, "origin", "message_id")
+    if found is None and known != UNKNOWN:
+        return Cover(known, "", "")
+    return found
+
+
+def _subject(about: Manifest) -> str:
+    """The subject where there is no mail to answer."""
+    series = about.text("arms", "patch", "series", "title")
+    patch = series if series != UNKNOWN else about.text("arms", "patch", "name")
+    return f"swap: {patch}, measured against {about.text('arms', 'base', 'name')}"
+
+
+def headers(answered: Cover | None, subject: str) -> str:
+    """The header lines. To is the sender answered, Cc whom that mail went to.
+
+    Without a mail to answer, To and Cc are left to who sends it.
+    """
+    lines = []
+    if answered is not None:
+        to, cc = recipients(answered)
+        lines += _field("To", to) + _field("Cc", cc)
+        # An id of other characters is no id: nobody could answer to it, and headers are ASCII.
+        ids = [
+            one
+            for one in (*answered.references, answered.message_id)
+            if one.isascii() and one.isprintable()
+        ]
+        if answered.message_id in ids:
+            lines.append(f"In-Reply-To: <{answered.message_id}>")
+        if ids:
+            lines.append("References: " + "\n ".join(f"<{one}>" for one in ids))
+        if answered.subject:
+            subject = re.sub(r"^(re:\s*)?", "Re: ", answered.subject, count=1, flags=re.I)
+    shown = Header(" ".join(subject.split()), _charset(subject), 76, "Subject").encode()
+    return "\n".join([*lines, f"Subject: {shown}", *_MIME]) + "\n"
+
+
+def _field(name: str, people: Sequence[str]) -> list[str]:
+    """A header of addresses, one a line; nothing if there are none."""
+    return [f"{name}: " + ",\n ".join(people)] if people else []
+
+
+def _charset(text: str) -> str:
+    return "us-ascii" if text.isascii() else "utf-8"
+
+
+def recipients(answered: Cover) -> tuple[list[str], list[str]]:
+    """To and Cc of the answer as they stand in a header; nobody twice."""
+    seen: set[str] = set()
+
+    def kept(people: Sequence[str]) -> Iterator[str]:
+        for shown, address in header.addresses(people):
+            plain_text = address.isascii() and address.isprintable()
+            if "@" in address and plain_text and address.lower() not in seen:
+                seen.add(address.lower())
+                yield email.utils.formataddr((" ".join(shown.split()), address))
+
+    to = list(kept([answered.sender] if answered.sender else []))
+    return to, list(kept([*answered.to, *answered.cc]))
+
+
+def quotation(passage: str, source: Cover | None) -> list[str]:
+    """The passage with "> " before each line, and who wrote it, in ASCII.
+
+    Prose that is too long is broken; the signature and a diff are left out.
+    """
+    lines = []
+    if source is not None:
+        name = next(filter(None, header.address(source.sender)), "")
+        when = f"On {source.date}, " if source.date else ""
+        lines = textwrap.wrap(plain(f"{when}{name} wrote:"), reply.WIDTH)
+    given = [line.rstrip() for line in plain(passage).expandtabs(8).split("\n")]
+    kept: list[str] = []
+    for line in given:
+        if line in ("--", "---") or line.startswith("diff --git "):
+            break
+        kept.append(line)
+    while kept and not kept[-1]:
+        kept.pop()
+    while kept and not kept[0]:
+        kept.pop(0)
+    if len(kept) > _MOST_QUOTED:
+        kept = [*kept[:_MOST_QUOTED], "[...]"]
+    return lines + [line for one in kept for line in _quote(one)]
+
+
+def _quote(line: str) -> list[str]:
+    level = re.match(r"(?:> ?)*", line)
+    depth = level[0].count(">") + 1 if level else 1
+    text = line[level.end() :] if level else line
+    mark = ">" * depth + " "
+    if len(mark) + len(text) <= _QUOTED:
+        return [f"{mark}{text}".rstrip()]
+    pieces = textwrap.wrap(text, _QUOTED - len(mark), break_on_hyphens=False)
+    return [f"{mark}{piece}" for piece in pieces]
+
+
+def plain(text: str) -> str:
+    """Text as ASCII: typographic signs by their plain likes, letters without accents."""
+    split = unicodedata.normalize("NFKD", text.translate(_PLAIN))
+    bare = "".join(c for c in split if not unicodedata.combining(c))
+    shown = bare.encode("ascii", "replace").decode("ascii")
+    return "".join(c if c in "\n\t" or " " <= c <= "~" else "?" for c in shown)
+
+
+def from_file(path: Path) -> Quoted:
+    """The passage in a file: a saved mail with its headers, or plain text."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"--quote: '{path}' cannot be read: {error.strerror}") from error
+    raw = raw.split(b"\n", 1)[-1] if raw.startswith(b"From ") else raw
+    found = cover.read(raw) if re.match(rb"[A-Za-z-]+:", raw) else None
+    if found is not None:
+        return from_mail(raw)
+    return Quoted(raw.decode("utf-8", "replace").replace("\r\n", "\n"))
+
+
+def from_mail(raw: bytes) -> Quoted:
+    """The text of a mail, to be answered."""
+    found = cover.read(raw)
+    if found is not None and not found.subject:
+        found = replace(found, subject="your mail")
+    return Quoted(cover.text(raw), found)

@@ -1,0 +1,4 @@
+"""All revisions of a series side by side, each on its own base.
+
+`table` runs nothing: it lays out what `measure` collected.
+"""

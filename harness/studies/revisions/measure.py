@@ -1,0 +1,144 @@
+"""``make revisions``: the effect of each revision of a series, each on its own base."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.build import pair
+from harness.build.pair import Context, Trees
+from harness.experiment.spec import Experiment
+from harness.run import manifest
+from harness.series import rangediff, registry
+from harness.series.basis import AUTO
+from harness.series.rangediff import CommitRange, Digest
+from harness.series.registry import Entry, Revision
+from harness.source.git import last_line, run_git
+from harness.source.gitnames import for_others
+from harness.studies import compare
+from harness.studies.compare import Compared
+from harness.studies.revisions import table
+from harness.studies.revisions.table import History, Posting
+from harness.util import atomic
+from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
+from harness.util.paths import REPO
+
+REGISTRY = REPO / "kernels" / "series"
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """All revisions compared."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Revised:
+    """Compare each revision (``only`` some, all if empty) with its own base; a table of all.
+
+    A revision's comparison is the one of ``make compare BASE=auto PATCH=NAME-vN``, in the same
+    results folder: what was measured there is kept.  A revision that does not apply, build or
+    whose base is not at hand is named in the table.  Raises the harness's typed errors.
+    """
+    entry = _entry(experiment)
+    if experiment.base not in (AUTO, Experiment().base):
+        raise UserError("each revision is compared with its own base: leave BASE out")
+    wanted = [entry.revision(name) for name in only] or list(entry.revisions)
+    folder = site.results / (experiment.name or f"revisions-{entry.name}")
+    with manifest.locked(folder):
+        case = _Revisions(replace(experiment, base=AUTO, name=None), entry, site)
+        postings = [case.post(one) for one in wanted]
+        every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
+        text = table.render(every)
+        atomic.text(folder / "revisions.csv", table.sheet(every))
+        atomic.text(folder / "revisions.txt", text)
+    return Revised(folder, text, case.status)
+
+
+def _entry(experiment: Experiment) -> Entry:
+    name = experiment.patch or ""
+    known = [one for one in registry.names(REGISTRY) if _revised(one)]
+    if experiment.head or experiment.upto or name not in known:
+        raise UserError(
+            f"revisions takes PATCH= with a name of {REGISTRY} that has revisions: "
+            f"{', '.join(known) or 'there is none'}"
+        )
+    return registry.read(name, registry=REGISTRY)
+
+
+def _revised(name: str) -> bool:
+    return bool(registry.read(name, registry=REGISTRY).revisions)
+
+
+def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
+    git = for_others(site.kernel_git or "")
+    words = [manifest.repeat_command(replace(experiment, base=AUTO), "revisions", git=git)]
+    return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
+
+
+class _Revisions:
+    """The revisions so far: what failed first, which results can share boots, the last commits."""
+
+    def __init__(self, experiment: Experiment, entry: Entry, site: Context) -> None:
+        self._experiment, self._entry, self._site = experiment, entry, site
+        self._donors: list[Path] = []
+        self._before: tuple[str, CommitRange] | None = None
+        self._statuses: list[Exit] = []
+
+    @property
+    def status(self) -> Exit:
+        """That of the newest revision; a failure of any revision goes first."""
+        failed = [one for one in self._statuses if one in (Exit.USER, Exit.KERNEL, Exit.INFRA)]
+        return failed[0] if failed else self._statuses[-1]
+
+    def post(self, revision: Revision) -> Posting:
+        """Run or reuse one revision's comparison."""
+        name = f"{self._entry.name}-{revision.name}"
+        self._site.progress.say(f"revision {name} of {revision.date or 'an unknown day'}")
+        one = replace(self._experiment, patch=name)
+        posting = Posting(revision.name, revision.date or "")
+        try:
+            trees = pair.prepare(one, self._site)
+            posting = self._described(posting, trees)
+            made = pair.construct(trees, one, self._site)
+        except (KernelFailure, UserError) as error:
+            return self._failed(posting, error)
+        done = compare.compare(one, self._site, made=made, donors=self._donors)
+        return self._measured(posting, done)
+
+    def _measured(self, posting: Posting, done: Compared) -> Posting:
+        self._donors.append(done.results)
+        self._statuses.append(done.status)
+        return replace(posting, folder=done.results.name, effects=table.effects(done.results))
+
+    def _failed(self, posting: Posting, error: HarnessError) -> Posting:
+        self._site.progress.warn(f"{posting.name}: {error}")
+        self._statuses.append(error.status)
+        return replace(posting, failure=str(error))
+
+    def _described(self, posting: Posting, trees: Trees) -> Posting:
+        """What the series is now, and how it differs from the revision before."""
+        commits = trees.applied.commits if trees.applied else ()
+        posting = replace(posting, base=trees.base.name, count=len(commits))
+        if not commits:
+            return posting
+        here = CommitRange(trees.base.commit, commits[-1])
+        before, self._before = self._before, (posting.name, here)
+        if before is None:
+            return posting
+        digest = correspondence(self._site.cache.git, before[1], here)
+        return replace(posting, since=before[0], digest=digest)
+
+
+def correspondence(repo: Path, old: CommitRange, new: CommitRange) -> Digest:
+    """How the patches of two ranges correspond; both are commits of ``repo``.
+
+    Raises InfraError when git cannot tell.
+    """
+    done = run_git(rangediff.arguments(old, new), cwd=repo)
+    if done.returncode != 0:
+        raise InfraError(f"git range-diff failed: {last_line(done.stderr)}")
+    return rangediff.parse(done.stdout.decode(errors="replace"))

@@ -1,0 +1,282 @@
+"""The record of a walk and the results below it -> what each patch costs.  Runs nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.results import frames
+from harness.results import manifest as manifests
+from harness.results.frames import AGAIN, ARMS, Frames
+from harness.results.manifest import Manifest
+from harness.results.pairing import by_pair, rows
+from harness.stats import paired, verdict
+from harness.stats.verdict import Direction, Verdict
+from harness.studies.walk import memory
+from harness.studies.walk.memory import Memory
+from harness.util.errors import UserError
+
+RECORD = "walk.json"
+BASE = 0
+"""Stands for the base where the number of a patch is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One patch at which the walk stopped.
+
+    failure: why there is no kernel, "" if there is one
+    lost: boots of it that do not count, one sentence each; boots: how many there are in all
+    seconds, objects: of its build, None if not known
+    """
+
+    number: int
+    subject: str
+    commit: str
+    failure: str
+    seconds: float | None
+    objects: int | None
+    lost: tuple[str, ...]
+    boots: int
+
+    @property
+    def is_measured(self) -> bool:
+        """At least one of its boots counts."""
+        return not self.failure and len(self.lost) < self.boots
+
+
+@dataclass(frozen=True, slots=True)
+class WalkPoint:
+    """A primary metric at one stop.
+
+    since: the stop before that has values, 0 for the base: ``own`` is what the patches after it
+        up to ``number`` change; whole: what all patches up to ``number`` change
+    median: of the patched kernel's boots, in the line's unit
+    """
+
+    number: int
+    since: int
+    own: Verdict
+    whole: Verdict
+    median: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricWalk:
+    """A primary metric of one cell over all stops that have values.  base: median of the base."""
+
+    cell: str
+    backend: str
+    workload: str
+    metric: str
+    unit: str
+    direction: str
+    margin: str
+    base: float | None
+    marks: tuple[WalkPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """A whole walk.
+
+    count: patches of the series
+    lost: boots that do not count, of the base and of the measurement of bytes
+    """
+
+    name: str
+    command: str
+    base: str
+    version: str
+    series: str
+    title: str
+    count: int
+    stops: tuple[Stop, ...]
+    lines: tuple[MetricWalk, ...]
+    memory: tuple[Memory, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def broken(self) -> tuple[Stop, ...]:
+        """Stops that do not build."""
+        return tuple(stop for stop in self.stops if stop.failure)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Of each stop on its own, and of the last one as a whole."""
+        own = [mark.own for line in self.lines for mark in line.marks]
+        return (*own, *(line.marks[-1].whole for line in self.lines if line.marks))
+
+
+def is_walk(folder: Path) -> bool:
+    """Whether a results folder is one of a walk."""
+    return (folder / RECORD).is_file()
+
+
+def analyse(folder: Path) -> Walk:
+    """Read results/<name> of a walk.  UserError if it is none, or if its results do not agree."""
+    record = _record(folder)
+    steps: list[Mapping[str, Any]] = list(record["steps"])
+    _check(folder, [str(step["folder"]) for step in steps if step["folder"]])
+    read = {
+        int(step["number"]): _Read.of(folder / step["folder"]) for step in steps if step["folder"]
+    }
+    sizes, unweighed = memory.of(
+        {int(step["number"]): folder / step["memory"] for step in steps if step["memory"]}
+    )
+    return Walk(
+        name=str(record["name"]),
+        command=str(record["command"]),
+        base=str(record["base"]),
+        version=str(record["version"]),
+        series=str(record["series"]),
+        title=str(record["title"]),
+        count=int(record["count"]),
+        stops=tuple(_stop(step, read.get(int(step["number"]))) for step in steps),
+        lines=tuple(_lines(read)),
+        memory=sizes,
+        lost=(*next((_lost(one, (ARMS[0], AGAIN)) for one in read.values()), ()), *unweighed),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    data: Frames
+    manifest: Manifest
+
+    @classmethod
+    def of(cls, folder: Path) -> _Read:
+        return cls(frames.load(folder, counters=False), manifests.load(folder))
+
+    def values(self, cell: str, metric: str, arm: str) -> pd.Series[float]:
+        """One value a pair."""
+        return by_pair(self.data, cell, metric, arm)
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / RECORD
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["schema"] == 1 and isinstance(data["steps"], list):
+            return dict(data)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"'{path}' is no record of a walk: run 'make walk' again") from error
+    raise UserError(f"'{path}' is of another version: run 'make walk' again")
+
+
+def _check(folder: Path, names: Sequence[str]) -> None:
+    """Pairs join boots of several results: those must have the same base, machine and seeds."""
+    first: dict[str, Any] | None = None
+    for name in names:
+        facts = json.loads((folder / name / "experiment.json").read_text(encoding="utf-8"))
+        shared = {key: facts[key] for key in ("clock", "disk", "accel", "qemu", "image", "tools")}
+        shared |= {"base": facts["kernels"]["base"], "seed": facts["experiment"]["seed"]}
+        if first is not None and shared != first:
+            key = next(key for key in shared if shared[key] != first[key])
+            raise UserError(
+                f"'{folder / name}' was measured with another {key} than '{names[0]}': remove "
+                "the older of the two and run 'make walk' again"
+            )
+        first = first or shared
+
+
+def _stop(step: Mapping[str, Any], read: _Read | None) -> Stop:
+    return Stop(
+        number=int(step["number"]),
+        subject=str(step["subject"]),
+        commit=str(step["commit"]),
+        failure=str(step["failure"]),
+        seconds=step["seconds"],
+        objects=step["objects"],
+        lost=_lost(read, ARMS[1:]) if read else (),
+        boots=int((read.data.boots["arm"] == ARMS[1]).sum()) if read else 0,
+    )
+
+
+def _lost(read: _Read, arms: Sequence[str]) -> tuple[str, ...]:
+    boots = read.data.boots
+    return tuple(
+        f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}: {boot.detail}".rstrip(": ")
+        for boot in rows(boots[boots["arm"].isin(arms) & ~boots["usable"]])
+    )
+
+
+def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
+    cells = sorted({cell for one in read.values() for cell in one.data.boots["cell"]})
+    for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
+        backend, _, workload = cell.rpartition(".")
+        facts = next(iter(read.values())).manifest
+        clock = facts.text("clock")
+        metric = facts.primary(workload, backend, clock)
+        if metric is None:
+            continue
+        marks = tuple(_marks(read, cell, metric, workload))
+        bases = [one.values(cell, metric, ARMS[0]) for one in read.values()]
+        yield MetricWalk(
+            cell=cell,
+            backend=backend,
+            workload=workload,
+            metric=metric,
+            unit=facts.unit(workload, metric, _unit(read, cell, metric), clock),
+            direction=facts.direction(workload, metric),
+            margin=facts.text("workloads", workload, "margin"),
+            base=next((paired.spread(list(one)).median for one in bases if len(one)), None),
+            marks=marks,
+        )
+
+
+def _unit(read: Mapping[int, _Read], cell: str, metric: str) -> str:
+    for one in read.values():
+        known = one.data.metrics
+        found = known[(known["cell"] == cell) & (known["name"] == metric)]["unit"]
+        if len(found):
+            return str(found.iloc[0])
+    return ""
+
+
+def _marks(read: Mapping[int, _Read], cell: str, metric: str, workload: str) -> Iterator[WalkPoint]:
+    before, since = pd.Series(dtype=float), BASE
+    for number, one in sorted(read.items()):
+        base, patch, again = (one.values(cell, metric, arm) for arm in (*ARMS, AGAIN))
+        if patch.empty:
+            continue
+        noise = (base, again) if len(again) else None
+        own, whole = (
+            _judge(old, patch, noise, one.manifest, workload, metric)
+            for old in (before if since else base, base)
+        )
+        yield WalkPoint(number, since, own, whole, paired.spread(list(patch)).median)
+        before, since = patch, number
+
+
+def _judge(
+    old: pd.Series[float],
+    new: pd.Series[float],
+    noise: tuple[pd.Series[float], pd.Series[float]] | None,
+    facts: Manifest,
+    workload: str,
+    metric: str,
+) -> Verdict:
+    better = facts.direction(workload, metric)
+    direction: Direction | None = (
+        "lower" if better == "lower" else "higher" if better == "higher" else None
+    )
+    return verdict.decide(
+        _paired(old, new),
+        _paired(*noise) if noise else None,
+        direction=direction,
+        margin_pct=facts.margin(workload),
+    )
+
+
+def _paired(old: pd.Series[float], new: pd.Series[float]) -> tuple[list[float], list[float]]:
+    """Beside each other by pair number; what one side lacks is NaN."""
+    pairs = sorted({*old.index, *new.index})
+    found = [[float(one.get(pair, math.nan)) for pair in pairs] for one in (old, new)]
+    return found[0], found[1]

@@ -1,0 +1,150 @@
+"""``make walk``: build and measure a series at each of its patches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.build.pair import Context
+from harness.experiment.spec import Experiment
+from harness.run import manifest
+from harness.studies.overhead import measure as overhead
+from harness.studies.overhead.analysis import NoBoot
+from harness.studies.walk import report, trial
+from harness.studies.walk.analysis import RECORD
+from harness.studies.walk.trial import Track
+from harness.util import atomic
+from harness.util.errors import Exit, UserError
+
+
+@dataclass(frozen=True, slots=True)
+class WalkOptions:
+    """What is asked beside the kernels.
+
+    at: numbers of the patches to stop at; empty for all
+    overhead: also measure the bytes that swap metadata takes; None for not
+    """
+
+    at: Sequence[int] = ()
+    overhead: overhead.OverheadOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """A finished walk."""
+
+    folder: Path
+    text: str
+    status: Exit
+
+
+def walk(experiment: Experiment, options: WalkOptions, site: Context) -> Walked:
+    """Build at each patch, measure where it builds, report; goes on where a call was stopped.
+
+    Raises the harness's typed errors; a patch that does not build or boot is no error.
+    """
+    folder = site.results / named(experiment).title
+    if options.overhead is not None:
+        overhead.planned(experiment, options.overhead)  # a mistake is said now, not in an hour
+    with manifest.locked(folder):
+        track = trial.lay(experiment, site, folder)
+        numbers = stops(options.at, len(track.steps))
+        _say(track, numbers, site)
+        _Walk(track, options, folder).go(numbers)
+        written = report.make(folder)
+    return Walked(folder, written.text, written.status)
+
+
+def named(experiment: Experiment) -> Experiment:
+    """With the name of its results folder."""
+    return replace(experiment, name=experiment.name or f"walk-{experiment.title}")
+
+
+def stops(at: Sequence[int], count: int) -> tuple[int, ...]:
+    """The patches to stop at, in order.  UserError for one that the series has not."""
+    for number in at:
+        if not 1 <= number <= count:
+            raise UserError(f"AT has {number}: the series has the patches 1 to {count}")
+    return tuple(sorted(set(at))) or tuple(range(1, count + 1))
+
+
+def parse_stops(text: str | None) -> tuple[int, ...]:
+    """ "3,5,9-12" as numbers.  UserError for anything else."""
+    found: list[int] = []
+    for word in (text or "").replace(",", " ").split():
+        low, dash, high = word.partition("-")
+        ends = (low, high if dash else low)
+        if not all(end.isdecimal() and len(end) < 5 for end in ends):
+            raise UserError(f"AT has '{word}': give numbers of patches, like 3,5 or 9-12")
+        found += range(int(low), int(ends[1]) + 1)
+    return tuple(found)
+
+
+class _Walk:
+    """The patches done so far; their record is on disk after each."""
+
+    def __init__(self, track: Track, options: WalkOptions, folder: Path) -> None:
+        self._track, self._options, self._folder = track, options, folder
+        self._done: list[dict[str, Any]] = []
+
+    def go(self, numbers: Sequence[int]) -> None:
+        for number in numbers:
+            built = self._track.build(number)
+            folder = memory = ""
+            if not built.failure:
+                folder = self._track.measure(number).results.name
+                memory = self._weigh(number)
+            self._done.append({**built.as_data(), "folder": folder, "memory": memory})
+            self._write()
+
+    def _weigh(self, number: int) -> str:
+        """Measure the bytes at a patch, if that is asked for; the name of the result."""
+        if self._options.overhead is None:
+            return ""
+        track, name = self._track, f"{trial.name(number)}-overhead"
+        one = replace(track.experiment, upto=number, name=name, pairs=0)
+        try:
+            overhead.overhead(
+                one,
+                self._options.overhead,
+                track.site,
+                made=track.made(number),
+                donors=track.donors(),
+            )
+        except NoBoot as error:  # a result like any other: the report names it
+            track.site.progress.warn(f"patch {number}: {error}")
+        return name
+
+    def _write(self) -> None:
+        track = self._track
+        record = {
+            "schema": 1,
+            "name": self._folder.name,
+            "command": self._command(),
+            **track.facts(),
+            "steps": self._done,
+        }
+        atomic.text(self._folder / RECORD, atomic.json_text(record))
+        manifest.write_spec(self._folder, track.experiment, "walk")
+
+    def _command(self) -> str:
+        options = self._options
+        named = replace(self._track.experiment, name=self._folder.name)
+        words = [manifest.repeat_command(named, "walk", git=self._track.git)]
+        if options.at:
+            words.append(f"AT={','.join(map(str, options.at))}")
+        if options.overhead is not None:
+            words.append("BYTES=yes")
+        return " ".join(words)
+
+
+def _say(track: Track, numbers: Sequence[int], site: Context) -> None:
+    one = track.experiment
+    shared = 2 if one.aa else 1
+    boots = one.pairs * len(one.cells()) * (len(numbers) + shared)
+    site.progress.say(
+        f"{len(numbers)} of {len(track.steps)} patches to build; at most {boots} boots, those of "
+        "the base shared by all patches"
+    )

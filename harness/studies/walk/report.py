@@ -1,0 +1,60 @@
+"""A walk's folder -> walk.txt, walk.html, walk.csv and the waterfalls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.report import canvas, page
+from harness.report.canvas import Plot
+from harness.stats import verdict
+from harness.studies.walk import analysis, csv, plots, text
+from harness.studies.walk.analysis import Walk
+from harness.util import atomic
+from harness.util.errors import Exit
+
+
+@dataclass(frozen=True, slots=True)
+class WalkReport:
+    """A report that was written. folder: results/<name>/report; walk: its numbers."""
+
+    folder: Path
+    walk: Walk
+    text: str
+
+    @property
+    def status(self) -> Exit:
+        """KERNEL if anything did not build or survive; else what the verdicts come to."""
+        hurt = self.walk.lost or any(stop.failure or stop.lost for stop in self.walk.stops)
+        return Exit.KERNEL if hurt else verdict.worst(self.walk.verdicts)
+
+
+def make(folder: Path) -> WalkReport:
+    """Write results/<name>/report/ of a walk anew, from its record and the results below it.
+
+    Runs nothing; the same input gives byte-identical files.  UserError as `analysis.analyse`.
+    """
+    walk = analysis.analyse(folder)
+    figures = plots.draw(walk)
+    target = folder / "report"
+    canvas.save(figures, target / "plots")
+    words = text.render(walk)
+    atomic.text(target / "walk.csv", csv.render(walk))
+    if walk.memory:
+        atomic.text(target / "walk-memory.csv", csv.memory(walk))
+    atomic.text(target / "walk.html", _page(walk, words, figures))
+    atomic.text(target / "walk.txt", words)
+    return WalkReport(target, walk, words)
+
+
+def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:
+    return (
+        page.environment()
+        .get_template("text-page.html.j2")
+        .render(
+            title=f"{walk.name}: {walk.series} patch by patch",
+            text=words,
+            plots=figures,
+        )
+    )

@@ -1,0 +1,170 @@
+"""A series tried patch by patch: base against the series as far as one of its patches.
+
+Each trial is a comparison of its own, in a folder of its own below one folder, with everything
+that a comparison has: report, hashes, resuming.  Kernels are built in the workspace of the base,
+so that only what a patch touches is compiled; boots of the base serve all trials.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness.build import pair
+from harness.build.kbuild import BuildFailed, Kernel
+from harness.build.pair import Context, KernelPair, Trees
+from harness.experiment.spec import Experiment
+from harness.run import manifest
+from harness.series.model import Step
+from harness.studies import compare
+from harness.studies.compare import Compared
+from harness.util.errors import KernelFailure, UserError
+
+_NAME = "patch-"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What building the series as far as one patch came to.
+
+    failure: why there is no kernel, one sentence; "" if there is one
+    seconds, objects: of that build, whenever it was; None if they are not known
+    """
+
+    number: int
+    subject: str
+    commit: str
+    failure: str = ""
+    seconds: float | None = None
+    objects: int | None = None
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+class Track:
+    """A series laid out below ``folder``: any of its patches can be built and measured."""
+
+    def __init__(self, experiment: Experiment, site: Context, folder: Path, trees: Trees) -> None:
+        self.experiment = manifest.pinned(experiment, trees)
+        self.folder = folder
+        self._trees, self._site = trees, replace(site, results=folder)
+        self._made: dict[int, KernelPair] = {}
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The patches of the whole series."""
+        return self._trees.applied.steps if self._trees.applied else ()
+
+    @property
+    def site(self) -> Context:
+        """The caller's site, with results below this folder."""
+        return self._site
+
+    def facts(self) -> dict[str, Any]:
+        """Which series on which base, for a record."""
+        applied = self._trees.applied
+        return {
+            "base": self._trees.base.name,
+            "version": self._trees.base.version,
+            "series": applied.series.name if applied else "",
+            "title": applied.series.title if applied else "",
+            "count": len(self.steps),
+        }
+
+    @property
+    def git(self) -> str:
+        """KERNEL_GIT= of a command that repeats this, empty where there is no need for it."""
+        return manifest.repository(self._trees)
+
+    def build(self, number: int) -> Built:
+        """The kernel with the first ``number`` patches; what does not build is told, not raised."""
+        step = self.steps[number - 1]
+        known = Built(number, step.subject, step.commit)
+        self._site.progress.say(f'patch {number} of {len(self.steps)}: "{step.subject}"')
+        try:
+            trees = pair.cut(self._trees, number, self._site)
+            made = pair.construct(trees, self._named(number), self._site)
+        except (KernelFailure, UserError) as error:
+            # The base is built, so a configuration that does not take is the patch's doing, too.
+            self._site.progress.warn(f"patch {number}: {error}")
+            return replace(known, failure=self._failure(number, error))
+        self._made[number] = made
+        return replace(known, **_facts(made[0]["patch"].kernel))
+
+    def measure(self, number: int, *, pairs: int = 0) -> Compared:
+        """Compare the base with the first ``number`` patches, which are built."""
+        one = self._named(number)
+        return compare.compare(
+            replace(one, pairs=pairs or one.pairs),
+            self._site,
+            made=self._made[number],
+            donors=self.donors(),
+        )
+
+    def donors(self) -> list[Path]:
+        """The results so far, whose boots of the base may serve the next one."""
+        return sorted(self.folder.glob(f"{_NAME}*/"))
+
+    def made(self, number: int) -> KernelPair:
+        """Both kernels of a patch that is built."""
+        return self._made[number]
+
+    def _named(self, number: int) -> Experiment:
+        return replace(self.experiment, upto=number, name=name(number))
+
+    def _failure(self, number: int, error: Exception) -> str:
+        """Why, and where the compiler's words are: they are evidence, and the cache may go."""
+        if not isinstance(error, BuildFailed) or not error.log.is_file():
+            return str(error)
+        place = Path("failed") / f"{name(number)}-build.log"
+        (self.folder / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(error.log, self.folder / place)
+        return f"{error.reason}; the whole log is {place}"
+
+
+def lay(experiment: Experiment, site: Context, folder: Path) -> Track:
+    """Get the base and the series, apply all of it, build the base.
+
+    Raises the harness's typed errors; UserError for a clock under which boots cannot be shared.
+    """
+    if experiment.head or not experiment.patch:
+        raise UserError("the patches of a series are looked at: give PATCH and not HEAD")
+    if experiment.clock == "wall":
+        raise UserError(
+            "all patches share the boots of the base, which only the instruction clock allows: "
+            "leave CLOCK out, or say CLOCK=insn"
+        )
+    experiment = compare.resolved(
+        replace(
+            experiment,
+            clock="insn",
+            accel="tcg" if experiment.accel == "auto" else experiment.accel,
+        ),
+        "insn",
+    )
+    whole = pair.prepare(replace(experiment, upto=None), site)
+    pair.build_base(whole, experiment, site)
+    return Track(experiment, site, folder, whole)
+
+
+def name(number: int) -> str:
+    """The folder of the trial as far as a patch."""
+    return f"{_NAME}{number:02d}"
+
+
+def _facts(kernel: Kernel) -> dict[str, Any]:
+    """Seconds and compiled objects of the build that made a kernel."""
+    try:
+        data = json.loads((kernel.path / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        data = {}
+    objects = data.get("objects_compiled") if isinstance(data, dict) else None
+    return {
+        "seconds": kernel.seconds,
+        "objects": objects if isinstance(objects, int) else None,
+    }

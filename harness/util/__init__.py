@@ -1,0 +1,4 @@
+"""What every package shares: errors, child processes, files written whole, text made safe to show.
+
+It knows nothing of kernels, swap or measurements, and imports no other package.
+"""

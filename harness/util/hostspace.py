@@ -1,0 +1,36 @@
+"""Room on the host's disks: asked for before work starts, not found out in its middle."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from harness.util.errors import InfraError
+
+
+class NoSpaceError(InfraError):
+    """The disk is too small for what is about to be written."""
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that this user can still write where ``path`` is, or will be made."""
+    place = path
+    while not place.exists():
+        place = place.parent
+    status = os.statvfs(place)
+    return status.f_bavail * status.f_frsize
+
+
+def require_space(path: Path, needed: int, purpose: str) -> None:
+    """Raise NoSpaceError when ``path``'s file system has less than ``needed`` bytes left."""
+    have = free_bytes(path)
+    if have < needed:
+        raise NoSpaceError(
+            f"{purpose} needs {in_words(needed)} of disk but only {in_words(have)} are free at "
+            f"{path}; free some, or point XDG_CACHE_HOME (or RESULTS) at a larger disk"
+        )
+
+
+def in_words(count: int) -> str:
+    """Bytes for a sentence, e.g. "1.5 GiB"."""
+    return f"{count / (1 << 30):.1f} GiB" if count >= 1 << 29 else f"{count / (1 << 20):.0f} MiB"

@@ -1,0 +1,76 @@
+"""Where things lie: the repository's own data folders and the cache."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[2]
+"""The checkout: the harness runs from it and reads its data files there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The layout below ``$XDG_CACHE_HOME/swap-harness``.
+
+    Everything in it can be deleted at any time and is made again when needed.
+    """
+
+    root: Path
+
+    @classmethod
+    def from_environment(cls) -> Cache:
+        """The cache of this user, honouring ``XDG_CACHE_HOME``."""
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+        return cls(Path(base).expanduser() / "swap-harness")
+
+    @property
+    def git(self) -> Path:
+        """The one bare repository that holds every kernel tree as a commit."""
+        return self.root / "linux.git"
+
+    @property
+    def downloads(self) -> Path:
+        """Source packages and tarballs, private apt lists."""
+        return self.root / "downloads"
+
+    @property
+    def mails(self) -> Path:
+        """Fetched mail threads with their hashes, and the indexes of local mirrors."""
+        return self.root / "mails"
+
+    @property
+    def build(self) -> Path:
+        """Work trees and object folders, one for each base and configuration."""
+        return self.root / "build"
+
+    @property
+    def kernels(self) -> Path:
+        """Published kernel artefacts, one folder a key; never changed."""
+        return self.root / "kernels"
+
+    @property
+    def images(self) -> Path:
+        """Published root images, one folder a key; never changed."""
+        return self.root / "images"
+
+    @property
+    def tools(self) -> Path:
+        """The compiled guest programs, one folder a key."""
+        return self.root / "tools"
+
+    @property
+    def selftests(self) -> Path:
+        """The kernels' own tests, built from their trees, one folder a key."""
+        return self.root / "selftests"
+
+    @property
+    def ccache(self) -> Path:
+        """The compiler cache."""
+        return self.root / "ccache"
+
+    @property
+    def probes(self) -> Path:
+        """Verdicts of the accelerator probe."""
+        return self.root / "probes"

@@ -1,0 +1,4 @@
+"""One guest: accelerator, QEMU's command line, SSH, the watch over its console, one boot's folder.
+
+It must not know why a boot is made or what other boots there are.
+"""

@@ -1,0 +1,133 @@
+"""Which accelerator really runs a guest here: found by booting, never by looking at a device node.
+
+The probe (``vm-images/probe/probe.S``) is a boot sector that enables paging and long mode, runs
+a counted loop and ends QEMU with a status of its own.  A /dev/kvm that opens but cannot do that is
+found out in seconds.  The verdict is kept for this boot of this host with this QEMU.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from harness.util import atomic
+from harness.util.command import run
+from harness.util.errors import InfraError, UserError
+from harness.util.paths import REPO, Cache
+from harness.util.process import tethered
+from harness.util.progress import Progress
+
+QEMU = "qemu-system-x86_64"
+_SOURCE = REPO / "vm-images" / "probe" / "probe.S"
+_KVM = Path("/dev/kvm")
+_PASS = (0x2A << 1) | 1  # what isa-debug-exit makes of the byte 0x2a
+_LOOPS = 100_000_000  # about half a second under TCG
+_DEADLINE = 20.0  # seconds; a working KVM needs well under one
+CPU_MODELS = {"kvm": "host", "tcg": "max"}
+
+
+@dataclass(frozen=True, slots=True)
+class AccelCheck:
+    """What the probe of one accelerator said; ``seconds`` is how long the probe ran."""
+
+    accel: str
+    works: bool
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerator:
+    """The accelerator to use ("kvm" or "tcg") and why it was chosen."""
+
+    name: str
+    reason: str
+
+
+def qemu_version() -> str:
+    """The first line of ``qemu-system-x86_64 --version``."""
+    return run([QEMU, "--version"]).stdout.splitlines()[0]
+
+
+def probe(accel: str, *, cache: Cache, progress: Progress) -> AccelCheck:
+    """The verdict on ``accel``, from the cache if this host has not been booted since."""
+    key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))
+    record = cache.probes / f"{accel}.json"
+    try:
+        kept = json.loads(record.read_text(encoding="utf-8"))
+        if kept.pop("key") == key:
+            return AccelCheck(**kept)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    verdict = _boot(accel, progress)
+    # A quick refusal is not worth keeping: permissions change without a reboot.
+    if verdict.works or (accel == "kvm" and verdict.seconds >= _DEADLINE):
+        atomic.text(record, atomic.json_text({**asdict(verdict), "key": key}))
+    return verdict
+
+
+def choose(wanted: str, *, cache: Cache, progress: Progress) -> Accelerator:
+    """The accelerator for ``wanted`` ("auto", "kvm" or "tcg"): the fastest one that works.
+
+    Raises UserError when the one asked for does not run a guest, InfraError when none does.
+    """
+    if wanted != "auto":
+        verdict = probe(wanted, cache=cache, progress=progress)
+        if not verdict.works:
+            raise UserError(
+                f"--accel {wanted} was asked for but runs no guest here ({verdict.reason}); "
+                "use --accel tcg or auto"
+            )
+        return Accelerator(wanted, f"asked for; {verdict.reason}")
+    kvm = probe("kvm", cache=cache, progress=progress)
+    if kvm.works:
+        return Accelerator("kvm", kvm.reason)
+    tcg = probe("tcg", cache=cache, progress=progress)
+    if not tcg.works:
+        raise InfraError(f"no accelerator runs a guest: kvm: {kvm.reason}; tcg: {tcg.reason}")
+    return Accelerator("tcg", f"kvm does not work here: {kvm.reason}")
+
+
+def _boot(accel: str, progress: Progress) -> AccelCheck:
+    if accel == "kvm" and not _KVM.exists():
+        return AccelCheck(accel, False, 0.0, "there is no /dev/kvm")
+    with tempfile.TemporaryDirectory(prefix="harness-probe.") as name:
+        image = _assemble(Path(name))
+        argv = [
+            QEMU, "-M", "pc", "-accel", accel, "-cpu", CPU_MODELS[accel], "-m", "64",
+            "-nodefaults", "-no-user-config", "-display", "none",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-drive", f"file={image},format=raw,if=ide,readonly=off,snapshot=on",
+        ]  # fmt: skip
+        progress.say(f"probing accelerator {accel} (at most {_DEADLINE:.0f} s)")
+        progress.command(argv)
+        start = time.monotonic()
+        try:
+            done = subprocess.run(
+                tethered(argv, fenced=True), capture_output=True, timeout=_DEADLINE, check=False
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"a guest hangs (no sign of life in {_DEADLINE:.0f} s)"
+            reason = f"/dev/kvm opens, but {reason}" if accel == "kvm" else reason
+            return AccelCheck(accel, False, _DEADLINE, reason)
+        seconds = round(time.monotonic() - start, 2)
+    if done.returncode == _PASS:
+        return AccelCheck(accel, True, seconds, f"a probe guest ran under {accel}")
+    words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+    return AccelCheck(accel, False, seconds, f"QEMU ended with {done.returncode}: {words[0]}")
+
+
+def _assemble(folder: Path) -> Path:
+    image = folder / "probe.img"
+    run(["as", "--64", "--defsym", f"LOOPS={_LOOPS}", "-o", f"{folder}/probe.o", str(_SOURCE)])
+    link = ["ld", "-m", "elf_x86_64", "-Ttext=0x7c00", "--oformat=binary"]
+    run([*link, "-o", str(image), f"{folder}/probe.o"])
+    return image
+
+
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()

@@ -1,0 +1,329 @@
+"""One boot: from a kernel and a cell to a result folder.  The sample of every analysis."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import errno
+import json
+import re
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import paramiko
+
+from harness.build.kbuild import Kernel
+from harness.experiment.cell import Cell
+from harness.results import checksums, console, telemetry
+from harness.results.console import READY, Outcome
+from harness.util import atomic, scratch
+from harness.util.errors import InfraError
+from harness.util.versions import in_range
+from harness.vm import disk, hostfacts
+from harness.vm.guest import Keys, Shell
+from harness.vm.qemu import Guest, Machine
+from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
+
+_CORRUPTED = 3  # the workloads' exit status for a wrong byte
+_REMOTE = "/run/harness"
+# Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
+# each time: 20 s of host time a boot.  One CPU does as well with the HPET.
+_INSN_APPEND = ("nolapic_timer",)
+_DEBUG_APPEND = {
+    "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
+    "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
+}
+_HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
+_LOST = (paramiko.SSHException, EOFError, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class VmConfig:
+    """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
+
+    ``variants`` are the root images with further packages, for the workloads that ask for them;
+    ``selftests`` tools disks with the tests of each arm's kernel on them, likewise.
+    """
+
+    root: Path
+    tools: Path
+    keys: Keys
+    accel: str
+    clock: str
+    memory: int
+    cpus: int
+    swap: int
+    disk: str
+    deadlines: Deadlines
+    variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
+    selftests: Mapping[str, Path] = field(default_factory=dict)
+
+    def disk_for(self, cell: Cell) -> str:
+        """The kind of disk that a cell's swap files lie on."""
+        return cell.disk_on(self.disk)
+
+    def root_for(self, cell: Cell) -> Path:
+        """The root image of a cell's boots.  Raises KeyError if it was not made."""
+        packages = cell.workload.packages
+        return self.variants[packages] if packages else self.root
+
+    def tools_for(self, cell: Cell, arm: str) -> Path:
+        """The tools disk of a boot.  Raises KeyError if it was not made."""
+        return self.selftests[arm] if cell.workload.selftests else self.tools
+
+
+class Observed(StrEnum):
+    """How much the sampler does in a guest."""
+
+    FULL = "full"
+    MARKS = "marks"
+    """Marks are kept, counters brought up to date at them and a rest taken; nothing is read."""
+    NONE = "none"
+    """It does not run, and nothing is known but the workload's figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootRequest:
+    """Which boot this is: ``position`` is its place inside the pair, 0 first.
+
+    ``observed`` is how much the sampler does; comparisons always use all of it.
+    With ``profiled`` the kernel counts every allocation by its source line (Linux 6.10 and later).
+    """
+
+    cell: Cell
+    arm: str
+    pair: int
+    position: int
+    seed: int
+    kernel: Kernel
+    observed: Observed = Observed.FULL
+    profiled: bool = False
+
+    @property
+    def folder(self) -> str:
+        """Its place below the results' ``boots`` folder."""
+        return f"{self.cell.name}/{self.pair:02d}-{self.arm}"
+
+
+@dataclass(frozen=True, slots=True)
+class BootEnd:
+    """How a boot ended; its evidence is in ``folder``."""
+
+    ticket: BootRequest
+    outcome: Outcome
+    detail: str
+    seconds: float
+    folder: Path
+
+
+def run(ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event) -> BootEnd:
+    """Boot, prepare, run, collect, publish.  A guest's failure is a result, not an exception.
+
+    Raises InfraError for what is not the guest's doing (QEMU missing, no disk) and Interrupted
+    when ``stop`` is set; neither leaves a result.
+    """
+    target = boots / ticket.folder
+    if not (target / "boot.json").is_file():
+        shutil.rmtree(target, ignore_errors=True)  # a result without its record is none
+    start = time.monotonic()
+    with atomic.folder(target) as folder, scratch.folder() as tmp:
+        record = _Record(ticket, host)
+        try:
+            _drive(ticket, host, folder, Path(tmp), record, stop)
+            outcome, detail = _conclude(folder, ticket.cell.workload.expected_console)
+        except BootEnded as end:
+            outcome, detail = end.outcome, end.detail
+        shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
+        raw = folder / "samples.raw"
+        stream = raw.read_bytes() if raw.is_file() else b""
+        (folder / "samples.raw.gz").write_bytes(telemetry.pack(stream))
+        raw.unlink(missing_ok=True)
+        (folder / "boot.json").write_text(record.text(outcome, detail), encoding="utf-8")
+        checksums.boot(folder)
+    return BootEnd(ticket, outcome, detail, time.monotonic() - start, target)
+
+
+class _Record:
+    """boot.json as it grows."""
+
+    def __init__(self, ticket: BootRequest, host: VmConfig) -> None:
+        self.wall: dict[str, float] = {}
+        self.readback: dict[str, str] = {}
+        self._ticket, self._host = ticket, host
+        self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.wall[stage] = round(time.monotonic() - start, 2)
+
+    def text(self, outcome: Outcome, detail: str) -> str:
+        ticket, cell = self._ticket, self._ticket.cell
+        return atomic.json_text(
+            {
+                "schema": 1,
+                "cell": cell.name,
+                "backend": cell.backend.name,
+                "backend_kind": cell.backend.kind,
+                "backend_settings": dict(cell.backend.settings),
+                "backend_readback": self.readback,
+                "waits_io": cell.backend.waits_io,
+                "workload": cell.workload.name,
+                "params": dict(cell.workload.parameters),
+                "memory_max": cell.workload.memory_max,
+                "arm": ticket.arm,
+                "pair": ticket.pair,
+                "position": ticket.position,
+                "seed": ticket.seed,
+                "outcome": outcome.value,
+                "detail": detail,
+                "clock": self._host.clock,
+                "accel": self._host.accel,
+                "host": hostfacts.here().as_data(),
+                "kernel": ticket.kernel.key,
+                "kernel_release": ticket.kernel.release,
+                "observed": ticket.observed,
+                "profiled": ticket.profiled,
+                "wall_s": self.wall,
+                "started": self._started,
+            }
+        )
+
+
+def machine(ticket: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Machine:
+    """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
+    profiling = "1" if ticket.profiled else "never"
+    can_profile = in_range(ticket.kernel.release, ">=6.10")
+    config = ticket.kernel.config
+    backend, kind = ticket.cell.backend, host.disk_for(ticket.cell)
+    has_file = disk.has_disk(backend) and kind == "host"
+    memory = host.memory + disk.guest_bytes(backend, kind, host.swap)
+    return Machine(
+        folder=folder,
+        log=tmp / "qemu.log",
+        socket=tmp / "qmp.sock",
+        kernel=ticket.kernel.bzimage,
+        root=host.root_for(ticket.cell),
+        tools=host.tools_for(ticket.cell, ticket.arm),
+        swap=tmp / "swap.img" if has_file else None,
+        memory=memory,
+        cpus=host.cpus,
+        accel=host.accel,
+        icount=host.clock == "insn",
+        seed=ticket.seed,
+        # Compiled in, and off: only a boot that is asked for it pays for it.
+        append=(
+            *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
+            *(_INSN_APPEND if host.clock == "insn" else ()),
+            "null_blk.nr_devices=0",  # one is made by hand where it is wanted
+            *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
+            *disk.boot_words(backend, memory, host.swap),
+        ),
+    )
+
+
+def _drive(
+    ticket: BootRequest,
+    host: VmConfig,
+    folder: Path,
+    tmp: Path,
+    record: _Record,
+    stop: threading.Event,
+) -> None:
+    vm = machine(ticket, host, folder, tmp)
+    if vm.swap:
+        disk.make(vm.swap, ticket.cell.backend, host.swap)
+    deadlines = host.deadlines
+    with Guest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
+        try:
+            with record.timed("boot"):
+                watch.expect("boot", deadlines.boot)
+                port = guest.ssh_port(deadline=deadlines.boot)
+                watch.wait_for_line(READY)
+                shell = Shell(port, host.keys, timeout=deadlines.command)
+            with shell:
+                _measure(ticket, host, folder, shell, watch, record)
+        except _LOST as error:
+            if isinstance(error, OSError) and error.errno in _HOST_FULL:
+                raise InfraError(f"cannot keep what the guest sent: {error.strerror}") from error
+            watch.settle()
+            raise BootEnded(Outcome.LOST, f"the connection to the guest broke: {error}") from error
+
+
+def _measure(
+    ticket: BootRequest, host: VmConfig, folder: Path, shell: Shell, watch: Watch, record: _Record
+) -> None:
+    deadlines, cell = host.deadlines, ticket.cell
+    with record.timed("prepare"):
+        watch.expect("prepare", deadlines.command)
+        words = disk.words(cell.backend, host.disk_for(cell), host.swap)
+        words += [f"{key}={value}" for key, value in cell.backend.settings]
+        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
+        if answer.status != 0:
+            raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
+        lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
+        record.readback = {path: value.strip("; ") for path, value in lines}
+    with record.timed("workload"):
+        interval = {
+            Observed.FULL: str(cell.workload.sample_interval_ms),
+            Observed.MARKS: "bare",
+            Observed.NONE: "off",
+        }[ticket.observed]
+        watched = ticket.observed is not Observed.NONE
+        watch.expect("workload", deadlines.workload, samples=watched)
+        in_step = "1" if host.clock == "insn" else "0"
+        argv = ["/opt/harness/bin/run-workload", interval, in_step]
+        argv += [cell.workload.memory_max]
+        answer = shell.run([*argv, *cell.workload.argv])
+        if answer.status != 0:
+            raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
+    with record.timed("collect"):
+        watch.expect("collect", deadlines.command)
+        plain = ("workload.jsonl", "workload.err", "workload.status", "footprint")
+        for name in (*plain, *cell.workload.outputs):
+            shell.fetch(f"{_REMOTE}/{name}", folder / name)
+
+
+def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]:
+    """The outcome of a boot whose workload came to its end."""
+    number, errors = _text(folder / "workload.status"), _text(folder / "workload.err")
+    status = int(number) if re.fullmatch(r"\d{1,3}", number) else None
+    said = errors.splitlines()[-1] if errors else "no message"
+    if status == _CORRUPTED:
+        return Outcome.CORRUPTED, said
+    log = folder / "console.log"
+    if log.is_file() and log.stat().st_size > FLOOD:  # it came between the last look and the end
+        return Outcome.FLOOD, f"{log.name} has {log.stat().st_size >> 20} MiB"
+    finding = console.worst(_text(log), expected=expected)
+    if finding:
+        return finding.outcome, finding.text
+    if status is None:
+        return Outcome.WORKLOAD_FAILED, "it left no exit status behind"
+    if status != 0:
+        return Outcome.WORKLOAD_FAILED, f"exit status {status}: {said}"
+    if not _is_done(folder / "workload.jsonl"):
+        return Outcome.WORKLOAD_FAILED, "its output ends before its last line"
+    return Outcome.OK, ""
+
+
+def _is_done(path: Path) -> bool:
+    try:
+        last = json.loads(_text(path).rpartition("\n")[2])
+    except ValueError:
+        return False
+    return isinstance(last, dict) and last.get("type") == "done"
+
+
+def _text(path: Path) -> str:
+    """A guest's file, whatever is in it; empty when it is not there."""
+    if not path.is_file():
+        return ""
+    return path.read_text(encoding="utf-8", errors="replace").strip()

@@ -1,0 +1,127 @@
+"""The swap area's disk: a file of the host's, or one that the guest simulates in its own memory.
+
+Under the instruction clock the host's disk answers at a random guest time, and what the guest does
+meanwhile - timers, writeback, which task an interrupt falls into - comes and goes with it: CPU
+instructions of the same boot scattered by 1 to 10 %.  The simulated disk (null_blk with memory
+behind it) answers each request a fixed guest time later, so a swap file repeats as zram does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.build import image
+from harness.experiment.cell import Backend
+from harness.util.errors import UserError
+from harness.util.units import format_size
+
+LATENCY_NS = 10_000
+"""Guest time from request to completion on the simulated disk: the fastest drives' read, roughly.
+
+The shorter the wait, the fewer periodic jobs of the kernel fall into a phase by chance."""
+_SPARE = 128 << 20
+"""ext4's journal and tables beside the swap file; and one byte in 128 for large ones."""
+_ALIGN = 2 << 20
+_LOW_WHOLE, _LOW_SPLIT, _HIGH = 0xB000_0000, 2 << 30, 4 << 30
+_FIRMWARE = 16 << 20
+"""At the end of the low memory: ACPI tables and what SeaBIOS keeps, some hundred KiB."""
+_KERNEL = 128 << 20
+"""The kernel's image, unpacked and not, and its first allocations lie below."""
+_LARGE_FILE = ("-T", "largefile4", "-J", "size=16")
+"""One file will lie there: few inodes, a small journal."""
+
+
+def choose(asked: str, clock: str) -> str:
+    """``sim`` or ``host``: simulated wherever guest time is a count of instructions."""
+    if asked != "auto":
+        return asked
+    return "sim" if clock == "insn" else "host"
+
+
+def has_disk(backend: Backend) -> bool:
+    """Whether the swap area lies on a disk, be it the host's or a simulated one."""
+    return backend.disk in {"ext4", "raw"}
+
+
+def area_bytes(backend: Backend, swap: int) -> int:
+    """Size of the swap area: the back-end's own, or the experiment's."""
+    return int(dict(backend.settings).get("size", swap))
+
+
+def disk_bytes(backend: Backend, swap: int) -> int:
+    """Size of the disk under the swap area, 0 where there is none."""
+    if not has_disk(backend):
+        return 0
+    area = area_bytes(backend, swap)
+    if backend.disk != "ext4":
+        return area
+    return area + ((_SPARE + area // 128) >> 20 << 20)
+
+
+def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
+    """Memory that the guest gets on top, because a disk in its memory takes it away again.
+
+    All of it is written once before the workload: a disk that took its memory while pages go out
+    would give none back.
+    """
+    if backend.disk == "ram":
+        area = _aligned(area_bytes(backend, swap))
+        # brd finds each page in an xarray: 9 bytes a page, rounded up.  pmem has no such thing.
+        return area if backend.kind == "pmem" else area + _aligned(area // 256)
+    return disk_bytes(backend, swap) if disk == "sim" else 0
+
+
+def boot_words(backend: Backend, memory: int, swap: int) -> tuple[str, ...]:
+    """The back-end's words for the kernel's command line, in a machine of ``memory`` bytes.
+
+    Raises UserError when the machine has no room for its region.
+    """
+    if not backend.append:
+        return ()
+    size = _aligned(area_bytes(backend, swap))
+    start = _region(backend, size, memory) if backend.kind == "pmem" else 0
+    known = {"size": size, "size_kib": size >> 10, "start": start}
+    return tuple(word.format_map(known) for word in backend.append)
+
+
+def _region(backend: Backend, size: int, memory: int) -> int:
+    """Where a region of ``size`` bytes lies: at the top, below what the firmware keeps there.
+
+    QEMU's q35 puts memory up to 2816 MiB below 4 GiB in one piece; of more, all but 2 GiB lies
+    above 4 GiB, where the firmware keeps nothing.
+    """
+    if memory > _LOW_WHOLE and memory - _LOW_SPLIT >= size:
+        return _HIGH + (memory - _LOW_SPLIT - size) // _ALIGN * _ALIGN
+    low = memory if memory <= _LOW_WHOLE else _LOW_SPLIT
+    start = (low - _FIRMWARE - size) // _ALIGN * _ALIGN
+    if start < _KERNEL:
+        raise UserError(
+            f"back-end '{backend.name}': a region of {format_size(size)} does not fit a guest of "
+            f"{format_size(memory)} in one piece; make SWAP smaller or MEMORY larger than that"
+        )
+    return start
+
+
+def _aligned(size: int) -> int:
+    return (size + _ALIGN - 1) // _ALIGN * _ALIGN
+
+
+def words(backend: Backend, disk: str, swap: int) -> list[str]:
+    """What vm-images/guest/prepare is told of it."""
+    sizes = [f"size={area_bytes(backend, swap)}"]
+    if disk == "sim" and has_disk(backend):
+        sizes += [f"disk={disk_bytes(backend, swap)}", f"latency={LATENCY_NS}"]
+    return sizes
+
+
+def make(path: Path, backend: Backend, swap: int) -> None:
+    """The host's file: sparse, made anew for each boot, with ext4 on it or bare.
+
+    Raises InfraError when it does not fit.
+    """
+    size = disk_bytes(backend, swap)
+    if backend.disk == "ext4":
+        image.make_disk(path, None, size=f"{size >> 10}k", label="swap", options=_LARGE_FILE)
+        return
+    with path.open("wb") as stream:
+        stream.truncate(size)

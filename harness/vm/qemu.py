@@ -1,0 +1,212 @@
+"""The virtual machine: QEMU's command line, its process, and QMP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qemu.qmp import QMPClient, QMPError
+
+from harness.util.errors import InfraError
+from harness.util.process import stop, tethered
+from harness.vm.accel import CPU_MODELS, QEMU
+
+# A monitor that does not answer yet, or no more, is this module's to tell.
+logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+# shift=0: one instruction is one nanosecond of guest time.  sleep=off: an idle guest's clock jumps
+# to its next timer instead of waiting for the host.
+ICOUNT = "shift=0,sleep=off"
+# The guest's calendar starts here in every boot: the time of day is an input, too.
+_RTC = "base=2026-01-01T00:00:00,clock=vm"
+_FORWARD = re.compile(r"TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One guest to start; sizes in bytes.
+
+    ``folder`` takes console, samples and the command line; ``log`` takes QEMU's own words.
+    ``socket`` is QMP's; it lies elsewhere because a socket's path may have 107 bytes only.
+    """
+
+    folder: Path
+    log: Path
+    socket: Path
+    kernel: Path
+    root: Path
+    tools: Path
+    swap: Path | None
+    memory: int
+    cpus: int
+    accel: str
+    icount: bool
+    seed: int
+    append: tuple[str, ...] = ()
+
+    @property
+    def console(self) -> Path:
+        """The serial console's log, from the first byte."""
+        return self.folder / "console.log"
+
+    @property
+    def samples(self) -> Path:
+        """The sampler's stream."""
+        return self.folder / "samples.raw"
+
+
+def kernel_command_line(machine: Machine) -> str:
+    """The guest kernel's command line."""
+    words = (
+        "console=ttyS0,115200", "root=/dev/vda", "rw", "init=/sbin/harness-init",
+        # A crash ends QEMU at once (-no-reboot) instead of hanging around.
+        "panic=-1", "oops=panic",
+        "nokaslr", "random.trust_cpu=on", "net.ifnames=0",
+        *machine.append,
+    )  # fmt: skip
+    return " ".join(words)
+
+
+def argv(machine: Machine) -> list[str]:
+    """QEMU's command line for ``machine``.  Pure."""
+    icount = ["-icount", ICOUNT] if machine.icount else []
+    swap = (
+        _disk("swap", machine.swap, "format=raw,cache=unsafe,discard=unmap") if machine.swap else []
+    )
+    return [
+        QEMU,
+        "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+
+        "-machine", "q35", "-accel", machine.accel, "-cpu", CPU_MODELS[machine.accel],
+        "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
+        *icount, "-rtc", _RTC, "-seed", str(machine.seed),
+
+        "-kernel", str(machine.kernel), "-append", kernel_command_line(machine),
+
+        "-chardev", f"file,id=console,path={_escape(machine.console)}",
+        "-serial", "chardev:console",
+        "-qmp", f"unix:{_escape(machine.socket)},server=on,wait=off",
+
+        # In the order in which the guest names them: vda, vdb, vdc.
+        *_disk("root", machine.root, "format=raw,snapshot=on"),
+        *_disk("tools", machine.tools, "format=raw,readonly=on"),
+        *swap,
+
+        "-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22",
+        "-device", "virtio-net-pci,netdev=net,romfile=",
+
+        # Written by the CPU's own thread: the guest goes on when a sample is in the file, at a
+        # guest time that does not depend on the host's scheduler.
+        "-device", "virtio-serial-pci,ioeventfd=off",
+        "-chardev", f"file,id=samples,path={_escape(machine.samples)}",
+        "-device", "virtserialport,chardev=samples,name=harness.samples",
+
+        "-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng",
+    ]  # fmt: skip
+
+
+def printable(line: list[str]) -> str:
+    """A command line to paste, one option a line."""
+    text = shlex.quote(line[0])
+    for word in line[1:]:
+        text += (" \\\n    " if word.startswith("-") else " ") + shlex.quote(word)
+    return text + "\n"
+
+
+class Guest:
+    """A running QEMU.  Use as a context manager: leaving it ends the process."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = machine.log
+
+    def __enter__(self) -> Guest:
+        line = argv(self.machine)
+        (self.machine.folder / "qemu.txt").write_text(printable(line), encoding="utf-8")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                tethered(line, fenced=True),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def returncode(self) -> int | None:
+        """QEMU's exit status, None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def kill(self) -> None:
+        """End QEMU; safe to call twice and from another thread."""
+        if self._process:
+            stop(self._process, patience=2.0)
+
+    @property
+    def refused(self) -> bool:
+        """Whether QEMU ended on its own account: with an error, before the guest said a word."""
+        console = self.machine.console
+        silent = not console.exists() or console.stat().st_size == 0
+        return self.returncode not in {None, 0} and silent
+
+    def words(self) -> str:
+        """What QEMU itself said, for a message."""
+        text = self._log.read_text(encoding="utf-8", errors="replace").strip()
+        return text.splitlines()[-1] if text else "no message"
+
+    def ssh_port(self, *, deadline: float = 30.0) -> int:
+        """The loopback port that QEMU itself chose for SSH, asked over QMP.
+
+        The kernel hands it out to QEMU, so two guests can never collide.
+        Raises ConnectionError when QEMU ends, InfraError when it does not answer within
+        ``deadline`` seconds.
+        """
+        end = time.monotonic() + deadline
+        while time.monotonic() < end:
+            if self.returncode is not None:
+                raise ConnectionError(f"QEMU ended with {self.returncode}: {self.words()}")
+            with contextlib.suppress(QMPError, OSError, TimeoutError):
+                answer = self.qmp("human-monitor-command", {"command-line": "info usernet"})
+                match = _FORWARD.search(str(answer))
+                if match:
+                    return int(match[1])
+            time.sleep(0.05)
+        raise InfraError(f"QEMU did not answer on its monitor in {deadline:.0f} s: {self.words()}")
+
+    def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> object:
+        """Run one QMP command and return its answer."""
+        return asyncio.run(self._qmp(command, arguments))
+
+    async def _qmp(self, command: str, arguments: dict[str, Any] | None) -> object:
+        client = QMPClient("harness")
+        await asyncio.wait_for(client.connect(str(self.machine.socket)), 10)
+        try:
+            return await asyncio.wait_for(client.execute(command, arguments), 10)
+        finally:
+            await client.disconnect()
+
+
+def _disk(name: str, path: Path, options: str) -> list[str]:
+    return [
+        "-drive", f"if=none,id={name},file={_escape(path)},{options}",
+        "-device", f"virtio-blk-pci,drive={name}",
+    ]  # fmt: skip
+
+
+def _escape(path: Path) -> str:
+    """A comma in a path would end the option; QEMU wants it doubled."""
+    return str(path).replace(",", ",,")

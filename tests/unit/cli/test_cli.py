@@ -1,0 +1,208 @@
+"""The command line: statuses, one line for each mistake, and never a traceback."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from harness import __version__
+from harness.build import image, pair
+from harness.cli import doctor
+from harness.cli import main as cli
+from harness.cli.doctor import DoctorCheck
+from harness.experiment import suite, workload
+from harness.source import sources
+from harness.studies import compare
+from harness.util.errors import Exit, InfraError, KernelFailure, UserError
+from harness.util.paths import REPO
+
+COMMANDS = [
+    "compare", "walk", "bisect", "revisions", "nightly", "build", "report", "doctor", "workloads",
+]  # fmt: skip
+
+
+def ends(argv: list[str]) -> int:
+    """The status with which the command line ends, argparse's way included."""
+    try:
+        return cli.main(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends([command, "--help"]) == 0
+    assert command in capsys.readouterr().out
+
+
+def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(["--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert all(command in out for command in COMMANDS)
+    assert "2 user error" in out and "130 interrupted" in out
+    assert ends(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("argv", [[], ["compar"], ["compare", "--pears=3"], ["report"]])
+def test_wrong_words_are_user_errors(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(argv) == Exit.USER
+    err = capsys.readouterr().err
+    assert "usage:" in err and "Traceback" not in err
+
+
+MISTAKES = [
+    (["compare", "--backends=zrma"], "did you mean 'zram'"),
+    (["compare", "--workloads=pagio"], "did you mean 'pageio'"),
+    (["compare", "--preset=quik"], "did you mean 'quick'"),
+    (["compare", "--pairs=none"], "'pairs'"),
+    (["compare", "--memory=much"], "'much' is not a size"),
+    (["compare", "--patch=a", "--head=b"], "PATCH and HEAD"),
+    (["compare", "--suite=vswp"], "did you mean 'vswap'"),
+    (["compare", "--suite=vswap", "--workloads=fill"], "SUITE and WORKLOADS"),
+    (["compare", "--debug=perhaps"], "'debug'"),
+    (["compare", "--disk=tape"], "'disk'"),
+    (["compare", "--backends=zram", "--workloads=overhead"], "no cell of the matrix can run"),
+    (["compare", "--spec=nowhere.yaml"], "nowhere.yaml"),
+    (["compare", "--clock=sun"], "'clock'"),
+    (["build", "--accel=hvf"], "'accel'"),
+    (["build", "--fragments=nowhere"], "fragment 'nowhere'"),
+    (["build", "--patch=no-such-series"], "no-such-series"),
+    (["build", "--jobs=-1"], "jobs"),
+    (["report", "no-such-results"], "no-such-results"),
+    (["compare", "--upto=0"], "'upto'"),
+    (["compare", "--upto=2", "--head=b"], "UPTO"),
+    (["walk", "--at=3;4"], "AT has '3;4'"),
+    (["walk", "--clock=wall"], "CLOCK=insn"),
+    (["walk", "--head=b"], "give PATCH"),
+    (["walk", "--overhead=yes", "--sizes=1M"], "does not fit"),
+    (["bisect", "swapinns"], "did you mean 'swapin_ns'"),
+    (["bisect", "swapin_ns", "--backends=zram,zswap"], "choose with BACKENDS="),
+    (["bisect", "swapin_ns", "--most-pairs=2"], "MOST_PAIRS is 2"),
+    (["revisions", "--patch=calibration"], "that has revisions: vswap"),
+    (["revisions", "--patch=vswap", "--base=v6.19"], "leave BASE out"),
+    (["revisions", "--patch=vswap", "--only=v99"], "no revision v99"),
+]
+
+
+@pytest.mark.parametrize(("argv", "words"), MISTAKES)
+def test_a_mistake_is_one_line_and_status_2(
+    argv: list[str],
+    words: str,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def resolve(*_: object, **__: object) -> None:
+        raise InfraError("the mistake was not seen before sources were fetched")
+
+    monkeypatch.setattr(sources, "resolve", resolve)
+    commands = ("compare", "walk", "bisect", "revisions")
+    results = [f"--results={tmp_path}"] if argv[0] in commands else []
+    assert ends([*argv, *results]) == Exit.USER
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("harness: ") and words in lines[0]
+    assert not list(tmp_path.iterdir()), "nothing was begun"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UserError("x"), 2),
+        (KernelFailure("x"), 5),
+        (InfraError("x"), 6),
+        (KeyboardInterrupt(), 130),
+        (PermissionError(13, "Permission denied", "/results"), 6),
+        (OSError(28, "No space left on device", "/results"), 6),
+    ],
+)
+def test_whose_fault_it_is_decides_the_status(
+    error: BaseException,
+    status: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(compare, "compare", fail)
+    assert ends(["compare"]) == status
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("harness: ")
+
+
+def test_a_terminated_harness_ends_as_an_interrupted_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "compare", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert ends(["compare"]) == Exit.INTERRUPTED
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_workloads_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(["workloads"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ("pageio", "pressure", "fill"))
+
+
+def test_suites_are_listed_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(["workloads"]) == ends(["workloads", "list"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in (*workload.names(), *suite.names()))
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_workloads_are_checked_against_their_programs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(image, "build_tools", lambda **_: tmp_path)
+    assert ends(["workloads", "check"]) == Exit.USER
+    out = capsys.readouterr().out
+    assert "workloads/pageio: its program 'pageio' was not built" in out
+    assert f"{len(workload.names())} workloads, {len(workload.names())} problems" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["new"], "'' cannot name a workload"),
+        (["new", "Big"], "'Big' cannot name a workload"),
+        (["new", "pageio"], "there is a workloads/pageio already"),
+        (["check", "pageio"], "takes no name"),
+    ],
+)
+def test_a_workload_that_cannot_be_made(
+    argv: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(["workloads", *argv]) == Exit.USER
+    assert words in capsys.readouterr().err
+
+
+def test_the_doctors_package_list_can_be_pasted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "missing_packages", lambda: ["bc", "flex"])
+    assert ends(["doctor", "--packages"]) == 0
+    assert capsys.readouterr().out == "bc flex\n"
+
+
+@pytest.mark.parametrize("is_ok", [True, False])
+def test_the_doctors_status(
+    is_ok: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [DoctorCheck("packages", True, "all there"), DoctorCheck("disk", is_ok, "3 GiB")]
+    monkeypatch.setattr(doctor, "examine", lambda **_: found)
+    assert ends(["doctor"]) == (Exit.OK if is_ok else Exit.INFRA)
+    assert capsys.readouterr().out.splitlines()[1].startswith("ok " if is_ok else "NOT")
+
+
+def test_fragments_are_found_by_name_and_by_path(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.config"
+    mine.write_text("CONFIG_A=y\n", encoding="utf-8")
+    paths = pair.fragment_paths([str(mine)])
+    assert paths[-1] == mine
+    assert [path.stem for path in paths[:-1]] == ["base", "vm", "mm", "measure"]
+    assert all(path.is_file() and REPO in path.parents for path in paths[:-1])

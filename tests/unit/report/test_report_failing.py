@@ -1,0 +1,111 @@
+"""Kernels that fail: how often either does, against tests of others and by brute force."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from harness.report import failing, files, formats, model
+from harness.report.model import BootPair, Failing
+from harness.results.frames import AGAIN, ARMS
+from tests.fakes.results import Fake, write
+
+BASE, PATCH = ARMS
+ARMS_AA = (BASE, PATCH, AGAIN)
+CELL = "zram-lz4.pageio"
+
+
+def _block(outcomes: dict[str, str]) -> BootPair:
+    return BootPair(CELL, 0, "", False, tuple((arm, what, "") for arm, what in outcomes.items()))
+
+
+def _blocks(failed: list[set[str]], arms: tuple[str, ...] = ARMS_AA) -> list[BootPair]:
+    """A block for each set of arms that panicked in it."""
+    return [_block({arm: "panic" if arm in bad else "ok" for arm in arms}) for bad in failed]
+
+
+def _found(blocks: list[BootPair]) -> Failing:
+    found = failing.gather(blocks)
+    assert found is not None
+    return found
+
+
+def _brute(failed: list[set[str]]) -> float:
+    """P by going through every way in which the patch could have been any boot of its block."""
+    seen = sum(PATCH in bad for bad in failed)
+    ways = [
+        sum(place < len(bad) for place, bad in zip(places, failed, strict=True))
+        for places in itertools.product(range(3), repeat=len(failed))
+    ]
+    counts = [ways.count(number) for number in range(len(failed) + 1)]
+    return sum(count for count in counts if count <= counts[seen]) / len(ways)
+
+
+@given(st.lists(st.sets(st.sampled_from(ARMS_AA)), min_size=1, max_size=6))
+def test_p_is_the_share_of_the_ways_that_are_no_likelier(failed: list[set[str]]) -> None:
+    if not any(failed):
+        assert failing.gather(_blocks(failed)) is None
+    else:
+        assert math.isclose(_found(_blocks(failed)).p, _brute(failed))
+
+
+@given(st.lists(st.sets(st.sampled_from(ARMS)), min_size=1, max_size=12))
+def test_without_a_third_boot_it_is_mcnemars_test(failed: list[set[str]]) -> None:
+    only = [next(iter(bad)) for bad in failed if len(bad) == 1]
+    known = scipy_stats.binomtest(only.count(PATCH), len(only)).pvalue if only else 1.0
+    if any(failed):
+        assert math.isclose(_found(_blocks(failed, ARMS)).p, known)
+
+
+def test_both_kernels_alike() -> None:
+    found = _found(_blocks([{BASE, AGAIN, PATCH}] * 9))
+    assert (found.base, found.base_boots, found.patch, found.patch_boots) == (18, 18, 9, 9)
+    assert found.p == 1.0
+    assert found.more == ""
+    assert found.sentence.endswith("no difference shown.")
+
+
+@pytest.mark.parametrize(
+    ("bad", "more"), [({PATCH}, "patch"), ({BASE, AGAIN}, "base")], ids=["patch", "base"]
+)
+def test_three_pairs_with_base_again_are_enough(bad: set[str], more: str) -> None:
+    found = _found(_blocks([bad] * 3))
+    assert found.more == more
+    one = 1 / 27
+    assert math.isclose(found.p, one)
+
+
+def test_two_are_not() -> None:
+    assert _found(_blocks([{PATCH}] * 2)).more == ""
+
+
+def test_what_is_not_the_kernels_doing_does_not_count() -> None:
+    lost = [
+        _block({BASE: "ok", PATCH: "infrastructure", AGAIN: "ok"}),
+        _block({BASE: "missing", PATCH: "panic", AGAIN: "missing"}),
+    ]
+    assert failing.gather(lost) is None
+    found = _found([*lost, *_blocks([{PATCH}])])
+    assert (found.patch, found.patch_boots, found.base, found.base_boots) == (1, 1, 0, 2)
+
+
+def test_the_report_says_so_before_any_number(tmp_path: Path) -> None:
+    outcomes = {(CELL, pair, PATCH): "panic" for pair in range(3)}
+    results = write(tmp_path, Fake(pairs=6, aa=True, cells=(CELL,), outcomes=outcomes))
+    found = files.read(results)
+    said = (
+        "3 of 6 patch boots failed, 0 of 12 base boots (exact p = 0.037): patch fails more often."
+    )
+    assert model.opening(found)[1] == said
+    assert said in " ".join((files.write(results) / "report.txt").read_text().split())
+    assert said in " ".join((results / "report" / "report.html").read_text().split())
+    told = json.loads(formats.comparison(found, "json"))["failing"]
+    assert (told["patch"], told["patch_boots"]) == (3, 6)
+    assert said in formats.comparison(found, "junit")

@@ -1,0 +1,247 @@
+"""The plan: balanced, repeatable, resumable."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.build.kbuild import Kernel
+from harness.results.console import Outcome
+from harness.run import plan
+from harness.run.engine import Local
+from harness.run.plan import Block
+from harness.util.errors import InfraError
+from harness.vm import boot
+from harness.vm.boot import BootEnd, BootRequest, VmConfig
+from harness.vm.watch import Deadlines, Interrupted
+from tests.fakes.things import Heard, cells, host, kernel
+
+CELLS = cells("swapfile,zswap,zram", "pageio,pressure")
+KERNELS = {arm: Kernel(arm, Path(arm), "6.12", "gcc", 1.0, ()) for arm in plan.ARMS}
+
+
+TWO, ALL = ("base", "patch"), plan.ARMS
+
+
+def planned(pairs: int = 3, seed: int = 1, arms: tuple[str, ...] = ALL) -> tuple[Block, ...]:
+    kernels = {arm: KERNELS[arm] for arm in arms}
+    return plan.blocks(CELLS, kernels, pairs=pairs, seed=seed)
+
+
+@given(st.integers(0, 1 << 40), st.integers(1, 6))
+@settings(max_examples=25)
+def test_the_same_seed_gives_the_same_plan(seed: int, pairs: int) -> None:
+    assert planned(pairs, seed) == planned(pairs, seed)
+
+
+@given(st.integers(0, 1 << 40), st.sampled_from([TWO, ALL]))
+@settings(max_examples=25)
+def test_each_pair_has_each_arm_once_and_one_guest_seed(seed: int, arms: tuple[str, ...]) -> None:
+    for block in planned(4, seed, arms):
+        assert sorted(ticket.arm for ticket in block.tickets) == sorted(arms)
+        assert [ticket.position for ticket in block.tickets] == list(range(len(arms)))
+        assert len({(t.cell.name, t.pair, t.seed) for t in block.tickets}) == 1
+        assert all(ticket.kernel is KERNELS[ticket.arm] for ticket in block.tickets)
+
+
+def test_every_boot_is_planned_once_in_a_folder_of_its_own() -> None:
+    folders = [ticket.folder for block in planned(5) for ticket in block.tickets]
+    expected = {
+        f"{cell.name}/{pair:02d}-{arm}" for cell in CELLS for pair in range(5) for arm in plan.ARMS
+    }
+    assert sorted(folders) == sorted(expected)
+
+
+def test_cells_are_interleaved() -> None:
+    names = [block.tickets[0].cell.name for block in planned(4)]
+    once = [cell.name for cell in CELLS]
+    assert names == once * 4
+
+
+def test_guest_seeds_differ_between_pairs() -> None:
+    seeds = [block.tickets[0].seed for block in planned(50)]
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 1 << 32 for seed in seeds)
+
+
+def test_more_pairs_leave_the_first_ones_as_they_were() -> None:
+    assert planned(8)[: len(CELLS) * 3] == planned(3)
+
+
+@pytest.mark.parametrize("arms", [TWO, ALL])
+def test_which_arm_goes_first_is_a_fair_draw(arms: tuple[str, ...]) -> None:
+    blocks = planned(400, 3, arms)
+    firsts = Counter(block.tickets[0].arm for block in blocks)
+    # 2,400 draws: six standard deviations are at most 147.
+    for arm in arms:
+        assert abs(firsts[arm] - len(blocks) / len(arms)) < 150
+    places = [{t.arm: t.position for t in block.tickets} for block in blocks]
+    base_first = sum(place["base"] < place["patch"] for place in places)
+    assert abs(base_first - len(blocks) / 2) < 150
+    orders = {tuple(b.tickets[0].arm for b in planned(4, seed, arms)) for seed in range(20)}
+    assert len(orders) == 20, "the order varies with the seed"
+
+
+# Running it
+
+
+class Boots:
+    """Stands for boot.run: writes a result, or fails as told."""
+
+    def __init__(self, *, fail_after: int | None = None, error: Exception | None = None) -> None:
+        self.ran: list[str] = []
+        self._lock = threading.Lock()
+        self._fail_after, self._error = fail_after, error
+
+    def __call__(
+        self, ticket: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
+    ) -> BootEnd:
+        if stop.is_set():
+            raise Interrupted
+        with self._lock:
+            if self._error and len(self.ran) == self._fail_after:
+                raise self._error
+            self.ran.append(ticket.folder)
+        folder = boots / ticket.folder
+        folder.mkdir(parents=True)
+        bad = ticket.arm == "patch" and ticket.pair == 1
+        outcome = Outcome.PANIC if bad else Outcome.OK
+        facts = {"outcome": outcome.value, "detail": "", "is": [ticket.seed, ticket.position]}
+        (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
+        (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")
+        return BootEnd(ticket, outcome, "Kernel panic" if bad else "", 0.001, folder)
+
+
+def go(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, boots: Boots, *, workers: int = 2, pairs: int = 2
+) -> plan.Run:
+    monkeypatch.setattr(boot, "run", boots)
+    kernels = {arm: kernel(folder / arm) for arm in TWO}
+    todo = plan.blocks(CELLS, kernels, pairs=pairs, seed=1)
+    where = host(folder, deadlines=Deadlines())
+    return plan.run(todo, where, folder / "boots", engine=Local(workers), progress=Heard())
+
+
+def results(folder: Path) -> dict[str, str]:
+    return {
+        str(path.parent.relative_to(folder)): path.read_text(encoding="utf-8")
+        for path in (folder / "boots").glob("*/*/boot.json")
+    }
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_all_boots_run_once_and_failures_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    boots = Boots()
+    done = go(monkeypatch, tmp_path, boots, workers=workers)
+    assert len(boots.ran) == len(set(boots.ran)) == 24
+    assert (done.done, done.kept) == (24, 0)
+    assert sorted(text.split(":")[0] for text in done.failed) == sorted(
+        f"{cell.name}/01-patch" for cell in CELLS
+    )
+
+
+def test_one_worker_runs_in_the_planned_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boots = Boots()
+    go(monkeypatch, tmp_path, boots, workers=1)
+    kernels = {arm: kernel(tmp_path / arm) for arm in TWO}
+    order = plan.blocks(CELLS, kernels, pairs=2, seed=1)
+    assert boots.ran == [ticket.folder for block in order for ticket in block.tickets]
+
+
+@pytest.mark.parametrize("error", [InfraError("no disk"), Interrupted()])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_run_goes_on_and_ends_with_the_same_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, workers: int
+) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    go(monkeypatch, whole, Boots())
+    broken = Boots(fail_after=5, error=error)
+    with pytest.raises(type(error)):
+        go(monkeypatch, part, broken, workers=workers)
+    assert len(broken.ran) < 24, "the boots that were left did not start"
+    before = results(part)
+    rest = Boots()
+    done = go(monkeypatch, part, rest)
+    assert done.kept == len(before) == len(broken.ran)
+    assert done.done == 24 - done.kept
+    assert not set(rest.ran) & set(broken.ran), "a boot with a result is kept"
+    assert results(part) == results(whole)
+
+
+def test_an_interrupt_by_hand_stops_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ByHand(Boots):
+        def __call__(
+            self, ticket: BootRequest, where: VmConfig, boots: Path, *, stop: threading.Event
+        ) -> BootEnd:
+            if self.ran:
+                raise KeyboardInterrupt
+            return super().__call__(ticket, where, boots, stop=stop)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(monkeypatch, tmp_path, ByHand(), workers=1)
+    assert len(results(tmp_path)) == 1
+
+
+def test_what_a_killed_run_left_is_swept_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "boots" / CELLS[0].name / ".00-base.abc123"
+    left.mkdir(parents=True)
+    (left / "console.log").write_text("half", encoding="utf-8")
+    go(monkeypatch, tmp_path, Boots())
+    assert not left.exists()
+    assert not list((tmp_path / "boots").rglob(".*"))
+
+
+def test_a_finished_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go(monkeypatch, tmp_path, Boots())
+    again = Boots()
+    done = go(monkeypatch, tmp_path, again)
+    assert again.ran == []
+    assert (done.done, done.kept, done.qemu_seconds) == (0, 24, 0.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 20)), max_size=12))
+def test_busy_seconds_are_the_union_of_the_spans(spans: list[tuple[float, float]]) -> None:
+    meter = plan._Meter(total=1, finished=0, progress=Heard())
+    meter._spans = [(start, start + length) for start, length in spans]
+    random.Random(0).shuffle(meter._spans)
+    edges = sorted({edge for span in meter._spans for edge in span})
+    expected = sum(
+        high - low
+        for low, high in pairwise(edges)
+        if any(start <= low and high <= end for start, end in meter._spans)
+    )
+    assert meter.busy_seconds() == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("clock", "warm"), [("insn", 0), ("wall", 2)])
+def test_under_the_wall_clock_each_kernel_is_warmed_up_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str, warm: int
+) -> None:
+    boots = Boots()
+    monkeypatch.setattr(boot, "run", boots)
+    kernels = {arm: kernel(tmp_path / arm, key=arm) for arm in TWO}
+    todo = plan.blocks(CELLS[:1], kernels, pairs=1, seed=1)
+    where = replace(host(tmp_path, deadlines=Deadlines()), clock=clock)
+    done = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
+    assert done.done == 2
+    assert len(boots.ran) == 2 + warm
+    assert len(results(tmp_path)) == 2
+    again = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
+    assert (again.done, len(boots.ran)) == (0, 2 + warm), "nothing to boot, nothing to warm up"

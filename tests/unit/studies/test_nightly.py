@@ -1,0 +1,157 @@
+"""Nights over a mailing list in which a revision arrives: kernels are built, guests are fakes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.build import pair
+from harness.build.pair import Context
+from harness.studies.nightly import config, measure, store
+from harness.studies.nightly.config import Config
+from harness.util.errors import Exit
+from tests.fakes import guests, inbox, tree
+from tests.fakes.figures import SWAPIN, Guests
+
+NIGHTLY = """\
+series:
+  - {series: toy, name: toy}
+branches:
+  - {name: next, ref: main, bases: [v6.12]}
+kernel_git: GIT
+backends: [zram]
+workloads: [pageio]
+pairs: 3
+"""
+
+
+def commit(repo: Path, text: str) -> None:
+    """One patch more."""
+    file = repo / "mm/page.c"
+    file.write_text(file.read_text() + text)
+    inbox.git(repo, "commit", "-q", "-a", "-m", "mm: more\n\nBecause.")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    return inbox.author(tmp_path / "linux", tree.FILES)
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
+    return guests.pretend(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def site(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    registry = tmp_path / "series"
+    registry.mkdir()
+    base = inbox.git(repo, "rev-parse", "v6.12^{commit}").strip()
+    (registry / "toy.yaml").write_text(
+        "title: Toy\nrevisions:\n"
+        f'  v1: {{message_id: 1-0@mail.example, date: "2026-01-01", base: {base}}}\n'
+    )
+    monkeypatch.setattr(pair, "_REGISTRY", registry)
+    monkeypatch.setattr(measure, "REGISTRY", registry)
+    mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 1))
+    made = guests.site(tmp_path, repo)
+    return replace(made, desk=replace(made.desk, mirrors=(mirror,)))
+
+
+@pytest.fixture
+def asked(tmp_path: Path, repo: Path, site: Context) -> Config:
+    path = tmp_path / "nightly.yaml"
+    path.write_text(NIGHTLY.replace("GIT", str(repo)))
+    return config.load(path, registry_folder=measure.REGISTRY)
+
+
+def folders(site: Context) -> list[str]:
+    """The results that there are."""
+    found = (site.results / "nightly").glob("*/*/manifest.json")
+    return sorted(str(path.parent.relative_to(site.results / "nightly")) for path in found)
+
+
+def test_a_revision_arrives_between_two_nights(
+    site: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
+) -> None:
+    head = inbox.git(repo, "rev-parse", "main").strip()[:12]
+    first = measure.nightly(asked, site)
+    assert (first.status, first.ran) == (Exit.OK, 2)
+    assert folders(site) == [f"next-{head}-on-v6.12/zram.pageio", "toy-v1-on-auto/zram.pageio"]
+    booted = len(fake.ran)
+
+    second = measure.nightly(asked, site)
+    assert (second.status, second.ran) == (Exit.OK, 0) and "nothing is new" in second.text
+    assert len(fake.ran) == booted
+
+    commit(repo, "int costs_500;\n")
+    new = inbox.git(repo, "rev-parse", "main").strip()[:12]
+    inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
+    third = measure.nightly(asked, site)
+    assert (third.status, third.ran) == (Exit.WORSE, 2)
+    assert {f"next-{new}-on-v6.12/zram.pageio", "toy-v2-on-auto/zram.pageio"} <= {*folders(site)}
+    # The boots of the base serve all nights: three pairs of the new kernel, twice.
+    assert len(fake.ran) - booted <= 2 * 3 + 2 * 6
+
+    with store.opened(site.results / "nightly" / store.NAME) as history:
+        nights, every = history.nights(), history.estimates()
+        assert [(one.state, one.status) for one in nights] == [
+            ("whole", 0),
+            ("whole", 0),
+            ("whole", 3),
+        ]
+        assert [one.revision for one in history.comparisons() if one.subject == "toy"] == [
+            "v1",
+            "v2",
+        ]
+    worse = [one for one in every if one.verdict == "worse"]
+    assert len(worse) == 2 and {one.night for one in worse} == {3}
+    assert worse[0].estimate_pct == pytest.approx(100 * 500 / SWAPIN, abs=0.2)
+    assert max(map(len, third.text.splitlines())) <= 72 and third.text.isascii()
+    assert "2 of 2" in third.text and re.search(r"^v2 .* worse$", third.text, re.MULTILINE)
+
+    page = (site.results / "nightly/report/trend.html").read_text()
+    assert page.count("<svg") == 2 and "<script" not in page and "v2" in page
+    assert len(list((site.results / "nightly/report/plots").glob("*.png"))) == 2
+    junit = ElementTree.parse(site.results / "nightly/report/junit.xml").getroot()
+    assert (junit.get("failures"), junit.get("errors"), junit.get("tests")) == ("2", "0", "2")
+
+
+def test_what_does_not_build_or_boot_is_a_result(
+    site: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
+) -> None:
+    commit(repo, "int broken(\n")
+    inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
+    asked = replace(asked, branches=())
+    done = measure.nightly(asked, site)
+    assert done.status is Exit.KERNEL
+    assert "KERNEL: toy-v2-on-auto: " in done.text and "does not compile" in " ".join(
+        done.text.split()
+    )
+    assert folders(site) == ["toy-v1-on-auto/zram.pageio"], "the other revision is measured"
+    again = measure.nightly(asked, site)
+    assert again.ran == 0, "the same patches fail the same way"
+    inbox.git(repo, "reset", "-q", "--hard", "HEAD~1")
+    commit(repo, "int panics;\n")
+    inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 3))
+    third = measure.nightly(asked, site)
+    assert third.status is Exit.KERNEL and "PANIC: zram.pageio 00-patch" in third.text
+    junit = (site.results / "nightly/report/junit.xml").read_text()
+    assert "panic: Kernel panic" in junit
+
+
+def test_a_list_that_cannot_be_asked_does_not_stop_the_night(
+    site: Context, asked: Config, fake: Guests, tmp_path: Path
+) -> None:
+    branch = replace(asked.branches[0], git=str(tmp_path / "gone"))
+    done = measure.nightly(replace(asked, branches=(branch,)), site)
+    assert done.status is Exit.USER and done.ran == 1
+    assert "USER: next: " in done.text and "toy-v1-on-auto" in done.text
+    site = replace(site, desk=replace(site.desk, mirrors=(tmp_path / "nowhere",)))
+    done = measure.nightly(replace(asked, branches=()), site)
+    assert done.status is Exit.USER and "which is not a folder" in " ".join(done.text.split())
+    assert done.ran == 0, "what the registry has is known all the same, and was measured"

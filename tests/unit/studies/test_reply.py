@@ -1,0 +1,255 @@
+"""The draft of a mail: headers, what survives a mailer, and that it says what the report says."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import hashlib
+import json
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import main
+from harness.report import text
+from harness.results import checksums
+from harness.series.mail import cover as letter
+from harness.series.mail.cover import Cover
+from harness.source.gitnames import CLONE
+from harness.studies.reply import body as reply
+from harness.studies.reply import draft
+from harness.util.errors import UserError
+from tests.fakes.results import WORKLOAD, Fake, write
+
+COVER = Cover(
+    message_id="20260208215839.1-1-a@example.org",
+    subject="[PATCH v3 00/20] Virtual Swap Space, with a subject that is longer than one line has",
+    sender="Zo\u00eb Example <zoe@example.org>",
+    to=("akpm@example.org",),
+    cc=("linux-mm@example.org", '"Last, First" <first@example.org>', "zoe@example.org"),
+    references=("earlier@example.org",),
+    date="Sun, 8 Feb 2026 13:58:13 -0800",
+)
+LONG = "zswap-with-a-name-that-no-column-holds.pageio"
+FAKE = Fake(
+    pairs=7,
+    scatter=0.01,
+    aa=True,
+    cells=("zram-lz4.pageio", LONG),
+    outcomes={("zram-lz4.pageio", 0, "patch"): "panic"},
+)
+
+
+def result(root: Path, fake: Fake = FAKE, cover: Cover | None = COVER) -> Path:
+    folder = write(root, fake)
+    path = folder / "manifest.json"
+    data = json.loads(path.read_text())
+    if cover:
+        data["arms"]["patch"]["series"]["letter"] = letter.as_data(cover)
+    path.write_text(json.dumps(data))
+    checksums.raw(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return result(tmp_path_factory.mktemp("reply"))
+
+
+@pytest.fixture(scope="module")
+def made(folder: Path) -> str:
+    return draft.make(folder)
+
+
+def body(made: str) -> list[str]:
+    return made.split("\n\n", 1)[1].splitlines()
+
+
+def test_headers_are_those_of_an_answer_to_the_cover_letter(made: str) -> None:
+    mail = email.message_from_string(made, policy=email.policy.default)
+    assert mail["To"] == "Zo\u00eb Example <zoe@example.org>"
+    people = [one.addr_spec for one in mail["Cc"].addresses]
+    assert people == ["akpm@example.org", "linux-mm@example.org", "first@example.org"]
+    assert mail["Cc"].addresses[2].display_name == "Last, First"
+    assert mail["Subject"] == f"Re: {COVER.subject}"
+    assert mail["In-Reply-To"] == f"<{COVER.message_id}>"
+    assert mail["References"].split() == ["<earlier@example.org>", f"<{COVER.message_id}>"]
+    assert mail.get_content_type() == "text/plain"
+    assert not mail.defects
+
+
+def test_the_body_is_fit_for_a_list(made: str) -> None:
+    lines = body(made)
+    assert made.isascii() and "\t" not in made
+    assert max(map(len, lines)) <= 72
+    for line in lines:
+        assert line == line.rstrip(), "format=flowed would join it with the next"
+        assert not line.startswith((" ", ">", "From ")), "format=flowed would stuff it"
+    assert "--" not in lines and "---" not in lines, "no signature, no end of a patch's message"
+
+
+def test_tables_stay_aligned_after_two_rounds_of_quoting(made: str) -> None:
+    once = [f"> {line}".rstrip() for line in body(made)]
+    twice = [f">{line}" if line.startswith(">") else line for line in flowed(once)]
+    assert max(map(len, twice)) <= 76
+    table = [line for line in twice if line.startswith((">> back-end", ">> zram-lz4  "))]
+    assert len(table) == 2
+    assert len({len(line) for line in table}) == 1
+    assert table[0].index("verdict") + 7 == len(table[1])
+
+
+def flowed(lines: list[str]) -> list[str]:
+    """What a reader of format=flowed sees of lines that a sender marks so (RFC 3676)."""
+    shown: list[str] = []
+    open_ = False
+    for line in (f" {one}" if one.startswith((" ", "From ")) else one for one in lines):
+        text = line[1:] if line.startswith(" ") else line
+        if open_:
+            shown[-1] += text
+        else:
+            shown.append(text)
+        open_ = text.endswith(" ") and text != "-- "
+    return shown
+
+
+def test_it_says_what_the_report_says(made: str) -> None:
+    text = "\n".join(body(made))
+    assert "1 of 42 boots failed: panic in zram-lz4.pageio, 1 patch." in text
+    assert text.index("boots failed") < text.index("What was compared")
+    row = next(line for line in body(made) if line.startswith("zram-lz4  ")).split()
+    # +10 % was put in, with 1 % of noise.
+    assert 8 < float(row[3].rstrip("%")) < 12 and row[-2:] == ["6", "worse"]
+    assert "base against base" in text and "smallest change that would get a verdict" in text
+    assert "mm: swap: add a layer (cccccccccccc)" in " ".join(body(made))
+    assert "No lock contention" in text or "no lock contention" in text
+    assert "vmstat pgfault" in text
+
+
+def test_a_label_that_is_too_long_has_its_numbers_below(made: str) -> None:
+    lines = body(made)
+    at = lines.index(LONG.rpartition(".")[0])
+    assert lines[at + 1].startswith("|") and lines[at + 1].endswith("worse")
+
+
+def test_the_hash_is_that_of_the_file(folder: Path, made: str) -> None:
+    digest = hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
+    assert digest in body(made)
+
+
+def test_the_command_is_one_that_a_shell_reads_back() -> None:
+    command = "make compare BASE=v6.19 'BACKENDS=zram zswap swapfile' " + " ".join(
+        f"NAME{number}=value" for number in range(12)
+    )
+    lines = reply.command_lines(command)
+    assert len(lines) > 2 and max(map(len, lines)) <= 72
+    joined = "\n".join(lines).replace("\\\n", "")
+    assert shlex.split(joined) == shlex.split(command)
+    assert reply.command_lines(f"make compare PATCH={'x' * 80}") == ["make compare SPEC=spec.yaml"]
+
+
+def test_the_overhead_table_has_the_claim_beside_it(tmp_path: Path) -> None:
+    overhead = pytest.importorskip("tests.fakes.overhead")
+    memory = overhead.write(tmp_path / "memory", overhead.Fake())
+    made = draft.make(result(tmp_path), overhead=memory)
+    lines = body(made)
+    assert max(map(len, lines)) <= 72
+    assert any("claimed" in line and "measured" in line for line in lines)
+    row = next(line for line in lines if line.startswith("100%    new")).split()
+    assert row[2] == "193.00", "the published figure of a full zswap area"
+    assert memory.name in "\n".join(lines)
+    with pytest.raises(UserError, match="make overhead"):
+        draft.make(result(tmp_path / "two"), overhead=result(tmp_path / "three"))
+
+
+def test_without_a_mailed_series_there_is_nobody_to_write_to(tmp_path: Path) -> None:
+    made = draft.make(result(tmp_path, cover=None))
+    mail = email.message_from_string(made, policy=email.policy.default)
+    assert mail["To"] is None and mail["In-Reply-To"] is None
+    assert mail["Subject"] == "swap: Virtual Swap Space, measured against v6.19"
+
+
+def test_changed_raw_files_give_no_mail(tmp_path: Path) -> None:
+    folder = result(tmp_path)
+    victim = next(folder.glob("boots/*/01-patch/workload.jsonl"))
+    victim.write_text(victim.read_text().replace("swapin_ns", "swapin_nz"))
+    with pytest.raises(UserError, match="changed"):
+        draft.make(folder)
+
+
+def test_text_from_guests_and_mails_stays_ascii(tmp_path: Path) -> None:
+    odd = {**WORKLOAD, "description": "\u201cq\u201d \t \u202e \U0001f600"}
+    made = draft.make(result(tmp_path, Fake(manifest={"workloads": {"pageio": odd}})))
+    assert made.isascii() and "\t" not in made
+
+
+PASSAGE = """\
+> > deeper quoted
+> quoted by him
+
+What does it cost for zram? I would like to see numbers, and this line is too long for any mail.
+\tindented code();
+--
+his signature
+"""
+
+
+def test_a_passage_is_quoted_with_its_depth() -> None:
+    lines = draft.quotation(PASSAGE, COVER)
+    assert lines[0] == "On Sun, 8 Feb 2026 13:58:13 -0800, Zoe Example wrote:"
+    assert lines[1:4] == [">>> deeper quoted", ">> quoted by him", ">"]
+    assert lines[4].startswith("> What does it cost") and lines[5].startswith("> ")
+    assert lines[-1] == ">         indented code();"
+    assert max(map(len, lines)) <= 76 and all(line.isascii() for line in lines)
+
+
+def test_a_quoted_mail_is_the_one_that_is_answered(folder: Path, tmp_path: Path) -> None:
+    mail = tmp_path / "mail"
+    mail.write_bytes(
+        b"From x Thu Jan  1 00:00:00 1970\nFrom: Rev <rev@example.org>\nTo: list@example.org\n"
+        b"Message-ID: <answer@example.org>\nReferences: <cover@example.org>\n"
+        b"Subject: Re: [PATCH v3 03/20] x\n\nWhy?\n"
+    )
+    made = draft.make(folder, quoted=draft.from_file(mail))
+    assert "In-Reply-To: <answer@example.org>" in made and "To: Rev <rev@example.org>" in made
+    assert "Subject: Re: [PATCH v3 03/20] x\n" in made
+    assert "Rev wrote:\n> Why?\n" in made
+    text = tmp_path / "text"
+    text.write_text("Only a passage.\n")
+    made = draft.make(folder, quoted=draft.from_file(text))
+    assert f"In-Reply-To: <{COVER.message_id}>" in made and "\n> Only a passage.\n" in made
+
+
+def test_the_command_writes_the_file_and_prints_it(
+    folder: Path, made: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reply", str(folder)]) == 0
+    assert capsys.readouterr().out == made == (folder / "reply.eml").read_text()
+    assert not checksums.raw_differences(folder), "the draft is no raw file"
+    assert main(["reply", str(folder), "--quote", str(folder / "none")]) == 2
+    assert "'--quote" not in capsys.readouterr().err
+
+
+def test_shell_reads_the_printed_command(made: str) -> None:
+    lines = body(made)
+    at = lines.index("To repeat it") + 2
+    done = subprocess.run(
+        ["sh", "-c", f"make() {{ printf '%s\\n' \"$@\"; }}\n{lines[at]}"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["compare", "BASE=v6.19", "PATCH=vswap-v3"]
+
+
+def test_a_clone_of_the_readers_own_is_explained(folder: Path, made: str) -> None:
+    path = folder / "manifest.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps(facts | {"command": f"{facts['command']} KERNEL_GIT={CLONE}"}))
+    checksums.raw(folder)
+    said = "KERNEL_GIT is any clone of the kernel that has these commits."
+    assert said in draft.make(folder) and said not in made
+
+
+def test_no_row_of_a_table_is_wider_than_a_mail() -> None:
+    for widths in (reply._CLAIM, text.VERDICTS, text._COLUMNS, text._NOISE):
+        assert sum(widths) + len(widths) - 1 <= 72

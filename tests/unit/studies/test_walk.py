@@ -1,0 +1,184 @@
+"""A walk: each patch's own cost is found where it is, and what does not build is named."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.cli import main as cli
+from harness.experiment import spec
+from harness.experiment.spec import Experiment
+from harness.run import reuse
+from harness.stats.verdict import Kind
+from harness.studies import verify
+from harness.studies.overhead import analysis as overhead_analysis
+from harness.studies.walk import analysis, measure, memory, report, text
+from harness.studies.walk.measure import WalkOptions
+from harness.util.errors import Exit, UserError
+from tests.fakes import guests, inbox
+from tests.fakes import overhead as fake_overhead
+from tests.fakes.figures import SWAPIN, Guests
+from tests.fakes.overhead import OLD
+
+ONE = {"base": "v6.12", "patch": "v6.12..main", "backends": "zram", "workloads": "pageio"}
+PATCHES = ["int plain;", "int costs_1000;", "int broken(", "-int broken(", "int costs_500;"]
+
+
+def experiment(**more: str) -> Experiment:
+    return replace(spec.load(None, {**ONE, **more}), name="w")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
+    return guests.pretend(monkeypatch, tmp_path)
+
+
+def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
+    site = guests.site(tmp_path, guests.series(tmp_path / "linux", PATCHES))
+    done = measure.walk(experiment(), WalkOptions(), site)
+    walk = analysis.analyse(done.folder)
+    (line,) = walk.lines
+    by_number = {mark.number: mark for mark in line.marks}
+    assert sorted(by_number) == [1, 2, 4, 5], "patch 3 does not compile"
+    own = {n: mark.own.change.estimate_pct for n, mark in by_number.items()}
+    assert own[1] == pytest.approx(0, abs=0.1)
+    assert own[2] == pytest.approx(100 * 1000 / SWAPIN, abs=0.1)
+    assert own[4] == pytest.approx(0, abs=0.1)
+    assert own[5] == pytest.approx(100 * 500 / (SWAPIN + 1000), abs=0.1)
+    assert by_number[4].since == 2, "over the patch without a kernel"
+    assert by_number[5].whole.change.estimate_pct == pytest.approx(15, abs=0.1)
+    kinds = [mark.own.kind for mark in line.marks]
+    assert kinds == [Kind.EQUIVALENT, Kind.WORSE, Kind.EQUIVALENT, Kind.WORSE]
+    assert [stop.number for stop in walk.broken] == [3]
+    assert done.status is Exit.KERNEL, "a series that does not bisect is a finding"
+    # Text, table and evidence.
+    assert max(map(len, done.text.splitlines())) <= 72 and done.text.isascii()
+    words = " ".join(done.text.split())
+    assert "1 patch cannot be built: 3." in words and "NOT BUILT: " in words
+    assert "Patch 2: worse" in words and "3-4" in words
+    assert "mm/page.c" in (done.folder / "failed" / "patch-03-build.log").read_text()
+    rows = list(csv.DictReader(io.StringIO((done.folder / "report/walk.csv").read_text())))
+    assert [row["number"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert float(rows[1]["own_pct"]) == pytest.approx(10, abs=0.1)
+    assert (done.folder / "report/plots/waterfall-zram.pageio.svg").is_file()
+    # The base's boots ran once; each patch's folder is a whole result all the same.
+    assert len(fake.ran) == 3 * (2 + 4)
+    for number in (1, 2, 4, 5):
+        folder = done.folder / f"patch-{number:02d}"
+        assert verify.verify(folder).holds
+        assert len(reuse.read(folder)) == (0 if number == 1 else 6)
+    shown = (done.folder / "patch-05" / "report" / "report.txt").read_text()
+    assert "Boots of the base shared: 6 with ../patch-01" in " ".join(shown.split())
+
+
+def test_a_walk_goes_on_and_its_report_can_be_made_again(
+    tmp_path: Path, fake: Guests, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repo = guests.series(tmp_path / "linux", ["int costs_100;", "int panics;"])
+    site = guests.site(tmp_path, repo)
+    first = measure.walk(experiment(), WalkOptions(at=[2]), site)
+    assert first.status is Exit.KERNEL and "no boot survived: 2" in " ".join(first.text.split())
+    assert [stop.number for stop in analysis.analyse(first.folder).stops] == [2]
+    ran = len(fake.ran)
+    done = measure.walk(experiment(), WalkOptions(), site)
+    again = fake.ran[ran:]
+    assert len(again) == 3 and all("patch-01" in one and "-patch" in one for one in again)
+    walk = analysis.analyse(done.folder)
+    assert [(s.number, s.is_measured, len(s.lost)) for s in walk.stops] == [
+        (1, True, 0), (2, False, 3),
+    ]  # fmt: skip
+    before = {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
+    assert report.make(done.folder).text == done.text
+    assert before == {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
+    assert cli.main(["report", str(done.folder)]) == 0
+    assert capsys.readouterr().out == done.text
+    assert cli.main(["verify", str(done.folder)]) == 0
+    assert "byte for byte" in capsys.readouterr().out.splitlines()[-1]
+    table = done.folder / "report" / "walk.csv"
+    table.write_text(table.read_text().replace(",worse,", ",better,").replace("step 1", "step 9"))
+    assert cli.main(["verify", str(done.folder)]) == Exit.INFRA
+    assert "report/walk.csv line 2" in capsys.readouterr().out
+
+
+def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
+    tmp_path: Path, fake: Guests
+) -> None:
+    repo = guests.series(tmp_path / "linux", ["int plain;"])
+    (repo / "Kconfig").write_text((repo / "Kconfig").read_text() + 'config VSWAP\n\tbool "V"\n')
+    inbox.git(repo, "commit", "-q", "-a", "-m", "mm: an option\n\nBecause.")
+    done = measure.walk(experiment(config="VSWAP=y"), WalkOptions(), guests.site(tmp_path, repo))
+    walk = analysis.analyse(done.folder)
+    assert not walk.broken and len(walk.lines[0].marks) == 2
+    facts = json.loads((done.folder / "patch-02" / "manifest.json").read_text())
+    assert [item["symbol"] for item in facts["config_diff"]] == ["CONFIG_VSWAP"]
+    assert len(fake.ran) == 3 * 4, "both have the same base kernel, so its boots are shared"
+
+
+def test_results_of_different_bases_are_not_joined(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int b;"])
+    done = measure.walk(experiment(), WalkOptions(), guests.site(tmp_path, repo))
+    path = done.folder / "patch-02" / "experiment.json"
+    path.write_text(path.read_text().replace('"qemu": "7.2"', '"qemu": "9"'))
+    with pytest.raises(UserError, match="patch-02' was measured with another qemu"):
+        analysis.analyse(done.folder)
+    assert fake.ran
+
+
+@pytest.mark.parametrize(
+    ("given", "numbers"), [("", ()), (None, ()), ("3,5", (3, 5)), ("9-11 2", (9, 10, 11, 2))]
+)
+def test_stops_are_numbers_and_ranges(given: str | None, numbers: tuple[int, ...]) -> None:
+    assert measure.parse_stops(given) == numbers
+
+
+@pytest.mark.parametrize("given", ["x", "3-", "-3", "1.5", "1,,$(id)"])
+def test_other_stops_are_refused(given: str) -> None:
+    with pytest.raises(UserError, match="AT has '"):
+        measure.parse_stops(given)
+
+
+def test_a_stop_that_the_series_has_not_is_refused() -> None:
+    assert measure.stops([], 3) == (1, 2, 3)
+    assert measure.stops([3, 1, 3], 3) == (1, 3)
+    with pytest.raises(UserError, match="AT has 4: the series has the patches 1 to 3"):
+        measure.stops([4], 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"), [({"clock": "wall"}, "CLOCK=insn"), ({"head": "v6.13", "patch": ""}, "HEAD")]
+)
+def test_what_cannot_be_walked_is_said_and_leaves_no_folder(
+    tmp_path: Path, fake: Guests, more: dict[str, str], words: str
+) -> None:
+    given = {key: value for key, value in {**ONE, **more}.items() if value}
+    one = replace(spec.load(None, given), name="w")
+    with pytest.raises(UserError, match=words):
+        measure.walk(one, WalkOptions(), guests.site(tmp_path, tmp_path))
+    assert not (tmp_path / "results" / "w").exists()
+    assert not fake.ran
+
+
+def test_bytes_at_each_patch(tmp_path: Path) -> None:
+    first = fake_overhead.write(
+        tmp_path / "1", fake_overhead.Fake(kernels={"base": OLD, "patch": OLD})
+    )
+    second = fake_overhead.write(tmp_path / "2", fake_overhead.Fake())
+    empty = tmp_path / "3"
+    (empty / "boots").mkdir(parents=True)
+    (empty / "boots" / "zswap-4G.overhead" / "00-patch").mkdir(parents=True)
+    (found,), lost = memory.of({1: first, 3: empty, 2: second})
+    (alone,) = overhead_analysis.analyse(second).backends
+    assert [size.number for size in found.sizes] == [0, 1, 2]
+    assert found.sizes[0].per_entry.value == found.sizes[1].per_entry.value
+    total = alone.sides["patch"].total
+    assert total and found.sizes[2].per_entry == total.per_entry
+    assert found.sizes[2].per_slot == total.per_slot
+    assert total.per_entry.value > found.sizes[1].per_entry.value
+    assert len(lost) == 1 and lost[0].startswith("patch 3, bytes: ")
+    lines = list(text._memory(found))
+    assert max(map(len, lines)) <= 72 and f"{total.per_entry.value:.4f}" in lines[-1]
