@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Two commands do everything: make compare, make test.  See make help.
 
 VENV         ?= .venv

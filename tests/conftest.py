@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """For every test: no network, a home and a cache of its own, none of the caller's settings."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's root file system, and the small tools disk that is mounted beside it.
 
 The root image is Debian minbase made by mmdebstrap and written by ``mke2fs -d``: no mount, no

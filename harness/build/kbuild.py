@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Compile a kernel once and publish it as an immutable artefact.
 
 The two arms of a comparison share a *workspace*, one work tree and one object folder: the patched

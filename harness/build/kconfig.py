@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel configuration: fragments in, a checked configuration out.
 
 Pure: nothing is run here (`harness.build.kbuild` runs make).  What this module guards is that a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own tests (kselftest) that touch swap, built from the tree under test.
 
 Each arm builds its own, statically, so that they run in a guest that has no compiler and no

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The two kernels of a comparison: got, patched, configured alike and built."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stack traces of failed boots, decoded to source lines by the kernel's own script.
 
 The script is part of the tree under test and reads what the guest printed: code of others with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What this machine has, what it lacks, which accelerator works and how long things will take."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line: sub-commands, their options, and the exit status."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Options that several sub-commands share, and what they come to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sub-commands that read a result: report, reply, bundle, verify."""
 
 from __future__ import annotations

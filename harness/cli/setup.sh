@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # setup.sh VENV REQUIREMENTS: bring this machine to where the harness can work.
 #
 # Debian packages (harness/cli/packages.yaml) are installed when root or a sudo that

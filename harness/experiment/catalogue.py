@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The contract of the workloads' folders: what a workload.yaml says is what its program does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The matrix: back-ends and workloads as a spec or a suite names them -> cells to boot."""
 
 from __future__ import annotations

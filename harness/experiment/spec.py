@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The experiment: a YAML file and the command line in, a validated matrix of cells out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Suites: named lists of cells in workloads/suites, each a group of back-ends by workloads."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The catalogue of workloads: one folder each, described by its ``workload.yaml``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Data frames and manifest -> the report's model."""
 
 from __future__ import annotations

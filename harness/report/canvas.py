@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An empty figure in the report's style, and both formats of a drawn one, kept as files."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the guests' kernels said of their own settings: MGLRU, huge pages and so on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel counters by phase: which moved, how strong the evidence is, which one kernel lacks."""
 
 from __future__ import annotations

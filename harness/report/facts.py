@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sentences about a run: what was compared, on what, by which clock, how to repeat it."""
 
 from __future__ import annotations

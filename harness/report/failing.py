@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which kernel fails more often: boots that fail are a result, too, with a test of their own."""
 
 from __future__ import annotations

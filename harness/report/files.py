@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results folder -> report: text, page, plots and CSV files; and what the verdicts come to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The forest plot: every primary metric with its interval, its margin and its noise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A report in the format that another program, a web page or a CI system reads.  Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The machines that ran the guests, where there were several: what each is, and its own noise.
 
 A pair stays on one host, so a difference between hosts is in no pair's difference; what could be is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Histograms -> percentiles: one histogram a boot and phase, its percentiles as paired values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The live view of a comparison on a terminal: stage, boots, guests, time left, running verdicts.
 
 It reads what is on disk and is told nothing: a boot with a boot.json is done, a folder whose name

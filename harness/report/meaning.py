@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Counters that do not count the same in both kernels, from ``kernels/counters.yaml``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a report says, before it is text, page or table: estimates by workload."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How numbers are printed: the same digits in text, page and plots."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Per-pair differences in the order of run: drift, jumps and single odd pairs would show."""
 
 from __future__ import annotations

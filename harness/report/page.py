@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """report.html: one file that needs nothing else, no script and no network."""
 
 from __future__ import annotations

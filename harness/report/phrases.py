@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Sentences and cells that the text and the page share."""
 
 from __future__ import annotations

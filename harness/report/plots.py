@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Figures of a report as SVG and PNG; the same input gives the same bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own tests on both kernels: what passed on base and fails on patch."""
 
 from __future__ import annotations

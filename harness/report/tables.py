@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """metrics.csv (one value a boot) and estimates.csv (one row a comparison)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Counters over time of one pair of boots, for the plots."""
 
 from __future__ import annotations

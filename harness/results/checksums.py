@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Hashes of a result's files: what was recorded, and what is no longer so.
 
 Two kinds of ``SHA256SUMS`` files, both in the format of sha256sum(1), sorted by path:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What was read of a results folder so far: rows, and bare numbers where there are many."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The serial console: from its text to a typed outcome.
 
 Pure: what the rules are stands in ``console.yaml``; nothing is run here.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What each counter did in each phase: differences between a boot's marks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A results folder as pandas data frames, loaded with one call.
 
 Every frame has the columns cell, backend, workload, arm and pair. Nothing in a results

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Log-linear histograms of latencies, as the workloads write them.
 
 With m = sub_bits, a value v < 2^(m+1) is its own bucket; above that, with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """KTAP: the text in which the kernel's own tests say what came of them -> results.
 
 Pure: nothing is run.  Read are Documentation/dev-tools/ktap.rst (nesting by two blanks), the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The run's manifest.json, read tolerantly: what it lacks is "unknown", never an error."""
 
 from __future__ import annotations

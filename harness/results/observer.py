@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is known of the observer's own cost: kept by `bench`, printed by every report."""
 
 from __future__ import annotations

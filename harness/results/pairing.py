@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Values of boots -> pairs: which boots count, base beside patch, base beside base again."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sampler's stream: bytes in, samples out. Survives a torn tail and a garbled middle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The decoded stack traces of a result, as `harness.build.trace` wrote them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where blocks of boots run: on this machine, or (see ``cluster``) on many."""
 
 from __future__ import annotations

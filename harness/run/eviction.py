@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The cache's size limit: what was not used for longest goes first, and nothing that is in use.
 
 What can go are published folders (kernels, images, guest programs, selftests) and workspaces; all

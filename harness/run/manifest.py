@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a results folder says of itself: its manifest, and whom it belongs to."""
 
 from __future__ import annotations

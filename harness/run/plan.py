@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The order of boots, and running them: pairs, random inside, interleaved, resumable."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Does a comparison fit this machine?  Asked before anything starts, not found out in its middle.
 
 ``admit`` is pure: what is needed and what there is -> how many guests run side by side, or the one

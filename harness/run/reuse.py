@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot for several comparisons: those of one base kernel with the same cells and seeds.
 
 Several comparisons of one base would boot the same ticket again and again: same kernel, cell, pair,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which commit a series is based on: asked of its mails, checked against trees.
 
 ``base-commit:`` names it.  Else the blob ids in the index lines are looked for in the trees at

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a series says of the tree it was made on: the blob ids in its index lines.  Pure.
 
 A patch's ``index OLD..NEW`` names the content of a file before and after it.  What the first

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A range of commits as the patches that ``git format-patch`` would mail."""
 
 from __future__ import annotations

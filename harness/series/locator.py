@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the name of a series means: a path, an entry of the registry, a mail or a git range.
 
 Nothing is guessed: a name that could mean two things is an error that says how to write each.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A patch series as data: its patches, and the commits that they become on a base."""
 
 from __future__ import annotations

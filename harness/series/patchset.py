@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A folder or mbox of mails made into an ordered, complete list of patches.  Runs nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What changed between two revisions of a series, as ``git range-diff`` prints it; pure."""
 
 from __future__ import annotations

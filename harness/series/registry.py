@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The registry of patch series: ``kernels/series/NAME.yaml``, read and checked."""
 
 from __future__ import annotations

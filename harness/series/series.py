@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a patch series comes from, and a branch with it applied to a base.
 
 A folder, mbox, mail, range of commits or name of the registry becomes an ordered list of patches.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Debian packages through a private apt: the host's mirror, none of the host's state.
 
 The lists, the cache and the sources are the harness's own, so that a package of another Debian

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Running git inertly: no configuration, hook, prompt or attribute of user or machine counts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What git calls things: refs, revisions, URLs fit to be shown, a tree's version.  Runs nothing."""
 
 from __future__ import annotations

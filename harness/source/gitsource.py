@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree by the name of a tag, branch or commit: from KERNEL_GIT, or fetched before."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel store: one bare git repository in the cache holds every kernel tree as a commit.
 
 Folders, packages, tarballs and git tags all become commits here, so that the rest of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A commit from a repository that lacks some of its files, as a partial clone does.
 
 git refuses to fetch from it.  Here the commit is taken without those files, when the user says so,

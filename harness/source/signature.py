@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Signatures of git tags, checked against a keyring that the user gives (KERNEL_KEYRING)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a kernel tree comes from: Debian package, git, tarball or folder.
 
 Each becomes a commit in the kernel store.  A name that could mean two things is an error that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel tarballs: fetched, verified, unpacked.  Nothing unverified is unpacked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Change points in a sequence of estimates: where its level moved and stayed.  Pure.
 
 The method is binary segmentation with the two-sample t statistic of each split (Worsley 1979).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The usage at which the new design becomes dearer than the old one.
 
 Measured: both arms are straight lines in the entries, so new - old = a + b * e, and the usage is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """bytes = const + per_slot * slots + first + per_entry * entries, and what the line does not say.
 
 `first` is what comes with the first page: what is allocated once, and where pages were put into

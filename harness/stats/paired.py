@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Paired estimates: how much the patch changes a number, and how sure that is.
 
 Base and patch run in pairs of boots; d_i = log(patch_i / base_i). The estimate is the

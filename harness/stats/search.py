@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which patch is it?  A binary search over a series, with a statistical question at each step.
 
 A patch is on the base's side if the kernel as far as it is nearer to the base than to the whole

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts: better, worse, equivalent within the margin, undecided - or none, and why.
 
 Each block of boots holds base, patch and base again, in random order. d_i = log(patch / base)

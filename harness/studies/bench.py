@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make bench``: what observing costs the observed.
 
 The same kernel is booted three times in each pair: as always; with a sampler that keeps marks but

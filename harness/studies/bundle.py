@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One file with all the evidence of one or more results: a tar.zst, made and read again.
 
 The same results give the same tar, byte for byte: names are sorted, times, owners and modes are

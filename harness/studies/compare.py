@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The main job: two kernels in, a results folder with a report out."""
 
 from __future__ import annotations

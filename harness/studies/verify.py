@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Is a result still what was recorded, and does its report follow from its raw files?
 
 Two questions, answered apart, because either can fail alone.  Hashes find a file that changed.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Atomic publication: a folder or file is either wholly there or not there at all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Running a program: argv in, text out, one sentence when it fails."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The one exception hierarchy: whose fault it is decides the exit status."""
 
 from __future__ import annotations

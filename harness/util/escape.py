@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Text from a guest, a mail or a file made fit to be shown: nothing in it steers what shows it."""
 
 from __future__ import annotations

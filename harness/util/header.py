@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mails parsed, and their headers decoded, whatever is in them.  Pure; nothing here raises.
 
 Python's parser nests as deeply as a mail does, and takes the square of a header's length for some:

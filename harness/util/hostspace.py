@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Room on the host's disks: asked for before work starts, not found out in its middle."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where things lie: the repository's own data folders and the cache."""
 
 from __future__ import annotations

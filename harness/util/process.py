@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Child processes that die with the harness, and long ones that are watched."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the harness says while it works, and how long each stage took.
 
 Plain lines, one a fact; on a terminal a comparison has a live view (see ``live``) below them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sandbox for code of others: a series runs on the host when it is applied and built.
 
 bubblewrap shows the command a system of its own: ``/usr`` and little of ``/etc`` to read, an empty

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Folders for what one run throws away: disks, sockets, keys."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernel versions and the ranges that configuration lines and series are limited to."""
 
 from __future__ import annotations

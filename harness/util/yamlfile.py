@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """YAML files -> plain values; one error for whatever is wrong with them names file and key."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which accelerator really runs a guest here: found by booting, never by looking at a device node.
 
 The probe (``vm-images/probe/probe.S``) is a boot sector that enables paging and long mode, runs

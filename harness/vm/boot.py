@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot: from a kernel and a cell to a result folder.  The sample of every analysis."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The swap area's disk: a file of the host's, or one that the guest simulates in its own memory.
 
 Under the instruction clock the host's disk answers at a random guest time, and what the guest does

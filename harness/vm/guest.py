@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Control over a running guest: SSH through fabric, with keys made for one run.
 
 While a workload runs nothing goes over the wire.

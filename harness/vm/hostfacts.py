@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a result says of the machine that ran its guests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The virtual machine: QEMU's command line, its process, and QMP."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A watch over a running guest's signs of life: console, samples, the QEMU process, deadlines.
 
 It reads only what QEMU writes on the host, so that it costs the guest nothing.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """End-to-end tests use the user's own cache and the network: see `test_compare`."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The main job on real kernels: get, patch, build, boot, measure, report.
 
 Takes about 25 minutes on two CPUs with an empty cache, and about 5 with a full one.  Uses the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A comparison that only pretends: two boots, a report, and the ways in which it may misbehave.
 
 Run in place of the command line, with its words.  FAKE_COMPARISON, a JSON object, says how:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A boot's figures, read off the kernel that was built for it: what `guests` stands on.
 
 Apart from it because a worker of a cluster imports it, and need not import what makes reports.

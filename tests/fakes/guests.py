@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Guests that never run: a boot's figures are read off the kernel that was built for it.
 
 A toy kernel says in its symbols what it costs: ``costs_1000`` is 1000 instructions more for each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A small mailing list: a series mailed out, a public-inbox of it, and a server for that."""
 
 from __future__ import annotations

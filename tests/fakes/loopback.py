@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Servers of tests: listeners on loopback that nobody else can be taken for.
 
 None sets SO_REUSEADDR: not every kernel that a container offers keeps two listeners with it from

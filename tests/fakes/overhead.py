@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writes a results folder of overhead boots whose bytes are known by construction.
 
 No kernel ran.  A kernel is a list of sites, each a function of slots, entries and the most entries

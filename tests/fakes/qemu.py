@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A QEMU that only pretends: it plays a script to the console and answers on its monitor.
 
 Run as ``qemu-system-x86_64`` it takes the options the harness gives (files of the chardevs, QMP's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A redis server of two commands, put beside a benchmark that prints one line, for a PATH."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Writes a results folder with effects that are known by construction.
 
 No kernel ran: every number follows from the arguments, so a test knows what a report must say.

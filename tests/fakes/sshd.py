@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An SSH server on loopback that stands for the guest's: it runs nothing, it answers as told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A Dask worker whose guests never run: `preload` of a LocalCluster's workers, each its own host.
 
 HARNESS_TEST_FOLDER is where their caches lie and what they booted is written down; a boot takes

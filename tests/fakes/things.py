@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Small made-up parts that several tests need: kernels, cells, tickets, a silent progress."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A kernel tree of four source files, whose Makefile takes the orders that the harness gives.
 
 It is configured from KCONFIG_ALLCONFIG with dependencies and defaults, compiles real C with the

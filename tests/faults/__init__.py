@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Faults on purpose, on real guests: what the harness makes of them, row by row.
 
 ``faults.yaml`` says what goes wrong and what must hold afterwards, ``table`` reads it.  ``shim``

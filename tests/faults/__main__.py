@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Run the fault matrix: ``python -m tests.faults``; `make faults` calls it."""
 
 from __future__ import annotations

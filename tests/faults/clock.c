@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Loaded before the harness: a wall clock that is stepped by two hours, there
  * and back, every other second.  The monotonic clocks stay as they are.

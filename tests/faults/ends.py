@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The end of the harness or of QEMU in mid-run, and somebody who wants the same folder."""
 
 from __future__ import annotations

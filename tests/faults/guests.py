@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Faults inside a guest, and a QEMU that cannot: the first of two guests is broken by the shim."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What happened after a fault, as the ways to break things hand it to the judge."""
 
 from __future__ import annotations

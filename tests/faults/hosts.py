@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A host that is too small, that fills up, or whose wall clock jumps."""
 
 from __future__ import annotations

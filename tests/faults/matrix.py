@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The fault matrix: each row run on real guests, and held against what must hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where one row of the matrix runs: its folders, its QEMU, its commands, and what is left of them.
 
 The command line runs as a user would run it, in a process of its own.  Everything that it writes

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Are two results the same measurement?  Every raw figure, held against the other's.
 
 Under the instruction clock the same boot repeats to a few parts in ten thousand, so a result that

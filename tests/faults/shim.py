@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stands before QEMU: breaks the first guests as a plan says, then becomes QEMU.
 
 Run as a program by a script of ``room``, with the plan's path before QEMU's own words; it is no

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What lies on the disk is damaged: files of the cache, a result that was copied in half."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The rows of the fault matrix, read from ``faults.yaml`` and checked."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The fault matrix with comparisons that are played: it tells what holds from what does not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The table of faults, and the shim that breaks guests."""
 
 from __future__ import annotations

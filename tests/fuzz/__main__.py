@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fuzz every parser for a stated time each: `make fuzz SECONDS=60`, or one with PARSER=mail.
 
 With atheris (requirements-fuzz.txt) inputs follow the code's coverage; without it hypothesis draws

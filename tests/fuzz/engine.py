@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inputs for a target: from hypothesis (also in the tests), or from atheris, guided by coverage.
 
 `python -m tests.fuzz.engine NAME SECONDS FOLDER` runs one target under atheris: it is libFuzzer,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Inputs to begin with: written here, or files of this repository that are not hostile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What of an input may be shown: nothing of it steers a terminal, a page or a mail."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is fuzzed: each parser with what it may do, and inputs to begin with.
 
 A target takes bytes and returns, or raises AssertionError or whatever the parser let through.  What

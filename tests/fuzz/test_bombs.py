@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Input made to cost: long lines, deep nesting, many parts. Each is read in bounded time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every parser of hostile input: records, or the error that it documents, and never another one."""
 
 from __future__ import annotations

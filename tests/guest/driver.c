@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* Lets the tests call the workloads' library: one sub-command a function. */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """kbuild and leftover: figures, and what a wrong compiler or a missing swap area comes to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The program that takes the snapshots for `make overhead`, on this machine: without swap."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The programs that share, fragment and churn swap, run here, where there may be none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Drivers of real programs, run against fakes of these that a test knows all about."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sampler: framing of its stream, marks, intervals and its end."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The program that runs the kernel's own tests, over tests whose end is known."""
 
 from __future__ import annotations

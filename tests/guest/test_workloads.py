@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The guest's C programs, built and run on this machine, where swap may be absent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A real Dask scheduler with many workers whose guests only sleep: `python -m tests.longrun.crowd`.
 
 Not part of the unit tests.  Blocks of two boots go through the engine as ever: submitted, run by

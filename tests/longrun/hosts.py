@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Real guests on two Dask workers, one of them killed: `python -m tests.longrun.hosts`.
 
 Not part of the unit tests: about 25 minutes on two cores beyond the kernels.  The same comparison

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """How a comparison would scale to many hosts: a simulation with measured block times.
 
 `python -m tests.longrun.scaling` prints makespan and efficiency for 1 to 100 workers, or those

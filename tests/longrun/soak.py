@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Many real boots in a row, and whether anything leaks: `python -m tests.longrun.soak`.
 
 Not part of the unit tests: about 40 minutes on two cores beyond the kernels.  A comparison runs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Time and memory of a large report: `python -m tests.longrun.speed [BOOTS] [METRICS]`.
 
 Not part of the unit tests. It writes boots of made-up numbers (no kernel runs) into a scratch

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The simulation of many hosts against what must hold, and what can be computed by hand."""
 
 from __future__ import annotations

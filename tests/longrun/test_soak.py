@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the soak calls a leak."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`harness bisect` finds the one costly patch of twelve, on real kernels."""
 
 from __future__ import annotations

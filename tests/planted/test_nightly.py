@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`harness nightly` over real kernels: a night killed and gone on with, then a revision arrives."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mistakes planted in 6.12 are found: a wrong byte, a lock order, memory that swapoff keeps.
 
 `make planted`: four more kernels, two of them with lockdep, so it is no part of `make test`.  Uses

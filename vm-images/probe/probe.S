@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The accelerator probe: a boot sector that does what a kernel does first.
  *

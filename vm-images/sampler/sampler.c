@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Snapshots of /proc, /sys and debugfs files: at intervals, and whenever a
  * client asks for one by sending a mark.  Each becomes one record:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* The parts of the sampler: a record, the watched files, the kernel threads. */
 #ifndef SAMPLER_H
 #define SAMPLER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fill swap, free a scattered part of it, fill that part again, and so on: what
  * a long-lived machine does to clusters of slots.  At the end of each round, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 #include "workload.h"
 
 /* Memory that may be stuck before this gives up, lest it ends in an OOM kill. */

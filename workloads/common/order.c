@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 #include "workload.h"
 
 const char *const order_choices[] = { "sequential", "random", NULL };

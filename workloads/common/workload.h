@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What every workload program shares: options, JSON lines, marks, clocks,
  * page content and its verification, access order, histograms, swap-out,

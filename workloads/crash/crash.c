@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fail in a chosen way, to prove that the harness notices: nothing here
  * measures.  All that can hurt a machine runs only in a guest of the harness.

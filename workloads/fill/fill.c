@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fill the swap area to a given level in steps, with a mark at each, so that
  * metadata can be counted against entries in use.  Then, as asked: hold, turn

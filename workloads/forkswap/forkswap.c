@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that share swapped-out pages: fork copies swap entries and counts
  * them, reading brings pages in for each of them, writing copies, and the last

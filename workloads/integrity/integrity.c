@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * All ways of a page through swap, mixed by chance from a seed: written, pushed
  * out, read, freed, shared by fork and copied, huge and small, under memcgs that

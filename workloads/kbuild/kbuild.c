@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Compiling, as a kernel build does it: many short-lived compilers, several at a
  * time, in less memory than they want, then a link of all objects.

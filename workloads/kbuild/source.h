@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* C sources, the same bytes for the same numbers, to have something to compile. */
 #ifndef KBUILD_SOURCE_H
 #define KBUILD_SOURCE_H

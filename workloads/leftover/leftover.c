@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * The memory that the kernel still holds after swapoff, when all it was for is gone.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fill more memory than there is with one byte value, read it, and free it: what
  * people run as "memhog" to fill swap.  Pages of one value are a case of their

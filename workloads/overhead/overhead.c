@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Set up a swap area, fill it in steps, make holes, empty it and take it down,
  * with a mark at each state: the snapshots from which bytes are fitted against

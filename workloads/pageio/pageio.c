@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Push anonymous pages out, touch them again, and time both: the cost of one
  * page's way to swap and back, with nothing else going on.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes whose memory together exceeds what they may keep: the harness sets
  * the memory limit (a memcg, or the machine itself), this program sets none.

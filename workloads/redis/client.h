@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* A connection to a redis server over its socket: two commands, spoken in RESP. */
 #ifndef REDIS_CLIENT_H
 #define REDIS_CLIENT_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * A redis server whose data set is larger than its memory, read at random.
  *

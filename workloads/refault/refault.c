@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Go over a working set that is larger than memory, and say for each kind of
  * access how long it took: in memory, minor fault, major fault.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Runs the kernel's own tests, which the host has built from the tree under test.
  *

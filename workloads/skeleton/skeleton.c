@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Say in a few lines what this does to swap, and what it leaves out.
  */

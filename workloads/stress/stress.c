@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * stress-ng's vm or pageswap stressor, for a number of its "bogo operations".
  *

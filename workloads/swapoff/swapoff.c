@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Use a part of the swap area, with or without holes, and time swapoff; then
  * touch everything and count the faults that are left to do.

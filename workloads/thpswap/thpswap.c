@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Swap huge pages out, whole or after they were split, and in again; count what
  * the kernel did with them.

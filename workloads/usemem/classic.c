@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /* The command line of vm-scalability's usemem, put into ours. */
 #include <ctype.h>
 #include <stdio.h>

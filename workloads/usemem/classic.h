@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
 #ifndef CLASSIC_H
 #define CLASSIC_H
 

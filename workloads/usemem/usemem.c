@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Processes that write their memory word by word and then free it: what people
  * run as "usemem" (vm-scalability) to show a swap change's throughput and free

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0-only
 /*
  * Put more into zswap than its pool may hold, so that it writes pages back to
  * the swap file, and look at what a fault costs meanwhile.

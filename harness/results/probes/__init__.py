@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One pure parser per kernel interface: text in, records out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/allocinfo (CONFIG_MEM_ALLOC_PROFILING, Linux >= 6.10): live bytes by source line."""
 
 from __future__ import annotations

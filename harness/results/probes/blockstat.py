@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/sys/block/<device>/stat: requests, merges, sectors and time of a block device.
 
 Column names: Documentation/block/stat.rst; a sector is 512 bytes whatever the device.

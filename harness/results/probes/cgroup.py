@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where a file of a control group belongs."""
 
 from __future__ import annotations

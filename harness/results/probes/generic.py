@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Files that no parser knows: a single integer, or `name integer` lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sampler's pseudo file: exact CPU time of each kernel thread that used any."""
 
 from __future__ import annotations

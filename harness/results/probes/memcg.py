@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A cgroup v2 folder's files: memory.stat, memory.events, memory.current and their kin."""
 
 from __future__ import annotations

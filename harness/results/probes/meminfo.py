@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/meminfo: `Name: value kB` lines; kB there means KiB."""
 
 from __future__ import annotations

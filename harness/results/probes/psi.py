@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Pressure stall information: /proc/pressure/* and a cgroup's *.pressure."""
 
 from __future__ import annotations

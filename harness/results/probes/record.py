@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a probe hands back, and the small tools that all probes share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which parser reads which file."""
 
 from __future__ import annotations

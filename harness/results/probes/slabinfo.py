@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/slabinfo, version 2.1: one slab cache a line.
 
 Blind to large kmalloc blocks, bare pages and vmalloc'ed arrays: see allocinfo and vmallocinfo.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/stat: CPU time by state, interrupts, context switches, forks."""
 
 from __future__ import annotations

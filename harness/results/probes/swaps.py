@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/swaps: the active swap areas."""
 
 from __future__ import annotations

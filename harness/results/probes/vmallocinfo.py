@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/vmallocinfo: areas of the vmalloc address space, summed by who asked for them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/vmstat: `name value` lines; counters since boot and gauges in one list."""
 
 from __future__ import annotations

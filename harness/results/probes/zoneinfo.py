@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/zoneinfo: pages by zone, and what each CPU keeps of them on lists of its own.
 
 Pages on per-CPU lists are neither free (MemFree) nor allocated (/proc/allocinfo).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """zram devices: /sys/block/zram*/{mm_stat,io_stat,bd_stat}.
 
 Column names: Documentation/admin-guide/blockdev/zram.rst.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """zswap: /sys/kernel/debug/zswap/* and /sys/module/zswap/parameters/*, one value a file."""
 
 from __future__ import annotations

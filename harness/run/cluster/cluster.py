@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Blocks of boots on the workers of a Dask cluster; the near end of ``station``.
 
 A block runs on one machine. What its guests need travels there once, by its SHA-256; boots come

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Blocks given to the workers of a cluster, artefacts sent there, boots taken back."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What travels between machines: artefacts by their SHA-256, and boots as tar archives."""
 
 from __future__ import annotations

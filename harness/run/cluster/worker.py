@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The far end of a cluster: what a Dask worker does with a block of boots.
 
 Imported by the worker out of its own checkout, which must be the same as the one that compares.

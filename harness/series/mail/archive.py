@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A local mirror of a mailing list: git repositories of mails, as public-inbox keeps them.
 
 Each commit adds one mail: as file ``m`` (public-inbox v2, in epochs ``git/0.git``, ``git/1.git``)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The headers of a posted mail that an answer to it needs, and its text.  Pure."""
 
 from __future__ import annotations

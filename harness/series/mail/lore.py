@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Mails fetched by message-id: from local mirrors first, else from a public-inbox server with b4.
 
 b4 is the kernel developers' own tool.  It runs with a home of its own, so no setting of the user

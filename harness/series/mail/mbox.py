@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Patch mails: an mbox split into mails, a mail read into a patch.  Pure: nothing is run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A mail thread, in which is more than one thing, made into the one series that is meant.  Pure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness bisect METRIC``: the first patch of a series that is responsible for its effect."""
 
 from __future__ import annotations

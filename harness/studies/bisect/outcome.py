@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a search for the responsible patch came to, in words and as data.  Runs nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make calibrate``: known weights on the scale.
 
 Each calibration series becomes a comparison of its own, in a folder of its own, with everything

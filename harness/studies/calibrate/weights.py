@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Known weights against measured ones: does the harness see what is there?
 
 A calibration series says in its ``known`` what it adds to a metric, by construction

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The plan of a night: which comparisons, in which order, kept as a file until it is done.
 
 The order, so that a budget that runs out has spent itself on what tells most:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """nightly.yaml: what is followed, what is measured of it, and how long a night may take."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a night measures: a subject against its base, in one comparison.  Runs nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make nightly``: look what is new, measure it within a budget, keep the history, draw the trend.
 
 A night is a plan in a file (``night.json``). Killed at any moment, the next call goes on with the

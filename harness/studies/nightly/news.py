@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What is there to be measured: revisions of followed series, heads of followed branches."""
 
 from __future__ import annotations

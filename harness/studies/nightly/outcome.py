@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a comparison came to, as rows of the history; and what a night comes to, as a status."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The trend as figures: one a metric, its points with their intervals, its change points."""
 
 from __future__ import annotations

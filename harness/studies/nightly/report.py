@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The history -> report/: trend.txt, trend.html, junit.xml and the figures.  Runs nothing."""
 
 from __future__ import annotations

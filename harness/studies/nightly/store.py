@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The history of all nights: one SQLite file, results/README.md documents its tables."""
 
 from __future__ import annotations

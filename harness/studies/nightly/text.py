@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """trend.txt: ASCII, at most 72 columns."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The history -> what the trend says: a line for each metric, its points, where it moved."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A results folder -> everything that the overhead report says, as numbers."""
 
 from __future__ import annotations

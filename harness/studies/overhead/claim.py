@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A published table of memory overhead: kernels/claims/<name>.yaml."""
 
 from __future__ import annotations

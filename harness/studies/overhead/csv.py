@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """overhead.csv: one row a boot, mark and structure."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An overhead report in the format that another program, a web page or a CI system reads."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The two kernels of a result: what they are called, their model, and their known weights."""
 
 from __future__ import annotations

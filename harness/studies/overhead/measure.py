@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make overhead``: the boots whose snapshots tell what swap metadata costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a kernel's structures should take: kernels/models/<name>.yaml.
 
 Two answers from one file. `plain` multiplies the terms as a cover letter does. `rounded` also

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The overhead report as HTML: a fragment for a page, and a page of its own."""
 
 from __future__ import annotations

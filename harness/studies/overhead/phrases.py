@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sentences of the report: the same in text and page."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Figures: structures stacked over the fill, and the claim against the measurement."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Claimed, modelled and measured side by side; the static part, what stays, and the method."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Results folder -> overhead.txt, overhead.html, overhead.csv and plots."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Which memory belongs to which structure: the rules of kernels/models/sites.yaml."""
 
 from __future__ import annotations

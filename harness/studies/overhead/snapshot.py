@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot's samples -> what each structure held at each mark, and what nothing explains.
 
 /proc/allocinfo counts a slab object twice: at its own site, and in the page that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The tables of the report, ready to print: the same in text and page."""
 
 from __future__ import annotations

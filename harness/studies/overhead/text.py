@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """overhead.txt: ASCII, at most 72 columns, no tabs - fit for a mail as it is."""
 
 from __future__ import annotations

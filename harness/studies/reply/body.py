@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The body of an answer to a mailed series: what a reader of the list needs, and no more.
 
 ASCII, at most 72 columns, no tabs.  No line begins with a blank or ">" and none ends with a blank,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An answer to a mailed series as a file for git send-email or b4.  Nothing is ever sent."""
 
 from __future__ import annotations

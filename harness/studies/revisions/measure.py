@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make revisions``: the effect of each revision of a series, each on its own base."""
 
 from __future__ import annotations

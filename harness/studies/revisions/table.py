@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Revisions of a series side by side: effects and what changed between them.  Runs nothing."""
 
 from __future__ import annotations

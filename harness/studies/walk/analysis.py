@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The record of a walk and the results below it -> what each patch costs.  Runs nothing."""
 
 from __future__ import annotations

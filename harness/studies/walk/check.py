@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Is a walk still what was recorded: each result below it, and its own report from those?"""
 
 from __future__ import annotations

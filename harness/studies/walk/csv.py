@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """walk.csv: one row a stop and primary metric, or one where a stop has none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``make walk``: build and measure a series at each of its patches."""
 
 from __future__ import annotations

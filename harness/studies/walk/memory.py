@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Bytes for each slot and each page in swap at each patch, of the overhead results of a walk."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The waterfall: each patch's step from the base to the whole series."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A walk's folder -> walk.txt, walk.html, walk.csv and the waterfalls."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A series tried patch by patch: base against the series as far as one of its patches.
 
 Each trial is a comparison of its own, in a folder of its own below one folder, with everything

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
 # Random bytes behind the sampler's own, among them what looks like a record's begin.
 port=/dev/virtio-ports/harness.samples
 kill -KILL $(pidof sampler)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Disk images: real ext4 made without a mount, the same every time, or one sentence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Workloads that ask for packages get an image that has them, and nobody else does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Builds of a real, if tiny, tree: what is published, when make runs, and how failures are told."""
 
 from __future__ import annotations

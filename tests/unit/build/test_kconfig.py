@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Fragments in, checked configurations out; and the parity of two arms."""
 
 from __future__ import annotations

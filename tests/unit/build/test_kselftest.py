@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Building the tests of a tree: what is published, what cannot be built, what is kept."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Both kernels of a mailed series, from its message-id alone: found, applied, built."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a hostile series meets: its Makefile, its links and its names, with and without sandbox."""
 
 from __future__ import annotations

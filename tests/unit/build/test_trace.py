@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Stack traces: what of a console reaches the kernel's script, and what becomes of its answers."""
 
 from __future__ import annotations

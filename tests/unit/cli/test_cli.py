@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The command line: statuses, one line for each mistake, and never a traceback."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The doctor tells everything that is wrong, not only the first thing."""
 
 from __future__ import annotations

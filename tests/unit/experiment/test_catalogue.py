@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The workloads' contract and the suites: what ships holds, and each breach is named."""
 
 from __future__ import annotations

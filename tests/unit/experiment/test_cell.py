@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The matrix: axes of guest settings, what names mean, and why a cell is left out."""
 
 from __future__ import annotations

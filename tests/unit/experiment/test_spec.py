@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The experiment: what is accepted, what is refused, and with which words."""
 
 from __future__ import annotations

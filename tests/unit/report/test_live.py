@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The live view: what it reads off the disk, how it looks, and that it is silent elsewhere."""
 
 from __future__ import annotations

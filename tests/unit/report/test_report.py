@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The report's numbers and words, against results folders whose effects are known."""
 
 from __future__ import annotations

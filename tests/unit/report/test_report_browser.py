@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The page in a real browser, at the width of a phone and of a desk: whole, nothing beside it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a report says of the disk that swap files lay on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Kernels that fail: how often either does, against tests of others and by brute force."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One report in each format: that it can be read back, and says what the others say."""
 
 from __future__ import annotations

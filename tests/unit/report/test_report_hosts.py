@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Boots of several hosts in one report: each host's noise, and what is said when one differs."""
 
 from __future__ import annotations

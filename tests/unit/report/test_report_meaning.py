@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Counters that count something else in each kernel: known as data, left out, and said."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The written report folder: its page, its figures, and that the same input gives one output."""
 
 from __future__ import annotations

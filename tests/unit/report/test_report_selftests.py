@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own tests in a report: a regression is first, and nothing else is called one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A report says what it leaves out, and when its figures are none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts and noise in the report, and what a report does with results that lack A/A boots."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The console's rules, held against whole logs of real kernels and against single lines."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A results folder as data frames: known numbers, and every kind of damage."""
 
 from __future__ import annotations

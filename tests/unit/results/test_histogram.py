@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The log-linear histogram against numpy on the raw values."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The KTAP parser: the format's documentation, kselftest's own output, and damaged texts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Parsers of kernel files: known answers from short texts, properties over captured files.
 
 tests/golden/<kernel>/<probe>.txt, or <probe>-<file>.txt where a probe reads several files

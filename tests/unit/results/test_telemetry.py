@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The sampler's stream: nothing in it may stop the reader, and nothing complete may be lost."""
 
 from __future__ import annotations

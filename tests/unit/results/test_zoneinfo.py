@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """/proc/zoneinfo: zones, the lists of CPUs, and lines that are none of both."""
 
 from __future__ import annotations

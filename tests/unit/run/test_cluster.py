@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Blocks on a real Dask cluster of two worker processes, each taken for a host of its own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The cache's limit: the least recently used go first, nothing in use ever."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A results folder belongs to one comparison, and says how to repeat it."""
 
 from __future__ import annotations

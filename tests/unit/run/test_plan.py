@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The plan: balanced, repeatable, resumable."""
 
 from __future__ import annotations

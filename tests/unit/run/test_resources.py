@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Admission: what fits, what does not, and the sentence that says so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A boot of the base serves other comparisons only if it is the very boot that they ask for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own tests on their way: workload keys, tools disks by arm, files brought back."""
 
 from __future__ import annotations

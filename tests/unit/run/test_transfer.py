@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What travels between machines: pieces of files, and boots as archives that nobody need trust."""
 
 from __future__ import annotations

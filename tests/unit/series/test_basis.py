@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What a series was made on: by base-commit, by blob ids, and when the user says otherwise."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The calibration series: what their data files promise is what the patches do.
 
 Nothing is built here.  The instructions of the patches are executed by a small

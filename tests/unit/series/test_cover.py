@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The headers of a mail, and that a series carries those of its cover letter to the manifest."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A mailed series fetched by message-id: from a mirror, from a server, in any revision."""
 
 from __future__ import annotations

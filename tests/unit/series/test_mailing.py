@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What mail does to patches: handled, or named with the patch it happened to."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Entries of the registry: revisions by name, mistakes named."""
 
 from __future__ import annotations

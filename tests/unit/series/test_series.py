@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Patch series: the right patches in the right order, applied the same way each time."""
 
 from __future__ import annotations

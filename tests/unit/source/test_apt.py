@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The private apt: what is read off the host, and that nothing unverified gets through."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Trees and patches from git: shallow, signed, with holes, as a tarball, as a range."""
 
 from __future__ import annotations

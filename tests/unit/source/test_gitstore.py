@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The kernel store: equal trees get equal commits, and nothing on the machine can change that."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Where kernel trees come from: each kind, and every name that could mean two things."""
 
 from __future__ import annotations

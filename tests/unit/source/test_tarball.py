@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Tarballs: nothing unverified is unpacked, and nothing unpacked lands elsewhere."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The fit and the crossover: known answers, honest errors, curves and steps that show."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Paired estimates: invariances, and independent oracles."""
 
 from __future__ import annotations

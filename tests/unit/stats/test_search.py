@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The search for the responsible patch: found, in log2 questions, and seldom wrong."""
 
 from __future__ import annotations

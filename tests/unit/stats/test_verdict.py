@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Verdicts: the rule, case by case, and what must not change them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The whole verdict machinery on simulated machines: how often it is wrong, and what it covers.
 
     python -m tests.unit.stats.test_verdict_simulation [runs]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The observer's own cost: measured in pairs, kept, printed by later reports."""
 
 from __future__ import annotations

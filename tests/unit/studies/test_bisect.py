@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """``harness bisect`` over a toy series of twelve patches, really built, of which one costs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A result in one file: the same bytes each time, verified elsewhere, refused when hostile."""
 
 from __future__ import annotations

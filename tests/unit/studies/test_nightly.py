@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Nights over a mailing list in which a revision arrives: kernels are built, guests are fakes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The order of a night, its budget, a night that is killed: comparisons are written, not run."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """nightly.yaml: what is wrong in it is said in one sentence; what it makes known is found."""
 
 from __future__ import annotations

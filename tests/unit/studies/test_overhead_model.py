@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Models reproduce the published table, and predict what kernels were seen to allocate."""
 
 from __future__ import annotations

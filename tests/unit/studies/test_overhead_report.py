@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """An overhead report says what the raw files were made to say."""
 
 from __future__ import annotations

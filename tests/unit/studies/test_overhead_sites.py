@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Rules name allocation sites whatever their line; a boot's snapshots add up."""
 
 from __future__ import annotations

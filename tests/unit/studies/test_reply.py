@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The draft of a mail: headers, what survives a mailer, and that it says what the report says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The draft given to the tools that send it: git send-email and b4, both without sending."""
 
 from __future__ import annotations

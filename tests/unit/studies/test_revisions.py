@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """All revisions of a series: each on its own base, side by side, with what changed between."""
 
 from __future__ import annotations

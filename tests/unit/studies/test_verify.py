@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """`verify` names every change to a result; seals cannot be renewed by accident."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A walk: each patch's own cost is found where it is, and what does not build is named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Known weights against measured ones: what is there is found, what is not is not."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Publication is all or nothing; disks are asked for room; children do not outlive the harness."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Version texts and ranges."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The accelerator probe: a verdict from a guest that ran, kept as long as it can hold."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """One boot against a QEMU and a guest that are played: every way to end, told by its kind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The disk under the swap area: where it lies, how large it is, what the guest is told."""
 
 from __future__ import annotations

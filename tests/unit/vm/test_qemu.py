@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """QEMU's command line: what is in it, what must never be, and that it can be pasted."""
 
 from __future__ import annotations
