@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The text kit of every report: one width, one way to wrap, headings and lists."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator
+
+from harness.util.escape import visible
+
+WIDTH = 72
+"""Columns of a text report: it fits a mail as it is, quoted once more."""
+
+Block = Iterable[str]
+"""Lines that stand together; `page` puts an empty line between blocks."""
+
+
+def wrap(text: str, first: str = "", rest: str | None = None, *, width: int = WIDTH) -> list[str]:
+    """Printable ASCII in lines of at most ``width`` columns.
+
+    ``first`` begins the first line, ``rest`` the others; None stands for blanks of that width.
+    """
+    return textwrap.wrap(
+        visible(text),
+        width,
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_on_hyphens=False,
+    )
+
+
+def listed(items: Iterable[str], *, width: int = WIDTH) -> Iterator[str]:
+    """Each item behind a dash."""
+    for item in items:
+        yield from wrap(item, "- ", width=width)
+
+
+def heading(title: str, mark: str = "=") -> list[str]:
+    """A title and the line below it."""
+    text = visible(title)[:WIDTH]
+    return [text, mark * len(text)]
+
+
+def page(blocks: Iterable[Block]) -> str:
+    """The whole text: blocks with an empty line between; blocks without a line are left out."""
+    return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
