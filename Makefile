@@ -185,10 +185,12 @@ fuzz: setup-dev
 
 lock:
 	$(SETUP) requirements-dev.txt
-	for name in requirements requirements-dev requirements-fuzz requirements-cluster; do \
-		$(VENV)/bin/pip-compile --quiet --upgrade \
+	for extras in "" dev dev,fuzz cluster; do \
+		name=requirements$${extras:+-$${extras#dev,}}.txt; \
+		$(VENV)/bin/pip-compile --quiet $(if $(UPGRADE),--upgrade) $${extras:+--extra $$extras} \
 		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host -o $$name.txt $$name.in; done
+		--no-emit-find-links --no-emit-trusted-host $$([ $$name = requirements.txt ] || \
+		echo -c requirements.txt) -o $$name pyproject.toml || exit; done
 
 clean-cache: setup-python
 	@$(HARNESS) clean-cache $(call option,OLDER_THAN,older-than) $(if $(DRY_RUN),--dry-run)

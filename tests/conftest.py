@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+import yaml
+
+SKIPS = Path(__file__).with_name("skips.yaml")
+"""What may be skipped in CI, and why."""
 
 # A busy machine makes any example slow once in a while; that is no failure.
 hypothesis.settings.register_profile("busy", deadline=None)
@@ -60,3 +66,46 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name, raising=False)
         yield
     signal.signal(signal.SIGTERM, on_term)
+
+
+# Skips
+
+
+def _allowed() -> dict[str, str]:
+    data = yaml.safe_load(SKIPS.read_text(encoding="utf-8"))
+    return {test: item["skip"] for test, item in data.items()}
+
+
+def _must_run(nodeid: str, said: object) -> str:
+    """Why a skip is a failure; "" where it may be."""
+    reason = str(said[2] if isinstance(said, tuple) else said).removeprefix("Skipped: ")
+    for test, allowed in _allowed().items():
+        if nodeid.startswith(test) and reason == allowed:
+            return ""
+    return f"skipped in CI and not listed in {SKIPS.name}: {reason}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI set, a skip that is not listed is a failure."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        why = _must_run(item.nodeid, report.longrepr)
+        if why:
+            report.outcome, report.longrepr = "failed", why
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a file that skips itself as a whole."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        why = _must_run(collector.nodeid, report.longrepr)
+        if why:
+            report.outcome, report.longrepr = "failed", why
+    return report

@@ -12,7 +12,7 @@ from harness.experiment import suite
 from harness.series.mail.lore import SERVER, MailSource
 from harness.studies.overhead import measure
 from harness.util.errors import UserError
-from harness.util.paths import REPO, Cache
+from harness.util.paths import RESULTS, Cache
 from harness.util.progress import Progress
 
 
@@ -156,5 +156,5 @@ def _scheduler(parser: argparse._ActionsContainer) -> None:
 
 def results(parser: argparse._ActionsContainer) -> None:
     """Where results go."""
-    folder = os.environ.get("RESULTS") or str(REPO / "results")
+    folder = os.environ.get("RESULTS") or str(RESULTS)
     parser.add_argument("--results", default=folder, help="where results go (default: results/)")

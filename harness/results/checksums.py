@@ -37,7 +37,7 @@ from pathlib import Path
 from harness import __version__
 from harness.util import atomic
 from harness.util.errors import UserError
-from harness.util.paths import REPO
+from harness.util.paths import PACKAGE, REPO
 
 NAME = "SHA256SUMS"
 REPORT = "report/"
@@ -228,7 +228,7 @@ def made_with() -> str:
 def code_hash() -> str:
     """Twelve digits of a hash over this code and its data files."""
     # Models, claims and known weights are data that a report prints.
-    roots = (REPO / "harness", REPO / "kernels")
+    roots = (PACKAGE, REPO / "kernels")
     files = (path for root in roots for path in root.rglob("*") if path.suffix in _CODE)
     code = "".join(f"{atomic.sha256_file(path)}\n" for path in sorted(files))
     return hashlib.sha256(code.encode()).hexdigest()[:12]

@@ -7,8 +7,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-"""The checkout: the harness runs from it and reads its data files there."""
+PACKAGE = Path(__file__).resolve().parents[1]
+"""The harness's own code."""
+
+CHECKOUT = (PACKAGE.parent / "workloads" / "Makefile").is_file()
+"""Whether the harness runs from a checkout of its repository; else it was installed."""
+
+REPO = PACKAGE.parent if CHECKOUT else PACKAGE / "data"
+"""Where the folders kernels, workloads and vm-images lie."""
+
+RESULTS = (PACKAGE.parent if CHECKOUT else Path.cwd()) / "results"
+"""Where results go unless somebody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

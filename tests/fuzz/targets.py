@@ -24,8 +24,10 @@ from harness.studies.nightly import config as nightly
 from harness.studies.overhead import claim, model, sites
 from harness.studies.overhead.snapshot import numbers
 from harness.util.errors import HarnessError, UserError
+from harness.util.paths import REPO
 from tests.fuzz import seeds, shown
 
+_SERIES = REPO / "kernels" / "series"
 _SCRATCH = tempfile.TemporaryDirectory(prefix="harness-fuzz-")
 
 
@@ -126,15 +128,21 @@ def _address(data: bytes) -> None:
         assert found.server is None or found.server.startswith(("http://", "https://"))
 
 
-def _revision(data: bytes) -> None:
+def _named(check: Callable[[str], object]) -> Callable[[bytes], None]:
     """Names of commits, URLs and versions."""
-    text = data.decode("utf-8", "replace")
-    for check in (check_revision, public_url, lambda t: makefile_version(t, where="it")):
+
+    def run(data: bytes) -> None:
+        text = data.decode("utf-8", "replace")
         try:
             check(text)
         except UserError as error:
             _one_sentence(error)
-    part = ref_part(text)
+
+    return run
+
+
+def _ref(data: bytes) -> None:
+    part = ref_part(data.decode("utf-8", "replace"))
     assert part and part.isascii() and not set(part) & set(" ~^:?*[\\/\n\0") and ".." not in part
 
 
@@ -264,7 +272,10 @@ TARGETS: Sequence[Target] = (
     Target("letter", _letter, seeds.MAILS, seeds.MAIL_WORDS),
     Target("folder", _folder, seeds.FOLDERS, seeds.MAIL_WORDS),
     Target("address", _address, seeds.ADDRESSES),
-    Target("revision", _revision, seeds.REVISIONS),
+    Target("revision", _named(check_revision), seeds.REVISIONS),
+    Target("url", _named(public_url), seeds.REVISIONS),
+    Target("version", _named(lambda t: makefile_version(t, where="it")), seeds.REVISIONS),
+    Target("ref", _ref, seeds.REVISIONS),
     Target("ktap", _ktap, seeds.KTAPS, seeds.KTAP_WORDS),
     Target("telemetry", _telemetry, seeds.STREAMS, seeds.STREAM_WORDS),
     Target("snapshot", _snapshot, seeds.STREAMS, seeds.STREAM_WORDS),
@@ -277,7 +288,7 @@ TARGETS: Sequence[Target] = (
     Target("spec", _yaml(lambda p: spec.load(p, {}), "spec"), seeds.SPECS, seeds.YAML_WORDS),
     Target(
         "nightly",
-        _yaml(lambda p: nightly.load(p, registry_folder=p.parent / "none"), "nightly"),
+        _yaml(lambda p: nightly.load(p, registry_folder=_SERIES), "nightly"),
         seeds.NIGHTLY,
         seeds.YAML_WORDS,
     ),

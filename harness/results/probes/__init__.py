@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One pure parser per kernel interface: text in, records out."""
+"""One pure parser per kernel interface: text in, records out.
+
+A probe knows one file's format and nothing of boots, arms or cells.
+"""
 
 from __future__ import annotations
 

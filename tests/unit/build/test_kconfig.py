@@ -54,6 +54,7 @@ def test_the_default_fragments_do_not_contradict_each_other(version: str) -> Non
         for item in kconfig.read_fragment(path, version=version):
             first = seen.setdefault(item.symbol, item)
             assert first.value == item.value, f"{first.origin} and {item.origin}"
+    assert "CONFIG_SWAP" in seen
 
 
 def test_lines_are_limited_to_versions(tmp_path: Path) -> None:

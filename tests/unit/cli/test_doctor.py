@@ -20,6 +20,7 @@ PACKAGES = REPO / "harness" / "cli" / "packages.yaml"
 
 def test_every_package_says_why_and_how_it_shows() -> None:
     table = yaml.safe_load(PACKAGES.read_text(encoding="utf-8"))
+    assert "qemu-system-x86" in table
     for name, item in table.items():
         assert item["why"], name
         assert set(item) - {"why", "when"} in ({"command"}, {"file"}, {"python"}), name

@@ -297,6 +297,7 @@ def test_patch_is_a_clean_mail(patch: Patch) -> None:
 
 @each_patch
 def test_patch_carries_no_more_of_the_kernel_than_git_needs(patch: Patch) -> None:
+    assert patch.hunks
     for hunk in patch.hunks:
         marks = "".join(line[0] for line in hunk.lines)
         runs = re.split(r"[+-]+", marks)
@@ -309,6 +310,7 @@ def test_patch_carries_no_more_of_the_kernel_than_git_needs(patch: Patch) -> Non
 def test_git_applies_the_patches(name: str, version: str, tmp_path: Path) -> None:
     """On stand-in files that hold the context lines at their places and nothing else."""
     files: dict[str, list[str]] = {}
+    assert _patches(name, version)
     for patch in _patches(name, version):
         for hunk in patch.hunks:
             if hunk.counts[0]:

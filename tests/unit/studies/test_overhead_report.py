@@ -89,6 +89,7 @@ def test_structures_have_their_weights(tmp_path: Path) -> None:
 
 def test_data_and_process_memory_are_no_metadata(tmp_path: Path) -> None:
     found, _ = _made(tmp_path)
+    assert set(_one(found).sides) == {"base", "patch"}
     for side in _one(found).sides.values():
         assert side.total is not None and side.total.per_entry.value < 100
         assert not {"zsmalloc", "anon"} & set(side.fits)

@@ -22,6 +22,7 @@ from harness.source.gitnames import CLONE
 from harness.studies.reply import body as reply
 from harness.studies.reply import draft
 from harness.util.errors import UserError
+from tests.fakes import overhead
 from tests.fakes.results import WORKLOAD, Fake, write
 
 COVER = Cover(
@@ -151,7 +152,6 @@ def test_the_command_is_one_that_a_shell_reads_back() -> None:
 
 
 def test_the_overhead_table_has_the_claim_beside_it(tmp_path: Path) -> None:
-    overhead = pytest.importorskip("tests.fakes.overhead")
     memory = overhead.write(tmp_path / "memory", overhead.Fake())
     made = draft.make(result(tmp_path), overhead=memory)
     lines = body(made)
