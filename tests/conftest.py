@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
@@ -109,3 +110,10 @@ def pytest_make_collect_report(
         if why:
             report.outcome, report.longrepr = "failed", why
     return report
+
+
+@pytest.fixture
+def heard(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    """What the harness says during a test: `heard.text`."""
+    caplog.set_level(logging.INFO, logger="harness")
+    return caplog

@@ -9,6 +9,7 @@ recipe.  What changes more often - guest programs, keys - goes on the tools disk
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -18,13 +19,14 @@ from pathlib import Path
 
 import yaml
 
-from harness.util import atomic
+from harness.util import atomic, progress
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
 from harness.util.hostspace import require_space
 from harness.util.paths import REPO, Cache
-from harness.util.progress import Progress
 from harness.util.scratch import folder as scratch_folder
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = 1
 SPACE = 2 << 30
@@ -110,9 +112,7 @@ def with_packages(recipe: Recipe, packages: Sequence[str]) -> Recipe:
     return replace(recipe, packages=tuple(sorted(known.items())), size=_ROOM)
 
 
-def build(
-    recipe: Recipe, *, cache: Cache, mirror: str, progress: Progress, root: bool | None = None
-) -> Image:
+def build(recipe: Recipe, *, cache: Cache, mirror: str, root: bool | None = None) -> Image:
     """The root image of ``recipe``, from the cache or made now from the Debian ``mirror``.
 
     ``root`` says whether we may act as root (default: asked of the system).
@@ -120,25 +120,25 @@ def build(
     """
     target = cache.images / recipe.key
     atomic.hold(target)
-    if _is_sound(target, progress):
-        progress.say(f"image: already made ({recipe.key})")
+    if _is_sound(target):
+        _log.info(f"image: already made ({recipe.key})")
         return Image(recipe.key, target)
     is_root = os.geteuid() == 0 if root is None else root
     with (
         atomic.locked(cache.images / f"{recipe.key}.lock"),
         progress.stage("image", note=f"Debian {recipe.suite} with {len(recipe.packages)} packages"),
     ):
-        if _is_sound(target, progress):
+        if _is_sound(target):
             return Image(recipe.key, target)
         shutil.rmtree(target, ignore_errors=True)
         require_space(cache.images, SPACE, "making the root image")
         with atomic.folder(target) as scratch:
-            _make_root(recipe, scratch, mirror=mirror, progress=progress, is_root=is_root)
+            _make_root(recipe, scratch, mirror=mirror, is_root=is_root)
         atomic.record(target)
     return Image(recipe.key, target)
 
 
-def _is_sound(target: Path, progress: Progress) -> bool:
+def _is_sound(target: Path) -> bool:
     """Whether the image is there and as it was made: a guest of another one is no sample."""
     if not (target / "root.img").is_file():
         return False
@@ -146,13 +146,11 @@ def _is_sound(target: Path, progress: Progress) -> bool:
     if sound is None:  # made by a version that kept no hash
         atomic.record(target)
     if sound is False:
-        progress.warn(f"image {target.name} is not as it was made: it is made again")
+        _log.warning(f"image {target.name} is not as it was made: it is made again")
     return sound is not False
 
 
-def _make_root(
-    recipe: Recipe, scratch: Path, *, mirror: str, progress: Progress, is_root: bool
-) -> None:
+def _make_root(recipe: Recipe, scratch: Path, *, mirror: str, is_root: bool) -> None:
     tar = scratch / "root.tar"
     argv = bootstrap_argv(recipe, tar, mirror=mirror, is_root=is_root)
     progress.command(argv)
@@ -209,7 +207,7 @@ def make_disk(
         raise InfraError(f"cannot make disk {target} of {size}: {last}")
 
 
-def build_tools(*, cache: Cache, progress: Progress) -> Path:
+def build_tools(*, cache: Cache) -> Path:
     """The compiled guest programs (folder with ``bin/``), from the cache or built now.
 
     Raises InfraError with the compiler's words when they do not compile.
@@ -225,15 +223,15 @@ def build_tools(*, cache: Cache, progress: Progress) -> Path:
         if sound:
             return target
         if sound is False:
-            progress.warn(f"guest programs {target.name} are not as they were built: built again")
+            _log.warning(f"guest programs {target.name} are not as they were built: built again")
         shutil.rmtree(target, ignore_errors=True)
         with progress.stage("guest programs"), atomic.folder(target) as scratch:
-            _make_tools(scratch, progress)
+            _make_tools(scratch)
         atomic.record(target)
     return target
 
 
-def _make_tools(scratch: Path, progress: Progress) -> None:
+def _make_tools(scratch: Path) -> None:
     argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
     progress.command(argv)
     run(argv)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -19,14 +20,15 @@ from pathlib import Path
 
 from harness.build import kconfig
 from harness.source.gitstore import GitStore
-from harness.util import atomic
+from harness.util import atomic, progress
 from harness.util.command import clean_environment, run
 from harness.util.errors import KernelFailure
 from harness.util.hostspace import require_space
 from harness.util.paths import Cache
 from harness.util.process import Watched
-from harness.util.progress import Progress
 from harness.util.sandbox import Sandbox, copy_below, read_below
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = 1
 SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
@@ -162,12 +164,9 @@ def _hashes(path: Path) -> dict[str, str]:
 class KernelBuilder:
     """Builds kernels in the cache's workspaces and publishes them in its ``kernels`` folder."""
 
-    def __init__(
-        self, *, cache: Cache, store: GitStore, progress: Progress, jobs: int, sandbox: Sandbox
-    ) -> None:
+    def __init__(self, *, cache: Cache, store: GitStore, jobs: int, sandbox: Sandbox) -> None:
         self._cache = cache
         self._store = store
-        self._progress = progress
         self._jobs = jobs
         self._sandbox = sandbox
 
@@ -192,15 +191,15 @@ class KernelBuilder:
         atomic.hold(target)
         known = load(target)
         if known:
-            self._progress.say(f"build {order.label}: {known.release}, already built ({known.key})")
+            _log.info(f"build {order.label}: {known.release}, already built ({known.key})")
             return known
         if target.is_dir():
-            self._progress.warn(f"kernel {target.name} is not as it was built: it is built again")
+            _log.warning(f"kernel {target.name} is not as it was built: it is built again")
         shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
         workspace = self._cache.build / order.workspace
         with (
             atomic.locked(self._cache.build / f"{order.workspace}.lock"),
-            self._progress.stage(f"build {order.label}", note=order.version),
+            progress.stage(f"build {order.label}", note=order.version),
         ):
             require_space(self._cache.root, SPACE, f"building {order.label}")
             return self._build_in(workspace, order, compiler, target)
@@ -211,7 +210,7 @@ class KernelBuilder:
         src, obj = workspace / "src", workspace / object_folder(order.options)
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(workspace)
-        self._progress.say(f"checking out {order.commit[:12]} for {order.label}")
+        _log.info(f"checking out {order.commit[:12]} for {order.label}")
         self._store.checkout(src, order.commit)
         config = self._configure(src, obj, order)
         watched = self._make(src, obj, order)
@@ -279,13 +278,12 @@ class KernelBuilder:
             *self._compilers(),
             "bzImage",
         ]
-        self._progress.command(argv)
+        progress.command(argv)
         log = obj.parent / f"build-{order.tree[:12]}.log"
         watched = Watched.run(
             self._confined(argv, src, obj),
             log=log,
             env=clean_environment(self._environment()),
-            progress=self._progress,
             describe=lambda lines: _describe(order.label, lines),
         )
         if watched.returncode != 0:
@@ -303,7 +301,7 @@ class KernelBuilder:
 
     def _compilers(self) -> list[str]:
         if shutil.which("ccache") is None:
-            self._progress.warn("ccache is not installed: every object is compiled anew")
+            _log.warning("ccache is not installed: every object is compiled anew")
             return []
         return ["CC=ccache gcc", "HOSTCC=ccache gcc"]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -19,13 +20,14 @@ from pathlib import Path
 
 from harness.build.kbuild import compiler_version, first_error
 from harness.source.gitstore import GitStore
-from harness.util import atomic
+from harness.util import atomic, progress
 from harness.util.command import run
 from harness.util.errors import InfraError, KernelFailure
 from harness.util.hostspace import require_space
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from harness.util.sandbox import Sandbox, copy_below
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = 1
 _SPACE = 1 << 30
@@ -87,12 +89,9 @@ def load(path: Path) -> Selftests | None:
 class SelftestBuilder:
     """Builds the tests of trees and publishes them in the cache's ``selftests`` folder."""
 
-    def __init__(
-        self, *, cache: Cache, store: GitStore, progress: Progress, sandbox: Sandbox, jobs: int = 1
-    ) -> None:
+    def __init__(self, *, cache: Cache, store: GitStore, sandbox: Sandbox, jobs: int = 1) -> None:
         self._cache = cache
         self._store = store
-        self._progress = progress
         self._sandbox = sandbox
         self._jobs = jobs
 
@@ -112,7 +111,7 @@ class SelftestBuilder:
                 return known
             shutil.rmtree(target, ignore_errors=True)
             require_space(self._cache.root, _SPACE, f"building the selftests of {order.label}")
-            with self._progress.stage(f"selftests {order.label}", note=f"{len(order.tests)} tests"):
+            with progress.stage(f"selftests {order.label}", note=f"{len(order.tests)} tests"):
                 return self._build_in(target, order, compiler)
 
     def _build_in(self, target: Path, order: SelftestRequest, compiler: str) -> Selftests:
@@ -136,7 +135,7 @@ class SelftestBuilder:
         if made is None:
             raise InfraError(f"the selftests of {order.label} were published but cannot be read")
         for test, reason in made.missing:
-            self._progress.say(f"selftests {order.label}: {test} is not built: {reason}")
+            _log.info(f"selftests {order.label}: {test} is not built: {reason}")
         return made
 
     def _forget(self, work: Path) -> None:
@@ -176,7 +175,7 @@ class SelftestBuilder:
         argv += ["USERLDFLAGS=-static", f"KHDR_INCLUDES=-isystem {obj / 'usr' / 'include'}"]
         argv.append(str(obj / test))
         (obj / collection).mkdir(exist_ok=True)
-        self._progress.command(argv)
+        progress.command(argv)
         done = run(self._confined(argv, src, obj), check=False, timeout=900)
         log = done.stdout + done.stderr
         return ("", log) if done.returncode == 0 else (_reason(done.stderr, src), log)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,10 +19,12 @@ from harness.series.model import AppliedSeries, Series
 from harness.source import sources
 from harness.source.gitstore import GitStore
 from harness.source.sources import Source
+from harness.util import progress
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
-from harness.util.progress import Progress
 from harness.util.sandbox import Sandbox
+
+_log = logging.getLogger(__name__)
 
 _FRAGMENTS = REPO / "kernels" / "config"
 _REGISTRY = REPO / "kernels" / "series"
@@ -35,7 +38,6 @@ class Context:
 
     cache: Cache
     results: Path
-    progress: Progress
     sandbox: Sandbox
     desk: MailSource
     kernel_git: str | None = None
@@ -152,13 +154,7 @@ def build_base(trees: Trees, experiment: Experiment, site: Context) -> Kernel:
 
 
 def _builder(store: GitStore, site: Context) -> KernelBuilder:
-    return KernelBuilder(
-        cache=site.cache,
-        store=store,
-        progress=site.progress,
-        jobs=site.jobs,
-        sandbox=site.sandbox,
-    )
+    return KernelBuilder(cache=site.cache, store=store, jobs=site.jobs, sandbox=site.sandbox)
 
 
 def _orders(trees: Trees, experiment: Experiment, store: GitStore) -> dict[str, BuildRequest]:
@@ -186,18 +182,16 @@ def _based(name: str, patch: str, store: GitStore, site: Context) -> tuple[Sourc
 
     if name == basis.AUTO:
         loaded = load(None)
-        found, by = basis.resolve(
-            loaded, store=store, kernel_git=site.kernel_git, progress=site.progress
-        )
+        found, by = basis.resolve(loaded, store=store, kernel_git=site.kernel_git)
         base = _resolve(found, "base", store, site)
     else:
         base, by = _resolve(name, "base", store, site), "user"
         loaded = load(base.version)
     for note in loaded.notes:
-        site.progress.say(f"{loaded.name}: {note}")
+        _log.info(f"{loaded.name}: {note}")
     fit = basis.check(loaded, base, store=store, by=by)
     if fit.warning:
-        site.progress.warn(fit.warning)
+        _log.warning(fit.warning)
     return base, loaded, fit
 
 
@@ -258,7 +252,7 @@ def debugging(kernel: Kernel) -> tuple[str, ...]:
 
 
 def _resolve(name: str, arm: str, store: GitStore, site: Context) -> Source:
-    with site.progress.stage(f"source {arm}", note=name):
+    with progress.stage(f"source {arm}", note=name):
         source = sources.resolve(
             name,
             store=store,
@@ -267,14 +261,13 @@ def _resolve(name: str, arm: str, store: GitStore, site: Context) -> Source:
             mirror=site.mirror,
             keyring=site.keyring,
             missing_ok=site.missing_ok,
-            progress=site.progress,
         )
-    site.progress.say(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
+    _log.info(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
     return source
 
 
 def _apply(loaded: Series, base: Source, store: GitStore, site: Context) -> AppliedSeries:
-    with site.progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
+    with progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
         site.cache.build.mkdir(parents=True, exist_ok=True)
         return series.apply(
             loaded,

@@ -18,7 +18,6 @@ from harness.util import sandbox
 from harness.util.errors import HarnessError
 from harness.util.hostspace import free_bytes, in_words
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from harness.vm import accel
 
 _PACKAGES = Path(__file__).parent / "packages.yaml"
@@ -54,13 +53,13 @@ def _is_there(item: Mapping[str, str]) -> bool:
     return Path(item["file"]).exists()
 
 
-def examine(*, cache: Cache, progress: Progress) -> list[DoctorCheck]:
+def examine(*, cache: Cache) -> list[DoctorCheck]:
     """Everything worth knowing before a comparison.  Runs the accelerator probe."""
-    found = [_packages(), _sandbox(), _accelerator(cache, progress), _disk(cache), _memory()]
+    found = [_packages(), _sandbox(), _accelerator(cache), _disk(cache), _memory()]
     found += (
         [DoctorCheck("compiler", True, kbuild.compiler_version())] if shutil.which("gcc") else []
     )
-    return [*found, *_cached(cache), _times(cache, progress)]
+    return [*found, *_cached(cache), _times(cache)]
 
 
 def _packages() -> DoctorCheck:
@@ -78,9 +77,9 @@ def _sandbox() -> DoctorCheck:
     return DoctorCheck("sandbox", True, "series are applied and built without network and home")
 
 
-def _accelerator(cache: Cache, progress: Progress) -> DoctorCheck:
+def _accelerator(cache: Cache) -> DoctorCheck:
     try:
-        chosen = accel.choose("auto", cache=cache, progress=progress)
+        chosen = accel.choose("auto", cache=cache)
     except HarnessError as error:
         return DoctorCheck("accelerator", False, str(error))
     clock = "wall time" if chosen.name == "kvm" else "the instruction clock"
@@ -113,11 +112,11 @@ def _cached(cache: Cache) -> list[DoctorCheck]:
     ]
 
 
-def _times(cache: Cache, progress: Progress) -> DoctorCheck:
+def _times(cache: Cache) -> DoctorCheck:
     cpus = resources.cores()
     minutes = _BUILD_CORE_MINUTES / cpus
     try:
-        tcg = accel.probe("tcg", cache=cache, progress=progress)
+        tcg = accel.probe("tcg", cache=cache)
     except HarnessError as error:
         return DoctorCheck("times", False, f"cannot be told: {error}")
     return DoctorCheck(

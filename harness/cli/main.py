@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -24,11 +25,12 @@ from harness.studies.nightly import measure as night
 from harness.studies.overhead import measure
 from harness.studies.revisions import measure as revisions
 from harness.studies.walk import measure as walk
-from harness.util import sandbox
+from harness.util import progress, sandbox
 from harness.util.errors import Exit, HarnessError, UserError
 from harness.util.escape import harmless
 from harness.util.paths import Cache
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -40,11 +42,13 @@ _STATUSES = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv``, run one sub-command, return the exit status: one of `errors.Exit`."""
     args = _parser().parse_args(argv)
-    progress = Progress()
+    progress.start()
+    # What libraries log is not for the user; without a handler their warnings would be shown.
+    logging.getLogger().addHandler(logging.NullHandler())
     # A terminated harness must end its guests as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return int(args.run(args, progress))
+        return int(args.run(args))
     except HarnessError as error:
         print(f"harness: {harmless(str(error))}", file=sys.stderr)
         return int(error.status)
@@ -60,23 +64,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(Exit.INTERRUPTED)
 
 
-def _compare(args: argparse.Namespace, progress: Progress) -> Exit:
-    done = compare.compare(_experiment(args), _site(args, progress))
+def _compare(args: argparse.Namespace) -> Exit:
+    done = compare.compare(_experiment(args), _site(args))
     print((done.report / "report.txt").read_text(encoding="utf-8"), end="")
-    progress.say(f"report: {done.report / 'report.html'}")
+    _log.info(f"report: {done.report / 'report.html'}")
     return done.status
 
 
-def _calibrate(args: argparse.Namespace, progress: Progress) -> Exit:
-    done = calibrate.calibrate(_experiment(args), _site(args, progress))
+def _calibrate(args: argparse.Namespace) -> Exit:
+    done = calibrate.calibrate(_experiment(args), _site(args))
     print(done.text, end="")
     return done.status
 
 
-def _overhead(args: argparse.Namespace, progress: Progress) -> Exit:
-    done = measure.overhead(_experiment(args), _overhead_options(args), _site(args, progress))
+def _overhead(args: argparse.Namespace) -> Exit:
+    done = measure.overhead(_experiment(args), _overhead_options(args), _site(args))
     print(done.text, end="")
-    progress.say(f"report: {done.folder / 'report' / 'overhead.html'}")
+    _log.info(f"report: {done.folder / 'report' / 'overhead.html'}")
     return done.status
 
 
@@ -88,49 +92,47 @@ def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
     )
 
 
-def _walk(args: argparse.Namespace, progress: Progress) -> Exit:
+def _walk(args: argparse.Namespace) -> Exit:
     wanted = walk.WalkOptions(
         at=walk.parse_stops(args.at),
         overhead=_overhead_options(args) if args.overhead == "yes" else None,
     )
-    done = walk.walk(_experiment(args), wanted, _site(args, progress))
+    done = walk.walk(_experiment(args), wanted, _site(args))
     print(done.text, end="")
-    progress.say(f"report: {done.folder / 'report' / 'walk.html'}")
+    _log.info(f"report: {done.folder / 'report' / 'walk.html'}")
     return done.status
 
 
-def _bisect(args: argparse.Namespace, progress: Progress) -> Exit:
-    done = bisect.bisect(
-        _experiment(args), args.metric, _site(args, progress), most=args.most_pairs
-    )
+def _bisect(args: argparse.Namespace) -> Exit:
+    done = bisect.bisect(_experiment(args), args.metric, _site(args), most=args.most_pairs)
     print(done.text, end="")
     return done.status
 
 
-def _revisions(args: argparse.Namespace, progress: Progress) -> Exit:
+def _revisions(args: argparse.Namespace) -> Exit:
     only = (args.only or "").replace(",", " ").split()
-    done = revisions.revisions(_experiment(args), only, _site(args, progress))
+    done = revisions.revisions(_experiment(args), only, _site(args))
     print(done.text, end="")
     return done.status
 
 
-def _nightly(args: argparse.Namespace, progress: Progress) -> Exit:
+def _nightly(args: argparse.Namespace) -> Exit:
     config = nightly_config.load(args.config, registry_folder=night.REGISTRY)
     args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
-    done = night.nightly(config, _site(args, progress))
+    done = night.nightly(config, _site(args))
     print(done.text, end="")
-    progress.say(f"trend: {done.folder / 'report' / 'trend.html'}")
+    _log.info(f"trend: {done.folder / 'report' / 'trend.html'}")
     return done.status
 
 
-def _bench(args: argparse.Namespace, progress: Progress) -> Exit:
-    done = bench.bench(_experiment(args), _site(args, progress))
+def _bench(args: argparse.Namespace) -> Exit:
+    done = bench.bench(_experiment(args), _site(args))
     print(done.text, end="")
     return done.status
 
 
-def _build(args: argparse.Namespace, progress: Progress) -> Exit:
-    made, differences = pair.make(_experiment(args), _site(args, progress))
+def _build(args: argparse.Namespace) -> Exit:
+    made, differences = pair.make(_experiment(args), _site(args))
     for name, arm in made.items():
         print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:
@@ -138,7 +140,7 @@ def _build(args: argparse.Namespace, progress: Progress) -> Exit:
     return Exit.OK
 
 
-def _clean_cache(args: argparse.Namespace, _: Progress) -> Exit:
+def _clean_cache(args: argparse.Namespace) -> Exit:
     days = args.older_than
     if days is not None and days < 0:
         raise UserError(f"--older-than is {days:g}; it counts days, from 0")
@@ -147,17 +149,17 @@ def _clean_cache(args: argparse.Namespace, _: Progress) -> Exit:
     return Exit.OK
 
 
-def _doctor(args: argparse.Namespace, progress: Progress) -> Exit:
+def _doctor(args: argparse.Namespace) -> Exit:
     if args.packages:
         print(" ".join(doctor.missing_packages()))
         return Exit.OK
-    found = doctor.examine(cache=Cache.from_environment(), progress=progress)
+    found = doctor.examine(cache=Cache.from_environment())
     for item in found:
         print(f"{'ok ' if item.ok else 'NOT'} {item.topic:<12} {item.text}")
     return Exit.OK if all(item.ok for item in found) else Exit.INFRA
 
 
-def _workloads(args: argparse.Namespace, progress: Progress) -> Exit:
+def _workloads(args: argparse.Namespace) -> Exit:
     if args.name and args.action != "new":
         raise UserError(f"workloads {args.action} takes no name; 'workloads new NAME' does")
     if args.action == "new":
@@ -165,7 +167,7 @@ def _workloads(args: argparse.Namespace, progress: Progress) -> Exit:
             print(path)
         return Exit.OK
     if args.action == "check":
-        tools = image.build_tools(cache=Cache.from_environment(), progress=progress)
+        tools = image.build_tools(cache=Cache.from_environment())
         problems = catalogue.check(tools / "bin")
         for item in problems:
             print(item)
@@ -184,16 +186,15 @@ def _experiment(args: argparse.Namespace) -> spec.Experiment:
     return spec.load(args.spec, {key: getattr(args, key) for key in keys})
 
 
-def _site(args: argparse.Namespace, progress: Progress) -> Context:
+def _site(args: argparse.Namespace) -> Context:
     keyring = os.environ.get("KERNEL_KEYRING")
     if args.jobs is not None and args.jobs < 1:
         raise UserError(f"--jobs is {args.jobs}; it must be a whole number from 1")
     return Context(
         cache=Cache.from_environment(),
         results=Path(args.results),
-        progress=progress,
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
-        desk=options.desk(args, progress),
+        desk=options.desk(args),
         kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring) if keyring else None,

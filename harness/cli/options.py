@@ -13,7 +13,6 @@ from harness.series.mail.lore import SERVER, MailSource
 from harness.studies.overhead import measure
 from harness.util.errors import UserError
 from harness.util.paths import RESULTS, Cache
-from harness.util.progress import Progress
 
 
 def overhead(parser: argparse.ArgumentParser) -> None:
@@ -68,14 +67,13 @@ def mails(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
 
 
-def desk(args: argparse.Namespace, progress: Progress) -> MailSource:
+def desk(args: argparse.Namespace) -> MailSource:
     """Where mails are to be had. UserError for a server that is no URL."""
     mirrors, server = (args.mirror or "").split(":"), args.lore or SERVER
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", server):
         raise UserError(f"--lore is '{server}'; it must be an inbox's URL, like {SERVER}")
     return MailSource(
         cache=Cache.from_environment().mails,
-        progress=progress,
         server=server,
         mirrors=tuple(Path(one).expanduser() for one in mirrors if one),
         trailers=getattr(args, "trailers", "no") == "yes",

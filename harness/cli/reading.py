@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from harness.studies.walk import check as walk_check
 from harness.studies.walk import report as walk_report
 from harness.studies.walk.analysis import is_walk
 from harness.util.errors import Exit, UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -79,7 +81,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.set_defaults(run=_bundle)
 
 
-def _report(args: argparse.Namespace, _: Progress) -> Exit:
+def _report(args: argparse.Namespace) -> Exit:
     folder = Path(args.folder)
     if is_walk(folder):
         if args.format:
@@ -105,21 +107,21 @@ def _formatted(folder: Path, name: str) -> str:
     return formats.comparison(files.read(folder), name)
 
 
-def _reply(args: argparse.Namespace, progress: Progress) -> Exit:
+def _reply(args: argparse.Namespace) -> Exit:
     quoted = None
     if args.quote and not Path(args.quote).exists() and (address := lore.parse(args.quote)):
-        quoted = draft.from_mail(lore.mail(address, options.desk(args, progress)))
+        quoted = draft.from_mail(lore.mail(address, options.desk(args)))
     elif args.quote:
         quoted = draft.from_file(Path(args.quote))
     folder = Path(args.folder)
     overhead_of = Path(args.overhead) if args.overhead else None
     made = draft.make(folder, overhead=overhead_of, quoted=quoted)
     print(made, end="")
-    progress.say(f"draft: {draft.write(folder, made)}; git send-email takes it")
+    _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK
 
 
-def _bundle(args: argparse.Namespace, _: Progress) -> Exit:
+def _bundle(args: argparse.Namespace) -> Exit:
     results = [Path(one) for one in (args.folder, args.overhead) if one]
     made = bundle.make(results, Path(args.output) if args.output else None)
     print(
@@ -128,7 +130,7 @@ def _bundle(args: argparse.Namespace, _: Progress) -> Exit:
     return Exit.OK
 
 
-def _verify(args: argparse.Namespace, _: Progress) -> Exit:
+def _verify(args: argparse.Namespace) -> Exit:
     path = Path(args.folder)
     if is_walk(path):
         walked = walk_check.check(path)

@@ -10,6 +10,7 @@ twentieth of the time; under wall time, where whatever runs beside a guest is in
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,8 +30,10 @@ from harness.report.numbers import change, interval
 from harness.results import frames
 from harness.results.manifest import Manifest
 from harness.stats.verdict import MIN_PAIRS
+from harness.util import progress
 from harness.util.escape import visible
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _TICK = {"insn": 1.0, "wall": 5.0}
 _EVERY = 30.0
@@ -133,10 +136,9 @@ class Survey:
 
 
 class View:
-    """One live region below the lines of a progress; on anything but a terminal, nothing."""
+    """One live region below what is logged; on anything but a terminal, nothing."""
 
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
+    def __init__(self) -> None:
         self._survey: Survey | None = None
         self._judge: Callable[[], tuple[Estimate, ...]] | None = None
         self._rows: tuple[Estimate, ...] = ()
@@ -153,7 +155,7 @@ class View:
 
     def state(self, *, now: float) -> State:
         """What to show now; makes the running estimates when it is time for them."""
-        stage, seconds = self._progress.current or ("", 0.0)
+        stage, seconds = progress.current() or ("", 0.0)
         if self._survey is None:
             return State(stage, seconds)
         found = self._survey.look(stage, seconds, now=now)
@@ -174,15 +176,15 @@ class View:
             try:
                 shown.update(render(self.state(now=time.monotonic())), refresh=True)
             except Exception as error:
-                self._progress.warn(f"the live view ends: {error}")
+                _log.warning(f"the live view ends: {error}")
                 shown.update(Text(""), refresh=True)
                 return
 
 
 @contextmanager
-def view(progress: Progress) -> Iterator[View]:
-    """A view below the lines that ``progress`` says, for the block."""
-    made = View(progress)
+def view() -> Iterator[View]:
+    """A view below what is logged, for the block."""
+    made = View()
     if not progress.console.is_terminal:
         yield made
         return

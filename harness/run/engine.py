@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from harness.util import scratch
-from harness.util.progress import Progress
 from harness.vm import boot
 from harness.vm.boot import BootEnd, BootRequest, VmConfig
+
+_log = logging.getLogger(__name__)
 
 Note = Callable[[BootEnd], None]
 """Told of each boot when its folder is published; may be called from any thread."""
@@ -27,13 +29,7 @@ class Engine(Protocol):
         """Blocks side by side."""
 
     def run(
-        self,
-        blocks: Sequence[Sequence[BootRequest]],
-        host: VmConfig,
-        boots: Path,
-        *,
-        note: Note,
-        progress: Progress,
+        self, blocks: Sequence[Sequence[BootRequest]], host: VmConfig, boots: Path, *, note: Note
     ) -> None:
         """Run the boots of each block in their order, all on one machine; publish each in boots/.
 
@@ -49,17 +45,11 @@ class Local:
     workers: int
 
     def run(
-        self,
-        blocks: Sequence[Sequence[BootRequest]],
-        host: VmConfig,
-        boots: Path,
-        *,
-        note: Note,
-        progress: Progress,
+        self, blocks: Sequence[Sequence[BootRequest]], host: VmConfig, boots: Path, *, note: Note
     ) -> None:
         """See `Engine.run`."""
         stop = threading.Event()
-        _warm_up(blocks, host, stop, progress)
+        _warm_up(blocks, host, stop)
         with concurrent.futures.ThreadPoolExecutor(
             self.workers, thread_name_prefix="block"
         ) as pool:
@@ -73,21 +63,18 @@ class Local:
                 raise
 
 
-def warm_up(ticket: BootRequest, host: VmConfig, stop: threading.Event, progress: Progress) -> None:
+def warm_up(ticket: BootRequest, host: VmConfig, stop: threading.Event) -> None:
     """Boot a kernel and throw the result away: the host has then read all files."""
     with scratch.folder() as name:
         ended = boot.run(ticket, host, Path(name), stop=stop)
-    progress.say(
+    _log.info(
         f"warm-up of {ticket.kernel.release} ({ticket.arm}), not counted: "
         f"{ended.outcome} ({ended.seconds:.0f} s)"
     )
 
 
 def _warm_up(
-    blocks: Sequence[Sequence[BootRequest]],
-    host: VmConfig,
-    stop: threading.Event,
-    progress: Progress,
+    blocks: Sequence[Sequence[BootRequest]], host: VmConfig, stop: threading.Event
 ) -> None:
     """Each kernel once.
 
@@ -98,7 +85,7 @@ def _warm_up(
         return
     tickets = {ticket.kernel.key: ticket for block in blocks for ticket in block}
     for ticket in tickets.values():
-        warm_up(ticket, host, stop, progress)
+        warm_up(ticket, host, stop)
 
 
 def _run_block(

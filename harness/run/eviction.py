@@ -10,6 +10,7 @@ and who builds in a workspace holds its lock; what is held is passed by.
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -23,8 +24,9 @@ from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.hostspace import in_words
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from harness.util.units import parse_size
+
+_log = logging.getLogger(__name__)
 
 LIMIT = 40 << 30
 """Bytes of what can go, unless CACHE_LIMIT= says otherwise."""
@@ -86,7 +88,7 @@ def choose(found: Iterable[Item], *, most: int, needed: Iterable[Path]) -> tuple
     return tuple(gone)
 
 
-def keep_below(cache: Cache, most: int, *, needed: Iterable[Path], progress: Progress) -> None:
+def keep_below(cache: Cache, most: int, *, needed: Iterable[Path]) -> None:
     """Bring the cache below ``most`` bytes; says what it removes, and if that is not enough."""
     kept, found = set(needed), list(items(cache))
     if sum(item.size for item in found) <= most:
@@ -95,13 +97,13 @@ def keep_below(cache: Cache, most: int, *, needed: Iterable[Path], progress: Pro
         item = chosen[0]
         if remove(item, cache):
             name = f"{item.path.parent.name}/{item.path.name}"
-            progress.say(f"cache: removed {name} ({in_words(item.size)}), over CACHE_LIMIT=")
+            _log.info(f"cache: removed {name} ({in_words(item.size)}), over CACHE_LIMIT=")
             found.remove(item)
         else:
             kept.add(item.path)  # somebody uses it
     left = sum(item.size for item in found)
     if left > most:
-        progress.warn(
+        _log.warning(
             f"the cache has {in_words(left)} in use, more than CACHE_LIMIT= ({in_words(most)})"
         )
 

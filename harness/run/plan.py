@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import shutil
 import threading
@@ -17,8 +18,9 @@ from harness.experiment.cell import Cell
 from harness.results.console import Outcome
 from harness.run.engine import Engine
 from harness.util.errors import InfraError
-from harness.util.progress import Progress
 from harness.vm.boot import BootEnd, BootRequest, VmConfig
+
+_log = logging.getLogger(__name__)
 
 ARMS = ("base", "patch", "again")
 """The boots of a pair; "again" is the base once more: what it differs by is the noise."""
@@ -77,14 +79,7 @@ def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def run(
-    planned: Sequence[Block],
-    host: VmConfig,
-    boots: Path,
-    *,
-    engine: Engine,
-    progress: Progress,
-) -> Run:
+def run(planned: Sequence[Block], host: VmConfig, boots: Path, *, engine: Engine) -> Run:
     """Run the boots that have no result yet on an engine.
 
     Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
@@ -95,18 +90,18 @@ def run(
     total = sum(len(block.tickets) for block in planned)
     kept = total - sum(len(missing) for missing in todo)
     if kept:
-        progress.say(f"{kept} of {total} boots have their result already")
-    meter = _Meter(total=total, finished=kept, progress=progress)
-    engine.run(todo, host, boots, note=meter.note, progress=progress)
+        _log.info(f"{kept} of {total} boots have their result already")
+    meter = _Meter(total=total, finished=kept)
+    engine.run(todo, host, boots, note=meter.note)
     return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
 
 
 class _Meter:
     """Counts boots and the time in which guests ran; says each result as it comes."""
 
-    def __init__(self, *, total: int, finished: int, progress: Progress) -> None:
+    def __init__(self, *, total: int, finished: int) -> None:
         self._lock = threading.Lock()
-        self._total, self._finished, self._progress = total, finished, progress
+        self._total, self._finished = total, finished
         self._spans: list[tuple[float, float]] = []
         self.ended: list[BootEnd] = []
 
@@ -120,8 +115,8 @@ class _Meter:
         detail = f": {ended.detail}" if ended.detail else ""
         if ended.ticket.pair == 0 and ended.ticket.position == 0:
             line = (ended.folder / "qemu.txt").read_text(encoding="utf-8")
-            self._progress.say(f"QEMU's command line of {ended.ticket.cell.name}:\n{line.rstrip()}")
-        self._progress.say(
+            _log.info(f"QEMU's command line of {ended.ticket.cell.name}:\n{line.rstrip()}")
+        _log.info(
             f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
         )
 

@@ -7,6 +7,7 @@ hand.  What a cover letter says in prose does not count: it is wrong often enoug
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from harness.source.git import run_git
 from harness.source.gitstore import GitStore
 from harness.source.sources import Source
 from harness.util.errors import HarnessError, UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 AUTO = "auto"
 """What a user writes for a base to be found."""
@@ -91,9 +93,7 @@ def check(series: Series, source: Source, *, store: GitStore, by: str = "user") 
     return Basis(by, used, commit, stated, found.files, found.differ, warning)
 
 
-def resolve(
-    series: Series, *, store: GitStore, kernel_git: str | None, progress: Progress
-) -> tuple[str, str]:
+def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple[str, str]:
     """The name of the series' base for `sources.resolve`, and by what it was found.
 
     By "base-commit" when that commit is at hand, else by "blobs".  Raises UserError saying what
@@ -115,7 +115,7 @@ def resolve(
             "lines name them: give BASE=, or KERNEL_GIT= a local repository with that tree"
         )
     also = f" (as well as {', '.join(found[1:4])})" if len(found) > 1 else ""
-    progress.say(f"{series.name}: {why}; by its blob ids the base is {found[0]}{also}")
+    _log.info(f"{series.name}: {why}; by its blob ids the base is {found[0]}{also}")
     return found[0], "blobs"
 
 

@@ -8,6 +8,7 @@ the archive, and nothing here can turn that off.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -20,7 +21,8 @@ from pathlib import Path
 from harness.util import atomic
 from harness.util.command import Completed, run
 from harness.util.errors import HarnessError, InfraError, UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SUITES = ("trixie-backports", "trixie", "bookworm-updates", "bookworm")
@@ -149,16 +151,10 @@ class AptSource:
     """Finds and downloads Debian packages; keeps all its state below `cache`."""
 
     def __init__(
-        self,
-        cache: Path,
-        *,
-        mirror: str | None = None,
-        progress: Progress | None = None,
-        runner: Runner | None = None,
+        self, cache: Path, *, mirror: str | None = None, runner: Runner | None = None
     ) -> None:
         self._root = cache.absolute() / "apt"
         self._mirror = mirror or None
-        self._progress = progress or Progress()
         self._run = runner or _run
         self._refreshed = False
 
@@ -204,7 +200,7 @@ class AptSource:
         deb = folder / Path(file).name
         if not (deb.is_file() and atomic.sha256_file(deb) == promised):
             deb.unlink(missing_ok=True)
-            self._progress.say(f"downloading {name} ({size / 1e6:.0f} MB)")
+            _log.info(f"downloading {name} ({size / 1e6:.0f} MB)")
             done = self._apt("apt-get", "-q", "download", name, cwd=folder)
             if done.returncode != 0 or not deb.is_file():
                 raise InfraError(f"apt cannot download {name}: {_why(done)}")
@@ -245,7 +241,7 @@ class AptSource:
         except HarnessError as error:
             if not stamp.exists():
                 raise
-            self._progress.warn(f"using old package lists: {error}")
+            _log.warning(f"using old package lists: {error}")
         else:
             atomic.text(stamp, self._mirror or "")
 
@@ -254,7 +250,7 @@ class AptSource:
         if not KEYRING.exists():
             raise InfraError(f"{KEYRING} is missing: install debian-archive-keyring")
         atomic.text(self._root / "debian.sources", sources_text(archives))
-        self._progress.say("fetching Debian's package lists")
+        _log.info("fetching Debian's package lists")
         done = self._apt("apt-get", "-q", "update")
         if done.returncode != 0:
             raise InfraError(f"apt-get update failed: {_why(done)}")

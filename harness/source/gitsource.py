@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ from harness.source.gitnames import (
 )
 from harness.source.gitstore import GitStore, remote_key
 from harness.util.errors import UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 KERNEL_GIT_EXAMPLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git"
 
@@ -35,13 +37,7 @@ class Got:
 
 
 def get(
-    rev: str,
-    *,
-    store: GitStore,
-    kernel_git: str | None,
-    keyring: Path | None,
-    missing_ok: bool,
-    progress: Progress,
+    rev: str, *, store: GitStore, kernel_git: str | None, keyring: Path | None, missing_ok: bool
 ) -> Got:
     """Bring a tag, branch or commit into the store.
 
@@ -52,13 +48,13 @@ def get(
     """
     check_revision(rev)
     if not kernel_git:
-        return _fetched_before(rev, store, keyring, progress)
+        return _fetched_before(rev, store, keyring)
     shown = public_url(kernel_git)
-    progress.say(f"looking for {rev} in {shown}")
+    _log.info(f"looking for {rev} in {shown}")
     local = Path(kernel_git).expanduser().resolve()
     holed = _holed(rev, local, store, missing_ok) if local.is_dir() else None
     if holed:
-        progress.warn(
+        _log.warning(
             f"the tree of {rev} is taken without {len(holed.missing)} files that {shown} lacks, "
             f"{holed.missing[0]} among them"
         )
@@ -71,12 +67,12 @@ def get(
         hint = _same_version(rev, local) if local.is_dir() else ""
         raise UserError(f"{error}{hint}") from error
     origin = {"repository": shown, "revision": rev, "commit": commit}
-    origin |= _signature(rev, kernel_git, store, keyring, progress)
+    origin |= _signature(rev, kernel_git, store, keyring)
     # A branch moves, so it is the commit that names it.
     return Got(f"git:{rev if store.fetched(rev) else commit}", commit, origin)
 
 
-def _fetched_before(rev: str, store: GitStore, keyring: Path | None, progress: Progress) -> Got:
+def _fetched_before(rev: str, store: GitStore, keyring: Path | None) -> Got:
     stored = store.commit_of(rev) if is_short_id(rev) else None
     if stored:
         return Got(f"git:{stored}", stored, {"commit": stored})
@@ -88,7 +84,7 @@ def _fetched_before(rev: str, store: GitStore, keyring: Path | None, progress: P
         )
     for url, commit in known.items():
         origin = {"repository": url, "revision": rev, "commit": commit}
-        return Got(f"git:{rev}", commit, origin | _signature(rev, url, store, keyring, progress))
+        return Got(f"git:{rev}", commit, origin | _signature(rev, url, store, keyring))
     what = "commit" if is_full_id(rev) else "tag or commit"
     raise UserError(
         f"{rev} is neither a folder here nor a {what} fetched before: to get it from git, set "
@@ -97,9 +93,7 @@ def _fetched_before(rev: str, store: GitStore, keyring: Path | None, progress: P
     )
 
 
-def _signature(
-    rev: str, kernel_git: str, store: GitStore, keyring: Path | None, progress: Progress
-) -> dict[str, str]:
+def _signature(rev: str, kernel_git: str, store: GitStore, keyring: Path | None) -> dict[str, str]:
     """What is known of a tag's signature; nothing for a branch or commit."""
     local = Path(kernel_git).expanduser()
     source = str(local.resolve()) if local.is_dir() else kernel_git
@@ -108,7 +102,7 @@ def _signature(
         return {}
     key = signature.verify_tag(store.path, ref, name=rev, keyring=keyring)
     if key is None:
-        progress.warn(f"tag {rev} of {public_url(kernel_git)} is not signed")
+        _log.warning(f"tag {rev} of {public_url(kernel_git)} is not signed")
         return {"signature": "none"}
     return {"signature": f"good, by key {key}"}
 

@@ -8,6 +8,7 @@ says how to write each of them; nothing is guessed.
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import shutil
 import tempfile
@@ -23,7 +24,8 @@ from harness.source.gitnames import is_short_id, makefile_version, public_url, r
 from harness.source.gitstore import GitStore
 from harness.util.errors import InfraError, UserError
 from harness.util.hostspace import NoSpaceError, require_space
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _BARE_VERSION = re.compile(r"\d+\.\d+(?:\.\d+)*(?:-rc\d+)?")
 _TAG_LIKE = re.compile(r"v\d+\.\d+.*")
@@ -66,7 +68,6 @@ def resolve(
     mirror: str | None = None,
     keyring: Path | None = None,
     missing_ok: bool = False,
-    progress: Progress,
     apt: AptSource | None = None,
 ) -> Source:
     """Bring the kernel tree called `name` into the store.
@@ -81,21 +82,16 @@ def resolve(
     store.ensure()
     place = classify(name, store=store, kernel_git=kernel_git)
     if place.kind == "debian":
-        apt = apt or AptSource(cache, mirror=mirror, progress=progress)
-        return _debian(place.value, store=store, cache=cache, apt=apt, progress=progress)
+        apt = apt or AptSource(cache, mirror=mirror)
+        return _debian(place.value, store=store, cache=cache, apt=apt)
     if place.kind == "git":
         got = gitsource.get(
-            place.value,
-            store=store,
-            kernel_git=kernel_git,
-            keyring=keyring,
-            missing_ok=missing_ok,
-            progress=progress,
+            place.value, store=store, kernel_git=kernel_git, keyring=keyring, missing_ok=missing_ok
         )
         return _made(got.name, "git", got.commit, store, dict(got.origin))
     if place.kind == "tar":
-        return _tar(place.value, store=store, cache=cache, keyring=keyring, progress=progress)
-    return _folder(Path(place.value).expanduser(), store=store, progress=progress)
+        return _tar(place.value, store=store, cache=cache, keyring=keyring)
+    return _folder(Path(place.value).expanduser(), store=store)
 
 
 def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> SourceName:
@@ -151,9 +147,7 @@ def _made(name: str, kind: str, commit: str, store: GitStore, origin: dict[str, 
 # Debian
 
 
-def _debian(
-    value: str, *, store: GitStore, cache: Path, apt: AptSource, progress: Progress
-) -> Source:
+def _debian(value: str, *, store: GitStore, cache: Path, apt: AptSource) -> Source:
     match = _DEBIAN.fullmatch(value)
     if not match:
         raise UserError(f"debian/{value}: write debian/X.Y or debian/X.Y=VERSION, like debian/6.12")
@@ -171,9 +165,9 @@ def _debian(
         known = _newest_imported(store, package) if offline else None
         if known is None:
             raise
-        progress.warn(f"{error}; using {known.name}, the newest one imported before")
+        _log.warning(f"{error}; using {known.name}, the newest one imported before")
         return known
-    return _import_debian(deb, chosen.suite, store=store, cache=cache, progress=progress)
+    return _import_debian(deb, chosen.suite, store=store, cache=cache)
 
 
 def _choose(
@@ -194,10 +188,8 @@ def _choose(
     )
 
 
-def _import_debian(
-    deb: Deb, suite: str, *, store: GitStore, cache: Path, progress: Progress
-) -> Source:
-    progress.say(f"importing {deb.path.name}")
+def _import_debian(deb: Deb, suite: str, *, store: GitStore, cache: Path) -> Source:
+    _log.info(f"importing {deb.path.name}")
     package, version = deb.package, deb.version
     inner = f"./usr/src/{package}.tar.xz"
     with _scratch(cache) as scratch:
@@ -256,9 +248,7 @@ def _newest_imported(store: GitStore, package: str) -> Source | None:
 # Tarball
 
 
-def _tar(
-    value: str, *, store: GitStore, cache: Path, keyring: Path | None, progress: Progress
-) -> Source:
+def _tar(value: str, *, store: GitStore, cache: Path, keyring: Path | None) -> Source:
     locator = tarball.parse_locator(value)
     if locator is None:
         raise UserError(
@@ -266,11 +256,11 @@ def _tar(
         )
     if locator.sha256 and (commit := store.commit_of(f"refs/harness/tar/{locator.sha256}")):
         return _tar_source(locator, locator.sha256, "sha256 given by the user", commit, store)
-    got = tarball.obtain(locator, downloads=cache, keyring=keyring, progress=progress)
+    got = tarball.obtain(locator, downloads=cache, keyring=keyring)
     ref = f"refs/harness/tar/{got.sha256}"
     known = store.commit_of(ref)
     if known is None:
-        progress.say(f"importing {locator.file}")
+        _log.info(f"importing {locator.file}")
         require_space(cache, _UNPACKED, f"unpacking {locator.file}")
         with _scratch(cache) as scratch:
             folder = tarball.unpack(got.path, locator.suffix, scratch)
@@ -292,13 +282,13 @@ def _tar_source(
 # Folder
 
 
-def _folder(path: Path, *, store: GitStore, progress: Progress) -> Source:
+def _folder(path: Path, *, store: GitStore) -> Source:
     if not path.is_dir():
         raise UserError(f"{path} is not a folder")
     version = _require_kernel(path, name=str(path))
     origin = {"folder": str(path)}
     head = _head(path)
-    progress.say(f"importing {path}")
+    _log.info(f"importing {path}")
     key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     commit = store.import_folder(
         path,
@@ -311,7 +301,7 @@ def _folder(path: Path, *, store: GitStore, progress: Progress) -> Source:
         clean = store.tree_of(commit) == _ask(path, "rev-parse", "HEAD^{tree}").strip()
         origin |= {"head": head, "dirty": "no" if clean else "yes"}
         if not clean:
-            progress.warn(f"{path} differs from its HEAD {head[:12]}: it is taken as it is")
+            _log.warning(f"{path} differs from its HEAD {head[:12]}: it is taken as it is")
     return _made(f"dir:{path}", "dir", commit, store, origin)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import subprocess
 import tempfile
@@ -21,7 +22,8 @@ from harness.source.gitnames import public_url
 from harness.util import atomic
 from harness.util.command import clean_environment
 from harness.util.errors import InfraError, UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _DECOMPRESS = {
     ".tar.xz": ("xz", "-dc"),
@@ -91,9 +93,7 @@ def parse_sums(text: str) -> dict[str, str]:
     return {name: digest for digest, name in rows}
 
 
-def obtain(
-    locator: Locator, *, downloads: Path, keyring: Path | None, progress: Progress
-) -> VerifiedTarball:
+def obtain(locator: Locator, *, downloads: Path, keyring: Path | None) -> VerifiedTarball:
     """Fetch the tarball if it is a URL, and verify it.
 
     Three things can vouch for it: the sha256 given by the user, a ``.sign`` file beside it with a
@@ -105,7 +105,7 @@ def obtain(
         sign = _small(locator.beside(_sign_name(locator)), locator) if keyring else None
         promised, by = _promised_sha256(locator, signed=sign is not None)
         path = (
-            _local(locator, downloads, promised, progress)
+            _local(locator, downloads, promised)
             if locator.is_url
             else (Path(locator.place).expanduser())
         )
@@ -248,16 +248,16 @@ def _check_signature(
     return f"{_sign_name(locator)} by key {key[1]}"
 
 
-def _local(locator: Locator, downloads: Path, promised: str | None, progress: Progress) -> Path:
+def _local(locator: Locator, downloads: Path, promised: str | None) -> Path:
     """Download the tarball, or take it from an earlier download of the same content."""
     target = downloads / locator.file
     if promised and target.is_file() and atomic.sha256_file(target) == promised:
         return target
-    progress.say(f"downloading {public_url(locator.place)}")
+    _log.info(f"downloading {public_url(locator.place)}")
     with tempfile.NamedTemporaryFile(dir=downloads, prefix=".part-", delete=False) as part:
         try:
             with _open(locator.place) as response:
-                _copy(response, part, progress)
+                _copy(response, part)
                 expected = response.headers.get("Content-Length")
             if expected is not None and part.tell() != int(expected):
                 raise InfraError(f"{locator.file}: got {part.tell()} of {expected} bytes")
@@ -272,13 +272,13 @@ def _local(locator: Locator, downloads: Path, promised: str | None, progress: Pr
     return target
 
 
-def _copy(response: Any, part: IO[bytes], progress: Progress) -> None:
+def _copy(response: Any, part: IO[bytes]) -> None:
     said = time.monotonic()
     while block := response.read(_BLOCK):
         part.write(block)
         if time.monotonic() - said > _REPORT_EVERY_S:
             said = time.monotonic()
-            progress.say(f"  {part.tell() / 1e6:.0f} MB so far")
+            _log.info(f"  {part.tell() / 1e6:.0f} MB so far")
 
 
 def _small(place: str, locator: Locator) -> bytes | None:

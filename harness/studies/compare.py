@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,14 +26,15 @@ from harness.run.engine import Engine, Local
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
 from harness.source.gitstore import GitStore
-from harness.util import scratch
+from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from harness.vm import accel, disk
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
 from harness.vm.watch import Deadlines
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def compare(
     """
     with (
         measured(experiment, site, made=made, donors=donors) as (folder, ran),
-        site.progress.stage("report"),
+        progress.stage("report"),
     ):
         written = files.make(folder)
         checksums.report(folder)
@@ -92,38 +94,38 @@ def measured(
     too (see ``share``).  ``request`` is what ``experiment`` was made from, if it was.  With
     ``alone`` a cell that one kernel cannot run is run on the other.
     """
-    progress, folder = site.progress, site.results / experiment.title
-    before = progress.finished  # by a walk's earlier trials
+    folder = site.results / experiment.title
+    before = progress.finished()  # by a walk's earlier trials
     command = request.target if request else "compare"
     # What no kernel could run is told before an hour of building, not after it.
-    _runnable(experiment, {}, progress, command)
-    progress.say(spec.describe(experiment))
-    progress.say(f"results go to {folder}")
+    _runnable(experiment, {}, command)
+    _log.info(spec.describe(experiment))
+    _log.info(f"results go to {folder}")
     scratch.sweep()
     with (
         manifest.locked(folder),
         _engine(experiment, site) as engine,
-        live.view(progress) as shown,
+        live.view() as shown,
     ):
         setting = _set_up(experiment, site, made, command, written, alone=alone)
         setting = replace(setting, request=request)
         manifest.identify(folder, setting)
         checksums.resume(folder)
-        progress.say(f"{setting.experiment.pairs} pairs of boots for each cell")
+        _log.info(f"{setting.experiment.pairs} pairs of boots for each cell")
         planned = _planned(setting, change)
         shared = reuse.boots(planned, folder, donors)
         if shared:
-            progress.say(f"{shared} boots of the base are shared with other results")
+            _log.info(f"{shared} boots of the base are shared with other results")
         ran = _boot_all(planned, setting, site, folder, written, shown, engine)
         boots = {ticket.folder: ticket.kernel for block in planned for ticket in block.tickets}
         for trouble in trace.record(folder, boots, site.sandbox):
-            progress.warn(trouble)
+            _log.warning(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
         checksums.raw(folder)
         yield folder, ran
     for failure in ran.failed:
-        progress.warn(failure)
-    _say_times(progress, ran, before)
+        _log.warning(failure)
+    _say_times(ran, before)
 
 
 def _set_up(
@@ -135,38 +137,38 @@ def _set_up(
     *,
     alone: bool,
 ) -> Setting:
-    cache, progress = site.cache, site.progress
-    chosen = accel.choose(experiment.accel, cache=cache, progress=progress)
+    cache = site.cache
+    chosen = accel.choose(experiment.accel, cache=cache)
     clock = choose_clock(experiment, chosen.name)
-    progress.say(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
+    _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     kind, most = disk.choose(experiment.disk, clock), eviction.limit()
     experiment = resolved(experiment, clock)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
-    cells, _ = _runnable(experiment, {}, progress, command)
+    cells, _ = _runnable(experiment, {}, command)
     missing = _images_to_make(cells, cache)
     ask = partial(
         resources.admitted, experiment, cells, clock=clock, kind=kind, site=site, written=written
     )
     first = {} if kernels or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
     for warning in ask(to_make={**first, **missing}).warnings:
-        progress.warn(warning)
+        _log.warning(warning)
     if kernels is None:
         trees = pair.prepare(experiment, site)
         needed = pair.places(trees, experiment, site) | _image_places(cells, cache)
-        eviction.keep_below(cache, most, needed=needed, progress=progress)
+        eviction.keep_below(cache, most, needed=needed)
         ask(to_make={"building": pair.space(trees, experiment, site), **missing})
         kernels = pair.construct(trees, experiment, site)
     made, config_diff = kernels
-    archives = AptSource(cache.downloads, mirror=site.mirror, progress=progress).archives()
-    tools = image.build_tools(cache=cache, progress=progress)
-    half = _halves(experiment, made, progress, command) if alone else ()
-    cells, skipped = _runnable(experiment, made, progress, command, half)
+    archives = AptSource(cache.downloads, mirror=site.mirror).archives()
+    tools = image.build_tools(cache=cache)
+    half = _halves(experiment, made, command) if alone else ()
+    cells, skipped = _runnable(experiment, made, command, half)
     for cell in cells:
         on_top = disk.guest_bytes(cell.backend, cell.disk_on(kind), experiment.swap)
         memory = experiment.memory + on_top
         disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
-    images = _images(cells, cache, archives.main, progress)
+    images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, site)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
     return Setting(
@@ -187,12 +189,10 @@ def _set_up(
     )
 
 
-def _images(
-    cells: Sequence[Cell], cache: Cache, mirror: str, progress: Progress
-) -> dict[tuple[str, ...], Image]:
+def _images(cells: Sequence[Cell], cache: Cache, mirror: str) -> dict[tuple[str, ...], Image]:
     """By packages on top: the plain image, (), and those that the cells ask for."""
     return {
-        packages: image.build(recipe, cache=cache, mirror=mirror, progress=progress)
+        packages: image.build(recipe, cache=cache, mirror=mirror)
         for packages, recipe in _recipes(cells).items()
     }
 
@@ -211,11 +211,7 @@ def _selftests(
     if not tests:
         return {}
     builder = kselftest.SelftestBuilder(
-        cache=site.cache,
-        store=GitStore(site.cache.git),
-        progress=site.progress,
-        sandbox=site.sandbox,
-        jobs=site.jobs,
+        cache=site.cache, store=GitStore(site.cache.git), sandbox=site.sandbox, jobs=site.jobs
     )
     return {
         name: builder.build(
@@ -231,11 +227,7 @@ def abilities(made: Mapping[str, Arm]) -> list[Ability]:
 
 
 def _runnable(
-    experiment: Experiment,
-    made: Mapping[str, Arm],
-    progress: Progress,
-    command: str,
-    half: Sequence[ArmOnlyCell] = (),
+    experiment: Experiment, made: Mapping[str, Arm], command: str, half: Sequence[ArmOnlyCell] = ()
 ) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
     """The cells that both kernels can run; with no kernels yet, those that some kernel could.
 
@@ -253,16 +245,16 @@ def _runnable(
             "choose other BACKENDS or WORKLOADS"
         )
     for item in skipped if made else ():
-        progress.warn(f"{item.cell} is skipped: {item.reason}")
+        _log.warning(f"{item.cell} is skipped: {item.reason}")
     return cells, skipped
 
 
 def _halves(
-    experiment: Experiment, made: Mapping[str, Arm], progress: Progress, command: str
+    experiment: Experiment, made: Mapping[str, Arm], command: str
 ) -> tuple[ArmOnlyCell, ...]:
     found = halves(experiment.cells(), abilities(made), memory=experiment.memory, command=command)
     for one in found:
-        progress.warn(f"{one.cell} runs on {one.arm} alone: {one.reason}")
+        _log.warning(f"{one.cell} runs on {one.arm} alone: {one.reason}")
     return found
 
 
@@ -326,7 +318,7 @@ def _boot_all(
     count = sum(len(block.tickets) for block in planned)
     with (
         scratch.folder() as name,
-        site.progress.stage("boots", note=f"{count} of them, {engine.workers} side by side"),
+        progress.stage("boots", note=f"{count} of them, {engine.workers} side by side"),
     ):
         keys = Keys.make(Path(name))
         tools = Path(name) / "tools.img"
@@ -346,7 +338,7 @@ def _boot_all(
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )
-        return plan.run(planned, host, folder / "boots", engine=engine, progress=site.progress)
+        return plan.run(planned, host, folder / "boots", engine=engine)
 
 
 @contextmanager
@@ -355,8 +347,8 @@ def _engine(experiment: Experiment, site: Context) -> Iterator[Engine | None]:
     if site.scheduler is None:
         yield None
         return
-    chosen = accel.choose(experiment.accel, cache=site.cache, progress=site.progress)
-    with cluster.connected(site.scheduler, chosen.name, site.progress) as engine:
+    chosen = accel.choose(experiment.accel, cache=site.cache)
+    with cluster.connected(site.scheduler, chosen.name) as engine:
         yield engine
 
 
@@ -379,12 +371,12 @@ def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
     return frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
 
 
-def _say_times(progress: Progress, ran: plan.Run, before: int) -> None:
+def _say_times(ran: plan.Run, before: int) -> None:
     stages = progress.stages(before)
     total = sum(item.seconds for item in stages)
     for item in stages:
-        progress.say(f"  {item.stage:<16} {item.seconds:8.1f} s")
-    progress.say(
+        _log.info(f"  {item.stage:<16} {item.seconds:8.1f} s")
+    _log.info(
         f"  {'all stages':<16} {total:8.1f} s, a guest running for {ran.qemu_seconds:.1f} s "
         f"({100 * ran.qemu_seconds / total if total else 0:.0f} %)"
     )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.util.errors import InfraError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 _REPORT_EVERY = 30.0
 
@@ -68,7 +70,6 @@ class Watched:
         *,
         log: Path,
         env: Mapping[str, str],
-        progress: Progress,
         describe: Callable[[Sequence[str]], str],
     ) -> Watched:
         """Run ``argv`` with its output in ``log``, saying every 30 s how far it is.
@@ -91,7 +92,7 @@ class Watched:
             except FileNotFoundError as error:
                 raise InfraError("setpriv (util-linux) is not installed") from error
             try:
-                _wait(process, log, progress, describe)
+                _wait(process, log, describe)
             finally:
                 stop(process)
         return cls(process.returncode, time.monotonic() - start, log)
@@ -103,14 +104,11 @@ class Watched:
 
 
 def _wait(
-    process: subprocess.Popen[bytes],
-    log: Path,
-    progress: Progress,
-    describe: Callable[[Sequence[str]], str],
+    process: subprocess.Popen[bytes], log: Path, describe: Callable[[Sequence[str]], str]
 ) -> None:
     while True:
         try:
             process.wait(_REPORT_EVERY)
             return
         except subprocess.TimeoutExpired:
-            progress.say(describe(log.read_text(encoding="utf-8", errors="replace").splitlines()))
+            _log.info(describe(log.read_text(encoding="utf-8", errors="replace").splitlines()))

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the harness says while it works, and how long each stage took.
+"""Shows what the harness logs while it works, and records how long each stage took.
 
 Plain lines, one a fact; on a terminal a comparison has a live view (see ``live``) below them.
+Thread-safe: several boots may report at once.
 """
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 import threading
@@ -15,9 +17,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from harness.util.escape import harmless
+
+_log = logging.getLogger(__name__)
+console = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Where the lines go."""
+_lock = threading.Lock()
+_finished: list[StageTime] = []
+_current: list[tuple[str, float]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,79 +37,78 @@ class StageTime:
     seconds: float
 
 
-class Progress:
-    """Says what is being done, what is waited for and which command runs.
+class Lines(logging.Handler):
+    """Prints each record on ``console`` with the time since the start.
 
-    Thread-safe: several boots may report at once.
+    Nothing in a mail, a guest or a build can steer the terminal from here. This is not rich's own
+    handler: that one sets a table, which breaks a command line that is there to be pasted.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-        self._lock = threading.Lock()
-        self._start = time.monotonic()
-        self._stages: list[StageTime] = []
-        self._current: list[tuple[str, float]] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = time.monotonic()
 
-    @property
-    def console(self) -> Console:
-        """Where the lines go."""
-        return self._console
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record; an error of the stream is the caller's, as with print."""
+        minutes, seconds = divmod(int(time.monotonic() - self.begun), 60)
+        warning = "warning: " if record.levelno >= logging.WARNING else ""
+        text = f" {warning}{harmless(record.getMessage())}"
+        console.print(Text.assemble((f"[{minutes:3d}:{seconds:02d}]", "dim"), text))
 
-    @property
-    def current(self) -> tuple[str, float] | None:
-        """The stage under way, the innermost one, and the seconds in it so far."""
-        with self._lock:
-            if not self._current:
-                return None
-            name, start = self._current[-1]
-        return name, time.monotonic() - start
 
-    @property
-    def finished(self) -> int:
-        """How many stages were finished so far."""
-        with self._lock:
-            return len(self._stages)
+_lines = Lines()
 
-    def stages(self, since: int = 0) -> tuple[StageTime, ...]:
-        """The finished stages behind the first ``since``, in order; one entered twice is summed."""
-        total: dict[str, float] = {}
-        with self._lock:
-            for item in self._stages[since:]:
-                total[item.stage] = total.get(item.stage, 0.0) + item.seconds
-        return tuple(StageTime(stage, seconds) for stage, seconds in total.items())
 
-    def say(self, text: str) -> None:
-        """One line of plain progress, with the time since the start.
+def start() -> None:
+    """Show from now on what the harness logs, and nothing of what its libraries log."""
+    _lines.begun = time.monotonic()
+    logger = logging.getLogger("harness")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_lines)
 
-        What a mail, a guest or a build put into it cannot steer the terminal.
-        """
-        elapsed = time.monotonic() - self._start
-        minutes, seconds = divmod(int(elapsed), 60)
-        shown = escape(harmless(text))
-        with self._lock:
-            self._console.print(f"[dim]\\[{minutes:3d}:{seconds:02d}][/dim] {shown}")
 
-    def warn(self, text: str) -> None:
-        """A line that the user should not miss."""
-        self.say(f"warning: {text}")
+def command(argv: Sequence[str]) -> None:
+    """Log the very command that runs, ready to paste."""
+    _log.info(f"  $ {shlex.join(argv)}")
 
-    def command(self, argv: Sequence[str]) -> None:
-        """The very command that runs, ready to paste."""
-        self.say(f"  $ {shlex.join(argv)}")
 
-    @contextmanager
-    def stage(self, name: str, *, note: str = "") -> Iterator[None]:
-        """Time a stage; it is announced when it starts and when it ends."""
-        self.say(f"{name}{': ' + note if note else ''} ...")
-        start = time.monotonic()
-        with self._lock:
-            self._current.append((name, start))
-        try:
-            yield
-        finally:
-            seconds = time.monotonic() - start
-            with self._lock:
-                self._current.remove((name, start))
-                self._stages.append(StageTime(name, round(seconds, 1)))
-            if sys.exc_info()[0] is None:
-                self.say(f"{name}: done in {seconds:.1f} s")
+@contextmanager
+def stage(name: str, *, note: str = "") -> Iterator[None]:
+    """Time a stage; it is announced when it starts and when it ends."""
+    _log.info(f"{name}{': ' + note if note else ''} ...")
+    start = time.monotonic()
+    with _lock:
+        _current.append((name, start))
+    try:
+        yield
+    finally:
+        seconds = time.monotonic() - start
+        with _lock:
+            _current.remove((name, start))
+            _finished.append(StageTime(name, round(seconds, 1)))
+        if sys.exc_info()[0] is None:
+            _log.info(f"{name}: done in {seconds:.1f} s")
+
+
+def current() -> tuple[str, float] | None:
+    """The stage under way, the innermost one, and the seconds in it so far."""
+    with _lock:
+        if not _current:
+            return None
+        name, start = _current[-1]
+    return name, time.monotonic() - start
+
+
+def finished() -> int:
+    """How many stages were finished so far."""
+    with _lock:
+        return len(_finished)
+
+
+def stages(since: int = 0) -> tuple[StageTime, ...]:
+    """The finished stages behind the first ``since``, in order; one entered twice is summed."""
+    total: dict[str, float] = {}
+    with _lock:
+        for item in _finished[since:]:
+            total[item.stage] = total.get(item.stage, 0.0) + item.seconds
+    return tuple(StageTime(stage, seconds) for stage, seconds in total.items())

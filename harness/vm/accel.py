@@ -9,18 +9,20 @@ found out in seconds.  The verdict is kept for this boot of this host with this 
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from harness.util import atomic
+from harness.util import atomic, progress
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
 from harness.util.paths import REPO, Cache
 from harness.util.process import tethered
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 QEMU = "qemu-system-x86_64"
 _SOURCE = REPO / "vm-images" / "probe" / "probe.S"
@@ -54,7 +56,7 @@ def qemu_version() -> str:
     return run([QEMU, "--version"]).stdout.splitlines()[0]
 
 
-def probe(accel: str, *, cache: Cache, progress: Progress) -> AccelCheck:
+def probe(accel: str, *, cache: Cache) -> AccelCheck:
     """The verdict on ``accel``, from the cache if this host has not been booted since."""
     key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))
     record = cache.probes / f"{accel}.json"
@@ -64,36 +66,36 @@ def probe(accel: str, *, cache: Cache, progress: Progress) -> AccelCheck:
             return AccelCheck(**kept)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
-    verdict = _boot(accel, progress)
+    verdict = _boot(accel)
     # A quick refusal is not worth keeping: permissions change without a reboot.
     if verdict.works or (accel == "kvm" and verdict.seconds >= _DEADLINE):
         atomic.text(record, atomic.json_text({**asdict(verdict), "key": key}))
     return verdict
 
 
-def choose(wanted: str, *, cache: Cache, progress: Progress) -> Accelerator:
+def choose(wanted: str, *, cache: Cache) -> Accelerator:
     """The accelerator for ``wanted`` ("auto", "kvm" or "tcg"): the fastest one that works.
 
     Raises UserError when the one asked for does not run a guest, InfraError when none does.
     """
     if wanted != "auto":
-        verdict = probe(wanted, cache=cache, progress=progress)
+        verdict = probe(wanted, cache=cache)
         if not verdict.works:
             raise UserError(
                 f"--accel {wanted} was asked for but runs no guest here ({verdict.reason}); "
                 "use --accel tcg or auto"
             )
         return Accelerator(wanted, f"asked for; {verdict.reason}")
-    kvm = probe("kvm", cache=cache, progress=progress)
+    kvm = probe("kvm", cache=cache)
     if kvm.works:
         return Accelerator("kvm", kvm.reason)
-    tcg = probe("tcg", cache=cache, progress=progress)
+    tcg = probe("tcg", cache=cache)
     if not tcg.works:
         raise InfraError(f"no accelerator runs a guest: kvm: {kvm.reason}; tcg: {tcg.reason}")
     return Accelerator("tcg", f"kvm does not work here: {kvm.reason}")
 
 
-def _boot(accel: str, progress: Progress) -> AccelCheck:
+def _boot(accel: str) -> AccelCheck:
     if accel == "kvm" and not _KVM.exists():
         return AccelCheck(accel, False, 0.0, "there is no /dev/kvm")
     with tempfile.TemporaryDirectory(prefix="harness-probe.") as name:
@@ -104,7 +106,7 @@ def _boot(accel: str, progress: Progress) -> AccelCheck:
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-drive", f"file={image},format=raw,if=ide,readonly=off,snapshot=on",
         ]  # fmt: skip
-        progress.say(f"probing accelerator {accel} (at most {_DEADLINE:.0f} s)")
+        _log.info(f"probing accelerator {accel} (at most {_DEADLINE:.0f} s)")
         progress.command(argv)
         start = time.monotonic()
         try:

@@ -26,7 +26,6 @@ from harness.vm.guest import Keys
 from tests.fakes import tree
 from tests.fakes.figures import Guests
 from tests.fakes.inbox import git
-from tests.fakes.things import Heard
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002) -> Guests:
@@ -74,13 +73,12 @@ def series(folder: Path, patches: list[str]) -> Path:
 
 def site(folder: Path, repo: Path) -> Context:
     """A site with the repository of a toy series."""
-    progress, cache = Heard(), Cache(folder / "cache")
+    cache = Cache(folder / "cache")
     return Context(
         cache=cache,
         results=folder / "results",
-        progress=progress,
         sandbox=OFF,
-        desk=MailSource(cache=cache.mails, progress=progress),
+        desk=MailSource(cache=cache.mails),
         kernel_git=str(repo),
         jobs=1,
     )

@@ -1,34 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small made-up parts that several tests need: kernels, cells, tickets, a silent progress."""
+"""Small made-up parts that several tests need: kernels, cells and tickets."""
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
-
-from rich.console import Console
 
 from harness.build.kbuild import Kernel
 from harness.experiment import spec
 from harness.experiment.cell import Cell
-from harness.util.progress import Progress
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
 from harness.vm.watch import Deadlines
-
-
-class Heard(Progress):
-    """A progress whose words can be read."""
-
-    def __init__(self) -> None:
-        self._words = io.StringIO()
-        super().__init__(Console(file=self._words, width=10_000))
-
-    @property
-    def text(self) -> str:
-        """All that was said."""
-        return self._words.getvalue()
 
 
 def kernel(folder: Path, *, key: str = "0123456789abcdef", release: str = "6.12.0") -> Kernel:

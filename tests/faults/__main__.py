@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.cli import options
+from harness.util import progress
 from harness.util.errors import Exit, HarnessError
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from tests.faults import matrix, table
 from tests.faults.room import Ground
 
@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.sandbox(parser)
     options.results(parser)
     args = parser.parse_args(argv)
+    progress.start()
     try:
         rows = table.select(table.load(), (args.only or "").replace(",", " ").split())
         if args.list:
@@ -37,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 print(f"{row.name:<22} {row.what}")
             return Exit.OK
         ground = Ground(args.base, args.sandbox, Cache.from_environment())
-        done = matrix.run(rows, ground, Path(args.results), Progress())
+        done = matrix.run(rows, ground, Path(args.results))
     except HarnessError as error:
         print(f"faults: {error}", file=sys.stderr)
         return int(error.status)

@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from harness.util import atomic
+from harness.util import atomic, progress
 from harness.util.errors import Exit, HarnessError, InfraError
-from harness.util.progress import Progress
 from tests.faults import ends, guests, happened, hosts, same, stores
 from tests.faults.happened import VERDICTS, Happened, Reference
 from tests.faults.room import Ground, Room
 from tests.faults.table import Fault
+
+_log = logging.getLogger("harness.faults")
 
 WAYS: Mapping[str, Callable[[Fault, Room, Reference], Happened]] = {
     "guest": guests.guest,
@@ -70,25 +72,25 @@ class Matrix:
         return Exit.INFRA if "NO" in words else Exit.UNDECIDED if "not run" in words else Exit.OK
 
 
-def run(faults: Sequence[Fault], ground: Ground, results: Path, progress: Progress) -> Matrix:
+def run(faults: Sequence[Fault], ground: Ground, results: Path) -> Matrix:
     """Run the rows one after the other; the table is written after each of them.
 
     Raises InfraError when the undisturbed run, which all else is held against, does not complete.
     """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
     folder = results.resolve() / f"faults-{now}"
-    progress.say(f"{len(faults)} faults on {ground.base}; results go to {folder}")
+    _log.info(f"{len(faults)} faults on {ground.base}; results go to {folder}")
     with progress.stage("undisturbed run"):
         reference = undisturbed(folder / "undisturbed", ground)
     rows: list[FaultResult] = []
     for number, fault in enumerate(faults, 1):
-        progress.say(f"fault {number}/{len(faults)} {fault.name}: {fault.what}")
+        _log.info(f"fault {number}/{len(faults)} {fault.name}: {fault.what}")
         row = run_row(fault, folder / fault.name, ground, reference)
         rows.append(row)
         seen = f", noticed in {row.happened.seconds:.1f} s" if row.happened else ""
-        progress.say(f"  held: {row.held}{seen} ({row.took:.0f} s in all)")
+        _log.info(f"  held: {row.held}{seen} ({row.took:.0f} s in all)")
         for sentence in row.faults:
-            progress.say(f"  {sentence}")
+            _log.info(f"  {sentence}")
         write(Matrix(folder, tuple(rows)))
     return Matrix(folder, tuple(rows))
 

@@ -15,7 +15,6 @@ import pytest
 
 from harness.util.paths import REPO, Cache
 from tests.fakes import comparison, qemu
-from tests.fakes.things import Heard
 from tests.faults import happened, matrix, room, same
 from tests.faults.happened import Happened, Reference
 from tests.faults.room import Ground, Room
@@ -151,7 +150,7 @@ def _refuse(*_: object) -> None:
 
 
 def test_the_table_is_written_after_each_row(
-    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
 ) -> None:
     def undisturbed(folder: Path, _: Ground) -> Reference:
         with Room(folder, ground) as place:
@@ -159,9 +158,8 @@ def test_the_table_is_written_after_each_row(
         return Reference(place.results / room.CELL, 1.0)
 
     monkeypatch.setattr(matrix, "undisturbed", undisturbed)
-    heard = Heard()
     rows = (fault("kills", times=1), fault("signal", name="other", **{**INTERRUPT, "status": 6}))
-    done = matrix.run(rows, ground, tmp_path / "results", heard)
+    done = matrix.run(rows, ground, tmp_path / "results")
     assert [row.held for row in done.rows] == ["yes", "NO"] and done.status == 6
     text = (done.folder / "faults.txt").read_text(encoding="utf-8")
     assert text == matrix.text(done) and "1 of 2 faults" in text and "DOES NOT HOLD" in text

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import email.parser
 import io
+import logging
 from html.parser import HTMLParser
+from unittest import mock
 
 from rich.console import Console
 
 from harness.report.page import environment
 from harness.series.mail.cover import Cover
 from harness.studies.reply import draft
-from harness.util import escape
-from harness.util.progress import Progress
+from harness.util import escape, progress
 
 _FIELDS = {
     "To", "Cc", "In-Reply-To", "References", "Subject", "MIME-Version", "Content-Type",
@@ -29,10 +30,12 @@ def harmless_line(text: str) -> None:
 
 
 def terminal(data: bytes) -> None:
-    """A message of the progress, with whatever a mail or guest put into it."""
+    """A line that is shown, with whatever a mail or guest put into it."""
     words = io.StringIO()
     text = data.decode("utf-8", "surrogateescape")
-    Progress(Console(file=words, force_terminal=False, width=10_000, soft_wrap=True)).warn(text)
+    console = Console(file=words, force_terminal=False, width=10_000, soft_wrap=True)
+    with mock.patch.object(progress, "console", console):
+        progress.Lines().emit(logging.makeLogRecord({"msg": text, "levelno": logging.WARNING}))
     for line in words.getvalue().split("\n"):
         harmless_line(line)
     words.getvalue().encode()

@@ -26,7 +26,7 @@ from harness.run.cluster import cluster
 from harness.vm.boot import BootEnd
 from harness.vm.watch import Deadlines
 from tests.fakes import station as fake
-from tests.fakes.things import Heard, cells, host, kernel
+from tests.fakes.things import cells, host, kernel
 
 _BOOTS = 2
 
@@ -41,7 +41,7 @@ def _compare(address: str, folder: Path, blocks: int) -> dict[str, Any]:
         path.write_bytes(b"made up")
     matrix = cells("zswap,zram", "pageio,pressure")
     todo = plan.blocks(matrix, kernels, pairs=blocks // len(matrix), seed=1)
-    heard, ends = Heard(), list[float]()
+    ends: list[float] = []
 
     class Noted:
         """`run` of the engine, with the times at which boots were published."""
@@ -49,16 +49,16 @@ def _compare(address: str, folder: Path, blocks: int) -> dict[str, Any]:
         def __init__(self, engine: Any) -> None:
             self.workers, self._engine = engine.workers, engine
 
-        def run(self, blocks: Any, where: Any, boots: Any, *, note: Any, progress: Any) -> None:
+        def run(self, blocks: Any, where: Any, boots: Any, *, note: Any) -> None:
             def noted(ended: BootEnd) -> None:
                 ends.append(time.monotonic())
                 note(ended)
 
-            self._engine.run(blocks, where, boots, note=noted, progress=progress)
+            self._engine.run(blocks, where, boots, note=noted)
 
-    with cluster.connected(address, "tcg", heard) as engine:
+    with cluster.connected(address, "tcg") as engine:
         threads, begun = engine.workers, time.monotonic()
-        ran = plan.run(todo, made, folder / "boots", engine=Noted(engine), progress=heard)
+        ran = plan.run(todo, made, folder / "boots", engine=Noted(engine))
     spent = ends[-1] - begun
     left = max(len(ends) - threads, 0)
     return {

@@ -8,6 +8,7 @@ in hand: Dask gives its block to another one, which runs what has not come back.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,14 +21,15 @@ from harness.run.cluster.scheduler import Dispatch, Supply
 from harness.run.cluster.worker import KERNEL_FILES, BlockRequest, Station
 from harness.run.engine import Note
 from harness.util.errors import InfraError, UserError
-from harness.util.progress import Progress
 from harness.vm.boot import BootRequest, VmConfig
+
+_log = logging.getLogger(__name__)
 
 _CONNECT = 15.0
 
 
 @contextmanager
-def connected(address: str, accelerator: str, progress: Progress) -> Iterator[Cluster]:
+def connected(address: str, accelerator: str) -> Iterator[Cluster]:
     """The cluster of the scheduler at ``address`` (tcp://HOST:PORT), every worker looked at.
 
     Raises UserError when distributed is not installed, nobody answers there, there is no worker,
@@ -52,7 +54,7 @@ def connected(address: str, accelerator: str, progress: Progress) -> Iterator[Cl
         names = sorted({one.host.name for one in found.values()})
         known = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(int(worker["nthreads"]) for worker in known)
-        progress.say(
+        _log.info(
             f"{len(found)} workers with {threads} guests side by side on {len(names)} hosts: "
             f"{', '.join(names)}"
         )
@@ -69,13 +71,7 @@ class Cluster:
     workers: int
 
     def run(
-        self,
-        blocks: Sequence[Sequence[BootRequest]],
-        host: VmConfig,
-        boots: Path,
-        *,
-        note: Note,
-        progress: Progress,
+        self, blocks: Sequence[Sequence[BootRequest]], host: VmConfig, boots: Path, *, note: Note
     ) -> None:
         """See `Engine.run`.
 
@@ -90,9 +86,9 @@ class Cluster:
             for tickets in blocks
         ]
         files = {name: path for one in orders for path, name in one.files.items()}
-        supply = Supply(self.client, run, files, progress)
+        supply = Supply(self.client, run, files)
         supply.send(_one_a_host(self.stations))
-        with Dispatch(self.client, run, boots, note=note, supply=supply, progress=progress) as sent:
+        with Dispatch(self.client, run, boots, note=note, supply=supply) as sent:
             sent.give(orders)
             sent.wait()
 

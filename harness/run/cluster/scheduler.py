@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,9 @@ from harness.run.cluster import transfer, worker
 from harness.run.cluster.worker import BlockRequest, Reply
 from harness.run.engine import Note
 from harness.util.errors import HarnessError, InfraError, UserError
-from harness.util.progress import Progress
 from harness.vm.boot import BootEnd, BootRequest
+
+_log = logging.getLogger(__name__)
 
 _POLL = 0.2
 _PATIENCE = 600.0
@@ -35,7 +37,6 @@ class Supply:
     client: Any
     run: str
     files: Mapping[str, str]
-    progress: Progress
 
     def send(self, addresses: Sequence[str]) -> None:
         """What each of these workers' machines lacks."""
@@ -54,10 +55,10 @@ class Supply:
                     size += len(piece)
                     self._ask(address, worker.put, name, piece, offset, total, sender)
         except (OSError, KeyError, ValueError) as error:  # it left; another one may come
-            self.progress.warn(f"the worker at {address} was not sent what it lacks: {error}")
+            _log.warning(f"the worker at {address} was not sent what it lacks: {error}")
             return
         if size:
-            self.progress.say(
+            _log.info(
                 f"{len(lacking)} files, {size / (1 << 20):.0f} MiB compressed, sent to {address} "
                 f"in {time.monotonic() - begun:.0f} s"
             )
@@ -73,20 +74,11 @@ class Dispatch:
     worker ends the guest by itself.
     """
 
-    def __init__(
-        self,
-        client: Any,
-        run: str,
-        boots: Path,
-        *,
-        note: Note,
-        supply: Supply,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, client: Any, run: str, boots: Path, *, note: Note, supply: Supply) -> None:
         from distributed import Queue  # noqa: PLC0415 (only a cluster needs it)
 
         self._client, self._run, self._boots, self._note = client, run, boots, note
-        self._supply, self._progress = supply, progress
+        self._supply = supply
         self._queue = Queue(f"boots-{run}", client=client)
         self._tickets: dict[str, BootRequest] = {}
         self._pending: dict[Any, BlockRequest] = {}
@@ -171,7 +163,7 @@ class Dispatch:
             )
         if reply.failed:
             if reply.host not in self._left_out:
-                self._progress.warn(f"host {reply.host} is left out from now on: {reply.failed}")
+                _log.warning(f"host {reply.host} is left out from now on: {reply.failed}")
             self._left_out.add(reply.host)
             return self.give([order], trouble=reply.failed)
         if reply.lacking:
@@ -196,7 +188,7 @@ class Dispatch:
                 "command again when there is one"
             )
         elif now - self._seen > 10:
-            self._progress.warn("the cluster has no worker left; waiting for one")
+            _log.warning("the cluster has no worker left; waiting for one")
 
     def _workers(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]

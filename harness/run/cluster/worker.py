@@ -19,11 +19,10 @@ from typing import Any
 from harness.results import checksums
 from harness.run import engine
 from harness.run.cluster.transfer import FileStore, packed
-from harness.util import atomic, scratch
+from harness.util import atomic, progress, scratch
 from harness.util.errors import HarnessError, InfraError
 from harness.util.hostspace import require_space
 from harness.util.paths import Cache
-from harness.util.progress import Progress
 from harness.vm import accel, boot, hostfacts
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
@@ -106,10 +105,11 @@ def describe(accelerator: str) -> Station:
 
     So a checkout that changes under a running worker is not seen: what it imported does not.
     """
+    progress.start()
     trouble = ""
     try:
         cache = Cache.from_environment()
-        accel.choose(accelerator, cache=cache, progress=Progress())
+        accel.choose(accelerator, cache=cache)
     except HarnessError as error:
         trouble = f"cannot run guests under {accelerator}: {error}"
     version = ".".join(platform.python_version_tuple()[:2])
@@ -182,7 +182,7 @@ def _boots(
             if host.disk_for(ticket.cell) == "host":
                 require_space(place, host.swap, "a guest's swap disk")
             if host.clock == "wall" and ticket.kernel.key not in _warm:
-                engine.warm_up(ticket, host, stop, Progress())
+                engine.warm_up(ticket, host, stop)
                 _warm.add(ticket.kernel.key)
             ended = boot.run(ticket, host, place / "boots", stop=stop)
             yield Returned(ticket.folder, ended.seconds, packed(ended.folder))

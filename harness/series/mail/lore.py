@@ -11,6 +11,7 @@ import datetime
 import email.utils
 import hashlib
 import json
+import logging
 import re
 import sys
 import tempfile
@@ -29,7 +30,8 @@ from harness.series.patchset import PatchSet
 from harness.util import atomic
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
-from harness.util.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 SERVER = "https://lore.kernel.org/all"
 """The server that is asked when none is given: every list that lore has."""
@@ -47,7 +49,6 @@ class MailSource:
     """
 
     cache: Path
-    progress: Progress
     server: str = SERVER
     mirrors: tuple[Path, ...] = ()
     trailers: bool = False
@@ -188,11 +189,11 @@ def _thread(address: Address, desk: MailSource) -> tuple[tuple[bytes, ...], dict
         archive = Archive(desk.mirrors, index=desk.cache / "index")
         added = archive.refresh()
         if added:
-            desk.progress.say(f"indexed {added} mails of {_listed(desk.mirrors)}")
+            _log.info(f"indexed {added} mails of {_listed(desk.mirrors)}")
         raws = _from_archive(address, archive)
         if raws:
             return raws, {"mirror": _listed(desk.mirrors)}
-        desk.progress.say(f"{_listed(desk.mirrors)} does not have <{address.message_id}>")
+        _log.info(f"{_listed(desk.mirrors)} does not have <{address.message_id}>")
     server = (address.server or desk.server).rstrip("/")
     return _from_server(address, server, desk), {"server": server}
 
@@ -224,7 +225,7 @@ def _from_server(address: Address, server: str, desk: MailSource) -> tuple[bytes
     except InfraError as error:
         if known is None:
             raise
-        desk.progress.warn(f"{error}; using what was fetched before")
+        _log.warning(f"{error}; using what was fetched before")
         return mbox.split(known)
     facts = {"asked": key, "server": server, "sha256": hashlib.sha256(data).hexdigest()}
     atomic.binary(kept.with_suffix(".mbox"), data)
@@ -244,7 +245,7 @@ def _kept(place: Path) -> bytes | None:
 
 def _b4_mbox(address: Address, server: str, desk: MailSource) -> bytes:
     """The thread (and with a revision the newer ones) as b4 fetches it: an mbox."""
-    desk.progress.say(f"asking {server} for <{address.message_id}>")
+    _log.info(f"asking {server} for <{address.message_id}>")
     newer = ("--check-newer-revisions",) if address.revision else ()
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as name:
         place = Path(name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ from harness.studies.walk.trial import Track
 from harness.util import atomic
 from harness.util.errors import Exit, KernelFailure, UserError
 from harness.util.yamlfile import nearest
+
+_log = logging.getLogger(__name__)
 
 MOST = 12
 """Pairs after which a question stays undecided."""
@@ -157,13 +160,13 @@ class _Search:
             side = search.side(halfway, up=up)
             if side:
                 break
-            self._track.site.progress.say(f"patch {number}: undecided with {pairs} pairs")
+            _log.info(f"patch {number}: undecided with {pairs} pairs")
         change = self._change(self._base, self._patched[number])
         return self._note(Look(step, side or Side.SKIP, change, halfway))
 
     def _note(self, look: Look) -> Side:
         self._looks.append(look)
-        self._track.site.progress.say(outcome.sentence(look))
+        _log.info(outcome.sentence(look))
         return look.side
 
     def _built(self, number: int) -> bool:

@@ -8,6 +8,7 @@ to together is one table.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from harness.studies.calibrate.weights import SeriesBoots
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
 from harness.util.paths import REPO
+
+_log = logging.getLogger(__name__)
 
 REGISTRY = REPO / "kernels" / "series"
 SERIES = (
@@ -65,7 +68,7 @@ def calibrate(experiment: Experiment, site: Context) -> Calibrated:
     folder = site.results / replace(experiment, name=experiment.name or "calibration").title
     inner = replace(site, results=folder)
     for series in SERIES:
-        site.progress.say(f"series {series}")
+        _log.info(f"series {series}")
         # The null series is the A/A of all others: no third boot.
         one = replace(
             experiment,

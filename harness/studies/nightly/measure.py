@@ -11,6 +11,7 @@ on in its own folder.
 from __future__ import annotations
 
 import datetime
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -36,8 +37,11 @@ from harness.studies.nightly.store import (
     NightlyFailure,
     StoredEstimate,
 )
+from harness.util import progress
 from harness.util.errors import Exit, HarnessError, InfraError
 from harness.util.paths import REPO
+
+_log = logging.getLogger(__name__)
 
 REGISTRY = REPO / "kernels" / "series"
 _KINDS = {Exit.USER: "user", Exit.KERNEL: "kernel", Exit.INFRA: "infra"}
@@ -81,11 +85,11 @@ def _under_way(config: Config, site: Context, root: Path, history: History) -> A
     if known is None or known.state != store.OPEN:
         return None  # it ended, and only its file was left behind
     if found.config != config.sha256:
-        site.progress.say(f"{config.path} was changed: the night of {found.started} is given up")
+        _log.info(f"{config.path} was changed: the night of {found.started} is given up")
         state = replace(known, state=store.REPLACED, ended=_now(), left_over=len(found.left))
         history.end(state)
         return None
-    site.progress.say(f"going on with the night of {found.started}: {len(found.left)} to do")
+    _log.info(f"going on with the night of {found.started}: {len(found.left)} to do")
     return found
 
 
@@ -100,7 +104,7 @@ class _Night:
     def plan(self) -> Agenda:
         """Look what is new and write the plan."""
         site, config, started = self._site, self._config, _now()
-        with site.progress.stage("news"):
+        with progress.stage("news"):
             found = news.look(config, site.desk, registry_folder=REGISTRY, now=started)
         past = self._history
         jobs = agenda.plan(config, found.points, past.comparisons(), past.estimates())
@@ -110,10 +114,10 @@ class _Night:
         )  # fmt: skip
         past.note([_trouble(number, one) for one in found.troubles])
         for one in found.troubles:
-            site.progress.warn(f"{one.place}: {one.error}")
+            _log.warning(f"{one.place}: {one.error}")
         made = Agenda(number, started, config.sha256, 0.0, jobs)
         agenda.write(self._root / agenda.NAME, made)
-        site.progress.say(f"night {number}: {len(jobs)} comparisons to do")
+        _log.info(f"night {number}: {len(jobs)} comparisons to do")
         return made
 
     def work(self, plan: Agenda) -> int:
@@ -131,7 +135,7 @@ class _Night:
                 with _limited(left):
                     state = self._one(job)
             except Spent:
-                self._site.progress.warn(f"the budget is spent in the middle of {job.folder}")
+                _log.warning(f"the budget is spent in the middle of {job.folder}")
                 self._keep(job, "todo", begun)
                 break
             self._keep(job, state, begun)
@@ -174,12 +178,12 @@ class _Night:
 
     def _one(self, job: Job) -> str:
         """Run one comparison into the history; what became of it."""
-        self._site.progress.say(f"{job.folder} ({job.why})")
+        _log.info(f"{job.folder} ({job.why})")
         begun = time.monotonic()
         try:
             done, skipped = self._compare(job)
         except HarnessError as error:
-            self._site.progress.warn(f"{job.folder}: {error}")
+            _log.warning(f"{job.folder}: {error}")
             kind = _KINDS.get(error.status, "infra")
             self._add(job, error.status, 0.0, [], [(job.point.folder, kind, str(error))])
             return "failed"

@@ -15,6 +15,7 @@ from harness.run.manifest import Request
 from harness.studies import compare
 from harness.studies.overhead import report
 from harness.studies.overhead.model import ALONE
+from harness.util import progress
 from harness.util.errors import Exit, UserError
 from harness.util.units import format_size, parse_size
 from harness.vm.boot import BootRequest
@@ -78,7 +79,7 @@ def overhead(
             # What one kernel alone can do is measured there: the other has no figure beside it.
             alone=True,
         ) as (folder, ran),
-        site.progress.stage("report"),
+        progress.stage("report"),
     ):
         written = report.make(folder)
         checksums.report(folder)

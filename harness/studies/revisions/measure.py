@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from harness.studies.revisions.table import History, Posting
 from harness.util import atomic
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
 from harness.util.paths import REPO
+
+_log = logging.getLogger(__name__)
 
 REGISTRY = REPO / "kernels" / "series"
 
@@ -98,7 +101,7 @@ class _Revisions:
     def post(self, revision: Revision) -> Posting:
         """Run or reuse one revision's comparison."""
         name = f"{self._entry.name}-{revision.name}"
-        self._site.progress.say(f"revision {name} of {revision.date or 'an unknown day'}")
+        _log.info(f"revision {name} of {revision.date or 'an unknown day'}")
         one = replace(self._experiment, patch=name)
         posting = Posting(revision.name, revision.date or "")
         try:
@@ -116,7 +119,7 @@ class _Revisions:
         return replace(posting, folder=done.results.name, effects=table.effects(done.results))
 
     def _failed(self, posting: Posting, error: HarnessError) -> Posting:
-        self._site.progress.warn(f"{posting.name}: {error}")
+        _log.warning(f"{posting.name}: {error}")
         self._statuses.append(error.status)
         return replace(posting, failure=str(error))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from harness.studies.walk.analysis import RECORD
 from harness.studies.walk.trial import Track
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ class _Walk:
                 donors=track.donors(),
             )
         except NoBoot as error:  # a result like any other: the report names it
-            track.site.progress.warn(f"patch {number}: {error}")
+            _log.warning(f"patch {number}: {error}")
         return name
 
     def _write(self) -> None:
@@ -145,7 +148,7 @@ def _say(track: Track, numbers: Sequence[int], site: Context) -> None:
     one = track.experiment
     shared = 2 if one.aa else 1
     boots = one.pairs * len(one.cells()) * (len(numbers) + shared)
-    site.progress.say(
+    _log.info(
         f"{len(numbers)} of {len(track.steps)} patches to build; at most {boots} boots, those of "
         "the base shared by all patches"
     )

@@ -9,6 +9,7 @@ so that only what a patch touches is compiled; boots of the base serve all trial
 from __future__ import annotations
 
 import json
+import logging
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from harness.series.model import Step
 from harness.studies import compare
 from harness.studies.compare import Compared
 from harness.util.errors import KernelFailure, UserError
+
+_log = logging.getLogger(__name__)
 
 _NAME = "patch-"
 
@@ -86,13 +89,13 @@ class Track:
         """The kernel with the first ``number`` patches; what does not build is told, not raised."""
         step = self.steps[number - 1]
         known = Built(number, step.subject, step.commit)
-        self._site.progress.say(f'patch {number} of {len(self.steps)}: "{step.subject}"')
+        _log.info(f'patch {number} of {len(self.steps)}: "{step.subject}"')
         try:
             trees = pair.cut(self._trees, number, self._site)
             made = pair.construct(trees, self._named(number), self._site)
         except (KernelFailure, UserError) as error:
             # The base is built, so a configuration that does not take is the patch's doing, too.
-            self._site.progress.warn(f"patch {number}: {error}")
+            _log.warning(f"patch {number}: {error}")
             return replace(known, failure=self._failure(number, error))
         self._made[number] = made
         return replace(known, **_facts(made[0]["patch"].kernel))

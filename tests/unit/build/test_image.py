@@ -16,7 +16,6 @@ from harness.build import image
 from harness.build.image import Recipe
 from harness.util.errors import InfraError, UserError
 from harness.util.paths import REPO, Cache
-from tests.fakes.things import Heard
 
 RECIPE = REPO / "vm-images" / "guest" / "recipe.yaml"
 ADMIN = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LC_ALL": "C"}
@@ -105,18 +104,18 @@ def test_an_image_that_is_there_is_not_made_again(
     target.mkdir(parents=True)
     (target / "root.img").write_bytes(b"x")
     monkeypatch.setenv("PATH", str(tmp_path))
-    made = image.build(recipe, cache=cache, mirror="", progress=Heard())
+    made = image.build(recipe, cache=cache, mirror="")
     assert made.root == target / "root.img"
 
 
 def test_a_changed_image_is_made_again(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
 ) -> None:
-    cache, heard = Cache(tmp_path), Heard()
+    cache = Cache(tmp_path)
     target = cache.images / recipe.key
     target.mkdir(parents=True)
     (target / "root.img").write_bytes(b"x")
-    image.build(recipe, cache=cache, mirror="", progress=heard)  # made before hashes were kept
+    image.build(recipe, cache=cache, mirror="")  # made before hashes were kept
     (target / "root.img").write_bytes(b"y")
 
     def make(_: Recipe, scratch: Path, **__: object) -> None:
@@ -124,10 +123,10 @@ def test_a_changed_image_is_made_again(
 
     monkeypatch.setattr(image, "_make_root", make)
     monkeypatch.setattr(image, "SPACE", 1)
-    assert image.build(recipe, cache=cache, mirror="", progress=heard).root.read_bytes() == b"x"
+    assert image.build(recipe, cache=cache, mirror="").root.read_bytes() == b"x"
     assert "is not as it was made" in heard.text
-    heard = Heard()
-    image.build(recipe, cache=cache, mirror="", progress=heard)
+    heard.clear()
+    image.build(recipe, cache=cache, mirror="")
     assert "already made" in heard.text
 
 
@@ -142,7 +141,7 @@ def test_a_failed_bootstrap_leaves_nothing(
     monkeypatch.setattr(image, "SPACE", 1)
     cache = Cache(tmp_path / "cache")
     with pytest.raises(InfraError, match="cannot reach mirror"):
-        image.build(recipe, cache=cache, mirror="http://mirror.invalid", progress=Heard())
+        image.build(recipe, cache=cache, mirror="http://mirror.invalid")
     assert [path.name for path in cache.images.glob("[!.]*")] == [f"{recipe.key}.lock"]
 
 
@@ -243,17 +242,18 @@ def test_the_tools_disk_has_programs_and_keys(tmp_path: Path, content: Path) -> 
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
-def test_the_guest_programs_are_built_once_and_are_static(tmp_path: Path) -> None:
+def test_the_guest_programs_are_built_once_and_are_static(
+    tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
     cache = Cache(tmp_path)
-    heard = Heard()
-    tools = image.build_tools(cache=cache, progress=heard)
+    tools = image.build_tools(cache=cache)
     names = {path.name for path in (tools / "bin").iterdir()}
     assert {"sampler", "pageio", "fill", "pressure", "prepare", "run-workload"} <= names
     # A program that asks for an interpreter needs the host's libraries in the guest.
     assert b"ld-linux" not in (tools / "bin" / "sampler").read_bytes()[:4096]
-    assert image.build_tools(cache=cache, progress=heard) == tools
+    assert image.build_tools(cache=cache) == tools
     assert heard.text.count("$ make") == 1
     (tools / "bin" / "pageio").write_bytes(b"half")
-    assert image.build_tools(cache=cache, progress=heard) == tools
+    assert image.build_tools(cache=cache) == tools
     assert heard.text.count("$ make") == 2 and "not as they were built" in heard.text
     assert (tools / "bin" / "pageio").stat().st_size > 4096

@@ -20,7 +20,7 @@ from harness.util.errors import UserError
 from harness.util.paths import Cache
 from harness.vm import boot
 from harness.vm.watch import Deadlines
-from tests.fakes.things import Heard, host, ticket
+from tests.fakes.things import host, ticket
 
 DEADLINES = Deadlines(boot=8, command=8, workload=8, silence=5)
 
@@ -63,10 +63,10 @@ def test_only_the_images_that_cells_ask_for_are_made(
 
     monkeypatch.setattr(image, "build", build)
     cells = cell.matrix(backends=["zram", "zswap"], workloads=["pageio", "redis", "stress"])
-    found = compare._images(cells, Cache(tmp_path), "mirror", Heard())
+    found = compare._images(cells, Cache(tmp_path), "mirror")
     assert set(found) == {(), ("redis-server",), ("stress-ng",)}
     assert [recipe.key for recipe in made] == [one.key for one in found.values()]
-    assert len(compare._images(cells[:2], Cache(tmp_path), "mirror", Heard())) == 1
+    assert len(compare._images(cells[:2], Cache(tmp_path), "mirror")) == 1
 
 
 def test_the_manifest_names_the_images(tmp_path: Path) -> None:

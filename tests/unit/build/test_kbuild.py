@@ -24,7 +24,6 @@ from harness.util.errors import Exit, InfraError, KernelFailure, UserError
 from harness.util.paths import Cache
 from harness.util.sandbox import Sandbox
 from tests.fakes import tree
-from tests.fakes.things import Heard
 
 
 def wanted(*symbols: str) -> tuple[Option, ...]:
@@ -42,7 +41,6 @@ class Bench:
         self.cache = Cache(folder / "cache")
         self.store = GitStore(self.cache.git)
         self.store.ensure()
-        self.heard = Heard()
         self.builder = self.confined(sandbox.OFF)
         self._calls = folder / "make-calls"
         shim = folder / "bin" / "make"
@@ -54,9 +52,7 @@ class Bench:
         patch.setattr(kbuild, "SPACE", 1)
 
     def confined(self, by: Sandbox) -> KernelBuilder:
-        return KernelBuilder(
-            cache=self.cache, store=self.store, progress=self.heard, jobs=2, sandbox=by
-        )
+        return KernelBuilder(cache=self.cache, store=self.store, jobs=2, sandbox=by)
 
     def order(
         self,
@@ -129,7 +125,7 @@ def test_what_is_configured_is_what_was_asked_and_no_more(bench: Bench) -> None:
     assert "CONFIG_SWAP" not in kernel.config
 
 
-def test_the_second_time_nothing_runs(bench: Bench) -> None:
+def test_the_second_time_nothing_runs(bench: Bench, heard: pytest.LogCaptureFixture) -> None:
     order = bench.order()
     assert bench.builder.find(order) is None
     first = bench.builder.build(order)
@@ -137,7 +133,7 @@ def test_the_second_time_nothing_runs(bench: Bench) -> None:
     assert calls
     assert bench.builder.build(order) == first == bench.builder.find(order)
     assert bench.calls == calls
-    assert "already built" in bench.heard.text
+    assert "already built" in heard.text
 
 
 def test_the_source_tree_stays_as_it_is(bench: Bench) -> None:
@@ -173,13 +169,15 @@ def test_a_truncated_artefact_is_built_anew(bench: Bench, name: str) -> None:
     assert kbuild.load(again.path) == again
 
 
-def test_one_changed_bit_of_an_artefact_is_seen(bench: Bench) -> None:
+def test_one_changed_bit_of_an_artefact_is_seen(
+    bench: Bench, heard: pytest.LogCaptureFixture
+) -> None:
     order = bench.order()
     image = bench.builder.build(order).bzimage
     whole = image.read_bytes()
     image.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
     assert bench.builder.build(order).bzimage.read_bytes() == whole
-    assert "is not as it was built" in bench.heard.text
+    assert "is not as it was built" in heard.text
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"sizes": {}}', '{"sizes": 3}', "null"])

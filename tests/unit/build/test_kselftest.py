@@ -19,7 +19,6 @@ from harness.util import sandbox
 from harness.util.errors import KernelFailure
 from harness.util.paths import Cache
 from harness.util.sandbox import Sandbox
-from tests.fakes.things import Heard
 
 TESTS = ("cgroup/good", "cgroup/broken", "cgroup/absent", "mm/cow")
 FILES = {
@@ -42,7 +41,6 @@ class Bench:
         self.cache = Cache(folder / "cache")
         self.store = GitStore(self.cache.git)
         self.store.ensure()
-        self.heard = Heard()
         patch.setattr(kselftest, "_SPACE", 1)
 
     def order(self, changes: dict[str, str] | None = None, label: str = "base") -> SelftestRequest:
@@ -54,7 +52,7 @@ class Bench:
         return SelftestRequest(label, commit, self.store.tree_of(commit), TESTS)
 
     def builder(self, by: Sandbox = sandbox.OFF) -> SelftestBuilder:
-        return SelftestBuilder(cache=self.cache, store=self.store, progress=self.heard, sandbox=by)
+        return SelftestBuilder(cache=self.cache, store=self.store, sandbox=by)
 
 
 @pytest.fixture
@@ -65,7 +63,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 
 
-def test_what_builds_is_published_and_what_does_not_has_its_reason(bench: Bench) -> None:
+def test_what_builds_is_published_and_what_does_not_has_its_reason(
+    bench: Bench, heard: pytest.LogCaptureFixture
+) -> None:
     made = bench.builder().build(bench.order())
     assert subprocess.run([made.path / "cgroup/good"], check=False).returncode == 7
     missing = dict(made.missing)
@@ -73,7 +73,7 @@ def test_what_builds_is_published_and_what_does_not_has_its_reason(bench: Bench)
     assert "'NOT_DEFINED' undeclared" in missing["cgroup/broken"]
     assert missing["cgroup/absent"].endswith("selftests/cgroup/absent.c")
     assert missing["mm/cow"].endswith("selftests/mm")
-    assert "NOT_DEFINED" in bench.heard.text
+    assert "NOT_DEFINED" in heard.text
     rows = (made.path / "list").read_text("utf-8").splitlines()
     assert [row.split(" ")[0] for row in rows] == list(TESTS)
     assert rows[0] == "cgroup/good"

@@ -21,7 +21,6 @@ from harness.util.errors import UserError
 from harness.util.paths import Cache
 from harness.util.sandbox import OFF
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 
 @pytest.fixture
@@ -32,13 +31,12 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(pair, "fragment_paths", lambda _: [tmp_path / "toy.config"])
     repo = inbox.author(tmp_path / "linux", tree.FILES)
     mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo))
-    progress, cache = Heard(), Cache(tmp_path / "cache")
+    cache = Cache(tmp_path / "cache")
     return Context(
         cache=cache,
         results=tmp_path / "results",
-        progress=progress,
         sandbox=OFF,
-        desk=MailSource(cache=cache.mails, progress=progress, mirrors=(mirror,)),
+        desk=MailSource(cache=cache.mails, mirrors=(mirror,)),
         kernel_git=str(repo),
         jobs=1,
     )
@@ -60,7 +58,7 @@ def test_a_message_id_is_all_that_is_needed(site: Context) -> None:
     assert data["origin"]["mirror"].endswith("list.git")
 
 
-def test_another_base_is_told_and_kept(site: Context) -> None:
+def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFixture) -> None:
     repo = Path(str(site.kernel_git))
     inbox.git(repo, "checkout", "-q", "-b", "other", "v6.12")
     text = (repo / "mm/swap.c").read_text()
@@ -69,8 +67,7 @@ def test_another_base_is_told_and_kept(site: Context) -> None:
     made, _ = pair.make(Experiment(base="other", patch="1-0@mail.example"), site)
     warning = manifest._arm(made["patch"])["series"]["basis"]["warning"]
     assert "1 of the 2 files" in warning
-    assert isinstance(site.progress, Heard)
-    assert warning in site.progress.text
+    assert warning in heard.text
 
 
 def test_no_base_at_hand_is_one_sentence(site: Context) -> None:

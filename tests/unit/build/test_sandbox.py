@@ -26,7 +26,6 @@ from harness.util.errors import Exit, InfraError, KernelFailure
 from harness.util.paths import REPO, Cache
 from harness.util.sandbox import OFF, Sandbox
 from tests.fakes import loopback, tree
-from tests.fakes.things import Heard
 
 _GOOD = (Option("CONFIG_BLOCK", "y", "test", "toy.config:1"),)
 # Each line of harm says what it could do.  The leading dash: make goes on when one fails.
@@ -106,9 +105,7 @@ class Bench:
         source = tree.write(self.folder / f"tree-{label}", files)
         commit = self.store.import_folder(source, ref=f"refs/harness/test/{label}", message="toy")
         order = BuildRequest(label, commit, self.store.tree_of(commit), "6.12.3", _GOOD, "same")
-        builder = KernelBuilder(
-            cache=self.cache, store=self.store, progress=Heard(), jobs=1, sandbox=by
-        )
+        builder = KernelBuilder(cache=self.cache, store=self.store, jobs=1, sandbox=by)
         return builder.build(order)
 
 
@@ -241,9 +238,7 @@ def test_a_link_out_of_the_tree_leads_nowhere_in_the_build(
     applied = apply(bench, patches, confined)
     assert applied.commit == apply(bench, patches, OFF).commit
     (victim.home / ".bashrc").write_text("config STOLEN\n\tbool\n")
-    builder = KernelBuilder(
-        cache=bench.cache, store=bench.store, progress=Heard(), jobs=1, sandbox=confined
-    )
+    builder = KernelBuilder(cache=bench.cache, store=bench.store, jobs=1, sandbox=confined)
     order = BuildRequest("link", applied.commit, applied.tree, "6.12.3", _GOOD, "same")
     assert "CONFIG_STOLEN" not in builder.build(order).symbols
 

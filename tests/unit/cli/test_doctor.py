@@ -13,7 +13,7 @@ from harness.util.errors import InfraError
 from harness.util.paths import REPO, Cache
 from harness.vm import accel
 from harness.vm.accel import AccelCheck
-from tests.fakes.things import Heard, kernel
+from tests.fakes.things import kernel
 
 PACKAGES = REPO / "harness" / "cli" / "packages.yaml"
 
@@ -58,7 +58,7 @@ def works(patch: pytest.MonkeyPatch, **verdicts: bool) -> None:
 
 
 def topics(cache: Path) -> dict[str, tuple[bool, str]]:
-    found = doctor.examine(cache=Cache(cache), progress=Heard())
+    found = doctor.examine(cache=Cache(cache))
     return {item.topic: (item.ok, item.text) for item in found}
 
 

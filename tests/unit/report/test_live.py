@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +20,11 @@ from harness.report import live
 from harness.report.live import State, Survey, View
 from harness.report.model import Estimate
 from harness.results.manifest import Manifest
-from harness.util.progress import Progress
+from harness.util import progress
 from tests.fakes import results as fake_results
 from tests.fakes.results import Fake
 
+LOG = logging.getLogger("harness")
 CELLS = ("zram-lz4.pageio", "zswap-lz4.pageio")
 
 
@@ -38,6 +41,14 @@ def shown(state: State, width: int = 100) -> str:
 
 def terminal() -> Console:
     return Console(record=True, force_terminal=True, width=100, height=40, file=io.StringIO())
+
+
+@pytest.fixture
+def show_on(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Console], None]]:
+    """Has the lines and the view go to a console."""
+    progress.start()
+    yield lambda console: monkeypatch.setattr(progress, "console", console)
+    LOG.removeHandler(progress._lines)
 
 
 def test_it_reads_boots_and_guests_off_the_disk(tmp_path: Path) -> None:
@@ -103,26 +114,28 @@ def test_estimates_are_made_seldom_and_never_beside_wall_time(
         return real(folder, said)
 
     monkeypatch.setattr(live, "estimates", counted)
-    view = View(Progress(terminal()))
+    view = View()
     view.boots(Survey(blocks(3), results / "boots"), results, facts, "insn")
     for now in (0.0, 1.0, 29.0):
         assert len(view.state(now=now).rows) == 2
     assert len(made) == 1
     view.state(now=10_000.0)
     assert len(made) == 2
-    wall = View(Progress(terminal()))
+    wall = View()
     wall.boots(Survey(blocks(3), results / "boots"), results, facts, "wall")
     state = wall.state(now=0.0)
     assert len(made) == 2 and state.rows == () and "at the end" in state.note
 
 
-def test_lines_go_on_above_the_view_on_a_terminal(tmp_path: Path) -> None:
+def test_lines_go_on_above_the_view_on_a_terminal(
+    tmp_path: Path, show_on: Callable[[Console], None]
+) -> None:
     console = terminal()
-    progress = Progress(console)
+    show_on(console)
     drawn = threading.Event()
-    with live.view(progress) as view, progress.stage("boots"):
+    with live.view() as view, progress.stage("boots"):
         view.boots(Survey(blocks(), tmp_path), tmp_path, {}, "insn")
-        progress.say("boot 1/24 done")
+        LOG.info("boot 1/24 done")
         for _ in range(100):
             if "pairs 0 of 8" in console.export_text(clear=False):
                 drawn.set()
@@ -133,24 +146,28 @@ def test_lines_go_on_above_the_view_on_a_terminal(tmp_path: Path) -> None:
     assert not [one for one in threading.enumerate() if one.name == "view"]
 
 
-def test_a_fault_of_the_view_is_a_line_and_no_more(tmp_path: Path) -> None:
+def test_a_fault_of_the_view_is_a_line_and_no_more(
+    tmp_path: Path, show_on: Callable[[Console], None]
+) -> None:
     console = terminal()
-    progress = Progress(console)
-    with live.view(progress) as view, progress.stage("boots"):
+    show_on(console)
+    with live.view() as view, progress.stage("boots"):
         broken: Any = SimpleNamespace(look=lambda *_, **__: 1 / 0)
         view.boots(broken, tmp_path, {}, "insn")
         for _ in range(100):
             if "the live view ends" in console.export_text(clear=False):
                 break
             time.sleep(0.1)
-        progress.say("the boots go on")
+        LOG.info("the boots go on")
     assert "warning: the live view ends: division by zero" in console.export_text()
 
 
-def test_without_a_terminal_there_are_plain_lines_only(tmp_path: Path) -> None:
+def test_without_a_terminal_there_are_plain_lines_only(
+    tmp_path: Path, show_on: Callable[[Console], None]
+) -> None:
     words = io.StringIO()
-    progress = Progress(Console(file=words, width=200))
-    with live.view(progress) as view, progress.stage("boots"):
+    show_on(Console(file=words, width=200))
+    with live.view() as view, progress.stage("boots"):
         view.boots(Survey(blocks(), tmp_path), tmp_path, {}, "insn")
         time.sleep(1.2)
         assert not [one for one in threading.enumerate() if one.name == "view"]

@@ -26,7 +26,7 @@ from harness.vm.boot import VmConfig
 from harness.vm.watch import Deadlines
 from tests.fakes import station as fake
 from tests.fakes.figures import Guests
-from tests.fakes.things import Heard, cells, host, kernel
+from tests.fakes.things import cells, host, kernel
 
 distributed = pytest.importorskip("distributed")
 
@@ -81,15 +81,12 @@ def setting(
     return made, plan.blocks(CELLS, kernels, pairs=pairs, seed=1)
 
 
-def go(
-    folder: Path, address: str, *, pairs: int = 2, boots: str = "boots"
-) -> tuple[plan.Run, Heard]:
+def go(folder: Path, address: str, *, pairs: int = 2, boots: str = "boots") -> plan.Run:
     """One run on the cluster."""
     where, todo = setting(folder, pairs=pairs)
-    heard = Heard()
-    with cluster.connected(address, "tcg", heard) as engine:
-        ran = plan.run(todo, where, folder / boots, engine=engine, progress=heard)
-    return ran, heard
+    with cluster.connected(address, "tcg") as engine:
+        ran = plan.run(todo, where, folder / boots, engine=engine)
+    return ran
 
 
 def results(boots: Path) -> dict[str, bytes]:
@@ -112,12 +109,14 @@ def booted(folder: Path) -> list[str]:
     return lines
 
 
-def test_two_hosts_give_the_very_results_of_one_machine(tmp_path: Path) -> None:
+def test_two_hosts_give_the_very_results_of_one_machine(
+    tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
     where, todo = setting(tmp_path)
-    plan.run(todo, where, tmp_path / "local", engine=Local(1), progress=Heard())
+    plan.run(todo, where, tmp_path / "local", engine=Local(1))
     with workers(tmp_path) as made:
-        ran, heard = go(tmp_path, made.scheduler_address)
-        again, _ = go(tmp_path, made.scheduler_address)
+        ran = go(tmp_path, made.scheduler_address)
+        again = go(tmp_path, made.scheduler_address)
     assert (ran.done, ran.kept, ran.failed) == (24, 0, ())
     assert (again.done, again.kept) == (0, 24), "what came back is kept, as ever"
     assert results(tmp_path / "boots") == results(tmp_path / "local")
@@ -130,7 +129,7 @@ def test_two_hosts_give_the_very_results_of_one_machine(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_loses_the_boot_in_hand_and_nothing_else(tmp_path: Path) -> None:
     where, todo = setting(tmp_path, pairs=3)
-    plan.run(todo, where, tmp_path / "local", engine=Local(1), progress=Heard())
+    plan.run(todo, where, tmp_path / "local", engine=Local(1))
     with workers(tmp_path, seconds=0.3) as made:
 
         def kill() -> None:
@@ -141,7 +140,7 @@ def test_a_worker_that_is_killed_loses_the_boot_in_hand_and_nothing_else(tmp_pat
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        ran, _ = go(tmp_path, made.scheduler_address, pairs=3)
+        ran = go(tmp_path, made.scheduler_address, pairs=3)
         killer.join()
     assert (ran.done, ran.failed) == (36, ())
     assert results(tmp_path / "boots") == results(tmp_path / "local")
@@ -172,7 +171,7 @@ def test_an_interrupt_ends_the_guests_and_the_next_run_goes_on(
         assert kept >= 3
         with distributed.Client(made.scheduler_address, set_as_default=False) as client:
             client.run(_hurry)
-        ran, _ = go(tmp_path, made.scheduler_address)
+        ran = go(tmp_path, made.scheduler_address)
     assert (ran.kept, ran.done) == (kept, 24 - kept)
 
 
@@ -180,14 +179,14 @@ def _hurry() -> None:
     os.environ["HARNESS_TEST_SECONDS"] = "0.05"
 
 
-def test_a_host_that_fails_is_left_out(tmp_path: Path) -> None:
+def test_a_host_that_fails_is_left_out(tmp_path: Path, heard: pytest.LogCaptureFixture) -> None:
     with workers(tmp_path, seconds=0.1) as made:
         with distributed.Client(made.scheduler_address, set_as_default=False) as client:
             address = {name: address for address, name in client.run(worker.host_name).items()}[
                 "host0"
             ]
             client.run(_break, workers=[address])
-        ran, heard = go(tmp_path, made.scheduler_address)
+        ran = go(tmp_path, made.scheduler_address)
     assert ran.done == 24
     assert "host host0 is left out from now on: no disk" in heard.text
     assert heard.text.count("left out") == 1
@@ -234,7 +233,7 @@ def test_the_blocks_are_shared_among_the_workers(tmp_path: Path) -> None:
     for count in (1, 2):
         with workers(tmp_path, count=count, seconds=seconds) as made:
             begun = time.monotonic()
-            ran, _ = go(tmp_path, made.scheduler_address, pairs=1, boots=f"boots-{count}")
+            ran = go(tmp_path, made.scheduler_address, pairs=1, boots=f"boots-{count}")
             took = time.monotonic() - begun
         assert ran.done == total
         print(f"{count} workers: efficiency {total * seconds / count / took:.2f}")

@@ -19,7 +19,6 @@ from harness.run.eviction import Item
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
-from tests.fakes.things import Heard
 
 MIB = 1 << 20
 DAY = 86400
@@ -66,16 +65,18 @@ def _there(places: dict[str, Path]) -> set[str]:
     return {name for name, path in places.items() if path.is_dir()}
 
 
-def test_a_cache_over_its_limit_loses_what_was_not_used_for_longest(tmp_path: Path) -> None:
-    cache, heard = Cache(tmp_path), Heard()
+def test_a_cache_over_its_limit_loses_what_was_not_used_for_longest(
+    tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
+    cache = Cache(tmp_path)
     places = _fill(cache)
-    eviction.keep_below(cache, 100 * MIB, needed=(), progress=heard)
+    eviction.keep_below(cache, 100 * MIB, needed=())
     assert len(_there(places)) == 4 and heard.text == ""
-    eviction.keep_below(cache, 3 * MIB - 1, needed=[places["old"]], progress=heard)
+    eviction.keep_below(cache, 3 * MIB - 1, needed=[places["old"]])
     assert _there(places) == {"old", "new"}
     assert "removed images/image (1 MiB)" in heard.text and "build/ws" in heard.text
     assert (cache.root / "linux.git").is_dir() and not list(cache.root.glob("*/.gone*"))
-    eviction.keep_below(cache, 0, needed=list(places.values()), progress=heard)
+    eviction.keep_below(cache, 0, needed=list(places.values()))
     assert _there(places) == {"old", "new"} and "more than CACHE_LIMIT=" in heard.text
 
 
@@ -97,7 +98,7 @@ def test_what_another_run_holds_stays_until_it_ends(tmp_path: Path) -> None:
     ) as other:
         assert other.stdout and other.stdout.readline() == b"held\n"
         with atomic.locked(cache.build / "ws.lock"):  # somebody builds there
-            eviction.keep_below(cache, 0, needed=(), progress=Heard())
+            eviction.keep_below(cache, 0, needed=())
             assert _there(places) == {"old", "workspace"}
             done = eviction.clean(cache)
             assert {item.path for item in done.held} == {places["old"], places["workspace"]}

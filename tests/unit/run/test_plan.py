@@ -24,7 +24,7 @@ from harness.util.errors import InfraError
 from harness.vm import boot
 from harness.vm.boot import BootEnd, BootRequest, VmConfig
 from harness.vm.watch import Deadlines, Interrupted
-from tests.fakes.things import Heard, cells, host, kernel
+from tests.fakes.things import cells, host, kernel
 
 CELLS = cells("swapfile,zswap,zram", "pageio,pressure")
 KERNELS = {arm: Kernel(arm, Path(arm), "6.12", "gcc", 1.0, ()) for arm in plan.ARMS}
@@ -129,7 +129,7 @@ def go(
     kernels = {arm: kernel(folder / arm) for arm in TWO}
     todo = plan.blocks(CELLS, kernels, pairs=pairs, seed=1)
     where = host(folder, deadlines=Deadlines())
-    return plan.run(todo, where, folder / "boots", engine=Local(workers), progress=Heard())
+    return plan.run(todo, where, folder / "boots", engine=Local(workers))
 
 
 def results(folder: Path) -> dict[str, str]:
@@ -219,7 +219,7 @@ def test_a_finished_run_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 20)), max_size=12))
 def test_busy_seconds_are_the_union_of_the_spans(spans: list[tuple[float, float]]) -> None:
-    meter = plan._Meter(total=1, finished=0, progress=Heard())
+    meter = plan._Meter(total=1, finished=0)
     meter._spans = [(start, start + length) for start, length in spans]
     random.Random(0).shuffle(meter._spans)
     edges = sorted({edge for span in meter._spans for edge in span})
@@ -240,9 +240,9 @@ def test_under_the_wall_clock_each_kernel_is_warmed_up_and_not_counted(
     kernels = {arm: kernel(tmp_path / arm, key=arm) for arm in TWO}
     todo = plan.blocks(CELLS[:1], kernels, pairs=1, seed=1)
     where = replace(host(tmp_path, deadlines=Deadlines()), clock=clock)
-    done = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
+    done = plan.run(todo, where, tmp_path / "boots", engine=Local(1))
     assert done.done == 2
     assert len(boots.ran) == 2 + warm
     assert len(results(tmp_path)) == 2
-    again = plan.run(todo, where, tmp_path / "boots", engine=Local(1), progress=Heard())
+    again = plan.run(todo, where, tmp_path / "boots", engine=Local(1))
     assert (again.done, len(boots.ran)) == (0, 2 + warm), "nothing to boot, nothing to warm up"

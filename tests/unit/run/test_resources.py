@@ -20,7 +20,6 @@ from harness.util.hostspace import NoSpaceError
 from harness.util.paths import Cache
 from harness.util.sandbox import OFF
 from tests.fakes.guests import pretend
-from tests.fakes.things import Heard
 
 MIB, GIB = 1 << 20, 1 << 30
 A, B, C = Path("/a"), Path("/b"), Path("/c")
@@ -127,9 +126,9 @@ def test_this_machine_can_be_asked(tmp_path: Path) -> None:
 
 
 def _site(folder: Path) -> Context:
-    cache, progress = Cache(folder / "cache"), Heard()
-    desk = MailSource(cache=cache.mails, progress=progress)
-    return Context(cache=cache, results=folder / "r", progress=progress, sandbox=OFF, desk=desk)
+    cache = Cache(folder / "cache")
+    desk = MailSource(cache=cache.mails)
+    return Context(cache=cache, results=folder / "r", sandbox=OFF, desk=desk)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from harness.source.gitstore import GitStore
 from harness.source.sources import Source
 from harness.util.errors import UserError
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 OLDER = {"mm/swap.c": "int swap_in(int page)\n{\n\treturn page;\n}\n"}
 
@@ -53,12 +52,12 @@ def mailed(repo: Path, *, base: bool) -> Series:
 
 def source(name: str, repo: Path, store: GitStore) -> Source:
     cache = repo.parent / "downloads"
-    return sources.resolve(name, store=store, cache=cache, kernel_git=str(repo), progress=Heard())
+    return sources.resolve(name, store=store, cache=cache, kernel_git=str(repo))
 
 
 def found(loaded: Series, repo: Path | None, store: GitStore) -> tuple[str, str]:
     kernel_git = str(repo) if repo else None
-    return basis.resolve(loaded, store=store, kernel_git=kernel_git, progress=Heard())
+    return basis.resolve(loaded, store=store, kernel_git=kernel_git)
 
 
 def commit(repo: Path, rev: str) -> str:

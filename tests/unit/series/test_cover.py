@@ -12,7 +12,6 @@ from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.series.mail.lore import MailSource
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 RAW = (
     b"From: =?utf-8?q?Zo=C3=AB_X=2E?= <Zoe@example.org>\r\n"
@@ -61,7 +60,7 @@ def test_a_mail_is_found_by_its_id() -> None:
 def test_a_series_knows_the_letter_that_it_came_with(tmp_path: Path) -> None:
     mails = inbox.mailed(inbox.author(tmp_path / "linux", tree.FILES))
     inbox.archive(tmp_path / "list.git", mails)
-    desk = MailSource(cache=tmp_path / "m", progress=Heard(), mirrors=(tmp_path / "list.git",))
+    desk = MailSource(cache=tmp_path / "m", mirrors=(tmp_path / "list.git",))
     saved = tmp_path / "saved.mbox"
     saved.write_bytes(b"".join(b"From x Thu Jan  1 00:00:00 1970\n" + one for one in mails))
     folder = tmp_path / "folder"

@@ -26,7 +26,6 @@ from harness.util import sandbox
 from harness.util.errors import InfraError, UserError
 from harness.util.paths import Cache
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 COVER = "1-0@mail.example"
 # Nobody listens there: what asks it anyway fails at once.
@@ -62,7 +61,7 @@ def mails(repo: Path) -> list[bytes]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> MailSource:
-    return MailSource(cache=tmp_path / "mails", progress=Heard(), server=NOWHERE)
+    return MailSource(cache=tmp_path / "mails", server=NOWHERE)
 
 
 @pytest.fixture
@@ -180,6 +179,7 @@ def test_b4_gives_what_the_mirror_gives(
     desk: MailSource,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    heard: pytest.LogCaptureFixture,
 ) -> None:
     config = Path(os.environ["HOME"]) / ".gitconfig"
     config.write_text("[b4]\n midmask = http://127.0.0.1:9/wrong/%s\n")
@@ -198,8 +198,7 @@ def test_b4_gives_what_the_mirror_gives(
             load("nobody@x", served, tmp_path)
     # The server is gone: what is kept serves, and is said to be old.
     assert load(f"{COVER}@latest", served, tmp_path).locator == "mail:2-0@mail.example"
-    assert isinstance(desk.progress, Heard)
-    assert "using what was fetched before" in desk.progress.text
+    assert "using what was fetched before" in heard.text
     with pytest.raises(InfraError, match=r"could not fetch <2-0@mail\.example>"):
         load("2-0@mail.example", served, tmp_path)
     assert not list(config.parent.glob(".cache*")), "b4 has a home of its own"
@@ -257,7 +256,7 @@ def test_public_inbox_serves_a_series_that_is_applied_and_built(
     base = store.fetch(str(repo), "v6.12")
     made = series.apply(found, store=store, base_commit=base, scratch=cache.build, sandbox=by)
     assert made.tree == inbox.git(repo, "rev-parse", "main^{tree}").strip()
-    builder = KernelBuilder(cache=cache, store=store, progress=Heard(), jobs=1, sandbox=by)
+    builder = KernelBuilder(cache=cache, store=store, jobs=1, sandbox=by)
     options = (Option("CONFIG_BLOCK", "y", "test", "toy.config:1"),)
     kernel = builder.build(BuildRequest("mailed", made.commit, made.tree, "6.12.3", options, "w"))
     assert b"more_swap" in (kernel.path / "System.map").read_bytes()

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import subprocess
 from collections.abc import Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from harness.source import apt
 from harness.source.apt import (
@@ -29,7 +27,6 @@ from harness.source.apt import (
 )
 from harness.util.command import Completed
 from harness.util.errors import InfraError, UserError
-from harness.util.progress import Progress
 
 TARGETS = """\
 https://packages.vendor.example/node/\tnodistro\tmain\tVendor
@@ -87,9 +84,8 @@ def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeApt:
     return FakeApt()
 
 
-def source(fake: FakeApt, tmp_path: Path, text: io.StringIO | None = None) -> AptSource:
-    progress = Progress(Console(file=text or io.StringIO()))
-    return AptSource(tmp_path / "downloads", progress=progress, runner=fake)
+def source(fake: FakeApt, tmp_path: Path) -> AptSource:
+    return AptSource(tmp_path / "downloads", runner=fake)
 
 
 def test_archives_are_found_by_their_origin() -> None:
@@ -187,16 +183,20 @@ def test_an_unknown_package_fetches_the_lists_anew(fake: FakeApt, tmp_path: Path
     assert fake.calls.count("update") == 2
 
 
-def test_offline_the_old_lists_serve_with_a_warning(fake: FakeApt, tmp_path: Path) -> None:
+def test_offline_the_old_lists_serve_with_a_warning(
+    fake: FakeApt, tmp_path: Path, heard: pytest.LogCaptureFixture
+) -> None:
     fake.online = False
     with pytest.raises(InfraError, match="Could not resolve"):
         source(fake, tmp_path).candidates(NAME)
     fake.online = True
     source(fake, tmp_path).candidates(NAME)
     os.utime(tmp_path / "downloads" / "apt" / "refreshed", (0, 0))
-    fake.online, said = False, io.StringIO()
-    assert source(fake, tmp_path, said).candidates(NAME)
-    assert "warning" in said.getvalue()
+    fake.online = False
+    heard.clear()
+    assert source(fake, tmp_path).candidates(NAME)
+    assert [one.levelname for one in heard.records][-1] == "WARNING"
+    assert "using old package lists" in heard.text
 
 
 def test_a_download_is_checked_and_kept(fake: FakeApt, tmp_path: Path) -> None:

@@ -19,16 +19,15 @@ from harness.source.sources import Source
 from harness.util.errors import UserError
 from harness.util.sandbox import OFF
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 FILES = tree.FILES | {"drivers/big.h": "a large header\n", "drivers/small.h": "a small one\n"}
 
 
 class World:
-    """A repository, a store, and a voice."""
+    """A repository and a store."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.heard = root, Heard()
+        self.root = root
         self.repo = inbox.author(root / "linux", FILES)
         self.store = GitStore(root / "store.git")
         self.store.ensure()
@@ -48,7 +47,6 @@ class World:
             kernel_git=str(where or self.repo),
             keyring=key,
             missing_ok=missing,
-            progress=self.heard,
         )
 
     def id(self, rev: str) -> str:
@@ -102,7 +100,9 @@ def test_a_fetch_brings_one_commit_without_its_history(world: World) -> None:
 
 
 @pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
-def test_a_tags_signature_is_checked_where_there_is_one(world: World) -> None:
+def test_a_tags_signature_is_checked_where_there_is_one(
+    world: World, heard: pytest.LogCaptureFixture
+) -> None:
     home = world.root / "gnupg"
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--passphrase", "", "--pinentry-mode"]
@@ -126,7 +126,7 @@ def test_a_tags_signature_is_checked_where_there_is_one(world: World) -> None:
         with pytest.raises(UserError, match=r"v6\.14 has no good signature"):
             world.get("v6.14", key=keys["signer"])  # what was signed was another tag
         assert dict(world.get("v6.12", key=keys["signer"]).origin)["signature"] == "none"
-        assert "v6.12" in world.heard.text and "is not signed" in world.heard.text
+        assert "v6.12" in heard.text and "is not signed" in heard.text
         assert "signature" not in dict(world.get("v6.13").origin)
         with pytest.raises(UserError, match="KERNEL_KEYRING names"):
             world.get("v6.13", key=world.root / "nothing")
@@ -141,7 +141,9 @@ def _run(argv: list[str], data: bytes = b"") -> bytes:
 # Holes
 
 
-def test_a_tree_with_holes_is_refused_unless_agreed_to(world: World) -> None:
+def test_a_tree_with_holes_is_refused_unless_agreed_to(
+    world: World, heard: pytest.LogCaptureFixture
+) -> None:
     where = world.holed("drivers/big.h")
     with pytest.raises(UserError, match=r"1 files of .*\(drivers/big\.h\).*KERNEL_GIT_MISSING=ok"):
         world.get("v6.12", where=where)
@@ -150,7 +152,7 @@ def test_a_tree_with_holes_is_refused_unless_agreed_to(world: World) -> None:
     assert origin["missing_files"] == "drivers/big.h"
     assert origin["commit"] == world.id("v6.12^{commit}") != made.commit
     assert made.name == f"git:{origin['commit']}"
-    assert "taken without 1 files" in world.heard.text
+    assert "taken without 1 files" in heard.text
     assert world.get("v6.12", where=where, missing=True) == made
     assert world.get(made.name, where=where, missing=True).commit == made.commit
 

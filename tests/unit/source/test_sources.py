@@ -6,7 +6,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
-import io
 import shutil
 import subprocess
 import tarfile
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
 from harness.source import sources
 from harness.source.apt import AptSource, Candidate, Deb
@@ -23,7 +21,6 @@ from harness.source.git import run_git
 from harness.source.gitstore import GitStore
 from harness.source.sources import Source
 from harness.util.errors import InfraError, UserError
-from harness.util.progress import Progress
 from tests.fakes import loopback
 
 ENV = {f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -100,7 +97,6 @@ class World:
     def __init__(self, root: Path) -> None:
         self.root, self.store = root, GitStore(root / "linux.git")
         self.archive = FakeArchive(root / "archive")
-        self.said = io.StringIO()
         self.store.ensure()
 
     def resolve(self, name: str, **more: Any) -> Source:
@@ -108,7 +104,6 @@ class World:
             name,
             store=self.store,
             cache=self.root / "downloads",
-            progress=Progress(Console(file=self.said, width=500)),
             apt=cast(AptSource, self.archive),
             **more,
         )
@@ -142,14 +137,14 @@ def test_debian_newest_is_imported_once(world: World) -> None:
 
 
 @needs_dpkg
-def test_debian_pin_and_offline(world: World) -> None:
+def test_debian_pin_and_offline(world: World, heard: pytest.LogCaptureFixture) -> None:
     pinned = world.resolve("debian/6.12=6.12.9-1~deb12u1")
     newest = world.resolve("debian/6.12")
     assert pinned.commit != newest.commit
     world.archive.online = False
     assert world.resolve(pinned.name) == pinned
     assert world.resolve("debian/6.12") == newest
-    assert "no network" in world.said.getvalue()
+    assert "no network" in heard.text
     with pytest.raises(InfraError):
         world.resolve("debian/6.12=6.12.8-1")
 
@@ -218,7 +213,9 @@ def test_prefixes_settle_it(world: World) -> None:
     assert world.resolve("./v6.19", kernel_git=str(repo)).version == "6.77.0"
 
 
-def test_plain_folder_takes_all_checkout_takes_what_its_owner_sees(world: World) -> None:
+def test_plain_folder_takes_all_checkout_takes_what_its_owner_sees(
+    world: World, heard: pytest.LogCaptureFixture
+) -> None:
     plain, repo = kernel(world.root / "plain"), checkout(world.root / "repo")
     clean = world.resolve(str(repo))
     head = git(repo, "rev-parse", "HEAD")
@@ -228,11 +225,13 @@ def test_plain_folder_takes_all_checkout_takes_what_its_owner_sees(world: World)
         (folder / "mm" / "file1.o").write_text("built")
     assert world.resolve(str(repo)) == clean
     assert world.resolve(str(plain)).tree != clean.tree
-    assert "differs" not in world.said.getvalue()
+    assert "differs" not in heard.text
 
 
 @pytest.mark.parametrize("how", ["edit", "new", "delete", "stage"])
-def test_a_dirty_checkout_is_taken_as_it_is_and_said(world: World, how: str) -> None:
+def test_a_dirty_checkout_is_taken_as_it_is_and_said(
+    world: World, how: str, heard: pytest.LogCaptureFixture
+) -> None:
     repo = checkout(world.root / "repo")
     if how == "delete":
         (repo / "mm" / "file1.c").unlink()
@@ -242,7 +241,7 @@ def test_a_dirty_checkout_is_taken_as_it_is_and_said(world: World, how: str) -> 
         git(repo, "add", "-A")
     source = world.resolve(str(repo))
     assert dict(source.origin)["dirty"] == "yes"
-    assert "differs from its HEAD" in world.said.getvalue()
+    assert "differs from its HEAD" in heard.text
     out = world.root / "out"
     world.store.add_worktree(out, source.commit)
     names = {str(p.relative_to(repo)) for p in (repo / "mm").iterdir()}

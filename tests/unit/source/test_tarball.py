@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import shutil
 import subprocess
 import tarfile
@@ -12,12 +11,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from rich.console import Console
 
 from harness.source import tarball
 from harness.source.tarball import VerifiedTarball
 from harness.util.errors import UserError
-from harness.util.progress import Progress
 
 
 def kernel(folder: Path) -> Path:
@@ -42,8 +39,7 @@ def sha256(path: Path) -> str:
 def obtain(name: str, root: Path, keyring: Path | None = None) -> VerifiedTarball:
     locator = tarball.parse_locator(name)
     assert locator is not None
-    progress = Progress(Console(file=io.StringIO()))
-    return tarball.obtain(locator, downloads=root / "down", keyring=keyring, progress=progress)
+    return tarball.obtain(locator, downloads=root / "down", keyring=keyring)
 
 
 def test_locators() -> None:

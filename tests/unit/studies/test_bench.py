@@ -20,16 +20,12 @@ from harness.util.sandbox import OFF
 from harness.vm.boot import Observed
 from tests.fakes import results as fake_results
 from tests.fakes.results import Fake
-from tests.fakes.things import Heard, ticket
+from tests.fakes.things import ticket
 
 
 def site(folder: Path) -> Context:
     return Context(
-        cache=Cache(folder / "cache"),
-        results=folder,
-        progress=Heard(),
-        sandbox=OFF,
-        desk=MailSource(cache=folder, progress=Heard()),
+        cache=Cache(folder / "cache"), results=folder, sandbox=OFF, desk=MailSource(cache=folder)
     )
 
 

@@ -32,7 +32,6 @@ from harness.util.paths import REPO, Cache
 from harness.util.sandbox import OFF
 from tests.fakes import results as fake_results
 from tests.fakes.results import Fake
-from tests.fakes.things import Heard
 
 POINTS = (
     Subject("toy", "series", "v2", "2026-01-02", "toy-v2", "", "v6.12", age=0),
@@ -94,9 +93,8 @@ def asked(folder: Path, text: str = FILE) -> Config:
 
 
 def site(folder: Path) -> Context:
-    progress: Any = Heard()
-    desk = MailSource(cache=folder / "mails", progress=progress)
-    return Context(Cache(folder / "cache"), folder / "results", progress, OFF, desk)
+    desk = MailSource(cache=folder / "mails")
+    return Context(Cache(folder / "cache"), folder / "results", OFF, desk)
 
 
 # The order

@@ -17,7 +17,6 @@ from harness.studies.nightly.job import Subject
 from harness.util.errors import Exit, UserError
 from harness.util.paths import REPO
 from tests.fakes import inbox, tree
-from tests.fakes.things import Heard
 
 GOOD = "series: [vswap]\n"
 CHANGE = "20260101-toy-0123456789ab"
@@ -101,7 +100,7 @@ def posted(repo: Path, version: int, title: str, *, change: str = "") -> list[by
 
 def desk(folder: Path, *mails: bytes) -> MailSource:
     mirror = inbox.archive(folder / "list.git", mails)
-    return MailSource(folder / "cache", Heard(), "http://127.0.0.1:9/list", (mirror,))
+    return MailSource(folder / "cache", "http://127.0.0.1:9/list", (mirror,))
 
 
 def test_revisions_are_found_by_title_and_by_change_id(repo: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(pair, "_REGISTRY", registry)
     monkeypatch.setattr(measure, "REGISTRY", registry)
     made = guests.site(tmp_path, repo)
-    desk = MailSource(cache=made.cache.mails, progress=made.progress, mirrors=(mirror,))
+    desk = MailSource(cache=made.cache.mails, mirrors=(mirror,))
     return Context(**{name: getattr(made, name) for name in made.__slots__} | {"desk": desk})
 
 

@@ -18,7 +18,6 @@ from harness.util import atomic, hostspace, process
 from harness.util.command import clean_environment
 from harness.util.errors import InfraError
 from harness.util.process import Watched
-from tests.fakes.things import Heard
 
 # Folders
 
@@ -137,7 +136,6 @@ def watched(folder: Path, argv: list[str]) -> Watched:
         argv,
         log=folder / "logs" / "log",
         env=clean_environment(),
-        progress=Heard(),
         describe=lambda lines: f"{len(lines)} lines",
     )
 
@@ -149,14 +147,14 @@ def test_a_watched_command_leaves_status_and_both_streams(tmp_path: Path) -> Non
     assert done.lines_matching(r"^(out|err)$") == 2
 
 
-def test_a_long_command_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_command_says_how_far_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(process, "_REPORT_EVERY", 0.1)
-    heard = Heard()
     Watched.run(
         ["sh", "-c", "echo one; sleep 0.5"],
         log=tmp_path / "log",
         env=clean_environment(),
-        progress=heard,
         describe=lambda lines: f"at {lines[-1] if lines else '-'}",
     )
     assert "at one" in heard.text

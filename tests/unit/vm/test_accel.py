@@ -14,7 +14,6 @@ from harness.util.errors import InfraError, UserError
 from harness.util.paths import Cache
 from harness.vm import accel
 from tests.fakes import qemu
-from tests.fakes.things import Heard
 
 PASS = 85
 
@@ -33,10 +32,10 @@ class Bench:
         self._patch.setattr(accel, "_boot_id", lambda: value)
 
     def probe(self, name: str = "tcg") -> accel.AccelCheck:
-        return accel.probe(name, cache=self.cache, progress=Heard())
+        return accel.probe(name, cache=self.cache)
 
     def choose(self, wanted: str) -> accel.Accelerator:
-        return accel.choose(wanted, cache=self.cache, progress=Heard())
+        return accel.choose(wanted, cache=self.cache)
 
     @property
     def runs(self) -> int:
@@ -211,7 +210,7 @@ def test_no_accelerator_at_all_is_the_machines_fault(
 def test_a_missing_qemu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InfraError, match="qemu-system-x86_64 is not installed"):
-        accel.choose("auto", cache=Cache(tmp_path), progress=Heard())
+        accel.choose("auto", cache=Cache(tmp_path))
 
 
 @pytest.mark.skipif(shutil.which(accel.QEMU) is None, reason="QEMU is not installed")
@@ -220,7 +219,7 @@ def test_the_boot_sector_runs_under_the_real_qemu(
 ) -> None:
     # Fewer rounds than in earnest: what counts here is that paging and long mode are reached.
     monkeypatch.setattr(accel, "_LOOPS", 1_000_000)
-    verdict = accel.probe("tcg", cache=Cache(tmp_path), progress=Heard())
+    verdict = accel.probe("tcg", cache=Cache(tmp_path))
     assert verdict.works, verdict.reason
     assert verdict.seconds < 10
     assert (tmp_path / "probes" / "tcg.json").is_file(), "the verdict is kept"
