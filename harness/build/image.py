@@ -19,6 +19,7 @@ from pathlib import Path
 
 import yaml
 
+from harness.experiment.arch import HERE
 from harness.util import atomic, progress
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
@@ -34,7 +35,7 @@ SPACE = 2 << 30
 _ROOM = "3G"
 """Of the file system of an image with further packages: sparse, like the plain one."""
 _GUEST = REPO / "vm-images" / "guest"
-_KEYS = {"suite", "architecture", "variant", "components", "size", "packages", "exclude"}
+_KEYS = {"suite", "variant", "components", "size", "packages", "exclude"}
 # mke2fs would make these anew each time; fixed, the same recipe gives the same file system.
 _UUID = "5e7a9000-0000-4000-8000-000000000001"
 _NO_LAZY = "lazy_itable_init=0,lazy_journal_init=0,nodiscard,hash_seed=" + _UUID
@@ -45,7 +46,6 @@ class Recipe:
     """What goes into the root image; ``packages`` maps each name to why it is there."""
 
     suite: str
-    architecture: str
     variant: str
     components: tuple[str, ...]
     size: str
@@ -93,7 +93,6 @@ def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
         )
     return Recipe(
         suite=data["suite"],
-        architecture=data["architecture"],
         variant=data["variant"],
         components=tuple(data["components"]),
         size=data["size"],
@@ -176,7 +175,7 @@ def bootstrap_argv(recipe: Recipe, tar: Path, *, mirror: str, is_root: bool) -> 
         "--quiet",
         f"--mode={'root' if is_root else 'unshare'}",
         f"--variant={recipe.variant}",
-        f"--architectures={recipe.architecture}",
+        f"--architectures={HERE.debian}",
         f"--components={','.join(recipe.components)}",
         f"--include={','.join(name for name, _ in recipe.packages)}",
         *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.exclude),

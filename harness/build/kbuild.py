@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build import kconfig
+from harness.experiment.arch import HERE
 from harness.source.gitstore import GitStore
 from harness.util import atomic, progress
 from harness.util.command import clean_environment, run
@@ -54,7 +55,7 @@ _FIXED = {
     "KCFLAGS": "-g1",
 }
 _ARTEFACTS = {
-    "bzImage": "arch/x86/boot/bzImage",
+    HERE.image: HERE.image_path,
     "vmlinux": "vmlinux",
     "System.map": "System.map",
     "config": ".config",
@@ -65,7 +66,7 @@ DECODER = "decode_stacktrace.sh"
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A published kernel: ``path`` holds bzImage, vmlinux, System.map, config and manifest.json."""
+    """A published kernel: ``path`` holds its image, vmlinux, System.map and config."""
 
     key: str
     path: Path
@@ -75,9 +76,9 @@ class Kernel:
     sha256: tuple[tuple[str, str], ...]
 
     @property
-    def bzimage(self) -> Path:
+    def image(self) -> Path:
         """What QEMU boots."""
-        return self.path / "bzImage"
+        return self.path / HERE.image
 
     @property
     def config(self) -> dict[str, str]:
@@ -276,7 +277,7 @@ class KernelBuilder:
             f"O={obj}",
             f"-j{self._jobs}",
             *self._compilers(),
-            "bzImage",
+            HERE.image,
         ]
         progress.command(argv)
         log = obj.parent / f"build-{order.tree[:12]}.log"

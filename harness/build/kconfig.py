@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.experiment.arch import HERE
 from harness.util.errors import UserError
 from harness.util.versions import in_range
 
@@ -164,7 +165,7 @@ def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, Definition
 
 
 def defined_symbols(tree: Path) -> frozenset[str]:
-    """The names (without CONFIG_) that the Kconfig files below ``tree`` define for x86."""
+    """The names (without CONFIG_) that ``tree`` defines for this architecture."""
     return frozenset(
         name
         for path in _kconfig_files(tree)
@@ -246,7 +247,7 @@ def _kconfig_files(tree: Path) -> list[Path]:
         path
         for path in files
         if path.relative_to(tree).parts[:1] != ("arch",)
-        or path.relative_to(tree).parts[1:2] in {("x86",), (path.name,)}
+        or path.relative_to(tree).parts[1:2] in {(HERE.folder,), (path.name,)}
     )
 
 

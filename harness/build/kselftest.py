@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build.kbuild import compiler_version, first_error
+from harness.experiment.arch import HERE
 from harness.source.gitstore import GitStore
 from harness.util import atomic, progress
 from harness.util.command import run
@@ -32,7 +33,7 @@ _log = logging.getLogger(__name__)
 _SCHEMA = 1
 _SPACE = 1 << 30
 # What "make headers" and the tests' Makefiles read of a tree: a tenth of it.
-_PLACES = ("Makefile", "Kbuild", "scripts", "arch/x86", "include", "tools", "mm", "usr")
+_PLACES = ("Makefile", "Kbuild", "scripts", f"arch/{HERE.folder}", "include", "tools", "mm", "usr")
 _SELFTESTS = Path("tools/testing/selftests")
 _LIST = "list"
 """Read by the guest's program: a test a line, then why it is not there."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.build import kbuild, kconfig
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
+from harness.experiment.arch import HERE
 from harness.experiment.spec import Experiment
 from harness.series import basis, series
 from harness.series.basis import Basis
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 _FRAGMENTS = REPO / "kernels" / "config"
 _REGISTRY = REPO / "kernels" / "series"
 # What fragments are for every kernel; others are asked for by name.
-_DEFAULT_FRAGMENTS = ("base", "vm", "mm", "measure")
+_DEFAULT_FRAGMENTS = (HERE.name, "base", "vm", "mm", "measure")
 
 
 @dataclass(frozen=True, slots=True)

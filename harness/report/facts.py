@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.experiment.arch import HERE
 from harness.report import conditions
 from harness.report.model import Facts
 from harness.results import observer
@@ -265,7 +266,7 @@ def _each(manifest: Manifest, key: str) -> str:
 
 def _repeat(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     hashes = [
-        (f"{arm} bzImage sha256", manifest.text("arms", arm, "artefact_sha256", "bzImage"))
+        (f"{arm} {HERE.image} sha256", manifest.text("arms", arm, "artefact_sha256", HERE.image))
         for arm in ARMS
     ]
     configs = [
@@ -285,5 +286,5 @@ def _repeat(manifest: Manifest) -> tuple[tuple[str, str], ...]:
 
 def _same_kernel(manifest: Manifest) -> bool:
     """Both arms booted the very same kernel image: an A/A run."""
-    base, patch = (manifest.text("arms", arm, "artefact_sha256", "bzImage") for arm in ARMS)
+    base, patch = (manifest.text("arms", arm, "artefact_sha256", HERE.image) for arm in ARMS)
     return base == patch != UNKNOWN

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from harness.experiment.arch import HERE
 from harness.stats import paired
 from harness.stats import verdict as verdicts
 from harness.stats.verdict import Kind, Noise, Verdict
@@ -86,7 +87,7 @@ class ExcludedBoot:
     def place(self) -> str:
         """Where in the code it failed: the trace's first line that names a file; "" if none."""
         lines = [line.strip() for line in self.trace.split("\n") if _SOURCE.search(line)]
-        return next((line for line in lines if line.startswith("RIP:")), (lines or [""])[0])
+        return next((line for line in lines if line.startswith(HERE.registers)), (lines or [""])[0])
 
 
 @dataclass(frozen=True, slots=True)

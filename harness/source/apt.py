@@ -18,6 +18,7 @@ from functools import cmp_to_key
 from itertools import zip_longest
 from pathlib import Path
 
+from harness.experiment.arch import HERE
 from harness.util import atomic
 from harness.util.command import Completed, run
 from harness.util.errors import HarnessError, InfraError, UserError
@@ -275,7 +276,7 @@ def _configuration(root: Path) -> str:
         "Dir::Cache": f"{root}/cache",
         "Dir::Cache::pkgcache": "pkgcache.bin",
         "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
-        "APT::Architecture": "amd64",
+        "APT::Architecture": HERE.debian,
         "APT::Architectures": "",
         "Acquire::Languages": "none",
         "Acquire::PDiffs": "false",

@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from harness.experiment import arch
 from harness.util import atomic, progress
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
@@ -24,13 +25,11 @@ from harness.util.process import tethered
 
 _log = logging.getLogger(__name__)
 
-QEMU = "qemu-system-x86_64"
+QEMU = arch.HERE.qemu
 _SOURCE = REPO / "vm-images" / "probe" / "probe.S"
 _KVM = Path("/dev/kvm")
-_PASS = (0x2A << 1) | 1  # what isa-debug-exit makes of the byte 0x2a
 _LOOPS = 100_000_000  # about half a second under TCG
 _DEADLINE = 20.0  # seconds; a working KVM needs well under one
-CPU_MODELS = {"kvm": "host", "tcg": "max"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Accelerator:
 
 
 def qemu_version() -> str:
-    """The first line of ``qemu-system-x86_64 --version``."""
+    """The first line of what QEMU prints for ``--version``."""
     return run([QEMU, "--version"]).stdout.splitlines()[0]
 
 
@@ -101,9 +100,9 @@ def _boot(accel: str) -> AccelCheck:
     with tempfile.TemporaryDirectory(prefix="harness-probe.") as name:
         image = _assemble(Path(name))
         argv = [
-            QEMU, "-M", "pc", "-accel", accel, "-cpu", CPU_MODELS[accel], "-m", "64",
+            QEMU, *arch.HERE.check_machine,
+            "-accel", accel, "-cpu", arch.HERE.cpus[accel], "-m", "64",
             "-nodefaults", "-no-user-config", "-display", "none",
-            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-drive", f"file={image},format=raw,if=ide,readonly=off,snapshot=on",
         ]  # fmt: skip
         _log.info(f"probing accelerator {accel} (at most {_DEADLINE:.0f} s)")
@@ -118,7 +117,7 @@ def _boot(accel: str) -> AccelCheck:
             reason = f"/dev/kvm opens, but {reason}" if accel == "kvm" else reason
             return AccelCheck(accel, False, _DEADLINE, reason)
         seconds = round(time.monotonic() - start, 2)
-    if done.returncode == _PASS:
+    if done.returncode == arch.HERE.check_passed:
         return AccelCheck(accel, True, seconds, f"a probe guest ran under {accel}")
     words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
     return AccelCheck(accel, False, seconds, f"QEMU ended with {done.returncode}: {words[0]}")
@@ -126,9 +125,9 @@ def _boot(accel: str) -> AccelCheck:
 
 def _assemble(folder: Path) -> Path:
     image = folder / "probe.img"
-    run(["as", "--64", "--defsym", f"LOOPS={_LOOPS}", "-o", f"{folder}/probe.o", str(_SOURCE)])
-    link = ["ld", "-m", "elf_x86_64", "-Ttext=0x7c00", "--oformat=binary"]
-    run([*link, "-o", str(image), f"{folder}/probe.o"])
+    loops = ("--defsym", f"LOOPS={_LOOPS}")
+    run([*arch.HERE.assemble, *loops, "-o", f"{folder}/probe.o", str(_SOURCE)])
+    run([*arch.HERE.link, "-o", str(image), f"{folder}/probe.o"])
     return image
 
 

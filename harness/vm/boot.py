@@ -19,6 +19,7 @@ from pathlib import Path
 import paramiko
 
 from harness.build.kbuild import Kernel
+from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
 from harness.results import checksums, console, telemetry
 from harness.results.console import READY, Outcome
@@ -32,9 +33,6 @@ from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
 
 _CORRUPTED = 3  # the workloads' exit status for a wrong byte
 _REMOTE = "/run/harness"
-# Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main loop
-# each time: 20 s of host time a boot.  One CPU does as well with the HPET.
-_INSN_APPEND = ("nolapic_timer",)
 _DEBUG_APPEND = {
     "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
     "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
@@ -211,7 +209,7 @@ def machine(ticket: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Mac
         folder=folder,
         log=tmp / "qemu.log",
         socket=tmp / "qmp.sock",
-        kernel=ticket.kernel.bzimage,
+        kernel=ticket.kernel.image,
         root=host.root_for(ticket.cell),
         tools=host.tools_for(ticket.cell, ticket.arm),
         swap=tmp / "swap.img" if has_file else None,
@@ -223,7 +221,7 @@ def machine(ticket: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Mac
         # Compiled in, and off: only a boot that is asked for it pays for it.
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
-            *(_INSN_APPEND if host.clock == "insn" else ()),
+            *(HERE.insn_append if host.clock == "insn" else ()),
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
             *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
             *disk.boot_words(backend, memory, host.swap),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.build import image
+from harness.experiment.arch import HERE
 from harness.experiment.cell import Backend
 from harness.util.errors import UserError
 from harness.util.units import format_size
@@ -22,12 +23,6 @@ LATENCY_NS = 10_000
 The shorter the wait, the fewer periodic jobs of the kernel fall into a phase by chance."""
 _SPARE = 128 << 20
 """ext4's journal and tables beside the swap file; and one byte in 128 for large ones."""
-_ALIGN = 2 << 20
-_LOW_WHOLE, _LOW_SPLIT, _HIGH = 0xB000_0000, 2 << 30, 4 << 30
-_FIRMWARE = 16 << 20
-"""At the end of the low memory: ACPI tables and what SeaBIOS keeps, some hundred KiB."""
-_KERNEL = 128 << 20
-"""The kernel's image, unpacked and not, and its first allocations lie below."""
 _LARGE_FILE = ("-T", "largefile4", "-J", "size=16")
 """One file will lie there: few inodes, a small journal."""
 
@@ -86,16 +81,13 @@ def boot_words(backend: Backend, memory: int, swap: int) -> tuple[str, ...]:
 
 
 def _region(backend: Backend, size: int, memory: int) -> int:
-    """Where a region of ``size`` bytes lies: at the top, below what the firmware keeps there.
-
-    QEMU's q35 puts memory up to 2816 MiB below 4 GiB in one piece; of more, all but 2 GiB lies
-    above 4 GiB, where the firmware keeps nothing.
-    """
-    if memory > _LOW_WHOLE and memory - _LOW_SPLIT >= size:
-        return _HIGH + (memory - _LOW_SPLIT - size) // _ALIGN * _ALIGN
-    low = memory if memory <= _LOW_WHOLE else _LOW_SPLIT
-    start = (low - _FIRMWARE - size) // _ALIGN * _ALIGN
-    if start < _KERNEL:
+    """Where a region of ``size`` bytes lies: at the top, below what the firmware keeps there."""
+    there = HERE.layout
+    if memory > there.low_whole and memory - there.low_split >= size:
+        return there.high + (memory - there.low_split - size) // there.align * there.align
+    low = memory if memory <= there.low_whole else there.low_split
+    start = (low - there.firmware - size) // there.align * there.align
+    if start < there.kernel:
         raise UserError(
             f"back-end '{backend.name}': a region of {format_size(size)} does not fit a guest of "
             f"{format_size(memory)} in one piece; make SWAP smaller or MEMORY larger than that"
@@ -104,7 +96,7 @@ def _region(backend: Backend, size: int, memory: int) -> int:
 
 
 def _aligned(size: int) -> int:
-    return (size + _ALIGN - 1) // _ALIGN * _ALIGN
+    return -(-size // HERE.layout.align) * HERE.layout.align
 
 
 def words(backend: Backend, disk: str, swap: int) -> list[str]:

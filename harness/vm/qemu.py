@@ -16,9 +16,9 @@ from typing import Any
 
 from qemu.qmp import QMPClient, QMPError
 
+from harness.experiment.arch import HERE
 from harness.util.errors import InfraError
 from harness.util.process import stop, tethered
-from harness.vm.accel import CPU_MODELS, QEMU
 
 # A monitor that does not answer yet, or no more, is this module's to tell.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
@@ -67,7 +67,7 @@ class Machine:
 def kernel_command_line(machine: Machine) -> str:
     """The guest kernel's command line."""
     words = (
-        "console=ttyS0,115200", "root=/dev/vda", "rw", "init=/sbin/harness-init",
+        f"console={HERE.console}", "root=/dev/vda", "rw", "init=/sbin/harness-init",
         # A crash ends QEMU at once (-no-reboot) instead of hanging around.
         "panic=-1", "oops=panic",
         "nokaslr", "random.trust_cpu=on", "net.ifnames=0",
@@ -83,11 +83,11 @@ def argv(machine: Machine) -> list[str]:
         _disk("swap", machine.swap, "format=raw,cache=unsafe,discard=unmap") if machine.swap else []
     )
     return [
-        QEMU,
+        HERE.qemu,
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 
-        "-machine", "q35", "-accel", machine.accel, "-cpu", CPU_MODELS[machine.accel],
+        "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
         *icount, "-rtc", _RTC, "-seed", str(machine.seed),
 

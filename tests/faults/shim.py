@@ -66,7 +66,7 @@ def main() -> None:
             words = changed(words, plan, pids.with_name(f"tools-{os.getpid()}.img"))
             if plan.get("address_space"):
                 resource.setrlimit(resource.RLIMIT_AS, (plan["address_space"],) * 2)
-    os.execv(plan["real"], ["qemu-system-x86_64", *words])
+    os.execv(plan["real"], [Path(plan["real"]).name, *words])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from harness.experiment.arch import HERE
 from harness.results import checksums
 from harness.run import engine
 from harness.run.cluster.transfer import FileStore, packed
@@ -28,7 +29,7 @@ from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
 from harness.vm.hostfacts import HostFacts
 
-KERNEL_FILES = ("bzImage", "config", "System.map")
+KERNEL_FILES = (HERE.image, "config", "System.map")
 """What of a kernel travels: what a boot reads."""
 _POLL = 0.5
 _warm: set[str] = set()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.experiment.arch import HERE
 from harness.util.errors import UserError
 from harness.util.paths import REPO
 from harness.util.yamlfile import check, choice, listing, number, read, text, whole
@@ -24,8 +25,8 @@ AREAS = ("swapfile", "zswap", "zram")
 ALONE = "zswap-alone"
 """zswap with no swap area: there are entries but no slots."""
 BACKENDS = (*AREAS, ALONE)
-CLUSTER = 512
-"""Slots of a cluster on x86-64: what a huge page has."""
+CLUSTER = HERE.huge_slots
+"""Slots of a cluster: the pages of a huge page."""
 _PAGE = 4096
 _TREE = 1 << 14  # slots of one tree of the swap cache or of zswap
 _LARGEST = 4 << 20  # bytes of the largest block of the page allocator

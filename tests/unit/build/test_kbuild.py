@@ -111,7 +111,7 @@ def test_a_build_publishes_a_whole_artefact(bench: Bench) -> None:
     assert manifest["config_symbols_on"] == 3
     assert "gcc" in manifest["compiler"]
     assert kernel.release == "6.12.3-harness", "the builder's name is fixed"
-    assert first_line(kernel.bzimage) == "Thu Jan  1 00:00:00 UTC 2026"
+    assert first_line(kernel.image) == "Thu Jan  1 00:00:00 UTC 2026"
     assert kernel.path == bench.cache.kernels / kernel.key
     assert dict(kernel.sha256) == manifest["sha256"]
     assert kernel.config == {"CONFIG_BLOCK": "y", "CONFIG_SWAP": "y", "CONFIG_MMU": "y"}
@@ -173,10 +173,10 @@ def test_one_changed_bit_of_an_artefact_is_seen(
     bench: Bench, heard: pytest.LogCaptureFixture
 ) -> None:
     order = bench.order()
-    image = bench.builder.build(order).bzimage
+    image = bench.builder.build(order).image
     whole = image.read_bytes()
     image.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
-    assert bench.builder.build(order).bzimage.read_bytes() == whole
+    assert bench.builder.build(order).image.read_bytes() == whole
     assert "is not as it was built" in heard.text
 
 
@@ -209,7 +209,7 @@ def test_the_patched_arm_compiles_only_what_the_series_touches(bench: Bench) -> 
     patch = bench.builder.build(bench.order(changed, label="patch", workspace=order.workspace))
     assert compiled(patch) == ["mm/swap.o"]
     assert patch.key != base.key
-    assert patch.bzimage.read_bytes() != base.bzimage.read_bytes()
+    assert patch.image.read_bytes() != base.image.read_bytes()
     assert kbuild.load(base.path) == base, "the base's artefact is untouched"
 
 
@@ -228,13 +228,13 @@ def test_incremental_or_not_the_kernel_is_the_same(
     order = bench.order()
     bench.builder.build(order)
     after_base = bench.builder.build(bench.order(changed, label="p", workspace=order.workspace))
-    key, bytes_after_base = after_base.key, after_base.bzimage.read_bytes()
+    key, bytes_after_base = after_base.key, after_base.image.read_bytes()
     shutil.rmtree(after_base.path)
     shutil.rmtree(bench.cache.build)
     bench.store.ensure()
     alone = bench.builder.build(bench.order(changed, label="p", workspace=order.workspace))
     assert alone.key == key
-    assert alone.bzimage.read_bytes() == bytes_after_base
+    assert alone.image.read_bytes() == bytes_after_base
 
 
 @given(st.sampled_from(["tree", "options", "nothing", "label", "commit", "workspace"]))

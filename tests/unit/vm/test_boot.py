@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from harness.experiment.arch import HERE
 from harness.results.console import READY, Outcome
 from harness.util.errors import InfraError
 from harness.vm import boot
@@ -355,7 +356,7 @@ def test_a_qemu_that_refuses_its_options_is_the_machines_fault(bench: Bench) -> 
 def test_a_missing_qemu_is_the_machines_fault(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.vm.qemu.QEMU", "qemu-that-is-not-there")
+    monkeypatch.setattr("harness.vm.qemu.HERE", replace(HERE, qemu="qemu-that-is-not-there"))
     with pytest.raises(InfraError, match="qemu-that-is-not-there"):
         bench.play(exit=0)
 
