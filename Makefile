@@ -81,7 +81,7 @@ help:
 #:   HEAD_CONFIG=        options of HEAD alone: BASE=X HEAD=X HEAD_CONFIG='THP_SWAP=n'
 #:   DEBUG=yes           kernels with lockdep and mm's debug options: to find mistakes
 #:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
-#:   SCHEDULER=tcp://HOST:PORT   guests on the workers of a Dask cluster: docs/scaling.md
+#:   SCHEDULER=tcp://HOST:PORT   guests on the workers of a Dask cluster: docs/many-machines.md
 #:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),

@@ -21,7 +21,7 @@ from harness.util.paths import Cache
 from harness.vm import accel
 
 _PACKAGES = Path(__file__).parent / "packages.yaml"
-# Measured on two server cores; the table is in docs/architecture.md.
+# Measured on two server cores; the table is in docs/measurements.md.
 _BUILD_CORE_MINUTES = 14.0
 _BOOT_SECONDS = 12.0
 _NEEDED = 5 << 30

@@ -148,7 +148,7 @@ def _scheduler(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--scheduler",
         help="run the guests on the workers of this Dask scheduler, tcp://HOST:PORT (default: on "
-        "this machine); see docs/scaling.md",
+        "this machine); see docs/many-machines.md",
     )
 
 
