@@ -9,10 +9,10 @@ however short the sequence is. Where it is below the risk, the sequence is cut a
 looked at again, each with half of the risk.
 
 For independent normal noise of any size the risk is an upper bound of the probability that a
-sequence without change gets any mark. `tests/test_nightly_shift.py` simulates it: at a risk of 5 %
-it marks 3 to 5 % of sequences of 4 to 40 points of normal noise, 6 to 8 % where the noise is
-heavy-tailed (t with 3 degrees of freedom), 7 to 11 % where it is skewed (exponential). What drifts
-slowly gets a mark somewhere: there is no place at which it changed, but it did change.
+sequence without change gets any mark. `tests/unit/stats/test_changepoint.py` simulates it: at a
+risk of 5 % it marks 3 to 5 % of sequences of 4 to 40 points of normal noise, 6 to 8 % where the
+noise is heavy-tailed (t with 3 degrees of freedom), 7 to 11 % where it is skewed (exponential).
+What drifts slowly gets a mark somewhere: there is no place at which it changed, but it did change.
 
 Two guards make a mark rarer, never more frequent: the variance is not taken smaller than what the
 points' own errors say (two equal kernels give equal figures, and then any difference would be

@@ -25,7 +25,7 @@ below six pairs, 90 %: below five). That is defensible because the two boots of 
 exchangeable if the patch changes nothing, so d is symmetric about zero whatever the noise is
 like, and for symmetric noise the t interval errs on the safe side unless few distinct values
 occur. Then three values can agree by accident; so the interval is made from the wider of the
-spreads of d and of A/A. `tests/test_verdict_simulation.py` measures what that comes to.
+spreads of d and of A/A. `tests/unit/stats/test_verdict_simulation.py` measures what that comes to.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 MOST = 1 << 16
-"""Bytes of one input; larger ones are cases of their own, in tests/test_fuzz_bombs.py."""
+"""Bytes of one input; larger ones are cases of their own, in tests/fuzz/test_bombs.py."""
 
 
 def inputs(seeds: tuple[bytes, ...], words: tuple[bytes, ...]) -> st.SearchStrategy[bytes]:
