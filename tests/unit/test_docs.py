@@ -30,7 +30,9 @@ _TARGET = re.compile(r"\bmake ((?:[a-z]+-)*[a-z]+)\b")
 _MODULE = re.compile(r"python -m (harness|tests)((?:\.\w+)*)")
 # Folders of the repository whose files a page may name; results/ holds what runs leave.
 _FOLDERS = (".ci", "contrib", "docs", "harness", "kernels", "tests", "vm-images", "workloads")
-_PATH = re.compile(rf"(?:{'|'.join(re.escape(name) for name in _FOLDERS)})/[\w./-]*")
+_PATH = re.compile(
+    rf"(?:{'|'.join(re.escape(name) for name in _FOLDERS)})/[\w./-]*|requirements[\w.-]+|\w+\.toml"
+)
 
 
 def name(page: Path) -> str:
@@ -120,11 +122,11 @@ def test_each_mistake_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A title: with `code`\n[good](#a-title-with-code) [bad](#other) [gone](no.md)\n"
-        "`docs/no-page.md` `docs/architecture.md` `results/gone` `make nothing`\n"
+        "`docs/no-page.md` `docs/architecture.md` `requirements.in` `results/gone` `make nothing`\n"
         "`python -m tests.nothing` <!-- [in a comment](no.md) -->\n\n    make comparee X=y\n",
         encoding="utf-8",
     )
     assert list(broken_links(page)) == ["#other", "no.md"]
-    assert list(missing_paths(page)) == ["docs/no-page.md"]
+    assert list(missing_paths(page)) == ["docs/no-page.md", "requirements.in"]
     assert set(_TARGET.findall(code(page))) - targets() == {"nothing", "comparee"}
     assert list(missing_modules(page)) == ["tests.nothing"]
