@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from harness.util.escape import visible
 
@@ -35,10 +35,31 @@ def listed(items: Iterable[str], *, width: int = WIDTH) -> Iterator[str]:
         yield from wrap(item, "- ", width=width)
 
 
+def paragraphs(items: Iterable[str], *, width: int = WIDTH) -> Iterator[str]:
+    """Each item from the start of a line, its further lines indented by two blanks."""
+    for item in items:
+        yield from wrap(item, rest="  ", width=width)
+
+
+def capped(items: Sequence[str], most: int, where: str = "") -> list[str]:
+    """The first ``most`` items; where there are more, a last one counts them.
+
+    where: what the last one says behind the count, as ": see ..."
+    """
+    more = len(items) - most
+    return [*items[:most], *([f"and {more} more{where}"] if more > 0 else [])]
+
+
 def heading(title: str, mark: str = "=") -> list[str]:
     """A title and the line below it."""
     text = visible(title)[:WIDTH]
     return [text, mark * len(text)]
+
+
+def section(title: str, lines: Iterable[str]) -> list[str]:
+    """Lines below a heading; nothing where there is no line."""
+    found = list(lines)
+    return [*heading(title), *found] if found else []
 
 
 def page(blocks: Iterable[Block]) -> str:

@@ -11,8 +11,8 @@ import csv
 import html
 import io
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from harness.report.layout import WIDTH, wrap
 from harness.util.escape import harmless, visible
@@ -56,6 +56,16 @@ class Table:
 def columns(*heads: str, names: int = 1) -> tuple[Column, ...]:
     """Columns by their heads: the first ``names`` of them hold names, the others numbers."""
     return tuple(Column(head, name=place < names) for place, head in enumerate(heads))
+
+
+def trimmed(table: Table) -> Table:
+    """The table without the columns that are empty in every row."""
+    kept = [place for place in range(len(table.columns)) if any(row[place] for row in table.rows)]
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
 
 
 def text(table: Table, *, width: int = WIDTH, title: bool = True) -> list[str]:
@@ -112,12 +122,20 @@ def marked(said: str) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in one_line)
 
 
-def page(table: Table) -> str:
-    """An HTML table element: title as caption, notes as paragraphs behind it."""
+def page(table: Table, links: Mapping[str, str] | None = None) -> str:
+    """An HTML table element: title as caption, notes as paragraphs behind it.
+
+    links: by the text of a cell, the address that it leads to
+    """
+    found = links or {}
+
+    def shown(cell: str) -> str:
+        said = html.escape(harmless(cell))
+        return f'<a href="{html.escape(found[cell])}">{said}</a>' if cell in found else said
 
     def row(cells: Sequence[str], tag: str) -> str:
         return "".join(
-            f"<{tag}{'' if column.name else ' class=n'}>{html.escape(harmless(cell))}</{tag}>"
+            f"<{tag}{'' if column.name else ' class=n'}>{shown(cell)}</{tag}>"
             for column, cell in zip(table.columns, cells, strict=True)
         )
 
@@ -130,10 +148,26 @@ def page(table: Table) -> str:
     )
 
 
+def region(table: Table, links: Mapping[str, str] | None = None) -> str:
+    """`page` in a box that scrolls where the window is narrower; "" for a table without rows."""
+    if not table.rows:
+        return ""
+    name = html.escape(harmless(table.title))
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">\n'
+        f"{page(table, links)}</div>\n"
+    )
+
+
 def values(table: Table) -> str:
     """CSV: heads, then rows, as they are printed."""
+    return sheet([column.title for column in table.columns], table.rows)
+
+
+def sheet(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """CSV of plain values, which need not be what is printed; None is empty."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([column.title for column in table.columns])
-    writer.writerows(table.rows)
+    writer.writerow(heads)
+    writer.writerows(rows)
     return out.getvalue()
