@@ -11,6 +11,9 @@ from harness.util.escape import visible
 WIDTH = 72
 """Columns of a text report: it fits a mail as it is, quoted once more."""
 
+SCREEN = 24
+"""Lines of a terminal: what the end of a run prints has no more."""
+
 Block = Iterable[str]
 """Lines that stand together; `page` puts an empty line between blocks."""
 

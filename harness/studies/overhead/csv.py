@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
+from harness.report.table import sheet
 from harness.studies.overhead.analysis import Overhead
 from harness.studies.overhead.model import Model
 from harness.studies.overhead.sites import Rules
@@ -24,15 +23,17 @@ def render(report: Overhead) -> str:
     Beside the structures: "unnamed", and of the whole machine "(used)", "(explained)",
     "(residual)" and "(slack)".
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for backend in report.backends:
-        for side in backend.sides.values():
-            for boot in side.boots:
-                for one in boot.snapshots:
-                    writer.writerows(_rows(boot, one, side.kernel.model, report.rules))
-    return out.getvalue()
+    return sheet(
+        COLUMNS,
+        (
+            row
+            for backend in report.backends
+            for side in backend.sides.values()
+            for boot in side.boots
+            for one in boot.snapshots
+            for row in _rows(boot, one, side.kernel.model, report.rules)
+        ),
+    )
 
 
 def _rows(

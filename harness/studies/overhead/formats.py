@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 from harness.report import formats
 from harness.report.formats import JunitCase
+from harness.report.table import Table, markdown, marked
 from harness.studies.overhead import csv, phrases, tables, text
 from harness.studies.overhead.analysis import Known, Overhead
 
@@ -18,28 +19,36 @@ def render(report: Overhead, name: str) -> str:
         return text.render(report)
     if name == "csv":
         return csv.render(report)
-    found = [
-        (backend.name, table) for backend in report.backends for table in tables.of(report, backend)
+    opening = [phrases.title(report), *phrases.warnings(report)]
+    answer = tables.answer(report)
+    parts = [
+        (backend.name, table)
+        for backend in report.backends
+        for table in (*tables.of(report, backend), *tables.details(backend))
     ]
-    opening = list(phrases.opening(report))
     if name == "json":
-        shown = [{"backend": backend, **dataclasses.asdict(table)} for backend, table in found]
         return formats.json_text(
             {
-                "schema": formats.SCHEMA, "name": report.name, "opening": opening, "tables": shown,
+                "schema": formats.SCHEMA, "name": report.name, "opening": opening,
+                "answer": [_data(table) for table in answer],
+                "tables": [{"backend": backend, **_data(table)} for backend, table in parts],
                 "failed": list(report.failed), "command": report.command,
             }
         )  # fmt: skip
     if name == "junit":
         return formats.junit(report.name, list(_claims(report)))
-    blocks = [
-        [f"# {formats.marked(report.name)}"],
-        [f"- {formats.marked(line)}" for line in opening],
-    ]
-    for backend, table in found:
-        title = f"### {formats.marked(backend)}: {formats.marked(table.title)}"
-        blocks += [[title], formats.markdown_table(table.columns, table.rows)]
+    blocks = [[f"# {marked(report.name)}"], [f"- {marked(line)}" for line in opening]]
+    for title, table in (
+        *((table.title, table) for table in answer),
+        *((f"{backend}: {table.title}", table) for backend, table in parts),
+    ):
+        blocks += [[f"### {marked(title)}"], markdown(table)]
     return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def _data(table: Table) -> dict[str, Any]:
+    columns = [column.title for column in table.columns]
+    return {"title": table.title, "columns": columns, "rows": table.rows}
 
 
 def _claims(report: Overhead) -> Iterator[JunitCase]:
@@ -55,7 +64,7 @@ def _claims(report: Overhead) -> Iterator[JunitCase]:
                     f"{mib(measured.value)} {phrases.span(measured)}" if measured else "not"
                 )
                 bad = "skipped" if cell.outside is None else "failure" if cell.outside else ""
-                name = f"{phrases.ARMS[arm]} at {row.usage:g} %"
+                name = f"{arm} at {row.usage:g} %"
                 yield JunitCase(f"{backend.name} claim", name, bad, said)
         for known in backend.known:
             bad = {True: "", False: "failure", None: "skipped"}[known.holds]

@@ -15,6 +15,7 @@ from harness.run.manifest import Request
 from harness.studies import compare
 from harness.studies.overhead import report
 from harness.studies.overhead.model import ALONE
+from harness.studies.overhead.text import summary
 from harness.util import progress
 from harness.util.errors import Exit, UserError
 from harness.util.units import format_size, parse_size
@@ -47,7 +48,7 @@ class OverheadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A finished measurement of memory overhead."""
+    """A finished measurement of memory overhead.  text: the answer, for a terminal."""
 
     folder: Path
     text: str
@@ -83,7 +84,7 @@ def overhead(
     ):
         written = report.make(folder)
         checksums.report(folder)
-    text = (written.folder / "overhead.txt").read_text(encoding="utf-8")
+    text = f"{summary(written.overhead)}\nFull report: {written.folder / 'overhead.txt'}\n"
     if ran.failed:
         return Measured(folder, text, Exit.KERNEL)
     return Measured(folder, text, Exit.INFRA if written.weights_hold is False else Exit.OK)

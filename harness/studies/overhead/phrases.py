@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from harness.stats import crossover
 from harness.stats.crossover import Crossover
@@ -11,12 +11,10 @@ from harness.stats.fit import Fit, Value
 from harness.studies.overhead import projection
 from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.projection import FULL, Level, leftovers, usage
-from harness.studies.overhead.snapshot import FRAGMENTED, SPARSE
-from harness.util.units import format_size
+from harness.studies.overhead.projection import FULL, Level, usage
+from harness.studies.overhead.snapshot import EXITED, FRAGMENTED, SPARSE, SWAPOFF
 
-ARMS = {"base": "old", "patch": "new"}
-# What is smaller than this part of all metadata is not worth a word.
+# A structure with less than this share of the largest difference is left out of the sentence.
 _SMALL = 0.02
 _CROSSED = {
     "claimed": "claimed",
@@ -26,35 +24,38 @@ _CROSSED = {
     "measured, all": "measured, all metadata",
 }
 
-_THINNED = {
-    FRAGMENTED: "with every second page freed",
-    SPARSE: "with all but each 512th page freed",
+STAYS = {
+    FRAGMENTED: "1/2 freed",
+    SPARSE: "511/512 freed",
+    EXITED: "exit",
+    SWAPOFF: "swapoff",
 }
+"""The marks after pages were freed: some of them, all by the process's exit, the area itself."""
 
 METHOD = (
-    "Bytes are those that a kernel holds more than at the mark 'before', when nothing of the swap "
-    "area was set up. All sizes are powers of two: 1 MiB = 1048576 bytes.",
+    "Figures are the bytes that a kernel holds more than at the mark 'before', when no swap area "
+    "was set up. 1 MiB = 1048576 bytes.",
     "The fit is bytes = const + per slot * slots + first + per entry * pages in swap, by least "
-    "squares over the snapshots of a back-end and kernel; first is what comes with the first page. "
-    "Snapshots of one boot share its accidents, so the boot is the unit: standard errors come from "
-    "leaving out one boot at a time (cluster jackknife), intervals from t with boots - 1 degrees "
-    "of freedom. Where leaving one out leaves too little, there is no error, and a '-' stands for "
-    "it.",
-    "The interval of a projected figure is a prediction interval. It takes the line for granted, "
-    "so it says nothing of a curve or step outside the measured range; the '*' of a structure that "
-    "is no line and the distance of the projection say how far to trust it.",
-    "A '!' marks a published figure outside the measured interval, by more than its last digit and "
-    "0.1 %; a '?' a modelled one, by more than 1 %.",
-    "'Model' multiplies the terms as a cover letter does. 'Allocated' rounds them the way the "
+    "squares over the snapshots of a back-end and kernel; 'first' is what the first page "
+    "allocates. An entry is a page in swap. Snapshots of one boot depend on each other, so the "
+    "boot is the unit: standard errors (s.e.) come from leaving out one boot at a time (cluster "
+    "jackknife), intervals from t with boots - 1 degrees of freedom. '-': too few boots.",
+    "The interval of a projected figure is a prediction interval. It assumes that the line holds: "
+    "it does not cover a curve or a step outside the measured range. '*' marks a structure that "
+    "does not follow a line.",
+    "'!' marks a claimed figure outside the measured interval by more than half of its last digit "
+    "and 0.1 %; '?' a modelled one by more than 1 %.",
+    "'Model' multiplies the claim's terms, as a cover letter does. 'Allocated' rounds them as the "
     "kernel's allocators do: size classes, whole pages and their pointers, whole clusters, tree "
     "nodes. Both come from kernels/models.",
-    "The residual is the change of MemTotal - MemFree that the sum of /proc/allocinfo, less the "
-    "slab objects that it counts twice, and the free pages on per-CPU lists (/proc/zoneinfo) do "
-    "not explain: allocations without a tag. It can hide metadata as large as itself. Of several "
-    "boots the one is shown in which it is largest.",
-    "Slab objects are counted, not their pages: what is freed may leave its pages to the cache.",
-    "Up to 6.17 the swap cache keeps a shadow for each page out, in xarray_nodes. Under pressure "
-    "the kernel can reclaim those; here nothing calls its shrinker, so they are an upper bound.",
+    "The residual is the part of the change of MemTotal - MemFree that /proc/allocinfo (less the "
+    "slab objects that it counts twice) and the free pages on per-CPU lists (/proc/zoneinfo) do "
+    "not explain: allocations without a tag. Metadata as large as the residual may be missing "
+    "here. Of several boots the largest residual is shown.",
+    "Slab objects are counted, not their pages: freed objects may leave their pages to the cache.",
+    "Up to 6.17 the swap cache keeps a shadow entry in xarray_nodes for each page that was swapped "
+    "out. The kernel can reclaim those under pressure; nothing calls its shrinker here, so they "
+    "are an upper bound.",
 )
 
 
@@ -101,64 +102,61 @@ def percent(value: float | None) -> str:
     return f"{value:+.1f}%" if abs(value) >= 0.05 else "0.0%"
 
 
-def opening(report: Overhead) -> Iterator[str]:
-    """What was compared, and the one result a reader looks for first."""
+def title(report: Overhead) -> str:
+    """What was compared."""
     kernels = [report.kernels[arm] for arm in ("patch", "base") if arm in report.kernels]
     names = " against ".join(f"{k.series} on {k.name}" if k.series else k.name for k in kernels)
-    yield f"Memory overhead of swap metadata: {names}"
+    return f"Memory overhead of swap metadata: {names}"
+
+
+def warnings(report: Overhead) -> Iterator[str]:
+    """What a reader must know before the figures, failures first."""
+    if report.failed:
+        count = len(report.failed)
+        said = "1 boot does not count" if count == 1 else f"{count} boots do not count, e.g."
+        yield f"{said}{':' if count == 1 else ''} {report.failed[0]}"
     for backend in report.backends:
-        yield from _headline(report, backend)
-
-
-def _headline(report: Overhead, backend: BackendOverhead) -> Iterator[str]:
-    size = format_size(report.projected)
-    full = backend.rows[-1]
-    parts = []
-    for arm, cell in full.cells.items():
-        if cell.measured_all is not None:
-            parts.append(f"{ARMS[arm]} {mib(cell.measured_all.value)} MiB")
-    if parts:
-        change = difference(backend, *(one.measured_all for one in full.cells.values()))
-        more = f"{signed(change)} MiB, " if change else ""
+        yield from (f"{backend.name}: {line}" for line, fails in _weights(backend) if fails)
+    for backend in report.backends:
+        outside = [
+            f"{arm} at {row.usage:g} %"
+            for row in backend.rows
+            for arm, cell in row.cells.items()
+            if cell.outside
+        ]
+        if outside:
+            yield (
+                f"{backend.name}: the claim lies outside the measured interval for "
+                f"{', '.join(outside)}"
+            )
+    if report.claim and not report.claim_fits:
         yield (
-            f"{backend.name}: {more}{', '.join(parts)} of metadata for {size} of swap that is "
-            f"{full.usage:g} % full (all metadata; measured, and projected from less)"
+            f"The claim is about {report.claim.old} and {report.claim.new}, which are not the two "
+            "kernels here."
         )
-        off = [f"{ARMS[a]} {mib(c.rounded_all)} MiB" for a, c in full.cells.items() if c.unlike]
+    for backend in report.backends:
+        full = backend.rows[-1]
+        off = [f"{a} {mib(c.rounded_all)} MiB" for a, c in full.cells.items() if c.unlike]
         if off:
             yield (
-                f"{backend.name}: the model of what is allocated says {', '.join(off)}, outside "
-                "the measured interval: quote neither before it is known which is right"
+                f"{backend.name}: the model gives {', '.join(off)}, outside the measured interval: "
+                "check which is right before you quote either"
             )
-    outside = [
-        f"{ARMS[arm]} at {row.usage:g} %"
-        for row in backend.rows
-        for arm, cell in row.cells.items()
-        if cell.outside
-    ]
-    if outside:
-        yield (
-            f"{backend.name}: the claim lies outside the measured interval for {', '.join(outside)}"
-        )
 
 
 def difference(backend: BackendOverhead, *ends: Value | None) -> Value | None:
-    """new - old as measured; None where there are not both, or by different means."""
+    """patch - base as measured; None where there are not both, or by different means."""
     if len(ends) != 2 or ends[0] is None or ends[1] is None or not backend.comparable:
         return None
     return projection.difference(ends[1], ends[0])
 
 
-def signed(value: Value) -> str:
-    """A difference in MiB with its sign and, where there is one, its interval."""
-    text = gained(value.value)
-    return text if value.low is None else f"{text} {span(value)}"
-
-
 def crossings(backend: BackendOverhead) -> Iterator[str]:
-    """Where the new design becomes dearer, by each method."""
+    """Where the patched kernel needs more memory than the base, by each method."""
     if backend.crossovers:
-        yield "pages fill whole clusters here, which is where a design by clusters looks its best"
+        yield (
+            "Pages fill whole clusters here: the best case for a design that allocates by clusters."
+        )
         yield from _scattered(backend)
     for key, one in backend.crossovers.items():
         yield f"{_CROSSED[key]}: {crossing(one)}"
@@ -167,31 +165,35 @@ def crossings(backend: BackendOverhead) -> Iterator[str]:
 def _scattered(backend: BackendOverhead) -> Iterator[str]:
     """What a page costs in each kernel where it is the only one left of its cluster."""
     each = {
-        side.kernel.arm: max(kept)
+        side.kernel.arm: max(found)
         for side in backend.sides.values()
-        if (kept := [bytes for level, _, bytes in keeps(side) if level.stage == SPARSE])
+        if (found := [kept(side, one) or 0.0 for one in side.levels if one.stage == SPARSE])
     }
     if len(each) == 2 and backend.comparable:
-        said = ", ".join(f"{ARMS[arm]} {bytes:.0f}" for arm, bytes in each.items())
-        yield f"bytes of metadata that a page keeps when it is the only one left of 512: {said}"
+        said = ", ".join(f"{arm} {bytes_:.0f}" for arm, bytes_ in each.items())
+        yield f"Bytes of metadata that the only page left of 512 keeps: {said}"
 
 
-def keeps(side: KernelOverhead) -> Iterator[tuple[Level, float, float]]:
-    """Marks after pages were freed, the empty area's bytes, and those that each page left keeps."""
-    for level in side.levels:
-        if level.stage in _THINNED and level.pages:
-            empty = next(x for x in side.levels if x.label == level.label).metadata
-            yield level, empty, (level.metadata - empty) / level.pages
+def kept(side: KernelOverhead, level: Level) -> float | None:
+    """Bytes that each page left keeps beside the empty area; None where no page is left."""
+    if level.stage not in (FRAGMENTED, SPARSE) or not level.pages:
+        return None
+    return (level.metadata - empty(side, level)) / level.pages
+
+
+def empty(side: KernelOverhead, level: Level) -> float:
+    """Bytes of all metadata of an area of that size before the first page."""
+    return next(one for one in side.levels if one.label == level.label).metadata
 
 
 def crossing(one: Crossover) -> str:
     """One crossover in words."""
     if one.kind == crossover.NEVER:
-        return "never dearer from 0 to 100 % used"
+        return "patch never needs more, from 0 to 100 % used"
     if one.kind == crossover.ALWAYS:
-        return "dearer from 0 to 100 % used"
+        return "patch needs more from 0 to 100 % used"
     side = "below" if one.falls else "above"
-    text = f"new is dearer {side} {one.usage:.1f} % used"
+    text = f"patch needs more {side} {one.usage:.1f} % used"
     if one.low is not None and one.high is not None:
         text += f" [{one.low:.1f}, {one.high:.1f}] ({one.method})"
     elif one.method:
@@ -203,21 +205,13 @@ def makers(backend: BackendOverhead) -> Iterator[str]:
     """Which structures make the difference, measured, in an empty and a full area."""
     if not backend.comparable:
         return
-    for share in (0.0, 1.0):
-        entries = round(backend.slots * share)
+    for where, entries in (("empty", 0), ("full", backend.slots)):
         moved = _moved(backend, entries)
-        total = sum(value for _, value in moved)
         big = [(n, v) for n, v in moved if abs(v) > _SMALL * max(abs(x) for _, x in moved)]
-        if not big:
-            continue
-        parts = ", ".join(f"{name} {gained(v)}" for name, v in big)
-        where = "empty" if share == 0 else "full"
-        yield (
-            f"In an {where} swap area of the projected size new minus old is "
-            f"{gained(total)} MiB. The structures that make it, in MiB: {parts}."
-            if share == 0
-            else f"In a {where} one it is {gained(total)} MiB: {parts}."
-        )
+        if big:
+            parts = ", ".join(f"{name} {gained(v)}" for name, v in big)
+            total = gained(sum(value for _, value in moved))
+            yield f"patch - base, swap area {where}: {total} MiB, of that {parts}"
 
 
 def _moved(backend: BackendOverhead, entries: int) -> list[tuple[str, float]]:
@@ -232,14 +226,14 @@ def _moved(backend: BackendOverhead, entries: int) -> list[tuple[str, float]]:
 def reach(backend: BackendOverhead, side: KernelOverhead) -> str:
     """How far the projection goes beyond what was measured."""
     if side.total is None:
-        return f"{ARMS[side.kernel.arm]}: fewer than two fill levels, so no fit"
+        return f"{side.kernel.arm}: fewer than two fill levels, so no fit"
     slots, entries = side.total.reach(backend.slots, backend.slots)
     area = "" if backend.kind == ALONE else f"{slots:.1f} times the largest area and "
     full = max(usage(boot) for boot in side.boots)
-    basis = f"; a page's cost is that in areas filled to {full:.0%}" if full >= FULL else ""
+    basis = f"; the bytes an entry are those of areas filled to {full:.0%}" if full >= FULL else ""
     return (
-        f"{ARMS[side.kernel.arm]}: {side.total.boots} boots, {side.total.points} snapshots; the "
-        f"projection goes to {area}{entries:.1f} times the most pages that were measured{basis}"
+        f"{side.kernel.arm}: {side.total.boots} boots, {side.total.points} snapshots; projected to "
+        f"{area}{entries:.1f} times the most pages measured{basis}"
     )
 
 
@@ -247,126 +241,132 @@ def sparse(side: KernelOverhead) -> Iterator[str]:
     """Where a nearly empty area does not cost what the line of a filled one says."""
     for one in side.sparse:
         yield (
-            f"{ARMS[side.kernel.arm]}: in a sparse area {one.structure} is off that line: "
+            f"{side.kernel.arm}: in a sparse area {one.structure} is off that line: "
             f"{one.label} with {one.pages} pages takes {one.measured / 1024:.0f} KiB more than "
-            f"empty, the line says {one.line / 1024:.0f}; the projection to low usage is that much "
-            "off"
+            f"empty, the line says {one.line / 1024:.0f} KiB; the projection to low usage is off "
+            "by as much"
         )
 
 
-def shape(name: str, fit: Fit) -> str | None:
+def shape(name: str, fit: Fit) -> Iterator[str]:
     """A structure that is no straight line, in words."""
     one = fit.shape
-    if one.kind == "line":
-        return None
-    what = {
-        "step": f"steps at {one.at} pages in swap",
-        "curve": "is a curve",
-        "other": f"departs from a line, most at {one.at} pages in swap",
-    }[one.kind]
-    return f"{name} {what}: up to {one.worst / 1024:.0f} KiB from the line; do not project it"
+    if one.kind != "line":
+        what = {
+            "step": f"steps at {one.at} pages in swap",
+            "curve": "is a curve",
+            "other": f"departs from a line, most at {one.at} pages in swap",
+        }[one.kind]
+        yield f"{name} {what}: up to {one.worst / 1024:.0f} KiB from the line; do not project it"
 
 
 def limits(backend: BackendOverhead) -> Iterator[str]:
-    """What the boots that there are cannot tell."""
+    """What cannot be said with the boots at hand."""
     if len(backend.sides) == 2 and not backend.comparable:
         yield (
-            "Old and new are measured by different means, /proc/allocinfo and its stand-in: no "
-            "measured difference is given, and the two should not be subtracted."
+            "Base and patch are measured by different means, /proc/allocinfo and its stand-in: no "
+            "measured difference is given; do not subtract one from the other."
         )
     cells = [
         cell for row in backend.rows for cell in row.cells.values() if cell.claimed is not None
     ]
     if any(cell.measured and cell.measured.low is None for cell in cells):
         yield (
-            "The claim is not judged: with so few boots the measurement has no interval. Two boots "
-            "of each size or more give one."
+            "The claim is not judged: too few boots for an interval. Two boots of each size give "
+            "one."
         )
     fits = [side.total for side in backend.sides.values() if side.total]
     if fits and not all(fit.has_const for fit in fits):
         yield (
             "Only one size of the swap area was booted: a constant part cannot be told from the "
-            "part per slot and counts as the latter."
+            "bytes per slot and is counted there."
         )
 
 
 def source(side: KernelOverhead) -> str:
     """Which files of the kernel the figures come from."""
     if side.has_allocinfo:
-        return f"{ARMS[side.kernel.arm]}: every figure from /proc/allocinfo"
+        return f"{side.kernel.arm}: every figure from /proc/allocinfo"
     return (
-        f"{ARMS[side.kernel.arm]}: this kernel has no /proc/allocinfo; slabinfo, vmallocinfo and "
-        "meminfo stand in. They do not see bare pages and large kmalloc blocks, and share some "
-        "caches with the rest of the kernel: read these figures as a lower bound"
+        f"{side.kernel.arm}: this kernel has no /proc/allocinfo; slabinfo, vmallocinfo and meminfo "
+        "stand in. They do not see bare pages and large kmalloc blocks, and share some caches with "
+        "the rest of the kernel: the figures are a lower bound"
     )
 
 
 def gaps(side: KernelOverhead) -> Iterator[str]:
-    """Where model and measurement speak of different structures, and what no rule names."""
-    arm = ARMS[side.kernel.arm]
+    """Structures that only the model or only the measurement has, and sites without a rule."""
+    arm = side.kernel.arm
     if side.kernel.model is None:
         yield f"{arm}: {side.kernel.note}"
     if side.missing:
-        yield f"{arm}: in the model and never seen: {', '.join(side.missing)}"
+        yield f"{arm}: in the model, not measured: {', '.join(side.missing)}"
     if side.unmodelled:
-        yield f"{arm}: measured and in no model: {', '.join(side.unmodelled)}"
+        yield f"{arm}: measured, not in the model: {', '.join(side.unmodelled)}"
     for one in side.growing:
         yield (
             f"{arm}: {one.site} grows with the fill by {weight(one.per_entry.value)} bytes "
             "an entry, and no rule in kernels/models/sites.yaml names it"
         )
-    if not side.growing and side.has_allocinfo:
-        yield f"{arm}: every site that grows with the fill has a name"
 
 
-def stays(side: KernelOverhead) -> Iterator[str]:
-    """What is left when the pages, and then the swap area, are gone."""
-    arm = ARMS[side.kernel.arm]
-    for level in leftovers(side.levels):
-        after = "the process exited" if level.stage == "exited" else "swapoff"
-        first = next((x for x in side.levels if x.label == level.label), level)
-        most = f", most of it {level.largest}" if level.metadata > 0 and level.largest else ""
-        above = ""
-        if level.stage == "exited":
-            above = (
-                f", {mib(level.metadata - first.metadata)} more than an area that was never used"
-            )
+def residual(side: KernelOverhead) -> Iterator[str]:
+    """The largest part of the memory in use that nothing explains."""
+    worst = max(side.levels, key=lambda one: abs(one.residual), default=None)
+    if worst is not None:
+        share = worst.residual_pct
+        said = f" ({percent(share)} of the metadata)" if share is not None else ""
         yield (
-            f"{arm}, {level.label}: {amount(level.metadata)} of metadata stay after {after}"
-            f"{above}{most}"
-        )
-    for level, empty, each in keeps(side):
-        yield (
-            f"{arm}, {level.label}: {_THINNED[level.stage]}, {level.pages:.0f} pages keep "
-            f"{each:.2f} bytes each beside the {mib(empty)} MiB of the empty area"
+            f"{side.kernel.arm}: largest residual {amount(worst.residual)}{said}, {worst.label} "
+            f"{worst.stage}"
         )
 
 
-def weights(backend: BackendOverhead) -> Iterator[str]:
+def weights(backend: BackendOverhead) -> list[str]:
     """The known weights of a calibration series against what was measured."""
+    return [line for line, _ in _weights(backend)]
+
+
+def _weights(backend: BackendOverhead) -> Iterator[tuple[str, bool]]:
+    """Each known weight in words, and whether it was not measured as it is known."""
     for one in backend.known:
-        said = f"{one.weight.amount:g} bytes a{'n' if one.weight.per == 'entry' else ''} "
-        said += one.weight.per
+        known = f"{one.weight.site}: known {one.weight.amount:g} bytes a"
+        known += f"{'n' if one.weight.per == 'entry' else ''} {one.weight.per}"
         if one.measured is None:
-            yield f"{one.weight.site}: known {said}; not measured (no /proc/allocinfo, or no fit)"
+            yield f"{known}; not measured (no /proc/allocinfo, or no fit)", True
             continue
         error = f" +/- {weight(one.measured.error)}" if one.measured.error is not None else ""
         yield (
-            f"{one.weight.site}: known {said}, measured {weight(one.measured.value)}{error}: "
-            f"{'agrees' if one.holds else 'DOES NOT AGREE'} (tolerance {one.weight.tolerance:g})"
+            f"{known}, measured {weight(one.measured.value)}{error}: "
+            f"{'agrees' if one.holds else 'DOES NOT AGREE'} (tolerance {one.weight.tolerance:g})",
+            not one.holds,
         )
 
 
-def worth(sides: Sequence[KernelOverhead]) -> Iterator[str]:
-    """What figures from the stand-in are worth, from kernels that have both."""
+def worth(side: KernelOverhead) -> Iterator[str]:
+    """How far the stand-in is off, in a kernel that has both."""
+    whole = next((one for one in side.methods if one.structure == "all metadata"), None)
+    if whole and whole.error is not None:
+        blind = [
+            one.structure
+            for one in side.methods
+            if one.allocinfo > 0 and not one.standin and one is not whole
+        ]
+        text = f"{side.kernel.arm}: of all metadata the stand-in is {percent(whole.error)} off"
+        yield text + (f"; it does not see {', '.join(blind)}" if blind else "")
+
+
+def notes(backend: BackendOverhead) -> Iterator[str]:
+    """What stands below the tables of a back-end."""
+    sides = backend.sides.values()
     for side in sides:
-        whole = next((one for one in side.methods if one.structure == "all metadata"), None)
-        if whole and whole.error is not None:
-            blind = [
-                one.structure
-                for one in side.methods
-                if one.allocinfo > 0 and not one.standin and one is not whole
-            ]
-            arm = ARMS[side.kernel.arm]
-            text = f"{arm}: of all metadata the stand-in is {percent(whole.error)} off"
-            yield text + (f"; it does not see {', '.join(blind)}" if blind else "")
+        yield source(side)
+        yield reach(backend, side)
+        yield from sparse(side)
+    yield from limits(backend)
+    for side in sides:
+        for name, fit in side.fits.items():
+            yield from shape(f"{side.kernel.arm}: {name}", fit)
+        yield from residual(side)
+        yield from gaps(side)
+        yield from worth(side)

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 
 from harness.report.canvas import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
 from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
-from harness.studies.overhead.phrases import ARMS, mib
+from harness.studies.overhead.phrases import mib
 from harness.util.escape import visible
 from harness.util.units import format_size
 
@@ -48,7 +48,7 @@ def _stacked(backend: BackendOverhead, size: int) -> Iterator[Plot]:
                 usages, floor, top, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0.3
             )
             floor = top
-        axes.set_title(visible(f"{ARMS[side.kernel.arm]}: {side.kernel.name}")[:60], loc="left")
+        axes.set_title(visible(f"{side.kernel.arm}: {side.kernel.name}")[:60], loc="left")
         axes.set_ylabel("MiB")
         highest = max(highest, float(floor.max()))
     # Once for all: the axes are shared, and the first kernel's limit would cut the second.
@@ -102,9 +102,9 @@ def _values(
 
 def _described(backend: BackendOverhead, side: KernelOverhead) -> str:
     if side.total is None:
-        return ARMS[side.kernel.arm]
+        return side.kernel.arm
     ends = [mib(side.total.predict(backend.slots, e).value) for e in (0, backend.slots)]
-    return f"{ARMS[side.kernel.arm]} {ends[0]} MiB empty, {ends[1]} MiB full"
+    return f"{side.kernel.arm} {ends[0]} MiB empty, {ends[1]} MiB full"
 
 
 def _claimed(report: Overhead, backend: BackendOverhead) -> Iterator[Plot]:
@@ -121,7 +121,7 @@ def _claimed(report: Overhead, backend: BackendOverhead) -> Iterator[Plot]:
         measured = [cell.measured for cell in cells if cell.measured]
         if len(measured) == len(rows):
             values = [one.value / _MIB for one in measured]
-            axes.plot(usages, values, label=f"{ARMS[arm]}, measured", linewidth=1.8, **line)
+            axes.plot(usages, values, label=f"{arm}, measured", linewidth=1.8, **line)
             ends = [(one.low, one.high) for one in measured]
             if all(low is not None and high is not None for low, high in ends):
                 low, high = ([(v or 0.0) / _MIB for v in side] for side in zip(*ends, strict=True))
@@ -133,7 +133,7 @@ def _claimed(report: Overhead, backend: BackendOverhead) -> Iterator[Plot]:
                 "+" if arm == "base" else "x",
                 color=COLOURS[arm],
                 markersize=6,
-                label=f"{ARMS[arm]}, modelled as allocated",
+                label=f"{arm}, modelled as allocated",
             )
         said = [
             (u, c.claimed / _MIB)
@@ -146,7 +146,7 @@ def _claimed(report: Overhead, backend: BackendOverhead) -> Iterator[Plot]:
             color=COLOURS[arm],
             markerfacecolor="none",
             markersize=7,
-            label=f"{ARMS[arm]}, claimed",
+            label=f"{arm}, claimed",
         )
     axes.set_xlabel("used, %")
     axes.set_ylabel("MiB, the claim's terms")

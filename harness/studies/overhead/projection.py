@@ -11,11 +11,9 @@ from harness.stats.fit import MATERIAL, Fit, Value
 from harness.studies.overhead.claim import Claim
 from harness.studies.overhead.model import Model
 from harness.studies.overhead.snapshot import (
-    EXITED,
     FILLED,
     FRAGMENTED,
     PAGE,
-    SWAPOFF,
     SWAPON,
     Boot,
     Snapshot,
@@ -321,11 +319,6 @@ def difference(new: Value, old: Value) -> Value:
     factors = [(v.high - v.value) / v.error for v in (new, old) if v.error and v.high is not None]
     half = max(factors, default=0.0) * error
     return Value(value, error, value - half, value + half)
-
-
-def leftovers(found: Sequence[Level]) -> list[Level]:
-    """The marks after the fill is gone: `exited` and `swapoff`."""
-    return [one for one in found if one.stage in (EXITED, SWAPOFF)]
 
 
 def _by_label(boots: Sequence[Boot]) -> list[tuple[str, list[Boot]]]:

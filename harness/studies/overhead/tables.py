@@ -1,53 +1,106 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables of the report, ready to print: the same in text and page."""
+"""The tables of the report: the answer, those of a back-end, and its details."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from harness.report.table import Column, Table, columns, trimmed
+from harness.stats.fit import Value
 from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.phrases import ARMS, difference, gained, mib, percent, span, weight
+from harness.studies.overhead.phrases import (
+    STAYS,
+    difference,
+    empty,
+    gained,
+    kept,
+    mib,
+    percent,
+    span,
+    weight,
+)
+from harness.studies.overhead.snapshot import SWAPOFF
 from harness.util.units import format_size
 
-_LEAST = 8  # characters of a name that are kept
+_ARMS = ("base", "patch")
+_WHOLE = ("back-end", "counted", *_ARMS, "change", "95 % interval", "claimed", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A title, the names of the columns, and rows of text; the first column is to the left."""
+def answer(report: Overhead) -> list[Table]:
+    """All back-ends: bytes a slot and an entry, and the whole of the projected area."""
+    usages = sorted({backend.rows[-1].usage for backend in report.backends})
+    full = " or ".join(f"{usage:g}" for usage in usages)
+    heads = ("slot: base", "patch", "change", "entry: base", "patch", "change")
+    return [
+        Table(
+            "Bytes of metadata for each slot and each entry (page in swap), measured",
+            columns("back-end", *heads),
+            tuple((backend.name, *_each(backend)) for backend in report.backends),
+        ),
+        trimmed(
+            Table(
+                f"Metadata of {format_size(report.projected)} of swap, {full} % full, projected, "
+                "MiB",
+                columns(*_WHOLE, names=2),
+                tuple(row for backend in report.backends for row in _whole(backend)),
+            )
+        ),
+    ]
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+
+def _each(backend: BackendOverhead) -> Iterator[str]:
+    """Base, patch and change of the bytes a slot, then of those an entry."""
+    totals = [side.total if (side := backend.sides.get(arm)) else None for arm in _ARMS]
+    for name in ("per_slot", "per_entry"):
+        old, new = (None if fit is None else float(getattr(fit, name).value) for fit in totals)
+        yield from (weight(old), weight(new))
+        known = old is not None and new is not None and backend.comparable
+        yield f"{(new or 0) - (old or 0):+.3f}" if known else "-"
+
+
+def _whole(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
+    """All metadata; where there is a claim, its terms with the claimed change beside."""
+    cells = [backend.rows[-1].cells.get(arm) for arm in _ARMS]
+    flag = "?" if any(cell and cell.unlike for cell in cells) else ""
+    yield _pair(backend, "all", [cell.measured_all if cell else None for cell in cells], "", flag)
+    claimed = [cell.claimed if cell else None for cell in cells]
+    if any(value is not None for value in claimed):
+        flag = "!" if any(cell and cell.outside for cell in cells) else ""
+        measured = [cell.measured if cell else None for cell in cells]
+        yield _pair(backend, "claim", measured, _change(*claimed), flag)
+
+
+def _pair(
+    backend: BackendOverhead, counted: str, values: Sequence[Value | None], *last: str
+) -> tuple[str, ...]:
+    change = difference(backend, *values)
+    return (
+        backend.name, counted, *(mib(one.value if one else None) for one in values),
+        gained(change.value if change else None), span(change), *last,
+    )  # fmt: skip
 
 
 def of(report: Overhead, backend: BackendOverhead) -> Iterator[Table]:
-    """All tables of a back-end that have a row, in the order of the report."""
+    """The tables of a back-end that have a row: projected, by structure, after pages are freed."""
     size = format_size(report.projected)
-    found = [
-        *_projected(backend, size),
-        *(_structures(side) for side in backend.sides.values()),
-        *(_static(side) for side in backend.sides.values()),
-        *(_levels(side) for side in backend.sides.values()),
-        *(_methods(side) for side in backend.sides.values()),
-    ]
-    yield from (table for table in found if table.rows)
-
-
-def _projected(backend: BackendOverhead, size: str) -> Iterator[Table]:
     what = f"{size} in zswap without a swap area" if backend.kind == ALONE else f"{size} swap area"
-    yield Table(
-        f"{what}, the claim's terms, MiB",
-        ("used", "", "claimed", "model", "allocated", "measured", "95 % interval", ""),
-        tuple(_terms(backend)),
-    )
-    yield Table(
-        f"{what}, all metadata, MiB",
-        ("used", "", "allocated", "measured", "95 % interval", ""),
-        tuple(_all(backend)),
-    )
+    last = ("allocated", "measured", "95 % interval", "")
+    heads = columns("used", "", "claimed", "model", *last, names=2)
+    terms = Table(f"{what}, the claim's terms, MiB", heads, tuple(_terms(backend)))
+    heads = columns("used", "", *last, names=2)
+    every = Table(f"{what}, all metadata, MiB", heads, tuple(_all(backend)))
+    found = [terms, every, *map(_structures, backend.sides.values()), _freed(backend)]
+    yield from (trimmed(table) for table in found if table.rows)
+
+
+def details(backend: BackendOverhead) -> Iterator[Table]:
+    """What stands behind them: the part before the first page, each mark, the stand-in."""
+    for make in (_static, _levels, _methods):
+        for side in backend.sides.values():
+            table = make(side)
+            if table.rows:
+                yield table
 
 
 def _terms(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
@@ -60,13 +113,13 @@ def _terms(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
         for i, (arm, cell) in enumerate(cells.items()):
             yield (
                 f"{row.usage:g}%" if i == 0 else "",
-                ARMS[arm],
+                arm,
                 *(mib(value) for value in (cell.claimed, cell.plain, cell.rounded)),
                 mib(cell.measured.value if cell.measured else None),
                 span(cell.measured),
                 "!" if cell.outside else "",
             )
-        old, new = (cells.get(arm) for arm in ("base", "patch"))
+        old, new = (cells.get(arm) for arm in _ARMS)
         if old and new:
             pairs = (
                 (old.claimed, new.claimed), (old.plain, new.plain), (old.rounded, new.rounded),
@@ -84,8 +137,8 @@ def _all(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
             first = f"{row.usage:g}%" if i == 0 else ""
             value = found.value if found else None
             flag = "?" if cell.unlike else ""
-            yield first, ARMS[arm], mib(cell.rounded_all), mib(value), span(found), flag
-        old, new = (row.cells.get(arm) for arm in ("base", "patch"))
+            yield first, arm, mib(cell.rounded_all), mib(value), span(found), flag
+        old, new = (row.cells.get(arm) for arm in _ARMS)
         if old and new:
             modelled = _change(old.rounded_all, new.rounded_all)
             measured = difference(backend, old.measured_all, new.measured_all)
@@ -99,98 +152,86 @@ def _change(old: float | None, new: float | None) -> str:
 
 def _structures(side: KernelOverhead) -> Table:
     named = [*side.fits.items(), *([("all metadata", side.total)] if side.total else [])]
+    heads = ("structure", "const", "B/slot", "s.e.", "B/entry", "s.e.", "worst", "")
     return Table(
-        f"By structure, {ARMS[side.kernel.arm]}; const and worst in KiB, * is no line",
-        ("structure", "const", "B/slot", "s.e.", "B/entry", "s.e.", "worst", ""),
+        f"By structure, {side.kernel.arm}; const and worst in KiB, * does not follow a line",
+        columns(*heads),
         tuple(
             (
-                name,
-                _kib(fit.const.value) if fit.has_const else "-",
-                weight(fit.per_slot.value),
-                weight(fit.per_slot.error),
-                weight(fit.per_entry.value),
-                weight(fit.per_entry.error),
-                _kib(fit.worst),
-                "" if fit.shape.kind == "line" else "*",
+                name, _kib(fit.const.value) if fit.has_const else "-",
+                weight(fit.per_slot.value), weight(fit.per_slot.error),
+                weight(fit.per_entry.value), weight(fit.per_entry.error),
+                _kib(fit.worst), "" if fit.shape.kind == "line" else "*",
             )
             for name, fit in named
         ),
+    )  # fmt: skip
+
+
+def _freed(backend: BackendOverhead) -> Table:
+    """What stays of the largest area when pages, and then the area, are gone."""
+    rows = []
+    every = [one for side in backend.sides.values() for one in side.levels]
+    largest = max(every, key=lambda one: one.slots, default=None)
+    for arm, side in backend.sides.items():
+        for one in side.levels:
+            if largest and one.stage in STAYS and one.label == largest.label:
+                each = kept(side, one)
+                rows.append(
+                    (
+                        STAYS[one.stage], arm, f"{one.pages:.0f}", mib(one.metadata),
+                        "-" if one.stage == SWAPOFF else mib(one.metadata - empty(side, one)),
+                        "-" if each is None else f"{each:.2f}",
+                        one.largest if one.metadata > 0 else "",
+                    )
+                )  # fmt: skip
+    heads = columns("after", "", "pages left", "metadata", "over empty", "B/page", names=2)
+    return Table(
+        f"What stays of {largest.label if largest else ''} after pages are freed, MiB",
+        (*heads, Column("largest", name=True)),
+        tuple(rows),
     )
 
 
 def _static(side: KernelOverhead) -> Table:
+    heads = ("structure", "area", "boots", "measured", "allocated", "deviation")
     return Table(
-        f"Before the first page, {ARMS[side.kernel.arm]}: bytes a slot",
-        ("structure", "area", "boots", "measured", "allocated", "deviation"),
+        f"Before the first page, {side.kernel.arm}: bytes a slot",
+        columns(*heads, names=2),
         tuple(
             (
-                one.structure,
-                one.label,
-                str(one.boots),
-                weight(one.measured),
-                weight(one.modelled),
-                percent(one.deviation),
+                one.structure, one.label, str(one.boots), weight(one.measured),
+                weight(one.modelled), percent(one.deviation),
             )
             for one in side.static
         ),
-    )
+    )  # fmt: skip
 
 
 def _levels(side: KernelOverhead) -> Table:
+    heads = ("area", "mark", "pages", "allocated", "measured", "residual", "%")
     return Table(
-        f"All metadata as measured, {ARMS[side.kernel.arm]}, MiB; residual in % of measured",
-        ("area", "mark", "pages", "allocated", "measured", "residual", "%"),
+        f"All metadata as measured, {side.kernel.arm}, MiB; residual in % of measured",
+        columns(*heads, names=2),
         tuple(
             (
-                one.label,
-                one.stage,
-                f"{one.pages:.0f}",
-                mib(one.modelled),
-                mib(one.metadata),
-                mib(one.residual),
-                percent(one.residual_pct),
+                one.label, one.stage, f"{one.pages:.0f}", mib(one.modelled), mib(one.metadata),
+                mib(one.residual), percent(one.residual_pct),
             )
             for one in side.levels
         ),
-    )
+    )  # fmt: skip
 
 
 def _methods(side: KernelOverhead) -> Table:
     return Table(
-        f"allocinfo against the stand-in, {ARMS[side.kernel.arm]}, KiB, largest area filled",
-        ("structure", "allocinfo", "stand-in", "error"),
+        f"allocinfo against the stand-in, {side.kernel.arm}, KiB, largest area filled",
+        columns("structure", "allocinfo", "stand-in", "error"),
         tuple(
-            (
-                one.structure,
-                f"{one.allocinfo / 1024:.1f}",
-                f"{one.standin / 1024:.1f}",
-                percent(one.error),
-            )
+            (one.structure, _kib(one.allocinfo), _kib(one.standin), percent(one.error))
             for one in side.methods
         ),
     )
-
-
-def lines(table: Table, width: int) -> Sequence[str]:
-    """The table as text: columns as wide as their widest cell, one blank between.
-
-    Names are cut where a line would be longer than `width`; numbers never are.
-    """
-    whole = [table.columns, *table.rows]
-    widths = [max(len(row[i]) for row in whole) for i in range(len(table.columns))]
-    names = [i for i in range(len(widths)) if any(row[i][:1].isalpha() for row in table.rows)]
-    while sum(widths) + len(widths) - 1 > width and names:
-        widest = max(names, key=lambda i: widths[i])
-        if widths[widest] <= _LEAST:
-            break
-        widths[widest] -= 1
-    return [
-        " ".join(
-            cell[:size].ljust(size) if i in names or i == 0 else cell.rjust(size)
-            for i, (cell, size) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in whole
-    ]
 
 
 def _kib(value: float) -> str:

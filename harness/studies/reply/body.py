@@ -18,7 +18,6 @@ from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest
 from harness.source.gitnames import CLONE
 from harness.studies.overhead.analysis import BackendOverhead, Overhead
-from harness.studies.overhead.phrases import ARMS as SIDES
 from harness.studies.overhead.phrases import mib, span
 from harness.util.escape import visible
 from harness.util.units import format_size
@@ -233,7 +232,7 @@ def memory(report: Overhead) -> Iterator[list[str]]:
     title = f"Memory overhead, projected to {format_size(report.projected)} of swap, MiB"
     lines = [title, "-" * len(title)]
     for kernel in report.kernels.values():
-        lines += _wrap(f"- {SIDES[kernel.arm]}: {kernel.name} ({kernel.version}); {kernel.note}")
+        lines += _wrap(f"- {kernel.arm}: {kernel.name} ({kernel.version}); {kernel.note}")
     if report.claim:
         lines += _wrap(f"- claimed: {report.claim.title}; {report.claim.source}")
     if report.claim and not report.claim_fits:
@@ -260,14 +259,14 @@ def _projected(backend: BackendOverhead) -> Iterator[list[str]]:
             if cell.claimed is not None or fitted is not None:
                 terms.append(
                     (
-                        used, SIDES[arm], mib(cell.claimed), mib(cell.plain), mib(cell.rounded),
+                        used, arm, mib(cell.claimed), mib(cell.plain), mib(cell.rounded),
                         mib(fitted.value if fitted else None), span(fitted),
                         "!" if cell.outside else "",
                     )
                 )  # fmt: skip
             whole.append(
                 (
-                    used, SIDES[arm], "-", "-", mib(cell.rounded_all),
+                    used, arm, "-", "-", mib(cell.rounded_all),
                     mib(total.value if total else None), span(total), "",
                 )
             )  # fmt: skip

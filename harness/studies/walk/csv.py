@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
+from harness.report.table import sheet
 from harness.stats.verdict import Verdict
 from harness.studies.walk.analysis import MetricWalk, Stop, Walk, WalkPoint
 
@@ -22,37 +21,29 @@ MEMORY = ("backend", "number", "per_slot", "per_slot_error", "per_entry", "per_e
 
 def render(walk: Walk) -> str:
     """All stops; changes in per cent, ``own`` since the stop ``since`` (0: the base)."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for stop in walk.stops:
-        found = list(_marks(walk, stop))
-        for line, mark in found:
-            writer.writerow((*_stop(stop), *_mark(line, mark)))
-        if not found:
-            writer.writerow((*_stop(stop), *[""] * (len(COLUMNS) - len(_stop(stop)))))
-    return out.getvalue()
+    return sheet(COLUMNS, (row for stop in walk.stops for row in _rows(walk, stop)))
 
 
 def memory(walk: Walk) -> str:
     """walk-memory.csv: bytes a slot and a page in swap at each stop; number 0 is the base."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(MEMORY)
-    for one in walk.memory:
-        for size in one.sizes:
-            slot, entry = size.per_slot, size.per_entry
-            writer.writerow(
-                (one.backend, size.number, slot.value, slot.error, entry.value, entry.error)
+    return sheet(
+        MEMORY,
+        (
+            (
+                one.backend, size.number, size.per_slot.value, size.per_slot.error,
+                size.per_entry.value, size.per_entry.error,
             )
-    return out.getvalue()
+            for one in walk.memory
+            for size in one.sizes
+        ),
+    )  # fmt: skip
 
 
-def _marks(walk: Walk, stop: Stop) -> Iterator[tuple[MetricWalk, WalkPoint]]:
-    for line in walk.lines:
-        for mark in line.marks:
-            if mark.number == stop.number:
-                yield line, mark
+def _rows(walk: Walk, stop: Stop) -> Iterator[tuple[object, ...]]:
+    head = _stop(stop)
+    found = [(line, mark) for line in walk.lines for mark in line.marks]
+    rows = [(*head, *_mark(line, mark)) for line, mark in found if mark.number == stop.number]
+    yield from rows or [(*head, *[""] * (len(COLUMNS) - len(head)))]
 
 
 def _stop(stop: Stop) -> tuple[object, ...]:

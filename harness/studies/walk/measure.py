@@ -37,7 +37,7 @@ class WalkOptions:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """A finished walk."""
+    """A finished walk.  text: its answer, for a terminal."""
 
     folder: Path
     text: str
@@ -58,7 +58,7 @@ def walk(experiment: Experiment, options: WalkOptions, site: Context) -> Walked:
         _say(track, numbers, site)
         _Walk(track, options, folder).go(numbers)
         written = report.make(folder)
-    return Walked(folder, written.text, written.status)
+    return Walked(folder, written.summary, written.status)
 
 
 def named(experiment: Experiment) -> Experiment:

@@ -18,11 +18,15 @@ from harness.util.errors import Exit
 
 @dataclass(frozen=True, slots=True)
 class WalkReport:
-    """A report that was written. folder: results/<name>/report; walk: its numbers."""
+    """A report that was written. folder: results/<name>/report; walk: its numbers.
+
+    text: walk.txt; summary: its first screen, for a terminal
+    """
 
     folder: Path
     walk: Walk
     text: str
+    summary: str
 
     @property
     def status(self) -> Exit:
@@ -46,7 +50,8 @@ def make(folder: Path) -> WalkReport:
         atomic.text(target / "walk-memory.csv", csv.memory(walk))
     atomic.text(target / "walk.html", _page(walk, words, figures))
     atomic.text(target / "walk.txt", words)
-    return WalkReport(target, walk, words)
+    where = f"Full report: {target / 'walk.txt'}"
+    return WalkReport(target, walk, words, f"{text.summary(walk)}\n{where}\n")
 
 
 def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:

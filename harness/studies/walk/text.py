@@ -5,46 +5,64 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from harness.report import layout, table
+from harness.report.layout import capped, listed, paragraphs, section
 from harness.report.numbers import change, interval, number
+from harness.report.table import Column, Table, columns
 from harness.stats.fit import Value
-from harness.stats.verdict import Kind
-from harness.studies.overhead.text import WIDTH, wrap
+from harness.stats.verdict import MIN_PAIRS, Kind
 from harness.studies.walk.analysis import BASE, MetricWalk, Walk, WalkPoint
 from harness.studies.walk.memory import Memory
-from harness.util.escape import visible
 
-# Patch, change and interval of its own, verdict, change and interval of all so far: 72 columns.
-_COLUMNS = (5, 8, 17, 10, 8, 17)
-_BYTES = (5, 11, 9, 9, 11, 9, 9)
-_SHOWN = 5
+_FEWEST, _FAILURES, _SHORT = 4, 3, 140
+"""Of the first screen: rows at least, failures at most, characters of each."""
+_LISTED, _LONG = 40, 300
+"""Of the whole text."""
 
 METHOD = (
     "Each patch is built on top of those before it and compared with the base in pairs of boots; "
-    "pairs have the same guest seeds at all patches. 'own' is the change from the last patch above "
-    "that was measured (from the base, for the first) to this one, pair by pair between the two "
-    "patched kernels; 'so far' is the change from the base. Both are signed per cent with 95 % "
-    "intervals, made and judged like any comparison's (how: report.txt of each patch's folder).",
-    "All patches share the boots of the base, and neighbours share a patched kernel: an accident "
-    "there shows in several rows, up in one and down in the next.",
+    "a pair has the same guest seed at all patches. 'own' is the change from the last measured "
+    "patch above (from the base, for the first) to this one, pair by pair between the two patched "
+    "kernels; 'so far' is the change from the base. Both are in per cent with 95 % intervals, "
+    "judged as in any comparison (see report.txt of each patch's folder).",
+    "About one 95 % interval in twenty misses zero by chance. A verdict asks for more: the "
+    "estimate must also lie outside the interval of base against base (A/A).",
+    "All patches share the boots of the base, and neighbours share a patched kernel: an outlier "
+    "there shows in two rows, up in one and down in the next.",
+    "The instruction clock does not see caches, TLB, lock contention or device time.",
+    "Build time and objects are those of the build that made the kernel; the first ones may "
+    "include what an earlier build left to do.",
 )
 
 
 def render(walk: Walk) -> str:
-    """The whole text."""
-    blocks: list[Iterable[str]] = [_head(walk), _stops(walk)]
-    blocks += [_line(walk, line) for line in walk.lines]
-    blocks += [_memory(one) for one in walk.memory]
-    blocks += [_lost(walk), _method(walk), _run(walk)]
-    return "\n\n".join(filter(None, ("\n".join(block) for block in blocks))) + "\n"
+    """The whole text: the answer, each metric at each patch, what was lost, the method."""
+    failed = [text[:_LONG] for text in _failures(walk)]
+    blocks: list[Iterable[str]] = [
+        *_answer(walk),
+        table.text(_stops(walk)),
+        *(table.text(_line(walk, line)) for line in walk.lines),
+        *(table.text(_memory(one)) for one in walk.memory),
+        section("What failed", listed(capped(failed, _LISTED, ": see the report of each patch"))),
+    ]
+    if walk.lines:
+        blocks.append(section("How to read this", listed(METHOD)))
+    blocks.append(section("Where the rest is", _rest(walk)))
+    return layout.page(blocks)
+
+
+def summary(walk: Walk) -> str:
+    """The answer on one screen: what failed first, then the patches that change something."""
+    return layout.page(_answer(walk))
 
 
 def outcome(walk: Walk) -> str:
-    """How far the series builds, boots and survives: its bisectability."""
+    """Which patches build and boot: whether the series can be bisected."""
     broken = [stop.number for stop in walk.broken]
     dead = [s.number for s in walk.stops if not s.failure and not s.is_measured]
     hurt = [s.number for s in walk.stops if s.is_measured and s.lost]
     found = [
-        f"{_counted(numbers)} {text}: {_listed(numbers)}."
+        f"{_counted(numbers)} {text}: {_numbers(numbers)}."
         for numbers, text in (
             (broken, "cannot be built"),
             (dead, "built, and no boot survived"),
@@ -52,22 +70,28 @@ def outcome(walk: Walk) -> str:
         )
         if numbers
     ]
-    looked = f"{len(walk.stops)} of {walk.count} patches were looked at"
+    looked = f"{len(walk.stops)} of {walk.count} patches were tried"
     if not found:
-        found = ["each of them builds, and all boots finished."]
+        found = ["each one builds, and all boots finished."]
     return f"{looked}: {' '.join(found)}"
 
 
-def findings(walk: Walk) -> Iterator[str]:
-    """The patches that change something, as sentences."""
-    for line in walk.lines:
-        for mark in line.marks:
-            if mark.own.kind in (Kind.WORSE, Kind.BETTER):
-                yield (
-                    f"Patch {label(mark)}: {mark.own.kind}, {line.backend} {line.workload} "
-                    f"{line.metric} {change(mark.own.change)} {interval(mark.own.change)}, "
-                    f"n = {mark.own.change.n}."
-                )
+def conclusion(walk: Walk) -> str:
+    """How many changes of single patches got which verdict, or why none did."""
+    own = [mark.own for line in walk.lines for mark in line.marks]
+    found = {kind: sum(one.kind is kind for one in own) for kind in Kind}
+    if not own:
+        return "No patch has a value of a primary metric."
+    pairs = max(one.change.n for one in own)
+    if pairs < MIN_PAIRS:
+        given = "One pair gives" if pairs == 1 else f"{pairs} pairs give"
+        return f"{given} no verdict; {MIN_PAIRS} are the fewest that do."
+    if found[Kind.NONE] == len(own):
+        return f"No verdict: {own[0].reason}."
+    said = ", ".join(f"{kind}: {count}" for kind, count in found.items() if count)
+    if not found[Kind.WORSE] and not found[Kind.BETTER]:
+        return f"No patch is worse or better on its own by a primary metric ({said})."
+    return f"Changes by a patch on its own: {said}."
 
 
 def label(mark: WalkPoint) -> str:
@@ -76,86 +100,99 @@ def label(mark: WalkPoint) -> str:
     return str(mark.number) if first == mark.number else f"{first}-{mark.number}"
 
 
-def _head(walk: Walk) -> Iterator[str]:
-    yield from wrap(f"Walk '{walk.name}': {walk.series} patch by patch")
-    yield from wrap(f"{walk.title}; on {walk.base} ({walk.version})")
-    yield from wrap(outcome(walk))
-    said = list(findings(walk))
-    for text in said or ["No patch is worse or better on its own by a primary metric."]:
-        yield from wrap(text)
-    count = len([mark for line in walk.lines for mark in line.marks])
-    if count:
-        yield from wrap(
-            f"{count} changes are judged here: about one 95 % interval in twenty misses zero by "
-            "chance. A verdict asks more than that: the estimate must lie outside A/A, too."
-        )
-    if walk.lines:
-        yield from wrap(
-            "Clock: instructions. It cannot see caches, TLB, lock contention, device time."
-        )
+def _answer(walk: Walk) -> list[list[str]]:
+    title = f"Walk '{walk.name}': {walk.title}, patch by patch on {walk.base} ({walk.version})"
+    failed = capped([text[:_SHORT] for text in _failures(walk)], _FAILURES, " failures: see below")
+    said = (title, outcome(walk), *failed, conclusion(walk), *map(_grown, walk.memory))
+    head = list(paragraphs(said))
+    # An empty line, the table's title, its heads and the rule.
+    return [head, table.text(_own(walk, max(layout.SCREEN - len(head) - 4, _FEWEST)))]
 
 
-def _stops(walk: Walk) -> Iterator[str]:
-    yield "The patches"
-    yield "==========="
-    yield "   nr  build s  objects  subject"
-    yield "-" * WIDTH
-    for stop in walk.stops:
-        seconds = "-" if stop.seconds is None else f"{stop.seconds:.0f}"
-        objects = "-" if stop.objects is None else str(stop.objects)
-        head = f"{stop.number:>5}  {seconds:>7}  {objects:>7}  "
-        yield from wrap(stop.subject, head, " " * len(head))
-        if stop.failure:
-            yield from wrap(f"NOT BUILT: {stop.failure}", " " * len(head), " " * len(head))
-        elif stop.lost:
-            text = f"{len(stop.lost)} of {stop.boots} boots lost, e.g. {stop.lost[0]}"
-            yield from wrap(text[:300], " " * len(head), " " * len(head))
-    yield from wrap(
-        "Time and objects are those of the build that made the kernel; the first ones may hold "
-        "what an earlier build left to do."
-    )
-
-
-def _line(walk: Walk, line: MetricWalk) -> Iterator[str]:
-    better = f"; {line.direction} is better" if line.direction else ""
-    yield from wrap(
-        f"{line.backend} {line.workload}: {line.metric}, {line.unit}{better}; "
-        f"margin {line.margin}; base {number(line.base)}"
-    )
-    yield ""
-    yield _row(("patch", "own", "95 % interval", "verdict", "so far", "95 % interval"))
-    yield "-" * WIDTH
-    for mark in line.marks:
-        own, whole = mark.own.change, mark.whole.change
-        yield _row(
+def _own(walk: Walk, most: int) -> Table:
+    """The own changes that have a verdict of worse or better; without any, the largest."""
+    every = [(line, mark) for line in walk.lines for mark in line.marks]
+    judged = [one for one in every if one[1].own.kind in (Kind.WORSE, Kind.BETTER)]
+    shown = sorted(judged or every, key=lambda one: -abs(one[1].own.change.estimate_pct or 0.0))
+    heads = ("patch", "cell", "metric", "own", "95 % interval", "n", "verdict")
+    what = "Patches that are worse or better on their own" if judged else "The largest own changes"
+    if len(shown) > most:
+        what += f", {most} of {len(shown)}"
+    return Table(
+        what,
+        columns(*heads, names=3),
+        tuple(
             (
-                label(mark),
-                change(own),
-                interval(own),
-                str(mark.own.kind),
-                change(whole),
-                interval(whole),
+                label(mark), line.cell, line.metric, change(mark.own.change),
+                interval(mark.own.change), str(mark.own.change.n), str(mark.own.kind),
             )
-        )
+            for line, mark in shown[:most]
+        ),
+    )  # fmt: skip
+
+
+def _grown(one: Memory) -> str:
+    """The bytes of the first and the last kernel of a back-end."""
+    first, last = one.sizes[0], one.sizes[-1]
+    return (
+        f"{one.backend}: swap metadata from {first.per_slot.value:.3f} to "
+        f"{last.per_slot.value:.3f} bytes a slot, from {first.per_entry.value:.3f} to "
+        f"{last.per_entry.value:.3f} an entry."
+    )
+
+
+def _failures(walk: Walk) -> list[str]:
+    """Patches that do not build, then boots that do not count."""
+    return [
+        *(f"Patch {stop.number} NOT BUILT: {stop.failure}" for stop in walk.broken),
+        *(f"Patch {stop.number}: {text}" for stop in walk.stops for text in stop.lost),
+        *walk.lost,
+    ]
+
+
+def _stops(walk: Walk) -> Table:
+    heads = (*columns("patch", "build s", "objects", "lost", names=0), Column("subject", name=True))
+    return Table(
+        "The patches: time and objects of the build, boots lost",
+        heads,
+        tuple(
+            (
+                str(stop.number),
+                "-" if stop.seconds is None else f"{stop.seconds:.0f}",
+                "-" if stop.objects is None else str(stop.objects),
+                "not built" if stop.failure else f"{len(stop.lost)}/{stop.boots}",
+                stop.subject,
+            )
+            for stop in walk.stops
+        ),
+    )
+
+
+def _line(walk: Walk, line: MetricWalk) -> Table:
+    better = f"; {line.direction} is better" if line.direction else ""
     counts = sorted({mark.own.change.n for mark in line.marks})
-    yield from wrap(f"  n = {' to '.join(map(str, counts)) or '0'} pairs.")
+    notes = [f"n = {' to '.join(map(str, counts)) or '0'} pairs."]
     measured = {mark.number for mark in line.marks}
-    missing = [s.number for s in walk.stops if s.number not in measured]
+    missing = [stop.number for stop in walk.stops if stop.number not in measured]
     if missing:
-        yield from wrap(f"  No value at patch {_listed(missing)}: see above.")
+        notes.append(f"No value at patch {_numbers(missing)}: see above.")
+    return Table(
+        f"{line.backend} {line.workload}: {line.metric}, {line.unit}{better}; "
+        f"margin {line.margin}; base {number(line.base)}",
+        columns("patch", "own", "95 % interval", "verdict", "so far", "95 % interval"),
+        tuple(
+            (
+                label(mark), change(mark.own.change), interval(mark.own.change),
+                str(mark.own.kind), change(mark.whole.change), interval(mark.whole.change),
+            )
+            for mark in line.marks
+        ),
+        tuple(notes),
+    )  # fmt: skip
 
 
-def _row(cells: Sequence[str], widths: Sequence[int] = _COLUMNS) -> str:
-    shown = (cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
-    return " ".join(shown).rstrip()
-
-
-def _memory(one: Memory) -> Iterator[str]:
-    yield from wrap(f"{one.backend}: swap metadata in bytes, with standard errors")
-    yield ""
-    heads = ("patch", "per slot", "+-", "own", "per entry", "+-", "own")
-    yield _row(heads, _BYTES)
-    yield "-" * WIDTH
+def _memory(one: Memory) -> Table:
+    rows = []
     before = None
     for size in one.sizes:
         cells = ["base" if size.number == BASE else str(size.number)]
@@ -164,40 +201,22 @@ def _memory(one: Memory) -> Iterator[str]:
             error = "-" if value.error is None else f"{value.error:.4f}"
             own = "" if before is None else f"{value.value - getattr(before, name).value:+.4f}"
             cells += [f"{value.value:.4f}", error, own]
-        yield _row(cells, _BYTES)
+        rows.append(tuple(cells))
         before = size
+    return Table(
+        f"{one.backend}: swap metadata in bytes, with standard errors",
+        columns("patch", "per slot", "+-", "own", "per entry", "+-", "own"),
+        tuple(rows),
+    )
 
 
-def _lost(walk: Walk) -> Iterator[str]:
-    lost = [
-        *walk.lost,
-        *(f"patch {stop.number}: {text}" for stop in walk.stops for text in stop.lost),
-    ]
-    if not lost:
-        return
-    yield "Boots that do not count"
-    yield "======================="
-    for text in lost[: 4 * _SHOWN]:
-        yield from wrap(text[:300])
-    if len(lost) > 4 * _SHOWN:
-        yield f"... and {len(lost) - 4 * _SHOWN} more: see the report of each patch."
-
-
-def _method(walk: Walk) -> Iterator[str]:
-    if walk.lines:
-        yield "How to read this"
-        yield "================"
-        for text in METHOD:
-            yield from wrap(text, rest="")
-
-
-def _run(walk: Walk) -> Iterator[str]:
-    yield "How to repeat it"
-    yield "================"
-    yield from wrap(f"Command: {walk.command}")
-    yield from wrap(
-        "Each patch has a results folder of its own, patch-NN, with a report; 'make verify' "
-        "checks it. Values: report/walk.csv. Waterfalls: report/plots, report/walk.html."
+def _rest(walk: Walk) -> Iterator[str]:
+    return paragraphs(
+        (
+            "Each patch has a results folder of its own, patch-NN, with a report; 'make verify' "
+            "checks it. Values: walk.csv. Waterfalls: walk.html.",
+            f"To repeat it: {walk.command}",
+        )
     )
 
 
@@ -205,5 +224,5 @@ def _counted(numbers: Sequence[int]) -> str:
     return f"{len(numbers)} {'patch' if len(numbers) == 1 else 'patches'}"
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    return visible(", ".join(map(str, numbers)))
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -14,6 +14,7 @@ import pytest
 from harness.cli import main as cli
 from harness.experiment import spec
 from harness.experiment.spec import Experiment
+from harness.report import table
 from harness.run import reuse
 from harness.stats.verdict import Kind
 from harness.studies import verify
@@ -58,10 +59,18 @@ def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
     assert [stop.number for stop in walk.broken] == [3]
     assert done.status is Exit.KERNEL, "a series that does not bisect is a finding"
     # Text, table and evidence.
-    assert max(map(len, done.text.splitlines())) <= 72 and done.text.isascii()
-    words = " ".join(done.text.split())
-    assert "1 patch cannot be built: 3." in words and "NOT BUILT: " in words
-    assert "Patch 2: worse" in words and "3-4" in words
+    whole = (done.folder / "report/walk.txt").read_text()
+    assert max(map(len, whole.splitlines())) <= 72 and whole.isascii()
+    assert "1 patch cannot be built: 3." in done.text and "3-4" in whole
+    # The terminal gets the first screen: what failed, then the patches that matter.
+    *screen, _, where = done.text.splitlines()
+    assert len(screen) <= 24 and whole.splitlines()[: len(screen)] == screen
+    assert where == f"Full report: {done.folder / 'report/walk.txt'}"
+    rows = [line.split() for line in screen]
+    assert [row[0] for row in rows if row and row[-1] == "worse"] == ["2", "5"]
+    failed = next(place for place, line in enumerate(screen) if "Patch 3 NOT BUILT: " in line)
+    assert failed < screen.index("Changes by a patch on its own: worse: 2, equivalent: 2.")
+    assert whole.count("How to read this") == 1
     assert "mm/page.c" in (done.folder / "failed" / "patch-03-build.log").read_text()
     rows = list(csv.DictReader(io.StringIO((done.folder / "report/walk.csv").read_text())))
     assert [row["number"] for row in rows] == ["1", "2", "3", "4", "5"]
@@ -94,16 +103,27 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
         (1, True, 0), (2, False, 3),
     ]  # fmt: skip
     before = {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
-    assert report.make(done.folder).text == done.text
+    made = report.make(done.folder)
+    assert made.summary == done.text
     assert before == {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
     assert cli.main(["report", str(done.folder)]) == 0
-    assert capsys.readouterr().out == done.text
+    assert capsys.readouterr().out == made.text == (made.folder / "walk.txt").read_text()
     assert cli.main(["verify", str(done.folder)]) == 0
     assert "byte for byte" in capsys.readouterr().out.splitlines()[-1]
     table = done.folder / "report" / "walk.csv"
     table.write_text(table.read_text().replace(",worse,", ",better,").replace("step 1", "step 9"))
     assert cli.main(["verify", str(done.folder)]) == Exit.INFRA
     assert "report/walk.csv line 2" in capsys.readouterr().out
+
+
+def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:
+    site = guests.site(tmp_path, guests.series(tmp_path / "linux", ["int a;", "int costs_1000;"]))
+    done = measure.walk(experiment(pairs="1"), WalkOptions(), site)
+    assert "One pair gives no verdict; 3 are the fewest that do." in done.text
+    assert "No patch is worse" not in done.text
+    # The largest change is shown all the same.
+    rows = [line.split() for line in done.text.splitlines()]
+    assert [row[0] for row in rows if row and row[-1] == "none"] == ["2", "1"]
 
 
 def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
@@ -181,5 +201,5 @@ def test_bytes_at_each_patch(tmp_path: Path) -> None:
     assert found.sizes[2].per_slot == total.per_slot
     assert total.per_entry.value > found.sizes[1].per_entry.value
     assert len(lost) == 1 and lost[0].startswith("patch 3, bytes: ")
-    lines = list(text._memory(found))
+    lines = table.text(text._memory(found))
     assert max(map(len, lines)) <= 72 and f"{total.per_entry.value:.4f}" in lines[-1]
