@@ -4,19 +4,18 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.report import layout, table
+from harness.report.layout import listed, paragraphs, section
 from harness.report.numbers import change, interval
+from harness.report.table import Table, columns
 from harness.series.model import Step
 from harness.stats.paired import Paired
 from harness.stats.search import RISK, Found, Side
-from harness.util.escape import visible
 
-WIDTH = 72
-_COLUMNS = (5, 10, 10, 20, 3, 10)
 _SPREAD = 0.5
 """A patch with a smaller share of the whole effect is not the one to blame alone."""
 
@@ -94,32 +93,16 @@ def sentence(look: Look) -> str:
 
 
 def render(found: Bisection) -> str:
-    """bisect.txt: ASCII, at most 72 columns."""
-    lines = [
-        *_wrap(f"Bisection '{found.name}': {found.facts['series']} on {found.facts['base']}"),
-        *_wrap(
-            f"{found.cell} {found.metric}: the whole series of {len(found.steps)} patches changes "
-            f"it by {change(found.whole)} {interval(found.whole)}, n = {found.whole.n}."
-        ),
-        "",
-        *(line for text in _conclusion(found) for line in _wrap(text)),
-        "",
-        *_table(found.looks),
-        *_wrap(
-            f"{found.builds} patched kernels were built or tried (with the whole series; log2 of "
-            f"{len(found.steps)} is {math.log2(len(found.steps)):.1f}), and "
-            f"{found.boots} boots run, those of the base shared by all."
-        ),
-        *_wrap(
-            f"Intervals are at {100 * found.level:.2f} %: so that a whole search names a wrong "
-            f"patch by chance in at most {100 * RISK:.0f} of 100. A patch is like the series if "
-            "its interval from halfway between base and series, pair by pair, lies on the "
-            "series' side."
-        ),
-        *_wrap("Clock: instructions. It cannot see caches, TLB, lock contention, device time."),
-        *_wrap(f"Command: {found.command}"),
-    ]
-    return "\n".join(lines) + "\n"
+    """bisect.txt: ASCII, at most 72 columns: the answer, each patch that was tested, the method."""
+    head = f"Bisection '{found.name}': {found.facts['series']} on {found.facts['base']}"
+    return layout.page(
+        (
+            paragraphs((head, *_conclusion(found))),
+            table.text(_looks(found.looks)),
+            section("How to read this", listed(_method(found))),
+            section("How to repeat it", paragraphs([found.command])),
+        )
+    )
 
 
 def as_data(found: Bisection) -> dict[str, Any]:
@@ -153,63 +136,67 @@ def as_data(found: Bisection) -> dict[str, Any]:
 
 
 def _conclusion(found: Bisection) -> Iterator[str]:
+    one, own = found.culprit, found.own
     if found.found is None:
         yield (
-            "There is nothing to search for: the interval of the whole series' effect covers "
-            f"zero with {found.whole.n} pairs. More pairs (MOST_PAIRS=) may show an effect."
+            "Nothing to search for: the interval of the whole series' effect covers zero with "
+            f"{found.whole.n} pairs. More pairs (MOST_PAIRS=) may show an effect."
         )
-        return
-    one, own = found.culprit, found.own
-    if one:
+    elif one:
         yield f'Patch {one.number} is the first responsible: "{one.subject}" ({one.commit[:12]}).'
     else:
         low, high = found.found.suspects[0], found.found.suspects[-1]
-        yield f"Not pinned down: it is one of the patches {low} to {high}."
-        yield "Those in between could not be told, see below."
+        yield f"Not pinned down: it is one of the patches {low} to {high}; see below."
     if own is not None and own.estimate_pct is not None:
         whose = "On its own it changes" if one else "Together they change"
         part = "" if found.share is None else f": {100 * found.share:.0f} % of the whole effect"
         yield f"{whose} {found.metric} by {change(own)} {interval(own)}, n = {own.n}{part}."
     if one and found.share is not None and found.share < _SPREAD:
         yield (
-            "That is less than half of it: the effect is spread over several patches, and this is "
-            "only where it passes the middle. 'make walk' shows what each one adds."
+            "That is less than half: the effect is spread over several patches, and this is the "
+            "one at which it passes the middle. 'make walk' shows what each patch adds."
         )
-
-
-def _table(looks: Sequence[Look]) -> Iterator[str]:
-    if not looks:
-        return
-    heads = ("patch", "from base", "from half", "interval", "n", "like")
-    yield _row(heads)
-    yield "-" * WIDTH
-    for look in looks:
-        cells = [str(look.step.number), "-", "-", "-", "0", look.side.value]
-        if look.change is not None and look.halfway is not None:
-            cells[1:5] = [
-                change(look.change),
-                change(look.halfway),
-                interval(look.halfway),
-                str(look.halfway.n),
-            ]
-        yield _row(cells)
-        if look.why:
-            yield from _wrap(look.why, " " * 6)
-    yield ""
-
-
-def _row(cells: Sequence[str]) -> str:
-    return " ".join(c.rjust(width) for c, width in zip(cells, _COLUMNS, strict=True)).rstrip()
-
-
-def _wrap(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        visible(text),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent or "  ",
-        break_on_hyphens=False,
+    yield (
+        f"The whole series of {len(found.steps)} patches changes {found.metric} in {found.cell} by "
+        f"{change(found.whole)} {interval(found.whole)}, n = {found.whole.n}."
     )
+
+
+def _looks(looks: Sequence[Look]) -> Table:
+    heads = ("patch", "from base", "from half", "interval", "n", "like")
+    return Table(
+        "The patches that were tested",
+        columns(*heads),
+        tuple(
+            (
+                str(look.step.number),
+                change(look.change) if look.change else "-",
+                change(look.halfway) if look.halfway else "-",
+                interval(look.halfway) if look.halfway else "-",
+                str(look.halfway.n) if look.halfway else "0",
+                look.side.value,
+            )
+            for look in looks
+        ),
+        tuple(f"Patch {look.step.number}: {look.why}" for look in looks if look.why),
+    )
+
+
+def _method(found: Bisection) -> Iterator[str]:
+    yield (
+        f"Intervals are at {100 * found.level:.2f} %, so that a whole search names a wrong patch "
+        f"by chance in at most {100 * RISK:.0f} of 100."
+    )
+    yield (
+        "'half' is halfway between base and series. A patch is like the series if its interval "
+        "from there, pair by pair, lies on the series' side."
+    )
+    yield (
+        f"{found.builds} patched kernels were built or tried, the whole series included (log2 of "
+        f"{len(found.steps)} is {math.log2(len(found.steps)):.1f}), and {found.boots} boots run; "
+        "those of the base are shared by all."
+    )
+    yield "The instruction clock does not see caches, TLB, lock contention or device time."
 
 
 def _step(step: Step) -> dict[str, Any]:

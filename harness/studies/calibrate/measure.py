@@ -16,7 +16,7 @@ from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.results import frames, manifest
 from harness.studies import compare
-from harness.studies.calibrate import weights
+from harness.studies.calibrate import text, weights
 from harness.studies.calibrate.weights import SeriesBoots
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
@@ -93,48 +93,10 @@ def write(folder: Path) -> Calibrated:
         *weights.weigh(data, known),
         *(check for a, b in STEPS for check in weights.steps(data, known, light=a, heavy=b)),
     )
-    failed = weights.failures(checks)
-    text = "\n".join([_head(data, folder.name), weights.render(checks), *_foot(failed, checks)])
-    atomic.text(folder / "calibration.txt", text)
-    return Calibrated(folder, text, failed)
+    words = text.render(folder.name, data[SERIES[0]], checks)
+    atomic.text(folder / "calibration.txt", words)
+    return Calibrated(folder, words, weights.failures(checks))
 
 
 def _comparison(folder: Path) -> SeriesBoots:
     return SeriesBoots(frames.load(folder, counters=False), manifest.load(folder))
-
-
-def _head(data: dict[str, SeriesBoots], name: str) -> str:
-    facts = data[SERIES[0]].manifest
-    return (
-        f"Calibration '{name}': known weights on {facts.text('arms', 'base', 'name')}\n"
-        f"({facts.text('arms', 'base', 'version')}), in instructions for each page.\n"
-        f"{_what_is_counted(data)}\n"
-    )
-
-
-def _what_is_counted(data: dict[str, SeriesBoots]) -> str:
-    facts = data[SERIES[0]].manifest
-    backends = sorted({cell.rpartition(".")[0] for cell in data[SERIES[0]].cells})
-    waiting = [name for name in backends if facts.waits_io(name)]
-    rest = ", ".join(name for name in backends if name not in waiting)
-    said = [f"CPU instructions: {', '.join(waiting)}."] if waiting else []
-    return " ".join([*said, *([f"Elapsed instructions: {rest}."] if rest else [])])
-
-
-def _foot(failed: tuple[str, ...], checks: tuple[weights.Check, ...]) -> list[str]:
-    unseen = [item for item in checks if not item.weight.is_null and not item.seen]
-    lines = [
-        "Known: the machine code that the series adds, counted. What loads its",
-        "operands comes on top (about 4 instructions); a step between two",
-        "series has none of that. A check fails if the known value is outside",
-        "an interval that all checks together miss in one of twenty",
-        "calibrations, or if a null series is not equivalent to no change",
-        f"within {weights.EQUIVALENT_PCT} %.",
-        "",
-    ]
-    for item in unseen:
-        lines.append(f"Below resolution: {item.weight.series} on {item.cell}.")
-    count = len(checks)
-    if not failed:
-        return [*lines, f"All {count} checks hold.", ""]
-    return [*lines, f"{len(failed)} of {count} checks fail:", *(f"- {x}" for x in failed), ""]

@@ -215,28 +215,6 @@ def _interval(values: np.ndarray[Any, np.dtype[np.float64]], level: float) -> tu
     return float(values.mean()) - reach, float(values.mean()) + reach
 
 
-def render(checks: Sequence[Check]) -> str:
-    """The table, 72 columns, plain text."""
-    lines = [
-        f"{'series':<15} {'back-end':<9} {'way':<3} {'known':>5} {'measured':>8} "
-        f"{'95 % interval':>20} {'n':>2}",
-        "-" * 72,
-    ]
-    for item in checks:
-        weight = item.weight
-        backend = item.cell.rpartition(".")[0]
-        name = weight.series.replace("calibration-", "")
-        known = f"{weight.known:+.0f}" if weight.known else "0"
-        way = weight.metric.removeprefix("swap").removesuffix("_ns")
-        bounds = f"[{item.low:+.2f}, {item.high:+.2f}]"
-        mark = "" if item.holds else " NO"
-        lines.append(
-            f"{name:<15} {backend:<9} {way:<3} {known:>5} {item.difference:>+8.2f} "
-            f"{bounds:>20} {item.n:>2}{mark}"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def failures(checks: Sequence[Check]) -> tuple[str, ...]:
     """One sentence for each check that does not hold."""
     found = []

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from harness.report import canvas, formats, page
+from markupsafe import Markup
+
+from harness.report import canvas, formats, page, table
 from harness.report.canvas import Plot
 from harness.report.formats import JunitCase
 from harness.studies.nightly import plots, store, text, trend
@@ -32,18 +35,17 @@ def make(root: Path, *, name: str, left: Sequence[Job] = ()) -> str:
 
 
 def _page(found: Trend, figures: Sequence[Plot]) -> str:
-    seen = dict.fromkeys((one.place, one.kind, one.detail) for one in found.failures)
+    links = {one.folder: f"../{quote(one.folder)}/report/report.html" for one, _ in found.fresh}
     return (
         page.environment()
         .get_template("trend.html.j2")
         .render(
             trend=found,
             opening=text.opening(found),
-            failures=list(seen),
+            failures=text.failures(found),
+            fresh=Markup(table.region(text.fresh(found), links)),
             plots=figures,
-            change=text.change,
-            interval=text.interval,
-            moved=text.moved,
+            lines=[Markup(table.region(text.points(line))) for line in found.lines],
             method=text.method(found),
         )
     )

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
-from collections.abc import Iterator
 
+from harness.report import layout, table
+from harness.report.layout import capped, paragraphs, section
 from harness.report.numbers import percent
+from harness.report.table import Table, columns
 from harness.stats.changepoint import MIN_POINTS
 from harness.stats.verdict import Kind
 from harness.studies.nightly.store import StoredEstimate
 from harness.studies.nightly.trend import Trend, TrendLine, TrendPoint
 from harness.util.errors import Exit
-from harness.util.escape import visible
 
-WIDTH = 72
-_COLUMNS = (14, 10, 9, 18, 3, 10)
 _MOST_POINTS = 12
 _MOST_LEFT = 20
 STATUS = {
@@ -28,11 +26,16 @@ STATUS = {
 
 
 def render(trend: Trend) -> str:
-    """The whole text: this night, then each line."""
-    blocks = [list(block) for block in (_head(trend), _fresh(trend), _failed(trend), _left(trend))]
-    blocks += [list(_line(line)) for line in trend.lines]
-    blocks.append(list(_foot(trend)))
-    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+    """The whole text: this night, failures first, then each line, the method."""
+    return layout.page(
+        (
+            paragraphs([*opening(trend), *map(_failure, failures(trend))]),
+            paragraphs(_left(trend)),
+            table.text(fresh(trend)),
+            *(table.text(points(line, most=_MOST_POINTS)) for line in trend.lines),
+            section("How to read this", paragraphs([method(trend)])),
+        )
+    )
 
 
 def opening(trend: Trend) -> list[str]:
@@ -104,67 +107,59 @@ def method(trend: Trend) -> str:
     )
 
 
-def _head(trend: Trend) -> Iterator[str]:
-    for line in opening(trend):
-        yield from _wrap(line)
+def failures(trend: Trend) -> list[tuple[str, str, str]]:
+    """(place, kind, detail) of what went wrong in the night, each once."""
+    return list(dict.fromkeys((one.place, one.kind, one.detail) for one in trend.failures))
 
 
-def _fresh(trend: Trend) -> Iterator[str]:
-    if not trend.fresh:
-        return
-    yield "Measured in this night:"
-    for comparison, estimates in trend.fresh:
-        for one in estimates:
-            yield from _wrap(f"  {comparison.folder} {one.metric}", "    ")
-            yield f"      {one.verdict}: {change(one)} {interval(one)}, n = {one.n}"
+def _failure(failed: tuple[str, str, str]) -> str:
+    place, kind, detail = failed
+    return f"{kind.upper()}: {place}: {detail}"
 
 
-def _failed(trend: Trend) -> Iterator[str]:
-    seen = dict.fromkeys((one.place, one.kind, one.detail) for one in trend.failures)
-    for place, kind, detail in seen:
-        yield from _wrap(f"{kind.upper()}: {place}: {detail}")
-
-
-def _left(trend: Trend) -> Iterator[str]:
+def _left(trend: Trend) -> list[str]:
     if not trend.left:
-        return
-    yield from _wrap(
-        f"NOT DONE: the budget left {len(trend.left)} comparisons over; the next night goes on, in "
-        "the order of what tells most:"
+        return []
+    head = (
+        f"NOT DONE: the budget was spent with {len(trend.left)} comparisons left; the next night "
+        "goes on with them, the most informative first:"
     )
-    for job in trend.left[:_MOST_LEFT]:
-        yield from _wrap(f"  {job.folder} ({job.why})", "    ")
-    if len(trend.left) > _MOST_LEFT:
-        yield f"  and {len(trend.left) - _MOST_LEFT} more"
+    return [head, *capped([f"- {job.folder} ({job.why})" for job in trend.left], _MOST_LEFT)]
 
 
-def _line(line: TrendLine) -> Iterator[str]:
+def fresh(trend: Trend) -> Table:
+    """The primary metrics of this night's comparisons."""
+    heads = ("comparison", "metric", "change", "95 % interval", "n", "verdict")
+    return Table(
+        "Measured in this night",
+        columns(*heads, names=2),
+        tuple(
+            (comparison.folder, one.metric, change(one), interval(one), str(one.n), one.verdict)
+            for comparison, many in trend.fresh
+            for one in many
+        ),
+    )
+
+
+def points(line: TrendLine, most: int | None = None) -> Table:
+    """A line's points, oldest first, its change points as notes; only the newest ``most``."""
+    shown = line.marks if most is None else line.marks[-most:]
+    older = len(line.marks) - len(shown)
+    notes = [f"{older} older points are on the page and in the history."] if older else []
+    notes += [f"At {mark.label} the {moved(mark)}." for mark in shown if mark.shift]
     better = f"; {line.direction} is better" if line.direction else ""
     margin = f"; margin {line.margin:g} %" if line.margin is not None else ""
-    yield from _wrap(f"{line.title}, {line.unit or 'no unit'}{better}{margin}")
-    yield ""
-    yield _row(("revision", "date", "change", "95 % interval", "n", "verdict"))
-    yield "-" * WIDTH
-    older = len(line.marks) - _MOST_POINTS
-    if older > 0:
-        yield f"({older} older points are on the page and in the history)"
-    for mark in line.marks[-_MOST_POINTS:]:
-        one = mark.estimate
-        label, date = visible(mark.label), mark.comparison.date[:10]
-        yield _row((label[:14], date, change(one), interval(one), str(one.n), one.verdict))
-        if mark.shift is not None:
-            yield from _wrap(f"  ^ {moved(mark)}", "    ")
-
-
-def _foot(trend: Trend) -> Iterator[str]:
-    yield from _wrap(method(trend))
-
-
-def _row(cells: tuple[str, ...]) -> str:
-    head = cells[0].ljust(_COLUMNS[0])
-    rest = (one.rjust(width) for one, width in zip(cells[1:], _COLUMNS[1:], strict=True))
-    return " ".join([head, *rest]).rstrip()
-
-
-def _wrap(text: str, rest: str = "  ") -> list[str]:
-    return textwrap.wrap(visible(text), WIDTH, subsequent_indent=rest, break_on_hyphens=False)
+    heads = ("revision", "date", "night", "change", "95 % interval", "n", "verdict")
+    return Table(
+        f"{line.title}, {line.unit or 'no unit'}{better}{margin}",
+        columns(*heads),
+        tuple(
+            (
+                mark.label, mark.comparison.date[:10], str(mark.comparison.night),
+                change(mark.estimate), interval(mark.estimate), str(mark.estimate.n),
+                mark.estimate.verdict,
+            )
+            for mark in shown
+        ),
+        tuple(notes),
+    )  # fmt: skip

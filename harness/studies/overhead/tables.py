@@ -56,7 +56,8 @@ def _each(backend: BackendOverhead) -> Iterator[str]:
         old, new = (None if fit is None else float(getattr(fit, name).value) for fit in totals)
         yield from (weight(old), weight(new))
         known = old is not None and new is not None and backend.comparable
-        yield f"{(new or 0) - (old or 0):+.3f}" if known else "-"
+        change = f"{(new or 0) - (old or 0):+.3f}" if known else "-"
+        yield "0" if change in ("+0.000", "-0.000") else change
 
 
 def _whole(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:

@@ -66,8 +66,8 @@ def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
     *screen, _, where = done.text.splitlines()
     assert len(screen) <= 24 and whole.splitlines()[: len(screen)] == screen
     assert where == f"Full report: {done.folder / 'report/walk.txt'}"
-    rows = [line.split() for line in screen]
-    assert [row[0] for row in rows if row and row[-1] == "worse"] == ["2", "5"]
+    cells = [line.split() for line in screen]
+    assert [row[0] for row in cells if row and row[-1] == "worse"] == ["2", "5"]
     failed = next(place for place, line in enumerate(screen) if "Patch 3 NOT BUILT: " in line)
     assert failed < screen.index("Changes by a patch on its own: worse: 2, equivalent: 2.")
     assert whole.count("How to read this") == 1

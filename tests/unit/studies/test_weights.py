@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.results import frames, manifest
-from harness.studies.calibrate import measure, weights
+from harness.studies.calibrate import measure, text, weights
 from harness.studies.calibrate.weights import KnownWeight, SeriesBoots
 from harness.util.errors import UserError
 from tests.fakes import results as fake_results
@@ -110,10 +110,13 @@ def test_the_weights_of_the_registry_can_be_read() -> None:
 def test_a_table_line_fits_a_mail(tmp_path: Path) -> None:
     data = {"calibration-in1000": comparison(tmp_path, 1004)}
     checks = weights.weigh(data, [weight(1000, 16, "calibration-in1000")])
-    text = weights.render(checks)
-    assert max(map(len, text.splitlines())) <= 72
-    assert "+1000" in text
+    one = data["calibration-in1000"]
+    said = text.render("c", one, checks)
+    assert max(map(len, said.splitlines())) <= 72 and said.isascii()
+    assert said.startswith("All 1 checks hold.\n") and "+1000" in said
     failing = weights.weigh(data, [weight(2000, 16, "calibration-in1000")])
-    assert "NO" in weights.render(failing)
+    lines = text.render("c", one, failing).splitlines()
+    assert lines[0] == "1 of 1 checks fail:", "the answer comes first"
+    assert [line.split()[0] for line in lines if line.endswith(" NO")] == ["in1000"]
     (said,) = weights.failures(failing)
     assert "known +2000" in said
