@@ -205,5 +205,5 @@ def test_fragments_are_found_by_name_and_by_path(tmp_path: Path) -> None:
     mine.write_text("CONFIG_A=y\n", encoding="utf-8")
     paths = pair.fragment_paths([str(mine)])
     assert paths[-1] == mine
-    assert [path.stem for path in paths[:-1]] == ["base", "vm", "mm", "measure"]
+    assert [path.stem for path in paths[:-1]] == ["x86_64", "base", "vm", "mm", "measure"]
     assert all(path.is_file() and REPO in path.parents for path in paths[:-1])
