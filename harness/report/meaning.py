@@ -40,12 +40,12 @@ class Changed:
 def load(path: Path = PATH) -> tuple[Changed, ...]:
     """All that is known. UserError if a key is missing, unknown or no text."""
     found = []
-    items = data.listing(path, data.read(path, keys=("changed",)), "changed")
+    items = data.listing(path, data.old_read(path, keys=("changed",)), "changed")
     for number, item in enumerate(items):
         where = f"changed[{number}]"
         if not isinstance(item, dict):
             raise UserError(f"{path}: {where} must hold keys and values")
-        data.check(path, item, _KEYS, where)
+        data.old_check(path, item, _KEYS, where)
         names = data.listing(path, item, "counters")
         texts = (data.text(path, item, key, where) for key in ("before", "after", "was", "is"))
         found.append(Changed(frozenset(map(str, names)), *texts))

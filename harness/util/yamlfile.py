@@ -1,22 +1,210 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""YAML files -> plain values; one error for whatever is wrong with them names file and key."""
+"""YAML files -> checked dataclasses, by pydantic; one sentence for whatever is wrong with them.
+
+A `Model` is a frozen dataclass that `load` and `check` fill from a mapping.  Its annotations say
+what each key may hold; the types below are those that YAML has no word for.  Nothing is converted
+in silence: "3" is no number, 3 is no text, and a key that no field has is an error.
+
+pydantic is imported by the first check, not by the definition of a model: it takes long.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import math
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from datetime import date
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import yaml
 
 from harness.util.errors import UserError
+from harness.util.units import parse_size
 
-_REQUIRED: Any = object()
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, TypeAdapter
+    from pydantic_core import CoreSchema, ErrorDetails
+
 _DEEPEST = 50
 _MOST = 100_000
 """Values in one file; aliases count as what they stand for, as they would when printed."""
+_LONGEST = 60
+_KINDS = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a number that is finite",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "mapping_type": "a mapping",
+    "dataclass_type": "a mapping",
+    "none_required": "empty",
+}
+"""pydantic's types of errors, and what the value should have been."""
+
+T = TypeVar("T")
+M = TypeVar("M", bound="Model")
+
+
+class Wanted(ValueError):
+    """What a value must be, as the end of "it must be"; a `Check` raises it."""
+
+
+class Model:
+    """The base of a frozen dataclass that `check` makes from a mapping.
+
+    Each field is a key; an underscore at its end is not part of the key (``from_``).  A key without
+    a value has the field's default, if there is one.  A ``__post_init__`` may raise ValueError with
+    a sentence.
+    """
+
+    __slots__ = ()
+    __pydantic_config__ = {  # noqa: RUF012 - pydantic looks for a plain dict
+        "strict": True,
+        "extra": "forbid",
+        "allow_inf_nan": False,
+        "alias_generator": lambda name: name.rstrip("_"),
+    }
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        made = handler(source)
+        # Strict, it would take no mapping.  Its fields stay strict.
+        definition: Any = handler.resolve_ref_schema(made)
+        definition["strict"] = False
+        return core_schema.no_info_before_validator_function(partial(_keys, cls), made)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """In Annotated: what ``function`` makes of a value that already has the annotated type.
+
+    It says what is wrong by `Wanted`, by ValueError or by UserError.  first: it gets the value as
+    YAML has it, and its result must have the type.
+    """
+
+    function: Callable[[Any], Any]
+    first: bool = False
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        if self.first:
+            return core_schema.no_info_before_validator_function(self._run, handler(source))
+        return core_schema.no_info_after_validator_function(self._run, handler(source))
+
+    def _run(self, value: Any) -> Any:
+        try:
+            return self.function(value)
+        except UserError as error:
+            raise ValueError(str(error)) from error
+
+
+def one_of(words: Iterable[str]) -> Check:
+    """A text that is one of these words."""
+    return Check(partial(_choice, tuple(words)))
+
+
+def matching(pattern: str, what: str) -> Check:
+    """A text that a pattern matches as a whole; ``what`` ends "it must be"."""
+    return Check(partial(_match, re.compile(pattern), what))
+
+
+def at_least(least: float, most: float | None = None) -> Check:
+    """A number from ``least``, to ``most`` if there is one."""
+    return Check(partial(_bounded, least, most))
+
+
+def _choice(words: Collection[str], value: str) -> str:
+    if value not in words:
+        raise Wanted(f"one of {', '.join(words)}{_near(value, words)}")
+    return value
+
+
+def _match(pattern: re.Pattern[str], what: str, value: str) -> str:
+    if not pattern.fullmatch(value):
+        raise Wanted(what)
+    return value
+
+
+def _bounded(least: float, most: float | None, value: float) -> float:
+    if value < least or (most is not None and value > most):
+        raise Wanted(f"at least {least}" if most is None else f"from {least} to {most}")
+    return value
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise Wanted("a text that is not empty")
+    return value.strip()
+
+
+def _regex(value: str) -> str:
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise Wanted(f"a regular expression ({error})") from error
+    return value
+
+
+def _fraction(value: Any) -> Any:
+    above, slash, below = str(value).partition("/") if isinstance(value, str) else ("", "", "")
+    if re.fullmatch(r"\s*\d{1,15}\s*", above) and re.fullmatch(r"\s*0*[1-9]\d{0,15}\s*", below):
+        return int(above) / int(below)
+    if slash or isinstance(value, str):
+        raise Wanted("a number or a fraction like 1/8")
+    return value
+
+
+def _size(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise Wanted("a size like 64M")
+    return parse_size(value)
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not value:
+        raise Wanted("a list with something in it")
+    return value
+
+
+Text = Annotated[str, Check(_text)]
+"""A text that says something, without the blanks around it."""
+Slug = Annotated[
+    str,
+    matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "a name of letters, digits, '.', '_' and '-'"),
+]
+"""A text that can name a file."""
+Day = Annotated[str, Check(lambda v: str(v) if isinstance(v, date) else v, first=True)]
+"""A date, as text."""
+Regex = Annotated[str, Check(_regex)]
+"""A text that is a regular expression."""
+Count = Annotated[int, at_least(0)]
+"""A whole number, zero or more."""
+Positive = Annotated[int, at_least(1)]
+"""A whole number from one on."""
+Amount = Annotated[float, at_least(0), Check(_fraction, first=True)]
+"""A number, zero or more; it can be written "1/8"."""
+Size = Annotated[int, Check(_size, first=True)]
+"""Bytes; they can be written "64M"."""
+Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
+"""A list, perhaps empty."""
+SomeItems = Annotated[tuple[T, ...], Check(_some), Check(_listed, first=True)]
+"""A list with something in it."""
 
 
 def parse(text: str) -> Any:
@@ -54,14 +242,178 @@ def _weight(value: Any, known: dict[int, int], depth: int) -> int:
     return known[id(value)]
 
 
-def nearest(word: str, known: Any) -> str:
+def nearest(word: str, known: Iterable[Any]) -> str:
     """The end of an error sentence: the nearest known word, or all of them."""
     words = sorted(str(item) for item in known)
+    return _near(word, words) or f"; there are: {', '.join(words)}"
+
+
+def _near(word: object, words: Iterable[str]) -> str:
     close = difflib.get_close_matches(str(word), words, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(words)}"
+    return f"; did you mean '{close[0]}'?" if close else ""
 
 
-def read(path: Path, *, keys: Collection[str]) -> dict[str, Any]:
+def read(path: Path, *, place: str = "") -> dict[Any, Any]:
+    """The keys and values of a file, unchecked; none for an empty one.
+
+    ``place`` names the file in errors.  Raises UserError if it is no YAML, or no mapping.
+    """
+    place = place or str(path)
+    try:
+        data = parse(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{place} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{place} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(data, dict | None):
+        raise UserError(f"{place} is {_shown(data)}; it must be a mapping")
+    return data or {}
+
+
+def load(path: Path, model: type[M], *, place: str = "", **given: Any) -> M:
+    """A file as a model; ``given`` are fields that the caller knows, and the file cannot set.
+
+    ``place`` names the file in errors.  Raises UserError naming file and key.
+    """
+    return check(read(path, place=place), model, place or str(path), **given)
+
+
+def check(data: Any, model: type[M], place: str, **given: Any) -> M:
+    """Values as a model; ``given`` as in `load`.  Raises UserError naming ``place`` and key."""
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    if isinstance(data, Mapping):
+        for key in given:
+            if key in data:
+                raise UserError(f"{place}: unknown key '{key}'")
+        data = {**data, **given}
+    try:
+        made: M = _adapter(cast(Hashable, model)).validate_python(data)
+    except ValidationError as error:
+        raise UserError(_sentence(place, error.errors(include_url=False)[0], data)) from error
+    return made
+
+
+@cache
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter  # noqa: PLC0415
+
+    return TypeAdapter(model)
+
+
+def _keys(model: type[Model], data: Any) -> Any:
+    """The mapping without the keys that have no value, for the model."""
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415
+
+    if not isinstance(data, dict):
+        return data
+    fields = {one.name.rstrip("_"): one for one in dataclasses.fields(model)}  # type: ignore[arg-type]
+    for key in data:
+        if key not in fields:
+            hint = nearest(key, fields) if isinstance(key, str) else _quotes(key)
+            raise PydanticCustomError(
+                "unknown_key", "unknown key '{key}'{hint}", {"key": _word(key), "hint": hint}
+            )
+    return {
+        key: value for key, value in data.items() if value is not None or _is_required(fields[key])
+    }
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
+
+
+def _sentence(place: str, error: ErrorDetails, data: Any) -> str:
+    """What is wrong, and where: "nightly.yaml: series, entry 2: 'from' is '3'; it must be ..."."""
+    kind, value, path = error["type"], error["input"], error["loc"]
+    cause = error.get("ctx", {}).get("error")
+    if kind == "unknown_key":
+        return _joined(place, _where(path, data), error["msg"])
+    if kind == "missing":
+        return _joined(place, _where(path[:-1], data), f"key '{path[-1]}' is missing")
+    if isinstance(cause, Exception) and not isinstance(cause, Wanted):
+        if isinstance(value, dict) or not path:
+            return _joined(place, _where(path, data), str(cause))
+        return _joined(place, _where(path[:-1], data), _subject(path[-1]), str(cause))
+    if isinstance(cause, Wanted):
+        wanted = str(cause)
+    elif kind in ("literal_error", "enum"):
+        words = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
+        wanted = f"one of {', '.join(words)}{_near(value, words)}"
+    else:
+        wanted = _KINDS.get(kind) or f"something else: {error['msg']}"
+    if kind == "string_type":
+        wanted += _quotes(value)
+    if not path:
+        return f"{place} is {_shown(value)}; it must be {wanted}"
+    if path[-1] == "[key]":
+        return _joined(place, _where(path[:-2], data), f"key '{_word(value)}' must be {wanted}")
+    said = f"{_subject(path[-1])} is {_shown(value)}; it must be {wanted}"
+    return _joined(place, _where(path[:-1], data), said)
+
+
+def _joined(*parts: str) -> str:
+    return ": ".join(filter(None, parts))
+
+
+def _subject(step: int | str) -> str:
+    return f"entry {step + 1}" if isinstance(step, int) else f"'{_word(step)}'"
+
+
+def _where(path: tuple[int | str, ...], data: Any) -> str:
+    """Keys with dots between; an entry of a list by its name, or by its number from 1 on."""
+    words = ""
+    for step in path:
+        data = _inside(data, step)
+        name = data.get("name") if isinstance(data, dict) else None
+        if not isinstance(step, int):
+            words += f".{_word(step)}" if words else _word(step)
+        elif isinstance(name, str):
+            words += f".{_word(name)}"
+        else:
+            words += f", entry {step + 1}"
+    return words
+
+
+def _inside(data: Any, step: int | str) -> Any:
+    try:
+        return data[step]
+    except (LookupError, TypeError):
+        return None
+
+
+def _quotes(value: Any) -> str:
+    """The hint for what YAML does not take for a text."""
+    if isinstance(value, bool):
+        return " (YAML reads a bare y, n, yes, no, on or off as true or false: put it in quotes)"
+    if isinstance(value, int | float):
+        return " (YAML reads it as a number, and 1.10 as 1.1: put it in quotes)"
+    return " (YAML reads it as a date: put it in quotes)" if isinstance(value, date) else ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list | tuple | set):
+        kind = "mapping" if isinstance(value, dict) else "list"
+        return f"a {kind}" if value else f"an empty {kind}"
+    return "empty" if value is None else f"'{_word(value)}'"
+
+
+def _word(value: Any) -> str:
+    """A value as one short line, as YAML would write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and abs(value) >= 1 << 200:
+        return "a number of many digits"
+    text = str(value)
+    text = text if text.isprintable() else ascii(text)[1:-1]
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+_REQUIRED: Any = object()
+
+
+def old_read(path: Path, *, keys: Collection[str]) -> dict[str, Any]:
     """The keys and values of a file. UserError if it is none, or has a key outside `keys`."""
     try:
         data = parse(path.read_text(encoding="utf-8"))
@@ -71,11 +423,11 @@ def read(path: Path, *, keys: Collection[str]) -> dict[str, Any]:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold keys and values")
-    check(path, data, keys, "")
+    old_check(path, data, keys, "")
     return data
 
 
-def check(path: Path, data: Mapping[Any, Any], keys: Collection[str], where: str) -> None:
+def old_check(path: Path, data: Mapping[Any, Any], keys: Collection[str], where: str) -> None:
     """UserError if a mapping has a key outside `keys`."""
     for key in data:
         if key not in keys:

@@ -13,7 +13,7 @@ from harness.stats.crossover import Crossover
 from harness.studies.overhead.model import BACKENDS
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import listing, mapping, read, text, whole
+from harness.util.yamlfile import listing, mapping, old_read, text, whole
 
 CLAIMS = REPO / "kernels" / "claims"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -94,7 +94,7 @@ def load(name: str, folder: Path = CLAIMS) -> Claim:
         "backends",
         "rows",
     )
-    data = read(path, keys=keys)
+    data = old_read(path, keys=keys)
     models = mapping(path, data, "models")
     unit = text(path, data, "unit")
     if unit not in _UNITS:

@@ -17,7 +17,7 @@ from typing import Any
 from harness.experiment.arch import HERE
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import check, choice, listing, number, read, text, whole
+from harness.util.yamlfile import choice, listing, number, old_check, old_read, text, whole
 
 MODELS = REPO / "kernels" / "models"
 AREAS = ("swapfile", "zswap", "zram")
@@ -251,7 +251,7 @@ def load(name: str, folder: Path = MODELS) -> Model:
         known = ", ".join(names(folder)) or "none"
         raise UserError(f"there is no model {name} in {folder} (known: {known})")
     path = folder / f"{name}.yaml"
-    data = read(path, keys=("title", "structures"))
+    data = old_read(path, keys=("title", "structures"))
     terms = tuple(_term(path, item) for item in listing(path, data, "structures"))
     twice = sorted({one.name for one in terms if sum(x.name == one.name for x in terms) > 1})
     if twice:
@@ -290,7 +290,7 @@ def _term(path: Path, item: Any) -> Term:
         raise UserError(f"{path}: each entry of structures must hold keys and values, not {item}")
     name = text(path, item, "name", "structures")
     where = f"structures.{name}"
-    check(path, item, _KEYS, where)
+    old_check(path, item, _KEYS, where)
     backends = tuple(item.get("backends", AREAS))
     for backend in backends:
         if backend not in BACKENDS:

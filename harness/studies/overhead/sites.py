@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import choice, listing, mapping, read, text, whole
+from harness.util.yamlfile import choice, listing, mapping, old_read, text, whole
 
 RULES = REPO / "kernels" / "models" / "sites.yaml"
 KINDS = ("metadata", "data", "process", "harness", "other")
@@ -130,7 +130,7 @@ def places(keys: Iterable[tuple[str, str, int]]) -> Mapping[tuple[str, str, int]
 @cache
 def load(path: Path = RULES) -> Rules:
     """The rules of a file. UserError names the file and the key at fault."""
-    data = read(path, keys={"structures", *SOURCES})
+    data = old_read(path, keys={"structures", *SOURCES})
     structures = {
         str(name): _structure(path, str(name), value)
         for name, value in mapping(path, data, "structures").items()
