@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 import re
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from datetime import date
@@ -149,7 +148,8 @@ def _text(value: str) -> str:
     return value.strip()
 
 
-def _regex(value: str) -> str:
+def regex(value: str) -> str:
+    """The value, if it is a regular expression; for a `Check`."""
     try:
         re.compile(value)
     except (re.error, RecursionError, OverflowError) as error:
@@ -176,6 +176,17 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _named(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise Wanted("a mapping of names")
+    for name, item in value.items():
+        if not isinstance(item, dict):
+            raise ValueError(f"'{_word(name)}' is {_shown(item)}; it must be a mapping")
+        if "name" in item:
+            raise ValueError(f"{_word(name)}: unknown key 'name'; the name is the key above it")
+    return tuple({"name": name, **item} for name, item in value.items())
+
+
 def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise Wanted("a list with something in it")
@@ -191,7 +202,7 @@ Slug = Annotated[
 """A text that can name a file."""
 Day = Annotated[str, Check(lambda v: str(v) if isinstance(v, date) else v, first=True)]
 """A date, as text."""
-Regex = Annotated[str, Check(_regex)]
+Regex = Annotated[str, Check(regex)]
 """A text that is a regular expression."""
 Count = Annotated[int, at_least(0)]
 """A whole number, zero or more."""
@@ -203,6 +214,8 @@ Size = Annotated[int, Check(_size, first=True)]
 """Bytes; they can be written "64M"."""
 Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
 """A list, perhaps empty."""
+Named = Annotated[tuple[T, ...], Check(_named, first=True)]
+"""A mapping of names to models that have a field ``name``."""
 SomeItems = Annotated[tuple[T, ...], Check(_some), Check(_listed, first=True)]
 """A list with something in it."""
 
@@ -270,7 +283,7 @@ def read(path: Path, *, place: str = "") -> dict[Any, Any]:
     return data or {}
 
 
-def load(path: Path, model: type[M], *, place: str = "", **given: Any) -> M:
+def load(path: Path, model: type[M], /, *, place: str = "", **given: Any) -> M:
     """A file as a model; ``given`` are fields that the caller knows, and the file cannot set.
 
     ``place`` names the file in errors.  Raises UserError naming file and key.
@@ -278,7 +291,7 @@ def load(path: Path, model: type[M], *, place: str = "", **given: Any) -> M:
     return check(read(path, place=place), model, place or str(path), **given)
 
 
-def check(data: Any, model: type[M], place: str, **given: Any) -> M:
+def check(data: Any, model: type[M], place: str, /, **given: Any) -> M:
     """Values as a model; ``given`` as in `load`.  Raises UserError naming ``place`` and key."""
     from pydantic import ValidationError  # noqa: PLC0415
 
@@ -365,22 +378,20 @@ def _where(path: tuple[int | str, ...], data: Any) -> str:
     """Keys with dots between; an entry of a list by its name, or by its number from 1 on."""
     words = ""
     for step in path:
-        data = _inside(data, step)
+        key: Any = step
+        if isinstance(data, dict) and isinstance(step, int) and step < len(data):
+            key = list(data)[step]  # of `Named`
+        try:
+            data = data[key]
+        except (LookupError, TypeError):
+            data = None
         name = data.get("name") if isinstance(data, dict) else None
-        if not isinstance(step, int):
-            words += f".{_word(step)}" if words else _word(step)
-        elif isinstance(name, str):
-            words += f".{_word(name)}"
+        key = name if isinstance(key, int) and isinstance(name, str) else key
+        if isinstance(key, int):
+            words += f", entry {key + 1}"
         else:
-            words += f", entry {step + 1}"
+            words += f".{_word(key)}" if words else _word(key)
     return words
-
-
-def _inside(data: Any, step: int | str) -> Any:
-    try:
-        return data[step]
-    except (LookupError, TypeError):
-        return None
 
 
 def _quotes(value: Any) -> str:
@@ -408,100 +419,3 @@ def _word(value: Any) -> str:
     text = str(value)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-
-
-_REQUIRED: Any = object()
-
-
-def old_read(path: Path, *, keys: Collection[str]) -> dict[str, Any]:
-    """The keys and values of a file. UserError if it is none, or has a key outside `keys`."""
-    try:
-        data = parse(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"there is no file {path}") from None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} must hold keys and values")
-    old_check(path, data, keys, "")
-    return data
-
-
-def old_check(path: Path, data: Mapping[Any, Any], keys: Collection[str], where: str) -> None:
-    """UserError if a mapping has a key outside `keys`."""
-    for key in data:
-        if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"{path}: {_at(where, str(key))} is not known{hint}")
-
-
-def mapping(path: Path, data: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The mapping at a key, empty if the key is absent."""
-    value = data.get(key, {})
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: {key} must hold keys and values")
-    return value
-
-
-def listing(path: Path, data: Mapping[str, Any], key: str) -> list[Any]:
-    """The list at a key, empty if the key is absent."""
-    value = data.get(key, [])
-    if not isinstance(value, list):
-        raise UserError(f"{path}: {key} must be a list")
-    return value
-
-
-def text(
-    path: Path, data: Mapping[str, Any], key: str, where: str = "", *, default: str = _REQUIRED
-) -> str:
-    """The text at a key."""
-    value = data.get(key, default)
-    if value is _REQUIRED:
-        raise UserError(f"{path}: {_at(where, key)} is missing")
-    if not isinstance(value, str) or (not value and default != ""):
-        hint = f' (write "{value}" in quotes)' if isinstance(value, int | float) else ""
-        raise UserError(f"{path}: {_at(where, key)} must be a text{hint}")
-    return value
-
-
-def number(
-    path: Path,
-    data: Mapping[str, Any],
-    key: str,
-    where: str = "",
-    *,
-    default: float = _REQUIRED,
-) -> float:
-    """The number at a key, zero or more. A fraction can be written "1/8"."""
-    value = data.get(key, default)
-    if value is _REQUIRED:
-        raise UserError(f"{path}: {_at(where, key)} is missing")
-    if isinstance(value, str) and value.count("/") == 1:
-        above, below = (part.strip() for part in value.split("/"))
-        value = int(above) / int(below) if above.isdigit() and below.strip("0").isdigit() else value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise UserError(f"{path}: {_at(where, key)} must be a number of zero or more")
-    return float(value)
-
-
-def whole(path: Path, data: Mapping[str, Any], key: str, where: str = "", default: int = 0) -> int:
-    """The whole number at a key, zero or more."""
-    value = data.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UserError(f"{path}: {_at(where, key)} must be a whole number of zero or more")
-    return value
-
-
-def choice(
-    path: Path, data: Mapping[str, Any], key: str, allowed: Collection[str], where: str = ""
-) -> str:
-    """The text at a key, one of `allowed`."""
-    value = text(path, data, key, where)
-    if value not in allowed:
-        raise UserError(f"{path}: {_at(where, key)} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _at(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key

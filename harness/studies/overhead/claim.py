@@ -6,21 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from harness.stats import crossover
 from harness.stats.crossover import Crossover
 from harness.studies.overhead.model import BACKENDS
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import listing, mapping, old_read, text, whole
+from harness.util.yamlfile import Amount, Check, Items, Text, at_least, nearest, one_of
 
 CLAIMS = REPO / "kernels" / "claims"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PAGE = 4096
-_KEYS = (
-    "title", "series", "source", "models", "swap_bytes", "unit", "digits", "backends", "rows",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,38 @@ class Claim:
         return crossover.rows(shares, [row.new - row.old for row in found])
 
 
+def _four(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != 4:
+        raise yamlfile.Wanted("a list: back-end's word, usage in per cent, old, new")
+    return tuple(value)
+
+
+_Row = Annotated[
+    tuple[Text, Annotated[float, at_least(0, 100)], Amount, Amount], Check(_four, first=True)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Models(yamlfile.Model):
+    old: Text
+    new: Text
+
+
+@dataclass(frozen=True, slots=True)
+class _Table(yamlfile.Model):
+    """The file."""
+
+    title: Text
+    series: Text
+    source: Text
+    models: _Models
+    swap_bytes: Annotated[int, at_least(_PAGE)]
+    unit: Annotated[str, one_of(_UNITS)]
+    backends: Mapping[str, Annotated[str, one_of(BACKENDS)]]
+    rows: Items[_Row]
+    digits: Annotated[int, at_least(0, 9)] = 0
+
+
 def names(folder: Path = CLAIMS) -> tuple[str, ...]:
     """The names of all claims."""
     return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
@@ -83,55 +113,33 @@ def for_series(series: str, folder: Path = CLAIMS) -> Claim | None:
 def load(name: str, folder: Path = CLAIMS) -> Claim:
     """The claim of that name. UserError names the file and the key at fault."""
     path = folder / f"{name}.yaml"
-    keys = (
-        "title",
-        "series",
-        "source",
-        "models",
-        "swap_bytes",
-        "unit",
-        "digits",
-        "backends",
-        "rows",
-    )
-    data = old_read(path, keys=keys)
-    models = mapping(path, data, "models")
-    unit = text(path, data, "unit")
-    if unit not in _UNITS:
-        raise UserError(f"{path}: unit must be one of {', '.join(_UNITS)}")
-    words = mapping(path, data, "backends")
-    for word, backend in words.items():
-        if backend not in BACKENDS:
-            raise UserError(f"{path}: backends.{word} must be one of {', '.join(BACKENDS)}")
-    swap_bytes = whole(path, data, "swap_bytes")
-    if swap_bytes < _PAGE:
-        raise UserError(f"{path}: swap_bytes must be the size of the swap area")
+    table = yamlfile.load(path, _Table)
+    unit = _UNITS[table.unit]
+    slots = table.swap_bytes // _PAGE
+    for number, (word, *_) in enumerate(table.rows, 1):
+        if word not in table.backends:
+            raise UserError(
+                f"{path}: rows, entry {number}: '{word}' is none of the words of backends"
+                f"{nearest(word, table.backends)}"
+            )
     return Claim(
         name=name,
-        title=text(path, data, "title"),
-        series=text(path, data, "series"),
-        source=text(path, data, "source"),
-        old=text(path, models, "old", "models"),
-        new=text(path, models, "new", "models"),
-        swap_bytes=swap_bytes,
-        tolerance=_UNITS[unit] * 0.5 * 10 ** -whole(path, data, "digits"),
+        title=table.title,
+        series=table.series,
+        source=table.source,
+        old=table.models.old,
+        new=table.models.new,
+        swap_bytes=table.swap_bytes,
+        tolerance=unit * 0.5 * 10**-table.digits,
         rows=tuple(
-            _row(path, item, words, swap_bytes // _PAGE, _UNITS[unit])
-            for item in listing(path, data, "rows")
+            ClaimRow(
+                word,
+                table.backends[word],
+                usage,
+                round(slots * usage / 100),
+                old * unit,
+                new * unit,
+            )
+            for word, usage, old, new in table.rows
         ),
-    )
-
-
-def _row(path: Path, item: Any, words: Mapping[str, str], slots: int, unit: int) -> ClaimRow:
-    form = "[back-end's word, usage in per cent, old, new]"
-    if not isinstance(item, list) or len(item) != 4 or item[0] not in words:
-        raise UserError(f"{path}: rows: {item} must be {form}, the word one of backends")
-    for value in item[1:]:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"{path}: rows: {item} must be {form}")
-    word, usage, old, new = item
-    if not 0 <= usage <= 100:
-        raise UserError(f"{path}: rows: {item} has a usage that is not between 0 and 100")
-    return ClaimRow(
-        word, words[word], float(usage), round(slots * usage / 100), old * unit, new * unit
     )

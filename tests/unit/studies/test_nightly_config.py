@@ -53,7 +53,7 @@ def test_the_example_is_right() -> None:
         (GOOD + "bases: [6.19]\n", "put it in quotes"),
         (GOOD + "name: a/b\n", "'name' is 'a/b'"),
         ("{}\n", "follows nothing"),
-        ("series: [vswp]\n", "no series is called vswp; did you mean vswap"),
+        ("series: [vswp]\n", "no series is called vswp; did you mean 'vswap'?"),
         ("series: [vswap, vswap]\n", "two things are called 'vswap'"),
         ("series: [{change-id: x, serie: vswap}]\n", "unknown key 'serie'; did you mean 'series'"),
         ("series: [{series: vswap, change_id: x}]\n", "give one of series, message_id"),

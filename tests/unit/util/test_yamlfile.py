@@ -130,6 +130,32 @@ def test_one_sentence_says_where_and_what(data: dict[str, Any], said: str) -> No
     assert "\n" not in str(caught.value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Names(Model):
+    rows: yamlfile.Named[_Part] = ()
+
+
+def test_a_mapping_of_names() -> None:
+    made = yamlfile.check({"rows": {"a": _KIND, "b": _KIND}}, _Names, "x.yaml")
+    assert made.rows == (_Part("data", "a"), _Part("data", "b"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([_KIND], "'rows' is a list; it must be a mapping of names"),
+        ({"a": 3}, "rows: 'a' is '3'; it must be a mapping"),
+        ({"a": {**_KIND, "name": "b"}}, "rows: a: unknown key 'name'"),
+        ({"a": _KIND, "b": {"knd": "data"}}, "rows.b: unknown key 'knd'; did you mean 'kind'?"),
+        ({1.1: _KIND}, "rows.1.1: 'name' is '1.1'; it must be a text (YAML reads it as a number"),
+    ],
+)
+def test_mistakes_below_a_name(rows: Any, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        yamlfile.check({"rows": rows}, _Names, "x.yaml")
+    assert str(caught.value).startswith(f"x.yaml: {said}")
+
+
 def test_what_is_no_mapping() -> None:
     with pytest.raises(UserError, match=r"x\.yaml is a list; it must be a mapping"):
         yamlfile.check([1], _Whole, "x.yaml")
