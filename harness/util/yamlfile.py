@@ -187,6 +187,10 @@ def _named(value: Any) -> Any:
     return tuple({"name": name, **item} for name, item in value.items())
 
 
+def _words(value: Any) -> Any:
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else _listed(value)
+
+
 def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if not value:
         raise Wanted("a list with something in it")
@@ -214,6 +218,8 @@ Size = Annotated[int, Check(_size, first=True)]
 """Bytes; they can be written "64M"."""
 Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
 """A list, perhaps empty."""
+Words = Annotated[tuple[Any, ...], Check(_some), Check(_words, first=True)]
+"""A list with something in it, or a text of words with blanks or commas between."""
 Named = Annotated[tuple[T, ...], Check(_named, first=True)]
 """A mapping of names to models that have a field ``name``."""
 SomeItems = Annotated[tuple[T, ...], Check(_some), Check(_listed, first=True)]
@@ -388,10 +394,10 @@ def _where(path: tuple[int | str, ...], data: Any) -> str:
         name = data.get("name") if isinstance(data, dict) else None
         key = name if isinstance(key, int) and isinstance(name, str) else key
         if isinstance(key, int):
-            words += f", entry {key + 1}"
+            words += f", entry {key + 1}, "
         else:
-            words += f".{_word(key)}" if words else _word(key)
-    return words
+            words += _word(key) if not words or words.endswith(" ") else f".{_word(key)}"
+    return words.rstrip(", ")
 
 
 def _quotes(value: Any) -> str:

@@ -15,7 +15,6 @@ from typing import Any
 import yaml
 
 from harness.experiment import spec, suite
-from harness.experiment.cell import entries
 from harness.experiment.spec import Experiment
 from harness.series import registry
 from harness.series.basis import AUTO
@@ -208,16 +207,16 @@ def _units(place: str, data: Mapping[str, Any]) -> Iterator[tuple[str, Experimen
             raise UserError(f"{place}: suites and {key} were both given; use one of them")
     for name in _texts(place, "suites", data["suites"]):
         for group in suite.groups(name):
-            for workload in entries(place, "workloads", group["workloads"]):
-                for backend in entries(place, "backends", group["backends"]):
+            for workload in group.workloads:
+                for backend in group.backends:
                     yield (
                         name,
                         dataclasses.replace(
                             whole,
                             backends=(backend,),
                             workloads=(workload,),
-                            preset=whole.preset or str(group.get("preset", "quick")),
-                            guest={**(whole.guest or {}), **(group.get("guest") or {})} or None,
+                            preset=whole.preset or group.preset,
+                            guest={**(whole.guest or {}), **group.guest} or None,
                         ),
                     )
 
