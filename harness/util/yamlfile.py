@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _DEEPEST = 50
 _MOST = 100_000
 """Values in one file; aliases count as what they stand for, as they would when printed."""
+_WIDEST = 1024
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _LONGEST = 60
 _KINDS = {
     "string_type": "a text",
@@ -253,12 +255,21 @@ def _weight(value: Any, known: dict[int, int], depth: int) -> int:
     elif isinstance(value, list | tuple | set):
         parts = list(value)
     else:
+        _check_leaf(value)
         return 1
     if depth > _DEEPEST:
         raise yaml.YAMLError(f"it is nested deeper than {_DEEPEST} levels, or holds itself")
     if id(value) not in known:
         known[id(value)] = 1 + sum(_weight(part, known, depth + 1) for part in parts)
     return known[id(value)]
+
+
+def _check_leaf(value: Any) -> None:
+    """What no output could hold."""
+    if isinstance(value, int) and value.bit_length() > _WIDEST:
+        raise yaml.YAMLError(f"a number has more than {_WIDEST} bits")
+    if isinstance(value, str) and not value.isascii() and _SURROGATE.search(value):
+        raise yaml.YAMLError("a text has half a surrogate pair")
 
 
 def nearest(word: str, known: Iterable[Any]) -> str:
@@ -302,9 +313,8 @@ def check(data: Any, model: type[M], place: str, /, **given: Any) -> M:
     from pydantic import ValidationError  # noqa: PLC0415
 
     if isinstance(data, Mapping):
-        for key in given:
-            if key in data:
-                raise UserError(f"{place}: unknown key '{key}'")
+        for key in given.keys() & data.keys():
+            raise UserError(f"{place}: unknown key '{key}'")
         data = {**data, **given}
     try:
         made: M = _adapter(cast(Hashable, model)).validate_python(data)
@@ -320,6 +330,15 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
+def unknown(keys: Iterable[Any], known: Collection[str]) -> str:
+    """What is said of the first of the keys that is not known; "" if all are."""
+    for key in keys:
+        if key not in known:
+            hint = nearest(key, known) if isinstance(key, str) else _quotes(key)
+            return f"unknown key '{_word(key)}'{hint}"
+    return ""
+
+
 def _keys(model: type[Model], data: Any) -> Any:
     """The mapping without the keys that have no value, for the model."""
     from pydantic_core import PydanticCustomError  # noqa: PLC0415
@@ -327,12 +346,9 @@ def _keys(model: type[Model], data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     fields = {one.name.rstrip("_"): one for one in dataclasses.fields(model)}  # type: ignore[arg-type]
-    for key in data:
-        if key not in fields:
-            hint = nearest(key, fields) if isinstance(key, str) else _quotes(key)
-            raise PydanticCustomError(
-                "unknown_key", "unknown key '{key}'{hint}", {"key": _word(key), "hint": hint}
-            )
+    said = unknown(data, fields)
+    if said:
+        raise PydanticCustomError("unknown_key", "{said}", {"said": said})
     return {
         key: value for key, value in data.items() if value is not None or _is_required(fields[key])
     }
@@ -420,8 +436,6 @@ def _word(value: Any) -> str:
     """A value as one short line, as YAML would write it."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int) and abs(value) >= 1 << 200:
-        return "a number of many digits"
     text = str(value)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

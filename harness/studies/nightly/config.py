@@ -30,7 +30,6 @@ from harness.util.yamlfile import (
     Text,
     Wanted,
     matching,
-    nearest,
 )
 
 # What a spec file has, too, but a nightly job decides for each comparison.
@@ -157,9 +156,9 @@ def load(path: Path, *, registry_folder: Path) -> Config:
         raise UserError(f"'{path}' cannot be read; kernels/nightly.yaml is an example")
     data = yamlfile.read(path)
     own = [one.name for one in dataclasses.fields(_File)]
-    for key in data:
-        if key not in (*own, *_SPEC):
-            raise UserError(f"{place}: unknown key '{key}'{nearest(str(key), (*own, *_SPEC))}")
+    unknown = yamlfile.unknown(data, (*own, *_SPEC))
+    if unknown:
+        raise UserError(f"{place}: {unknown}")
     file = yamlfile.check({key: data[key] for key in own if key in data}, _File, place)
     for one in file.series:
         if one.series:

@@ -95,7 +95,6 @@ _KIND = {"kind": "data"}
         ({"pairs": 3.5}, "'pairs' is '3.5'; it must be a whole number"),
         ({"pairs": True}, "'pairs' is 'true'; it must be a whole number"),
         ({"pairs": 0}, "'pairs' is '0'; it must be at least 1"),
-        ({"pairs": -(1 << 9999)}, "'pairs' is 'a number of many digits'; it must be at least 1"),
         ({"sure": "yes"}, "'sure' is 'yes'; it must be true or false"),
         ({"sure": 1}, "'sure' is '1'; it must be true or false"),
         ({"share": "1"}, "'share' is '1'; it must be a number"),
@@ -179,6 +178,8 @@ def test_what_the_caller_knows_is_no_key_of_the_file() -> None:
     [
         (None, " cannot be read: No such file or directory"),
         ("a: [", " is not YAML: while parsing"),
+        (f"title: 0x{'f' * 9999}", " is not YAML: a number has more than"),
+        ('title: "\\ud800"', " is not YAML: a text has half a surrogate pair"),
         ("- a", " is a list; it must be a mapping"),
         ("", ": key 'title' is missing"),
     ],
