@@ -16,7 +16,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
 
 from harness.experiment.arch import HERE
 from harness.util import atomic, progress, yamlfile
@@ -25,7 +24,7 @@ from harness.util.errors import InfraError
 from harness.util.hostspace import require_space
 from harness.util.paths import REPO, Cache
 from harness.util.scratch import folder as scratch_folder
-from harness.util.yamlfile import Check, Items, Model, SomeItems, Text, Wanted
+from harness.util.yamlfile import Items, Model, Pairs, SomeItems, Text
 
 _log = logging.getLogger(__name__)
 
@@ -40,16 +39,6 @@ _UUID = "5e7a9000-0000-4000-8000-000000000001"
 _NO_LAZY = "lazy_itable_init=0,lazy_journal_init=0,nodiscard,hash_seed=" + _UUID
 
 
-def _pairs(value: Any) -> tuple[Any, ...]:
-    if not isinstance(value, dict):
-        raise Wanted("a mapping of packages to why they are there")
-    return tuple(value.items())
-
-
-def _by_name(pairs: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(pairs))
-
-
 @dataclass(frozen=True, slots=True)
 class Recipe(Model):
     """What goes into the root image; ``packages`` maps each name to why it is there."""
@@ -58,7 +47,7 @@ class Recipe(Model):
     variant: Text
     components: SomeItems[Text]
     size: Text
-    packages: Annotated[tuple[tuple[Text, Text], ...], Check(_by_name), Check(_pairs, first=True)]
+    packages: Pairs[Text]
     exclude: Items[Text]
     init: str
     script: str

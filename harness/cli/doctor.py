@@ -48,10 +48,6 @@ class Package(Model):
     when: Annotated[str, matching("user", "user, or be left out")] = ""
     why: str = ""
 
-    def __post_init__(self) -> None:
-        if len([one for one in (self.command, self.file, self.python) if one]) != 1:
-            raise ValueError("give one of command, file and python")
-
     @property
     def is_there(self) -> bool:
         """Whether it is there, or root does without it."""

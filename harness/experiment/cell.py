@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ from harness.experiment.workload import Workload
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import parse_size
-from harness.util.yamlfile import Check, Items, Model, Text, nearest, one_of
+from harness.util.yamlfile import Check, Items, Model, Pairs, Text, nearest, one_of
 
 _BACKENDS = Path(__file__).parent / "backends.yaml"
 _GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
@@ -24,22 +24,22 @@ _SIZES = {"size", "fast"}
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """One swap back-end; ``settings`` are words for vm-images/guest/prepare.
+class Backend(Model):
+    """One swap back-end, as backends.yaml has it, which says what the keys are.
 
-    ``append`` goes to the kernel's command line, see `harness.vm.disk.boot_words`.  ``options`` are
-    kernel options that it needs, ``functions`` pairs of a kernel function and what a kernel
-    without it cannot do.
+    ``settings`` are words for vm-images/guest/prepare once it is in a cell.  ``append`` goes to
+    the kernel's command line, see `harness.vm.disk.boot_words`.
     """
 
     name: str
-    kind: str
-    disk: str
+    kind: Text
+    disk: Annotated[str, one_of(("ext4", "raw", "ram", "none"))]
     waits_io: bool
-    settings: tuple[tuple[str, str], ...]
-    append: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    functions: tuple[tuple[str, str], ...] = ()
+    settings: Pairs[Any]
+    takes: Items[Text] = ()
+    append: Items[Text] = ()
+    options: Items[Text] = ()
+    functions: Pairs[Text] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,29 +235,10 @@ def _variants(item: Any, guest: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Requires(Model):
-    kernel: Items[Text] = ()
-    functions: Mapping[str, Text] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind(Model):
-    """A back-end of backends.yaml, which says what the keys are."""
-
-    kind: Text
-    takes: Items[Text]
-    disk: Annotated[str, one_of(("ext4", "raw", "ram", "none"))]
-    waits_io: bool
-    settings: Mapping[str, Any]
-    append: Items[Text] = ()
-    requires: _Requires = _Requires()
-
-
 @cache
-def _known_backends() -> Mapping[str, _Kind]:
+def _known_backends() -> Mapping[str, Backend]:
     return {
-        name: yamlfile.check(item, _Kind, f"{_BACKENDS.name}: {name}")
+        name: yamlfile.check(item, Backend, f"{_BACKENDS.name}: {name}", name=name)
         for name, item in yamlfile.read(_BACKENDS).items()
     }
 
@@ -266,7 +247,7 @@ def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
     known = _known_backends()
     name, changes = _named(item, "back-end", known)
     kind = known[name]
-    settings = {**guest, **kind.settings}
+    settings = {**guest, **dict(kind.settings)}
     allowed = (*kind.takes, *_GUEST_SETTINGS)
     label = str(changes.pop("name", _label(name, changes))) + suffix
     _checked_label("back-end", label)
@@ -274,19 +255,11 @@ def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
         if key not in allowed:
             raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
         settings[key] = value
-    return Backend(
-        name=label,
-        kind=kind.kind,
-        disk=kind.disk,
-        waits_io=kind.waits_io,
-        settings=tuple(
-            (key, str(parse_size(value)) if key in _SIZES else _word(key, value))
-            for key, value in sorted(settings.items())
-        ),
-        append=kind.append,
-        options=kind.requires.kernel,
-        functions=tuple(kind.requires.functions.items()),
+    words = tuple(
+        (key, str(parse_size(value)) if key in _SIZES else _word(key, value))
+        for key, value in sorted(settings.items())
     )
+    return replace(kind, name=label, settings=words)
 
 
 def _checked_label(what: str, label: str) -> str:

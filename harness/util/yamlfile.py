@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 import yaml
 
 from harness.util.errors import UserError
-from harness.util.units import parse_size
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, TypeAdapter
@@ -111,6 +110,15 @@ class Check:
             raise ValueError(str(error)) from error
 
 
+class Unchecked:
+    """In Annotated: a field that no file has, of any type."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
+        from pydantic_core import core_schema  # noqa: PLC0415
+
+        return core_schema.any_schema()
+
+
 def one_of(words: Iterable[str]) -> Check:
     """A text that is one of these words."""
     return Check(partial(_choice, tuple(words)))
@@ -160,18 +168,12 @@ def regex(value: str) -> str:
 
 
 def _fraction(value: Any) -> Any:
-    above, slash, below = str(value).partition("/") if isinstance(value, str) else ("", "", "")
-    if re.fullmatch(r"\s*\d{1,15}\s*", above) and re.fullmatch(r"\s*0*[1-9]\d{0,15}\s*", below):
-        return int(above) / int(below)
-    if slash or isinstance(value, str):
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*(\d{1,15})\s*/\s*0*([1-9]\d{0,15})\s*", value)
+    if not match:
         raise Wanted("a number or a fraction like 1/8")
-    return value
-
-
-def _size(value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise Wanted("a size like 64M")
-    return parse_size(value)
+    return int(match[1]) / int(match[2])
 
 
 def _listed(value: Any) -> Any:
@@ -187,6 +189,12 @@ def _named(value: Any) -> Any:
         if "name" in item:
             raise ValueError(f"{_word(name)}: unknown key 'name'; the name is the key above it")
     return tuple({"name": name, **item} for name, item in value.items())
+
+
+def _pairs(value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise Wanted("a mapping")
+    return tuple(sorted(value.items(), key=lambda pair: str(pair[0])))
 
 
 def _words(value: Any) -> Any:
@@ -216,10 +224,10 @@ Positive = Annotated[int, at_least(1)]
 """A whole number from one on."""
 Amount = Annotated[float, at_least(0), Check(_fraction, first=True)]
 """A number, zero or more; it can be written "1/8"."""
-Size = Annotated[int, Check(_size, first=True)]
-"""Bytes; they can be written "64M"."""
 Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
 """A list, perhaps empty."""
+Pairs = Annotated[tuple[tuple[str, T], ...], Check(_pairs, first=True)]
+"""A mapping, as pairs in the order of its keys."""
 Words = Annotated[tuple[Any, ...], Check(_some), Check(_words, first=True)]
 """A list with something in it, or a text of words with blanks or commas between."""
 Named = Annotated[tuple[T, ...], Check(_named, first=True)]
@@ -341,43 +349,32 @@ def unknown(keys: Iterable[Any], known: Collection[str]) -> str:
 
 def _keys(model: type[Model], data: Any) -> Any:
     """The mapping without the keys that have no value, for the model."""
-    from pydantic_core import PydanticCustomError  # noqa: PLC0415
-
     if not isinstance(data, dict):
         return data
     fields = {one.name.rstrip("_"): one for one in dataclasses.fields(model)}  # type: ignore[arg-type]
     said = unknown(data, fields)
     if said:
-        raise PydanticCustomError("unknown_key", "{said}", {"said": said})
-    return {
-        key: value for key, value in data.items() if value is not None or _is_required(fields[key])
-    }
-
-
-def _is_required(field: dataclasses.Field[Any]) -> bool:
+        raise ValueError(said)
     missing = dataclasses.MISSING
-    return field.default is missing and field.default_factory is missing
+    required = {
+        key
+        for key, one in fields.items()
+        if one.default is missing and one.default_factory is missing
+    }
+    return {key: value for key, value in data.items() if value is not None or key in required}
 
 
 def _sentence(place: str, error: ErrorDetails, data: Any) -> str:
     """What is wrong, and where: "nightly.yaml: series, entry 2: 'from' is '3'; it must be ..."."""
     kind, value, path = error["type"], error["input"], error["loc"]
     cause = error.get("ctx", {}).get("error")
-    if kind == "unknown_key":
-        return _joined(place, _where(path, data), error["msg"])
     if kind == "missing":
         return _joined(place, _where(path[:-1], data), f"key '{path[-1]}' is missing")
-    if isinstance(cause, Exception) and not isinstance(cause, Wanted):
-        if isinstance(value, dict) or not path:
-            return _joined(place, _where(path, data), str(cause))
-        return _joined(place, _where(path[:-1], data), _subject(path[-1]), str(cause))
-    if isinstance(cause, Wanted):
-        wanted = str(cause)
-    elif kind in ("literal_error", "enum"):
-        words = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
-        wanted = f"one of {', '.join(words)}{_near(value, words)}"
-    else:
-        wanted = _KINDS.get(kind) or f"something else: {error['msg']}"
+    if kind == "value_error" and not isinstance(cause, Wanted):
+        is_whole = isinstance(value, dict) or not path
+        parts = [_where(path, data)] if is_whole else [_where(path[:-1], data), _subject(path[-1])]
+        return _joined(place, *parts, str(cause))
+    wanted = str(cause) if cause else _KINDS.get(kind) or f"something else: {error['msg']}"
     if kind == "string_type":
         wanted += _quotes(value)
     if not path:

@@ -28,6 +28,7 @@ from harness.util.yamlfile import (
     Slug,
     SomeItems,
     Text,
+    Unchecked,
     Wanted,
     matching,
 )
@@ -35,6 +36,8 @@ from harness.util.yamlfile import (
 # What a spec file has, too, but a nightly job decides for each comparison.
 _DECIDED = ("base", "patch", "upto", "head", "name", "suite")
 _SPEC = tuple(one.name for one in dataclasses.fields(Experiment) if one.name not in _DECIDED)
+_OURS = ("path", "sha256", "units")
+"""Fields of `Config` that are no keys."""
 _UNITS = {"h": 3600.0, "m": 60.0, "": 3600.0}
 PAIRS = 6
 """From six pairs on intervals rest on ranks and hold for any noise."""
@@ -80,27 +83,6 @@ class Branch(Model):
     bases: SomeItems[Text] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A whole nightly.yaml.
-
-    budget: seconds of work a night; most_pairs: where adding pairs to what is undecided ends
-    units: experiments without kernels, each one back-end by one workload, with the suite's name
-    """
-
-    path: Path
-    name: str
-    sha256: str
-    budget: float
-    most_pairs: int
-    series: tuple[FollowedSeries, ...]
-    branches: tuple[Branch, ...]
-    units: tuple[tuple[str, Experiment], ...]
-    kernel_git: str | None
-    lore: str | None
-    mirror: str | None
-
-
 def _followed(item: Any) -> Any:
     """A word is a name of the registry or the id of a mail; a mapping says which it means."""
     if isinstance(item, str):
@@ -123,6 +105,12 @@ def _branch(item: Any) -> Any:
     return {"name": str(item.get("ref")).rpartition("/")[2], **item}
 
 
+def _mirror(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ":".join(value)
+    return value
+
+
 def _seconds(value: Any) -> float:
     """8, "8h" and "30m": a bare number is hours."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hm]?)", str(value).strip())
@@ -132,21 +120,28 @@ def _seconds(value: Any) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _File(Model):
-    """What nightly.yaml has beside the settings of a spec file."""
+class Config(Model):
+    """A whole nightly.yaml.
 
+    budget: seconds of work a night; most_pairs: where adding pairs to what is undecided ends; by
+        default twice the pairs of the first night
+    units: experiments without kernels, each one back-end by one workload, with the suite's name:
+        of the other keys, which are those of a spec file
+    """
+
+    path: Path
+    sha256: str = ""
     name: Slug = "nightly"
     budget: Annotated[float, Check(_seconds, first=True)] = 8 * 3600.0
-    most_pairs: Positive | None = None
+    most_pairs: Positive = 0
     bases: SomeItems[Text] = (AUTO,)
     suites: SomeItems[Text] = ()
     kernel_git: Text | None = None
     lore: Text | None = None
-    mirror: Annotated[
-        Items[Text], Check(lambda v: [v] if isinstance(v, str) else v, first=True)
-    ] = ()
+    mirror: Annotated[str, Check(_mirror, first=True)] = ""
     series: Items[Annotated[FollowedSeries, Check(_followed, first=True)]] = ()
     branches: Items[Annotated[Branch, Check(_branch, first=True)]] = ()
+    units: Annotated[tuple[tuple[str, Experiment], ...], Unchecked()] = ()
 
 
 def load(path: Path, *, registry_folder: Path) -> Config:
@@ -155,49 +150,40 @@ def load(path: Path, *, registry_folder: Path) -> Config:
     if not path.exists():
         raise UserError(f"'{path}' cannot be read; kernels/nightly.yaml is an example")
     data = yamlfile.read(path)
-    own = [one.name for one in dataclasses.fields(_File)]
+    own = [one.name for one in dataclasses.fields(Config) if one.name not in _OURS]
     unknown = yamlfile.unknown(data, (*own, *_SPEC))
     if unknown:
         raise UserError(f"{place}: {unknown}")
-    file = yamlfile.check({key: data[key] for key in own if key in data}, _File, place)
-    for one in file.series:
+    read = yamlfile.check({key: data[key] for key in own if key in data}, Config, place, path=path)
+    series = tuple(replace(one, bases=one.bases or read.bases) for one in read.series)
+    for one in series:
         if one.series:
             registry.read(one.series, registry=registry_folder)
-    series = tuple(replace(one, bases=one.bases or file.bases) for one in file.series)
     branches = tuple(
-        replace(one, git=one.git or file.kernel_git or "", bases=one.bases or file.bases)
-        for one in file.branches
+        replace(one, git=one.git or read.kernel_git or "", bases=one.bases or read.bases)
+        for one in read.branches
     )
     for number, branch in enumerate(branches, 1):
+        entry = f"{place}: branches, entry {number}"
         if not branch.git:
-            raise UserError(
-                f"{place}: branches, entry {number}: give 'git' (or 'kernel_git' for all branches)"
-            )
+            raise UserError(f"{entry}: give 'git' (or 'kernel_git' for all branches)")
         if AUTO in branch.bases:
-            raise UserError(
-                f"{place}: branches, entry {number}: a branch is not made on a base: "
-                "give 'bases', like [v6.19]"
-            )
+            raise UserError(f"{entry}: a branch is not made on a base: give 'bases', like [v6.19]")
     names = [one.name for one in series] + [one.name for one in branches]
     if not names:
         raise UserError(f"{place} follows nothing: give it 'series' or 'branches'")
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{place}: two things are called '{name}': give one another 'name'")
-    units = tuple(_units(place, data, file.suites))
-    pairs = units[0][1].pairs
-    return Config(
-        path=path,
-        name=file.name,
-        sha256=hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest(),
-        budget=file.budget,
-        most_pairs=file.most_pairs or 2 * pairs,
+    units = tuple(_units(place, data, read.suites))
+    text = json.dumps(data, sort_keys=True, default=str)
+    return replace(
+        read,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        most_pairs=read.most_pairs or 2 * units[0][1].pairs,
         series=series,
         branches=branches,
         units=units,
-        kernel_git=file.kernel_git,
-        lore=file.lore,
-        mirror=":".join(file.mirror) or None,
     )
 
 

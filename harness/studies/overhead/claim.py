@@ -33,40 +33,6 @@ class ClaimRow:
     new: float
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """The table. old, new: names of models; tolerance: half of its last digit, in bytes."""
-
-    name: str
-    title: str
-    series: str
-    source: str
-    old: str
-    new: str
-    swap_bytes: int
-    tolerance: float
-    rows: tuple[ClaimRow, ...]
-
-    @property
-    def slots(self) -> int:
-        """Slots as a claim counts them: the header's too."""
-        return self.swap_bytes // _PAGE
-
-    def of(self, backend: str) -> tuple[ClaimRow, ...]:
-        """The rows measured with a back-end, by usage."""
-        return tuple(
-            sorted((row for row in self.rows if row.backend == backend), key=lambda row: row.usage)
-        )
-
-    def crossover(self, backend: str) -> Crossover | None:
-        """Where the table itself has the new design become dearer; None below two rows."""
-        found = self.of(backend)
-        if len(found) < 2:
-            return None
-        shares = [row.usage / 100 for row in found]
-        return crossover.rows(shares, [row.new - row.old for row in found])
-
-
 def _four(value: Any) -> Any:
     if not isinstance(value, list) or len(value) != 4:
         raise yamlfile.Wanted("a list: back-end's word, usage in per cent, old, new")
@@ -79,24 +45,67 @@ _Row = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class _Models(yamlfile.Model):
+class Models(yamlfile.Model):
+    """The names of the models of the two kernels."""
+
     old: Text
     new: Text
 
 
 @dataclass(frozen=True, slots=True)
-class _Table(yamlfile.Model):
-    """The file."""
+class Claim(yamlfile.Model):
+    """The table, as its file has it; rows: back-end's word, usage in per cent, old, new."""
 
+    name: str
     title: Text
     series: Text
     source: Text
-    models: _Models
+    models: Models
     swap_bytes: Annotated[int, at_least(_PAGE)]
     unit: Annotated[str, one_of(_UNITS)]
     backends: Mapping[str, Annotated[str, one_of(BACKENDS)]]
-    rows: Items[_Row]
+    rows: Items[_Row] = ()
     digits: Annotated[int, at_least(0, 9)] = 0
+
+    @property
+    def tolerance(self) -> float:
+        """Half of its last digit, in bytes."""
+        return _UNITS[self.unit] * 0.5 * 10.0**-self.digits
+
+    @property
+    def lines(self) -> tuple[ClaimRow, ...]:
+        """The rows in bytes and pages."""
+        unit = _UNITS[self.unit]
+        return tuple(
+            ClaimRow(
+                word,
+                self.backends[word],
+                usage,
+                round(self.slots * usage / 100),
+                old * unit,
+                new * unit,
+            )
+            for word, usage, old, new in self.rows
+        )
+
+    @property
+    def slots(self) -> int:
+        """Slots as a claim counts them: the header's too."""
+        return self.swap_bytes // _PAGE
+
+    def of(self, backend: str) -> tuple[ClaimRow, ...]:
+        """The rows measured with a back-end, by usage."""
+        return tuple(
+            sorted((row for row in self.lines if row.backend == backend), key=lambda row: row.usage)
+        )
+
+    def crossover(self, backend: str) -> Crossover | None:
+        """Where the table itself has the new design become dearer; None below two rows."""
+        found = self.of(backend)
+        if len(found) < 2:
+            return None
+        shares = [row.usage / 100 for row in found]
+        return crossover.rows(shares, [row.new - row.old for row in found])
 
 
 def names(folder: Path = CLAIMS) -> tuple[str, ...]:
@@ -113,33 +122,11 @@ def for_series(series: str, folder: Path = CLAIMS) -> Claim | None:
 def load(name: str, folder: Path = CLAIMS) -> Claim:
     """The claim of that name. UserError names the file and the key at fault."""
     path = folder / f"{name}.yaml"
-    table = yamlfile.load(path, _Table)
-    unit = _UNITS[table.unit]
-    slots = table.swap_bytes // _PAGE
-    for number, (word, *_) in enumerate(table.rows, 1):
-        if word not in table.backends:
+    claim = yamlfile.load(path, Claim, name=name)
+    for number, (word, *_) in enumerate(claim.rows, 1):
+        if word not in claim.backends:
             raise UserError(
                 f"{path}: rows, entry {number}: '{word}' is none of the words of backends"
-                f"{nearest(word, table.backends)}"
+                f"{nearest(word, claim.backends)}"
             )
-    return Claim(
-        name=name,
-        title=table.title,
-        series=table.series,
-        source=table.source,
-        old=table.models.old,
-        new=table.models.new,
-        swap_bytes=table.swap_bytes,
-        tolerance=unit * 0.5 * 10**-table.digits,
-        rows=tuple(
-            ClaimRow(
-                word,
-                table.backends[word],
-                usage,
-                round(slots * usage / 100),
-                old * unit,
-                new * unit,
-            )
-            for word, usage, old, new in table.rows
-        ),
-    )
+    return claim

@@ -59,8 +59,8 @@ def _compared(report: Overhead) -> Iterator[str]:
         yield from wrap(f"Claim: {claim.title}; {claim.source}")
     if claim and not report.claim_fits:
         yield from wrap(
-            f"The claim is about {claim.old} and {claim.new}, which are not the two kernels here: "
-            "read its columns as of other kernels."
+            f"The claim is about {claim.models.old} and {claim.models.new}, which are not "
+            "the two kernels here: read its columns as of other kernels."
         )
 
 

@@ -32,10 +32,10 @@ MEASURED_6_19 = {
 }
 
 
-@pytest.mark.parametrize("row", CLAIM.rows, ids=lambda row: f"{row.word}-{row.usage:g}")
+@pytest.mark.parametrize("row", CLAIM.lines, ids=lambda row: f"{row.word}-{row.usage:g}")
 def test_the_terms_give_the_published_table_exactly(row: claims.ClaimRow) -> None:
-    assert len(CLAIM.rows) == 10
-    old, new = models.load(CLAIM.old), models.load(CLAIM.new)
+    assert len(CLAIM.lines) == 10
+    old, new = models.load(CLAIM.models.old), models.load(CLAIM.models.new)
     assert old.plain(row.backend, CLAIM.slots, row.entries, claim=True) == row.old
     assert new.plain(row.backend, CLAIM.slots, row.entries, claim=True) == row.new
 
