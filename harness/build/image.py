@@ -17,15 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from harness.experiment.arch import HERE
-from harness.util import atomic, progress
+from harness.util import atomic, progress, yamlfile
 from harness.util.command import run
-from harness.util.errors import InfraError, UserError
+from harness.util.errors import InfraError
 from harness.util.hostspace import require_space
 from harness.util.paths import REPO, Cache
 from harness.util.scratch import folder as scratch_folder
+from harness.util.yamlfile import Items, Model, Pairs, SomeItems, Text
 
 _log = logging.getLogger(__name__)
 
@@ -35,22 +34,21 @@ SPACE = 2 << 30
 _ROOM = "3G"
 """Of the file system of an image with further packages: sparse, like the plain one."""
 _GUEST = REPO / "vm-images" / "guest"
-_KEYS = {"suite", "variant", "components", "size", "packages", "exclude"}
 # mke2fs would make these anew each time; fixed, the same recipe gives the same file system.
 _UUID = "5e7a9000-0000-4000-8000-000000000001"
 _NO_LAZY = "lazy_itable_init=0,lazy_journal_init=0,nodiscard,hash_seed=" + _UUID
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(Model):
     """What goes into the root image; ``packages`` maps each name to why it is there."""
 
-    suite: str
-    variant: str
-    components: tuple[str, ...]
-    size: str
-    packages: tuple[tuple[str, str], ...]
-    exclude: tuple[str, ...]
+    suite: Text
+    variant: Text
+    components: SomeItems[Text]
+    size: Text
+    packages: Pairs[Text]
+    exclude: Items[Text]
     init: str
     script: str
 
@@ -80,24 +78,9 @@ class Image:
 
 def read_recipe(path: Path = _GUEST / "recipe.yaml") -> Recipe:
     """The recipe file, checked.  Raises UserError naming an unknown or missing key."""
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a mapping of keys")
-    wrong = set(data) ^ _KEYS
-    if wrong:
-        raise UserError(
-            f"{path}: keys {sorted(wrong)} are unknown or missing; it has {sorted(_KEYS)}"
-        )
-    return Recipe(
-        suite=data["suite"],
-        variant=data["variant"],
-        components=tuple(data["components"]),
-        size=data["size"],
-        packages=tuple(sorted(data["packages"].items())),
-        exclude=tuple(data["exclude"]),
+    return yamlfile.load(
+        path,
+        Recipe,
         init=(path.parent / "init").read_text(encoding="utf-8"),
         script=(_GUEST / "make-root").read_text(encoding="utf-8"),
     )

@@ -6,18 +6,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
+from typing import Annotated
 
 from harness.build import kbuild
 from harness.run import resources
-from harness.util import sandbox
+from harness.util import sandbox, yamlfile
 from harness.util.errors import HarnessError
 from harness.util.hostspace import free_bytes, in_words
 from harness.util.paths import Cache
+from harness.util.yamlfile import Model, Text, matching
 from harness.vm import accel
 
 _PACKAGES = Path(__file__).parent / "packages.yaml"
@@ -36,21 +35,39 @@ class DoctorCheck:
     text: str
 
 
-def missing_packages(table: Mapping[str, Mapping[str, str]] | None = None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Package(Model):
+    """A package of packages.yaml: the command, file or module that shows that it is there.
+
+    when: "user" if only a user who is not root needs it
+    """
+
+    command: Text = ""
+    file: Text = ""
+    python: Text = ""
+    when: Annotated[str, matching("user", "user, or be left out")] = ""
+    why: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether it is there, or root does without it."""
+        if self.when == "user" and os.geteuid() == 0:
+            return True
+        if self.command:
+            path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+            return shutil.which(self.command, path=path) is not None
+        if self.python:
+            return importlib.util.find_spec(self.python) is not None
+        return Path(self.file).exists()
+
+
+def missing_packages(path: Path = _PACKAGES) -> list[str]:
     """The Debian packages of ``packages.yaml`` that are not there."""
-    table = table or yaml.safe_load(_PACKAGES.read_text(encoding="utf-8"))
-    return [name for name, item in table.items() if not _is_there(item)]
-
-
-def _is_there(item: Mapping[str, str]) -> bool:
-    if item.get("when") == "user" and os.geteuid() == 0:
-        return True
-    if "command" in item:
-        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-        return shutil.which(item["command"], path=path) is not None
-    if "python" in item:
-        return importlib.util.find_spec(item["python"]) is not None
-    return Path(item["file"]).exists()
+    table = {
+        name: yamlfile.check(item, Package, f"{path}: {name}")
+        for name, item in yamlfile.read(path).items()
+    }
+    return [name for name, one in table.items() if not one.is_there]
 
 
 def examine(*, cache: Cache) -> list[DoctorCheck]:

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harness.experiment import suite, workload
-from harness.util import atomic
+from harness.util import atomic, yamlfile
 from harness.util.command import run
 from harness.util.errors import UserError
 from harness.util.yamlfile import nearest
@@ -47,8 +45,8 @@ def check(bin_dir: Path, *, folder: Path = workload.FOLDER) -> tuple[Problem, ..
     found: list[Problem] = []
     for name in workload.names(folder):
         path = folder / name / "workload.yaml"
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
         try:
+            data = yamlfile.read(path)
             workload.check_keys(path, data)
         except UserError as error:
             found.append(Problem(name, str(error)))

@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Annotated, Any
 
 from harness.experiment import workload as catalogue
 from harness.experiment.workload import Workload
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import parse_size
-from harness.util.yamlfile import nearest
+from harness.util.yamlfile import Check, Items, Model, Pairs, Text, nearest, one_of
 
 _BACKENDS = Path(__file__).parent / "backends.yaml"
 _GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
@@ -25,22 +24,22 @@ _SIZES = {"size", "fast"}
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """One swap back-end; ``settings`` are words for vm-images/guest/prepare.
+class Backend(Model):
+    """One swap back-end, as backends.yaml has it, which says what the keys are.
 
-    ``append`` goes to the kernel's command line, see `harness.vm.disk.boot_words`.  ``options`` are
-    kernel options that it needs, ``functions`` pairs of a kernel function and what a kernel
-    without it cannot do.
+    ``settings`` are words for vm-images/guest/prepare once it is in a cell.  ``append`` goes to
+    the kernel's command line, see `harness.vm.disk.boot_words`.
     """
 
     name: str
-    kind: str
-    disk: str
+    kind: Text
+    disk: Annotated[str, one_of(("ext4", "raw", "ram", "none"))]
     waits_io: bool
-    settings: tuple[tuple[str, str], ...]
-    append: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    functions: tuple[tuple[str, str], ...] = ()
+    settings: Pairs[Any]
+    takes: Items[Text] = ()
+    append: Items[Text] = ()
+    options: Items[Text] = ()
+    functions: Pairs[Text] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +188,24 @@ def halves(
     return tuple(found)
 
 
+def _axes(guest: dict[str, Any]) -> dict[str, Any]:
+    for key, value in guest.items():
+        if value == []:
+            raise ValueError(f"'{key}' is a list with nothing in it")
+    return guest
+
+
+GuestSettings = Annotated[dict[Annotated[str, one_of(_GUEST_SETTINGS)], Any], Check(_axes)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Guest(Model):
+    guest: GuestSettings
+
+
 def check_guest(place: str, guest: object) -> None:
     """Raise UserError unless ``guest`` is a mapping of known settings, lists not empty."""
-    if not isinstance(guest, dict):
-        raise UserError(f"{place}: 'guest' must be a mapping of settings")
-    for key, value in guest.items():
-        if key not in _GUEST_SETTINGS:
-            hint = nearest(key, _GUEST_SETTINGS)
-            raise UserError(f"{place}: guest has no setting '{key}'{hint}")
-        if isinstance(value, list) and not value:
-            raise UserError(f"{place}: guest setting '{key}' is a list with nothing in it")
+    yamlfile.check({"guest": guest}, _Guest, place)
 
 
 def entries(place: str, key: str, value: object) -> tuple[Any, ...]:
@@ -229,37 +236,30 @@ def _variants(item: Any, guest: Mapping[str, Any]) -> Iterator[tuple[dict[str, A
 
 
 @cache
-def _known_backends() -> Mapping[str, Any]:
-    data: Mapping[str, Any] = yaml.safe_load(_BACKENDS.read_text(encoding="utf-8"))
-    return data
+def _known_backends() -> Mapping[str, Backend]:
+    return {
+        name: yamlfile.check(item, Backend, f"{_BACKENDS.name}: {name}", name=name)
+        for name, item in yamlfile.read(_BACKENDS).items()
+    }
 
 
 def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
     known = _known_backends()
     name, changes = _named(item, "back-end", known)
-    data = known[name]
-    settings = {**guest, **data["settings"]}
-    allowed = (*data["takes"], *_GUEST_SETTINGS)
+    kind = known[name]
+    settings = {**guest, **dict(kind.settings)}
+    allowed = (*kind.takes, *_GUEST_SETTINGS)
     label = str(changes.pop("name", _label(name, changes))) + suffix
     _checked_label("back-end", label)
     for key, value in changes.items():
         if key not in allowed:
             raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
         settings[key] = value
-    requires = data.get("requires") or {}
-    return Backend(
-        name=label,
-        kind=data["kind"],
-        disk=data["disk"],
-        waits_io=data["waits_io"],
-        settings=tuple(
-            (key, str(parse_size(value)) if key in _SIZES else _word(key, value))
-            for key, value in sorted(settings.items())
-        ),
-        append=tuple(data.get("append") or ()),
-        options=tuple(requires.get("kernel") or ()),
-        functions=tuple((requires.get("functions") or {}).items()),
+    words = tuple(
+        (key, str(parse_size(value)) if key in _SIZES else _word(key, value))
+        for key, value in sorted(settings.items())
     )
+    return replace(kind, name=label, settings=words)
 
 
 def _checked_label(what: str, label: str) -> str:

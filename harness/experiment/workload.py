@@ -7,40 +7,92 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
-
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
 from harness.util.units import parse_size
-from harness.util.yamlfile import nearest
+from harness.util.yamlfile import Check, Count, Items, Model, Regex, Text, matching, nearest
 
 FOLDER = REPO / "workloads"
-_REQUIRED = {"name", "description", "why", "program", "parameters", "presets", "metrics", "primary"}
-_OPTIONAL = {
-    "requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms", "outputs",
-    "expected_console",
-}  # fmt: skip
-_REQUIRES = {"kernel", "ram", "backends", "command", "packages", "selftests", "disk"}
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_SELFTEST = re.compile(r"[A-Za-z0-9_][\w-]*/[A-Za-z0-9_][\w.-]*")
-_OUTPUT = re.compile(r"[a-z0-9][a-z0-9_-]*\.[a-z]+")
 # In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
 _MEMCG = "memcg"
 _NO_LIMIT = {"none", "max", "no"}
 
 
+_SizeText = Annotated[Text, Check(lambda v: str(v) if type(v) is int else v, first=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class Requires(Model):
+    """What a workload needs.
+
+    kernel: options; ram: of the guest, as `Workload.memory_max`; backends: kinds, none for any
+    command: the harness's command that runs it; packages: of the distribution, in the guest's image
+    selftests: the kernel's own tests, ``collection/program``, built from each arm's tree
+    disk: the kind of disk that swap files must lie on, "host"; "" if any will do
+    """
+
+    kernel: Items[Text] = ()
+    ram: _SizeText = ""
+    backends: Items[Text] = ()
+    command: Text = ""
+    packages: Items[Annotated[str, matching(r"[a-z0-9][a-z0-9+.-]+", "a package's name")]] = ()
+    selftests: Items[
+        Annotated[
+            str, matching(r"[A-Za-z0-9_][\w-]*/[A-Za-z0-9_][\w.-]*", "a 'collection/program'")
+        ]
+    ] = ()
+    disk: Annotated[str, matching("host", "'host', or be left out")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memcg(Model):
+    """The memcg that it runs in; ``limit`` as `Workload.memory_max`, "" for none."""
+
+    limit: _SizeText = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(Model):
+    """A workload.yaml.  ``outputs`` are files that it leaves in the guest's /run/harness beside
+    its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose.
+    """
+
+    name: Text
+    description: Text
+    why: Text
+    program: Text
+    parameters: Mapping[str, Mapping[str, Any]]
+    presets: Mapping[str, Mapping[str, Any] | None]
+    metrics: Mapping[str, Mapping[str, Any]]
+    primary: Text | None
+    primary_waiting_io: Text | None = None
+    requires: Requires = Requires()
+    memcg: Memcg = Memcg()
+    phases: Items[Text] = ()
+    margin: Text = ""
+    sample_interval_ms: Count = 1000
+    outputs: Items[Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*\.[a-z]+", "a file's name")]] = ()
+    expected_console: Items[Regex] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload with its parameters resolved; ``data`` is the whole of its YAML."""
+    """One workload with its parameters resolved; ``data`` is what its YAML has, unchecked."""
 
     name: str
     program: str
     parameters: tuple[tuple[str, str], ...]
     memcg_limit: str | None
-    sample_interval_ms: int
+    definition: Definition
     data: Mapping[str, Any]
+
+    @property
+    def sample_interval_ms(self) -> int:
+        """Milliseconds between two samples in the guest; 0 for marks only."""
+        return self.definition.sample_interval_ms
 
     @property
     def argv(self) -> list[str]:
@@ -61,33 +113,33 @@ class Workload:
     @property
     def ram(self) -> int:
         """Bytes of guest memory that it wants by its ``requires``; 0 if it does not say."""
-        text = (self.data.get("requires") or {}).get("ram")
-        return self._bytes("requires ram", str(text)) if text else 0
+        text = self.definition.requires.ram
+        return self._bytes("requires ram", text) if text else 0
 
     @property
     def packages(self) -> tuple[str, ...]:
         """The distribution's packages that the guest's image must have on top."""
-        return tuple(sorted((self.data.get("requires") or {}).get("packages") or ()))
+        return tuple(sorted(self.definition.requires.packages))
 
     @property
     def selftests(self) -> tuple[str, ...]:
         """The kernel's own tests, ``collection/program``, to be built from each arm's tree."""
-        return tuple((self.data.get("requires") or {}).get("selftests") or ())
+        return self.definition.requires.selftests
 
     @property
     def disk(self) -> str:
         """The kind of disk that swap files must lie on, "host"; "" if any will do."""
-        return str((self.data.get("requires") or {}).get("disk") or "")
+        return self.definition.requires.disk
 
     @property
     def outputs(self) -> tuple[str, ...]:
         """Files that it leaves in the guest's /run/harness beside its JSON lines."""
-        return tuple(self.data.get("outputs") or ())
+        return self.definition.outputs
 
     @property
     def expected_console(self) -> tuple[str, ...]:
         """Patterns of console lines that it brings about on purpose."""
-        return tuple(self.data.get("expected_console") or ())
+        return self.definition.expected_console
 
     def _bytes(self, what: str, text: str) -> int:
         """``size * procs / 2 + 128M`` with the parameters' values, left to right, rounded down.
@@ -134,14 +186,14 @@ def load(
     if name not in known:
         raise UserError(f"there is no workload '{name}'{nearest(name, known)}")
     path = folder / name / "workload.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    check_keys(path, data)
-    parameters = {key: item["default"] for key, item in data["parameters"].items()}
-    if preset not in data["presets"]:
-        hint = nearest(preset, data["presets"])
+    data = yamlfile.read(path)
+    definition = check_keys(path, data)
+    parameters = {key: item["default"] for key, item in definition.parameters.items()}
+    if preset not in definition.presets:
+        hint = nearest(preset, definition.presets)
         raise UserError(f"workload '{name}' has no preset '{preset}'{hint}")
-    limit = (data.get("memcg") or {}).get("limit")
-    for source in (data["presets"][preset], overrides or {}):
+    limit: Any = definition.memcg.limit
+    for source in (definition.presets[preset] or {}, overrides or {}):
         for key, value in source.items():
             if key == _MEMCG:
                 limit = value
@@ -153,12 +205,12 @@ def load(
             parameters[key] = value
     made = Workload(
         name=name,
-        program=data["program"],
+        program=definition.program,
         parameters=tuple(
             (key, _text(item)) for key, item in parameters.items() if item is not None
         ),
         memcg_limit=None if not limit or str(limit) in _NO_LIMIT else str(limit),
-        sample_interval_ms=int(data.get("sample_interval_ms", 1000)),
+        definition=definition,
         data=data,
     )
     _check_sizes(made)
@@ -179,14 +231,13 @@ def skip_reason(
     (``{"CONFIG_ZSWAP": "y"}``) if they are known, ``memory`` the guest's bytes, 0 if unknown.
     ``command`` is the harness's command that would run it.
     """
-    requires = made.data.get("requires") or {}
-    if requires.get("command", command) != command:
-        return f"it is run by the command '{requires['command']}', not as part of a comparison"
-    backends = requires.get("backends")
-    if backends and backend not in backends:
-        return f"it needs the back-end {' or '.join(backends)}, not {backend}"
+    requires = made.definition.requires
+    if requires.command and requires.command != command:
+        return f"it is run by the command '{requires.command}', not as part of a comparison"
+    if requires.backends and backend not in requires.backends:
+        return f"it needs the back-end {' or '.join(requires.backends)}, not {backend}"
     if config is not None:
-        for option in requires.get("kernel") or ():
+        for option in requires.kernel:
             if config.get(option) not in {"y", "m"}:
                 return f"the kernel is built without {option}"
     if memory and made.ram > memory:
@@ -197,7 +248,7 @@ def skip_reason(
 def _check_sizes(made: Workload) -> None:
     """What the guest would find wrong with a size only after it has booted."""
     for key, value in made.parameters:
-        if made.data["parameters"][key].get("unit") == "B":
+        if made.definition.parameters[key].get("unit") == "B":
             try:
                 parse_size(value)
             except UserError as error:
@@ -211,43 +262,10 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def check_keys(path: Path, data: Any) -> None:
-    """The keys of a workload.yaml.  Raises UserError naming the first that is wrong."""
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a mapping of keys")
-    missing = _REQUIRED - data.keys()
-    unknown = data.keys() - _REQUIRED - _OPTIONAL
-    if missing:
-        raise UserError(f"{path}: key '{min(missing)}' is missing")
-    if unknown:
-        word = min(unknown)
-        raise UserError(f"{path}: unknown key '{word}'{nearest(word, _REQUIRED | _OPTIONAL)}")
-    for key in data.get("requires") or {}:
-        if key not in _REQUIRES:
-            raise UserError(f"{path}: unknown key '{key}' in requires{nearest(key, _REQUIRES)}")
-    disk = (data.get("requires") or {}).get("disk", "host")
-    if disk != "host":
-        raise UserError(f"{path}: requires disk is '{disk}'; it can only be 'host', or be left out")
-    _check_words(path, data)
-    if data["primary"] is not None and data["primary"] not in data["metrics"]:
-        raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")
-
-
-def _check_words(path: Path, data: Any) -> None:
-    """Lists of names that become paths, packages or patterns."""
-    requires = data.get("requires") or {}
-    for place, words, pattern, what in (
-        ("requires packages", requires.get("packages"), _PACKAGE, "a package's name"),
-        ("requires selftests", requires.get("selftests"), _SELFTEST, "a 'collection/program'"),
-        ("outputs", data.get("outputs"), _OUTPUT, "a file's name"),
-    ):
-        for word in words or ():
-            if not pattern.fullmatch(str(word)):
-                raise UserError(f"{path}: '{word}' in {place} is not {what}")
-    for word in data.get("expected_console") or ():
-        try:
-            re.compile(str(word))
-        except re.error as error:
-            raise UserError(
-                f"{path}: '{word}' in expected_console is no regular expression: {error}"
-            ) from error
+def check_keys(path: Path, data: Any) -> Definition:
+    """The values of a workload.yaml.  Raises UserError naming the first key that is wrong."""
+    definition = yamlfile.check(data, Definition, str(path))
+    primary = definition.primary
+    if primary is not None and primary not in definition.metrics:
+        raise UserError(f"{path}: primary metric '{primary}' is not among its metrics")
+    return definition

@@ -9,24 +9,27 @@ from pathlib import Path
 
 from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest
-from harness.util import yamlfile as data
-from harness.util.errors import UserError
+from harness.util import yamlfile
 from harness.util.paths import REPO
 from harness.util.versions import in_range, major_minor
+from harness.util.yamlfile import Items, Text
 
 PATH = REPO / "kernels" / "counters.yaml"
-_KEYS = ("counters", "before", "after", "was", "is", "source")
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
-    """Counters of ``was`` in versions in the range ``before``, of ``now`` in those in ``after``."""
+class Changed(yamlfile.Model):
+    """Counters of ``was`` in versions in the range ``before``, of ``is_`` in those in ``after``.
 
-    counters: frozenset[str]
-    before: str
-    after: str
-    was: str
-    now: str
+    source: where in the kernel's source that is seen
+    """
+
+    counters: Items[Text]
+    before: Text
+    after: Text
+    was: Text
+    is_: Text
+    source: str = ""
 
     def differs(self, base: str, patch: str) -> bool:
         """Whether two versions may count differently; what was not read may be either."""
@@ -37,19 +40,14 @@ class Changed:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Counters(yamlfile.Model):
+    changed: Items[Changed] = ()
+
+
 def load(path: Path = PATH) -> tuple[Changed, ...]:
     """All that is known. UserError if a key is missing, unknown or no text."""
-    found = []
-    items = data.listing(path, data.read(path, keys=("changed",)), "changed")
-    for number, item in enumerate(items):
-        where = f"changed[{number}]"
-        if not isinstance(item, dict):
-            raise UserError(f"{path}: {where} must hold keys and values")
-        data.check(path, item, _KEYS, where)
-        names = data.listing(path, item, "counters")
-        texts = (data.text(path, item, key, where) for key in ("before", "after", "was", "is"))
-        found.append(Changed(frozenset(map(str, names)), *texts))
-    return tuple(found)
+    return yamlfile.load(path, _Counters).changed
 
 
 def gather(manifest: Manifest) -> tuple[Changed, ...]:
@@ -63,10 +61,11 @@ def gather(manifest: Manifest) -> tuple[Changed, ...]:
 def notes(changed: Iterable[Changed], seen: Iterable[str]) -> tuple[str, ...]:
     """A sentence for each entry that has some of the counters ``seen``."""
     there = set(seen)
+    moved = ((item, there.intersection(item.counters)) for item in changed)
     return tuple(
         f"Not compared, since the two kernels count something else there: "
-        f"{', '.join(sorted(item.counters & there))}. Up to {item.before.strip('<=')} that is "
-        f"{item.was}, from {item.after.strip('>=')} on {item.now}."
-        for item in changed
-        if item.counters & there
+        f"{', '.join(sorted(names))}. Up to {item.before.strip('<=')} that is "
+        f"{item.was}, from {item.after.strip('>=')} on {item.is_}."
+        for item, names in moved
+        if names
     )

@@ -3,42 +3,86 @@
 
 from __future__ import annotations
 
-import difflib
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Annotated, Any
 
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.versions import in_range, major_minor
-
-_REVISION_KEYS = frozenset(("message_id", "base", "date", "link"))
-# "known" belongs to the calibration: it is read there.
-_KEYS = frozenset(
-    ("title", "description", "folder", "mbox", "applies_to", "revisions", "link", "known")
+from harness.util.yamlfile import (
+    Amount,
+    Check,
+    Day,
+    Items,
+    Model,
+    Named,
+    Text,
+    Wanted,
+    matching,
+    nearest,
+    one_of,
 )
+
 _PLACEHOLDERS = ("{version}", "{major_minor}")
 
 
+def _below(value: str) -> str:
+    if value.startswith(("/", "~")) or ".." in Path(value).parts:
+        raise Wanted("a place below the folder of this file")
+    return value
+
+
+def _range(value: str) -> str:
+    _covers(value, "6.1")
+    return value
+
+
+_Relative = Annotated[Text, Check(_below)]
+_MessageId = Annotated[
+    Text,
+    matching(r"[^<>\s/]+@[^<>\s/@]+", "a message-id like 2026.1-name@host, without < and >"),
+]
+_Commit = Annotated[Text, matching(r"[0-9a-f]{40}", "a whole commit id of 40 digits")]
+
+
 @dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(Model):
     """One posting of a series: ``name`` is like v3, ``message_id`` its cover letter's.
 
     ``base`` is the commit it is based on, as its base-commit line or its blob ids say.
     """
 
-    name: str
-    message_id: str
-    base: str | None
-    date: str | None
-    link: str | None
+    name: Annotated[str, matching(r"v[1-9]\d*", "a v and a number, like v3")]
+    message_id: _MessageId
+    base: _Commit | None = None
+    date: Day | None = None
+    link: Text | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Known(Model):
+    """What a calibration series adds to a metric by construction.
+
+    amount: patched kernel minus base kernel, in ``unit``; tolerance: how far the truth may lie from
+        it
+    clock: "insn" if only the instruction clock sees it exactly; site: where it allocates
+    """
+
+    metric: Text
+    amount: float
+    tolerance: Amount
+    clock: Annotated[str, one_of(("insn", "any"))] = "any"
+    direction: str = ""
+    unit: str = ""
+    site: str = ""
+    constant: Mapping[str, Any] | None = None
+    derived: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry(Model):
     """One series of the registry.
 
     ``folder`` or ``mbox`` says where its patches lie, relative to ``path``'s folder, with
@@ -49,13 +93,18 @@ class Entry:
 
     name: str
     path: Path
-    title: str
-    description: str
-    folder: str | None
-    mbox: str | None
-    applies_to: tuple[str, ...]
-    revisions: tuple[Revision, ...]
-    link: str | None
+    title: Text = ""
+    description: Text = ""
+    folder: _Relative | None = None
+    mbox: _Relative | None = None
+    applies_to: Items[Annotated[str, Check(_range)]] = ()
+    revisions: Annotated[Named[Revision], Check(_oldest_first)] = ()
+    link: Text | None = None
+    known: Items[Known] = ()
+
+    def __post_init__(self) -> None:
+        if self.folder and self.mbox:
+            raise ValueError("has both folder and mbox: keep one")
 
     def revision(self, name: str) -> Revision:
         """The revision called `name`, or the last one for "latest"; UserError if not there."""
@@ -106,96 +155,13 @@ def read(name: str, *, registry: Path) -> Entry:
     """
     known = names(registry)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"no series is called {name}{hint} (known: {', '.join(known) or 'none'})")
+        raise UserError(f"no series is called {name}{nearest(name, known)}")
     path = registry / f"{name}.yaml"
-    try:
-        data = yamlfile.parse(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} must hold keys and values, like title: and folder:")
-    _check_keys(path, data)
-    return Entry(
-        name=name,
-        path=path,
-        title=_text(path, data, "title") or name,
-        description=_text(path, data, "description") or "",
-        folder=_relative(path, data, "folder"),
-        mbox=_relative(path, data, "mbox"),
-        applies_to=_ranges(path, data),
-        revisions=_revisions(path, data),
-        link=_text(path, data, "link"),
-    )
+    return yamlfile.load(path, Entry, name=name, path=path)
 
 
-def _check_keys(path: Path, data: dict[Any, Any]) -> None:
-    for key in data:
-        if key not in _KEYS:
-            near = difflib.get_close_matches(str(key), _KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UserError(f"{path}: unknown key {key}{hint}")
-    if "folder" in data and "mbox" in data:
-        raise UserError(f"{path}: has both folder and mbox: keep one")
-
-
-def _text(path: Path, data: dict[Any, Any], key: str) -> str | None:
-    value = data.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip():
-        raise UserError(f"{path}: {key} must be a text")
-    return value.strip()
-
-
-def _texts(path: Path, data: dict[Any, Any], key: str) -> tuple[str, ...]:
-    values = data.get(key, [])
-    if not isinstance(values, list):
-        raise UserError(f"{path}: {key} must be a list")
-    for value in values:
-        if not isinstance(value, str):
-            # YAML reads 6.10 as the number 6.1.
-            raise UserError(f'{path}: {key} has {value}, which must be in quotes: "{value}"')
-    return tuple(values)
-
-
-def _revisions(path: Path, data: dict[Any, Any]) -> tuple[Revision, ...]:
-    values = data.get("revisions", {})
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: revisions must be keys like v3: with a message_id: each")
-    found = []
-    for name, value in values.items():
-        place = f"{path}: revisions: {name}"
-        if not re.fullmatch(r"v[1-9]\d*", str(name)):
-            raise UserError(f"{place} must be a v and a number, like v3")
-        if not isinstance(value, dict) or set(value) - _REVISION_KEYS:
-            raise UserError(f"{place} may have {', '.join(sorted(_REVISION_KEYS))} and no more")
-        texts = {key: str(one).strip() for key, one in value.items() if one is not None}
-        if not re.fullmatch(r"[^<>\s/]+@[^<>\s/@]+", texts.get("message_id", "")):
-            raise UserError(f"{place} needs a message_id like 2026.1-name@host, without < and >")
-        if not re.fullmatch(r"[0-9a-f]{40}", texts.get("base", "0" * 40)):
-            raise UserError(f"{place}: base must be a whole commit id of 40 digits")
-        fields = {key: texts.get(key) for key in ("base", "date", "link")}
-        found.append(Revision(str(name), texts["message_id"], **fields))
-    return tuple(sorted(found, key=lambda one: int(one.name[1:])))
-
-
-def _relative(path: Path, data: dict[Any, Any], key: str) -> str | None:
-    value = _text(path, data, key)
-    if value is not None and (value.startswith(("/", "~")) or ".." in Path(value).parts):
-        raise UserError(f"{path}: {key} must lie below the folder of this file, not {value}")
-    return value
-
-
-def _ranges(path: Path, data: dict[Any, Any]) -> tuple[str, ...]:
-    ranges = _texts(path, data, "applies_to")
-    for one in ranges:
-        try:
-            _covers(one, "6.1")
-        except UserError as error:
-            raise UserError(f"{path}: applies_to: {error}") from error
-    return ranges
+def _oldest_first(revisions: tuple[Revision, ...]) -> tuple[Revision, ...]:
+    return tuple(sorted(revisions, key=lambda one: int(one.name[1:])))
 
 
 def _covers(condition: str, version: str) -> bool:

@@ -33,7 +33,7 @@ def signals(fault: Fault, room: Room, _: Reference) -> Happened:
     for name in fault.settings["signals"]:
         _send(command, target, signal.Signals[f"SIG{name}"])
         time.sleep(fault.settings.get("apart", 0))
-    found = happened.of(room, command, seconds=0.0, limit=fault.expected.within + happened.LIMIT)
+    found = happened.of(room, command, seconds=0.0, limit=fault.expect.within + happened.LIMIT)
     seconds = time.monotonic() - start
     if found.outcome:  # the comparison went on: what counts is when this boot had ended
         seconds = _ended(room, start) or seconds
@@ -60,7 +60,7 @@ def grow(fault: Fault, room: Room, _: Reference) -> Happened:
     with path.open("ab", buffering=0) as stream:
         while left > 0 and Path(f"/proc/{guest}").exists():
             left -= stream.write(_LINES)
-    found = happened.of(room, command, seconds=0.0, limit=fault.expected.within + happened.LIMIT)
+    found = happened.of(room, command, seconds=0.0, limit=fault.expect.within + happened.LIMIT)
     hit = happened.first_boot(room.cell)
     kept = (hit / fault.settings["file"]).stat().st_size >> 20 if hit else 0
     note = f"{fault.settings['file']} was kept with {kept} MiB"

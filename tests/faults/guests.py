@@ -31,7 +31,7 @@ def guest(fault: Fault, room: Room, _: Reference) -> Happened:
     command = room.compare(settings=settings.get("settings"))
     command.until(lambda: bool(room.guests()), happened.LIMIT, "the first guest")
     start = time.monotonic()
-    limit = fault.expected.within + happened.LIMIT
+    limit = fault.expect.within + happened.LIMIT
     found = happened.of(room, command, seconds=0.0, limit=limit)
     seconds = time.monotonic() - start
     hit = happened.first_boot(room.cell)

@@ -63,7 +63,7 @@ def clock(fault: Fault, room: Room, _: Reference) -> Happened:
     command = room.compare(
         settings=fault.settings.get("settings"), env={"LD_PRELOAD": str(library)}
     )
-    status = command.wait(fault.expected.within + happened.LIMIT)
+    status = command.wait(fault.expect.within + happened.LIMIT)
     return Happened(status, time.monotonic() - command.start, words=command.said())
 
 

@@ -125,7 +125,7 @@ def run_row(fault: Fault, folder: Path, ground: Ground, reference: Reference) ->
             faults = [*judge(fault, found), *room.left_over()]
             if found.status in (*VERDICTS, Exit.KERNEL) and not _has_report(room):
                 faults.append("there is no report")
-            if fault.expected.again and not faults:
+            if fault.expect.again and not faults:
                 note, wrong = _again(fault, room, reference)
                 found = replace(found, notes=(*found.notes, *note))
                 faults += wrong
@@ -136,7 +136,7 @@ def run_row(fault: Fault, folder: Path, ground: Ground, reference: Reference) ->
 
 def judge(fault: Fault, found: Happened) -> Iterator[str]:
     """What of the row's expectation does not hold, a sentence each.  Pure."""
-    expected = fault.expected
+    expected = fault.expect
     if found.status not in expected.status:
         yield f"the command ended with {found.status}: {_last(found.words)}"
     if found.outcome != expected.outcome and (expected.outcome or fault.by in {"guest", "signal"}):
@@ -162,7 +162,7 @@ def _again(fault: Fault, room: Room, reference: Reference) -> tuple[list[str], l
     if status not in VERDICTS:
         return [], [f"the same command again ended with {status}: {_last(command.said())}"]
     faults = room.left_over()
-    if fault.expected.again == "complete":
+    if fault.expect.again == "complete":
         return ["completed by the same command"], faults
     like = same.compare(room.cell, reference.folder)
     note = f"{like.boots} boots, {like.figures} figures as undisturbed, to {like.largest:.2g}"
@@ -189,7 +189,7 @@ def _plain(row: FaultResult) -> dict[str, object]:
     return {
         "name": row.fault.name,
         "what": row.fault.what,
-        "expected": asdict(row.fault.expected),
+        "expected": asdict(row.fault.expect),
         "status": found and found.status,
         "outcome": found and found.outcome,
         "detail": found and found.detail,
@@ -209,7 +209,7 @@ def text(matrix: Matrix) -> str:
              f"{matrix.folder}", ""]  # fmt: skip
     lines.append(f"{'fault':<22} {'held':<8} {'expected':<22} {'happened':<22} {'noticed':>18}")
     for row in matrix.rows:
-        expected, found = row.fault.expected, row.happened
+        expected, found = row.fault.expect, row.happened
         wanted = expected.outcome or f"status {'|'.join(map(str, expected.status))}"
         got = noticed = "-"
         if found:

@@ -36,8 +36,8 @@ def cache(fault: Fault, room: Room, reference: Reference) -> Happened:
     _damage(target / name / fault.settings["file"], damage)
     running = room.compare(env={"XDG_CACHE_HOME": str(place.parent)})
     running.until(
-        lambda: bool(re.search(fault.expected.says, running.said())),
-        fault.expected.within + happened.LIMIT,
+        lambda: bool(re.search(fault.expect.says, running.said())),
+        fault.expect.within + happened.LIMIT,
         "a word of the damage",
     )
     seconds = time.monotonic() - running.start

@@ -36,13 +36,13 @@ def test_the_table_says_what_each_row_needs() -> None:
     scripts = Path(guests.__file__).with_name("guest")
     used = set()
     for row in rows:
-        assert row.expected.within > 0 and row.expected.status
+        assert row.expect.within > 0 and row.expect.status
         used |= set(row.settings.get("files", {}).values())
         if row.by == "guest":
             assert row.settings["stage"] in {"boot", "prepare", "workload", "collect"}
     assert used == {path.name for path in scripts.iterdir()}
-    assert {"panic", "hang", "lost", "flood", "time-out"} <= {row.expected.outcome for row in rows}
-    assert {row.expected.outcome for row in rows} - {""} <= set(Outcome)
+    assert {"panic", "hang", "lost", "flood", "time-out"} <= {row.expect.outcome for row in rows}
+    assert {row.expect.outcome for row in rows} - {""} <= set(Outcome)
 
 
 def test_the_guests_sshd_config_differs_in_nothing_but_sftp() -> None:
@@ -61,12 +61,12 @@ def test_the_guests_sshd_config_differs_in_nothing_but_sftp() -> None:
     [
         ({"by": "gest"}, "did you mean 'guest'"),
         ({"wht": 1}, "unknown key 'wht'"),
-        ({"expect": {"within": 1}}, "within and status"),
-        ({"expect": {"within": 1, "status": 5, "outcome": "panik"}}, "no outcome 'panik'"),
-        ({"expect": {"within": 1, "status": 5, "says": "("}}, "no pattern"),
-        ({"expect": {"within": 1, "status": 5, "again": "yes"}}, "complete or same"),
+        ({"expect": {"within": 1}}, "row.expect: key 'status' is missing"),
+        ({"expect": {"within": 1, "status": 5, "outcome": "panik"}}, "did you mean 'panic'"),
+        ({"expect": {"within": 1, "status": 5, "says": "("}}, "must be a regular expression"),
+        ({"expect": {"within": 1, "status": 5, "again": "yes"}}, "one of complete, same"),
         ({"expect": {"within": 1, "status": 5, "outcom": "ok"}}, "did you mean 'outcome'"),
-        ({"with": 3}, "'with'"),
+        ({"settings": 3}, "'settings' is '3'; it must be a mapping"),
     ],
 )
 def test_a_mistake_names_row_and_key(change: dict[str, Any], words: str, tmp_path: Path) -> None:

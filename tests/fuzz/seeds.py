@@ -229,6 +229,9 @@ NIGHTLY = (
 )
 RULES = (*_files("kernels/models/sites.yaml"), *_ODD_YAML)
 MODELS = (*_files("kernels/models/[67]*.yaml")[:1], *_ODD_YAML)
+WORKLOADS = (*_files("workloads/skeleton/skeleton.yaml"), *_ODD_YAML)
+SUITES = (*_files("workloads/suites/quick.yaml"), *_ODD_YAML)
+FAULTS = (*_files("tests/faults/faults.yaml"), *_ODD_YAML)
 CLAIMS = (*_files("kernels/claims/*.yaml"), *_ODD_YAML)
 
 TEXTS = (

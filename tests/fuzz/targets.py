@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.experiment import spec
+from harness.experiment import spec, suite, workload
 from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
 from harness.results.probes import allocinfo
 from harness.series import patchset, registry
@@ -23,8 +23,10 @@ from harness.source.gitnames import check_revision, makefile_version, public_url
 from harness.studies.nightly import config as nightly
 from harness.studies.overhead import claim, model, sites
 from harness.studies.overhead.snapshot import numbers
+from harness.util import yamlfile
 from harness.util.errors import HarnessError, UserError
 from harness.util.paths import REPO
+from tests.faults import table
 from tests.fuzz import seeds, shown
 
 _SERIES = REPO / "kernels" / "series"
@@ -292,6 +294,19 @@ TARGETS: Sequence[Target] = (
         seeds.NIGHTLY,
         seeds.YAML_WORDS,
     ),
+    Target(
+        "workload",
+        _yaml(lambda p: workload.check_keys(p, yamlfile.read(p)), "workload"),
+        seeds.WORKLOADS,
+        seeds.YAML_WORDS,
+    ),
+    Target(
+        "suite",
+        _yaml(lambda p: suite.load(p.stem, folder=p.parent), "suite"),
+        seeds.SUITES,
+        seeds.YAML_WORDS,
+    ),
+    Target("faults", _yaml(table.load, "faults"), seeds.FAULTS, seeds.YAML_WORDS),
     Target("rules", _yaml(sites.load.__wrapped__, "rules"), seeds.RULES, seeds.YAML_WORDS),
     Target(
         "model",

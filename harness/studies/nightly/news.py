@@ -80,8 +80,8 @@ def _of_series(
 ) -> Iterator[Subject]:
     """Newest first.  What the registry has is known even where mails cannot be asked."""
     known: list[tuple[str, str, str]] = []  # label, date, PATCH=
-    if series.listed:
-        entry = registry.read(series.listed, registry=folder)
+    if series.series:
+        entry = registry.read(series.series, registry=folder)
         known = [
             (one.name, one.date or "", f"{entry.name}-{one.name}") for one in entry.revisions
         ] or [("", "", entry.name)]
@@ -122,12 +122,12 @@ def _newer(
 
 
 def _since(series: FollowedSeries, known: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    if not series.since:
+    if not series.from_:
         return known
     labels = [label for label, _, _ in known]
-    if series.since not in labels:
+    if series.from_ not in labels:
         raise UserError(
-            f"{series.name}: there is no revision {series.since} to begin from "
+            f"{series.name}: there is no revision {series.from_} to begin from "
             f"(known: {', '.join(filter(None, labels)) or 'none'})"
         )
-    return known[labels.index(series.since) :]
+    return known[labels.index(series.from_) :]

@@ -189,7 +189,10 @@ def _name(manifest: Manifest, results: Path) -> str:
 def _fits(claim: Claim | None, known: Mapping[str, ModelledKernel]) -> bool:
     """Whether the two kernels are those that the claim is about."""
     models = [kernel.model for kernel in known.values()]
-    return claim is not None and [m.name for m in models if m] == [claim.old, claim.new]
+    return claim is not None and [m.name for m in models if m] == [
+        claim.models.old,
+        claim.models.new,
+    ]
 
 
 def _boots(results: Path, data: frames.Frames, rules: Rules) -> tuple[list[Boot], list[str]]:

@@ -6,21 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from harness.stats import crossover
 from harness.stats.crossover import Crossover
 from harness.studies.overhead.model import BACKENDS
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import listing, mapping, read, text, whole
+from harness.util.yamlfile import Amount, Check, Items, Text, at_least, nearest, one_of
 
 CLAIMS = REPO / "kernels" / "claims"
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _PAGE = 4096
-_KEYS = (
-    "title", "series", "source", "models", "swap_bytes", "unit", "digits", "backends", "rows",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +33,60 @@ class ClaimRow:
     new: float
 
 
+def _four(value: Any) -> Any:
+    if not isinstance(value, list) or len(value) != 4:
+        raise yamlfile.Wanted("a list: back-end's word, usage in per cent, old, new")
+    return tuple(value)
+
+
+_Row = Annotated[
+    tuple[Text, Annotated[float, at_least(0, 100)], Amount, Amount], Check(_four, first=True)
+]
+
+
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """The table. old, new: names of models; tolerance: half of its last digit, in bytes."""
+class Models(yamlfile.Model):
+    """The names of the models of the two kernels."""
+
+    old: Text
+    new: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Claim(yamlfile.Model):
+    """The table, as its file has it; rows: back-end's word, usage in per cent, old, new."""
 
     name: str
-    title: str
-    series: str
-    source: str
-    old: str
-    new: str
-    swap_bytes: int
-    tolerance: float
-    rows: tuple[ClaimRow, ...]
+    title: Text
+    series: Text
+    source: Text
+    models: Models
+    swap_bytes: Annotated[int, at_least(_PAGE)]
+    unit: Annotated[str, one_of(_UNITS)]
+    backends: Mapping[str, Annotated[str, one_of(BACKENDS)]]
+    rows: Items[_Row] = ()
+    digits: Annotated[int, at_least(0, 9)] = 0
+
+    @property
+    def tolerance(self) -> float:
+        """Half of its last digit, in bytes."""
+        return _UNITS[self.unit] * 0.5 * 10.0**-self.digits
+
+    @property
+    def lines(self) -> tuple[ClaimRow, ...]:
+        """The rows in bytes and pages."""
+        unit = _UNITS[self.unit]
+        return tuple(
+            ClaimRow(
+                word,
+                self.backends[word],
+                usage,
+                round(self.slots * usage / 100),
+                old * unit,
+                new * unit,
+            )
+            for word, usage, old, new in self.rows
+        )
 
     @property
     def slots(self) -> int:
@@ -57,7 +96,7 @@ class Claim:
     def of(self, backend: str) -> tuple[ClaimRow, ...]:
         """The rows measured with a back-end, by usage."""
         return tuple(
-            sorted((row for row in self.rows if row.backend == backend), key=lambda row: row.usage)
+            sorted((row for row in self.lines if row.backend == backend), key=lambda row: row.usage)
         )
 
     def crossover(self, backend: str) -> Crossover | None:
@@ -83,55 +122,11 @@ def for_series(series: str, folder: Path = CLAIMS) -> Claim | None:
 def load(name: str, folder: Path = CLAIMS) -> Claim:
     """The claim of that name. UserError names the file and the key at fault."""
     path = folder / f"{name}.yaml"
-    keys = (
-        "title",
-        "series",
-        "source",
-        "models",
-        "swap_bytes",
-        "unit",
-        "digits",
-        "backends",
-        "rows",
-    )
-    data = read(path, keys=keys)
-    models = mapping(path, data, "models")
-    unit = text(path, data, "unit")
-    if unit not in _UNITS:
-        raise UserError(f"{path}: unit must be one of {', '.join(_UNITS)}")
-    words = mapping(path, data, "backends")
-    for word, backend in words.items():
-        if backend not in BACKENDS:
-            raise UserError(f"{path}: backends.{word} must be one of {', '.join(BACKENDS)}")
-    swap_bytes = whole(path, data, "swap_bytes")
-    if swap_bytes < _PAGE:
-        raise UserError(f"{path}: swap_bytes must be the size of the swap area")
-    return Claim(
-        name=name,
-        title=text(path, data, "title"),
-        series=text(path, data, "series"),
-        source=text(path, data, "source"),
-        old=text(path, models, "old", "models"),
-        new=text(path, models, "new", "models"),
-        swap_bytes=swap_bytes,
-        tolerance=_UNITS[unit] * 0.5 * 10 ** -whole(path, data, "digits"),
-        rows=tuple(
-            _row(path, item, words, swap_bytes // _PAGE, _UNITS[unit])
-            for item in listing(path, data, "rows")
-        ),
-    )
-
-
-def _row(path: Path, item: Any, words: Mapping[str, str], slots: int, unit: int) -> ClaimRow:
-    form = "[back-end's word, usage in per cent, old, new]"
-    if not isinstance(item, list) or len(item) != 4 or item[0] not in words:
-        raise UserError(f"{path}: rows: {item} must be {form}, the word one of backends")
-    for value in item[1:]:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise UserError(f"{path}: rows: {item} must be {form}")
-    word, usage, old, new = item
-    if not 0 <= usage <= 100:
-        raise UserError(f"{path}: rows: {item} has a usage that is not between 0 and 100")
-    return ClaimRow(
-        word, words[word], float(usage), round(slots * usage / 100), old * unit, new * unit
-    )
+    claim = yamlfile.load(path, Claim, name=name)
+    for number, (word, *_) in enumerate(claim.rows, 1):
+        if word not in claim.backends:
+            raise UserError(
+                f"{path}: rows, entry {number}: '{word}' is none of the words of backends"
+                f"{nearest(word, claim.backends)}"
+            )
+    return claim

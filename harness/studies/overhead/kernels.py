@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from harness.results.manifest import UNKNOWN, Manifest
+from harness.series import registry
 from harness.stats.fit import Value
 from harness.studies.overhead import model as models
 from harness.studies.overhead.model import Model, Term
 from harness.studies.overhead.snapshot import Boot
-from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
 from harness.util.versions import major_minor
@@ -71,23 +68,13 @@ def of(manifest: Manifest, boots: Sequence[Boot]) -> dict[str, ModelledKernel]:
 
 def weights(series: str, folder: Path = SERIES) -> tuple[KnownBytes, ...]:
     """The bytes that a series of the registry is known to add; none for any other series."""
-    path = folder / f"{series}.yaml"
-    if not series or "/" in series or not path.is_file():
+    if series not in registry.names(folder):
         return ()
-    try:
-        data = yamlfile.parse(path.read_text(encoding="utf-8"))
-        known = data.get("known") or []
-        return tuple(_weight(item) for item in known if item.get("metric") in _METRICS)
-    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: known cannot be read: {error}") from error
-
-
-def _weight(item: Mapping[str, Any]) -> KnownBytes:
-    return KnownBytes(
-        str(item["site"]),
-        _METRICS[str(item["metric"])],
-        float(item["amount"]),
-        float(item["tolerance"]),
+    known = registry.read(series, registry=folder).known
+    return tuple(
+        KnownBytes(one.site, _METRICS[one.metric], one.amount, one.tolerance)
+        for one in known
+        if one.metric in _METRICS
     )
 
 

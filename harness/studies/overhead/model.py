@@ -12,12 +12,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 from harness.experiment.arch import HERE
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import check, choice, listing, number, read, text, whole
+from harness.util.yamlfile import Amount, Count, Items, Text, at_least, one_of
 
 MODELS = REPO / "kernels" / "models"
 AREAS = ("swapfile", "zswap", "zram")
@@ -31,17 +32,14 @@ _PAGE = 4096
 _TREE = 1 << 14  # slots of one tree of the swap cache or of zswap
 _LARGEST = 4 << 20  # bytes of the largest block of the page allocator
 _CLASSES = (8, 16, 32, 64, 96, 128, 192, 256, 512, 1024, 2048, 4096, 8192)
-_KEYS = {
-    "name", "site", "backends", "in_claim", "per_slot", "per_entry", "per_cluster", "allocated",
-    "object", "header", "fanout", "columns", "absolute", "source", "note",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Term(yamlfile.Model):
     """One structure of one kernel.
 
-    name: of the structure; site: the structure of sites.yaml that it is measured as
+    name: of the structure; site: the structure of sites.yaml that it is measured as, "" for the
+        one of its own name
     backends: those that have it; in_claim: whether the published claim counts it
     per_slot, per_entry, per_cluster: bytes for each slot of the area, each page in swap, each
         cluster of the area
@@ -53,21 +51,26 @@ class Term:
     source: file:function where that is seen
     """
 
-    name: str
-    site: str
-    backends: tuple[str, ...]
-    in_claim: bool
-    per_slot: float
-    per_entry: float
-    per_cluster: float
-    allocated: str
-    object: int
-    header: int
-    fanout: int
-    columns: int
-    absolute: bool
-    source: str
-    note: str
+    name: Text
+    allocated: Annotated[str, one_of(_ROUNDED)]
+    source: Text
+    site: str = ""
+    backends: Items[Annotated[str, one_of(BACKENDS)]] = AREAS
+    in_claim: bool = False
+    per_slot: Amount = 0.0
+    per_entry: Amount = 0.0
+    per_cluster: Amount = 0.0
+    object: Count = 0
+    header: Count = 0
+    fanout: Annotated[int, at_least(2)] = 64
+    columns: Annotated[int, at_least(1)] = 1
+    absolute: bool = False
+    note: str = ""
+
+    @property
+    def measured_as(self) -> str:
+        """The structure of sites.yaml."""
+        return self.site or self.name
 
     def plain(self, slots: float, entries: float) -> float:
         """Bytes by multiplication alone."""
@@ -84,17 +87,19 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class Model(yamlfile.Model):
     """The terms of one kernel. name: of the file; title: for reports."""
 
     name: str
-    title: str
-    terms: tuple[Term, ...]
+    title: Text
+    structures: Items[Term] = ()
 
     def of(self, backend: str, *, claim: bool = False) -> tuple[Term, ...]:
         """The terms of a back-end; claim: only those that the claim counts."""
         return tuple(
-            one for one in self.terms if backend in one.backends and (one.in_claim or not claim)
+            one
+            for one in self.structures
+            if backend in one.backends and (one.in_claim or not claim)
         )
 
     def plain(self, backend: str, slots: float, entries: float, *, claim: bool = False) -> float:
@@ -116,7 +121,7 @@ class Model:
 
     def sites(self, backend: str, *, claim: bool = False) -> frozenset[str]:
         """The structures of sites.yaml that the terms are measured as."""
-        return frozenset(one.site for one in self.of(backend, claim=claim))
+        return frozenset(one.measured_as for one in self.of(backend, claim=claim))
 
     def by_site(
         self, backend: str, slots: int, entries: int, *, touched: int = 0
@@ -125,7 +130,7 @@ class Model:
         found: dict[str, float] = {}
         for one in self.of(backend):
             rounded = one.rounded(slots, entries, touched)
-            found[one.site] = found.get(one.site, 0.0) + rounded
+            found[one.measured_as] = found.get(one.measured_as, 0.0) + rounded
         return found
 
 
@@ -251,69 +256,27 @@ def load(name: str, folder: Path = MODELS) -> Model:
         known = ", ".join(names(folder)) or "none"
         raise UserError(f"there is no model {name} in {folder} (known: {known})")
     path = folder / f"{name}.yaml"
-    data = read(path, keys=("title", "structures"))
-    terms = tuple(_term(path, item) for item in listing(path, data, "structures"))
-    twice = sorted({one.name for one in terms if sum(x.name == one.name for x in terms) > 1})
+    model = yamlfile.load(path, Model, name=name)
+    found = [one.name for one in model.structures]
+    twice = sorted({one for one in found if found.count(one) > 1})
     if twice:
-        raise UserError(f"{path}: structures has {twice[0]} more than once")
-    return Model(name, text(path, data, "title"), terms)
+        raise UserError(f"{path}: structures has '{twice[0]}' more than once")
+    return model
 
 
 def with_weights(base: Model, terms: Sequence[Term], name: str, title: str) -> Model:
     """A base's model with the weights of a calibration series."""
-    return replace(base, name=name, title=title, terms=(*base.terms, *terms))
+    return replace(base, name=name, title=title, structures=(*base.structures, *terms))
 
 
 def weight(*, name: str, per_slot: float = 0.0, per_entry: float = 0.0, source: str) -> Term:
     """A weight of a calibration series: exact, on each back-end, in no claim."""
     return Term(
-        name,
-        "calibration",
-        BACKENDS,
-        False,
-        per_slot,
-        per_entry,
-        0.0,
-        "objects",
-        0,
-        0,
-        64,
-        1,
-        False,
-        source,
-        "",
-    )
-
-
-def _term(path: Path, item: Any) -> Term:
-    if not isinstance(item, dict):
-        raise UserError(f"{path}: each entry of structures must hold keys and values, not {item}")
-    name = text(path, item, "name", "structures")
-    where = f"structures.{name}"
-    check(path, item, _KEYS, where)
-    backends = tuple(item.get("backends", AREAS))
-    for backend in backends:
-        if backend not in BACKENDS:
-            allowed = ", ".join(BACKENDS)
-            raise UserError(f"{path}: {where}.backends has {backend}; known: {allowed}")
-    flags = {key: item.get(key, False) for key in ("in_claim", "absolute")}
-    for key, value in flags.items():
-        if not isinstance(value, bool):
-            raise UserError(f"{path}: {where}.{key} must be true or false")
-    return Term(
         name=name,
-        site=text(path, item, "site", where, default=name),
-        backends=backends,
-        in_claim=flags["in_claim"],
-        per_slot=number(path, item, "per_slot", where, default=0.0),
-        per_entry=number(path, item, "per_entry", where, default=0.0),
-        per_cluster=number(path, item, "per_cluster", where, default=0.0),
-        allocated=choice(path, item, "allocated", tuple(_ROUNDED), where),
-        object=whole(path, item, "object", where),
-        header=whole(path, item, "header", where),
-        fanout=max(whole(path, item, "fanout", where, 64), 2),
-        columns=max(whole(path, item, "columns", where, 1), 1),
-        absolute=flags["absolute"],
-        source=text(path, item, "source", where),
-        note=text(path, item, "note", where, default=""),
+        allocated="objects",
+        source=source,
+        site="calibration",
+        backends=BACKENDS,
+        per_slot=per_slot,
+        per_entry=per_entry,
     )

@@ -131,7 +131,7 @@ def warnings(report: Overhead) -> Iterator[str]:
             )
     if report.claim and not report.claim_fits:
         yield (
-            f"The claim is about {report.claim.old} and {report.claim.new}, which are not the two "
+            f"The claim is about {report.claim.models.old} and {report.claim.models.new}, which are not the two "
             "kernels here."
         )
     for backend in report.backends:

@@ -27,6 +27,12 @@ def test_every_package_says_why_and_how_it_shows() -> None:
         assert item.get("when", "user") == "user", name
 
 
+def _written(folder: Path, table: dict[str, dict[str, str]]) -> Path:
+    path = folder / "packages.yaml"
+    path.write_text(yaml.safe_dump(table, sort_keys=False), encoding="utf-8")
+    return path
+
+
 def test_what_is_missing_is_found_by_command_file_or_module(tmp_path: Path) -> None:
     there = tmp_path / "there.h"
     there.touch()
@@ -38,16 +44,17 @@ def test_what_is_missing_is_found_by_command_file_or_module(tmp_path: Path) -> N
         "module": {"python": "json"},
         "no-module": {"python": "no_such_module_here"},
     }
-    assert doctor.missing_packages(table) == ["no-program", "no-header", "no-module"]
+    found = doctor.missing_packages(_written(tmp_path, table))
+    assert found == ["no-program", "no-header", "no-module"]
 
 
 @pytest.mark.parametrize(("user", "missing"), [(0, []), (1000, ["newuidmap"])])
 def test_what_only_a_user_needs_root_does_not_lack(
-    monkeypatch: pytest.MonkeyPatch, user: int, missing: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, missing: list[str]
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: user)
     table = {"newuidmap": {"command": "no-such-program-here", "when": "user"}}
-    assert doctor.missing_packages(table) == missing
+    assert doctor.missing_packages(_written(tmp_path, table)) == missing
 
 
 def works(patch: pytest.MonkeyPatch, **verdicts: bool) -> None:

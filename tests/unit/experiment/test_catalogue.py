@@ -54,7 +54,10 @@ Change = Callable[[dict[str, Any]], object]
         (lambda d: d.update(primary_waiting_io="x"), "its 'primary_waiting_io', 'x', is not among"),
         (lambda d: d.update(memcg={"limit": "siez / 2"}), "memcg limit 'siez / 2' is neither"),
         (lambda d: d["requires"].update(ram="much"), "requires ram 'much' is neither"),
-        (lambda d: d["requires"].update(disk="sim"), "requires disk is 'sim'; it can only be"),
+        (
+            lambda d: d["requires"].update(disk="sim"),
+            "requires: 'disk' is 'sim'; it must be 'host', or be left out",
+        ),
         (lambda d: d["parameters"].pop("seed"), "the program's option 'seed' is not described"),
         (
             lambda d: d["parameters"].update(sead=d["parameters"]["seed"]),
@@ -181,17 +184,17 @@ def test_guest_settings_of_the_caller_lie_below_the_groups(tmp_path: Path) -> No
     ("changes", "message"),
     [
         ({"groups": None}, "key 'groups' is missing"),
-        ({"groups": []}, "'groups' must be a list with something in it"),
-        ({"groups": ["zram"]}, "group 1 is not a mapping"),
+        ({"groups": []}, "'groups' is an empty list; it must be a list with something in it"),
+        ({"groups": ["zram"]}, "groups: entry 1 is 'zram'; it must be a mapping"),
         ({"cells": 1}, "unknown key 'cells'"),
-        ({"groups": [{"backends": ["zram"]}]}, "group 1: key 'workloads' is missing"),
+        ({"groups": [{"backends": ["zram"]}]}, "groups, entry 1: key 'workloads' is missing"),
         (
             {"groups": [{"backends": ["zarm"], "workloads": ["pageio"]}]},
-            "group 1: there is no back-end 'zarm'; did you mean 'zram'?",
+            "groups, entry 1: there is no back-end 'zarm'; did you mean 'zram'?",
         ),
         (
             {"groups": [{"backends": ["zram"], "workloads": [{"pageio": {"siez": 1}}]}]},
-            "group 1: workload 'pageio' has no parameter 'siez'; did you mean 'size'?",
+            "groups, entry 1: workload 'pageio' has no parameter 'siez'; did you mean 'size'?",
         ),
         (
             {"groups": [{"backends": ["zram"], "workloads": ["pageio"]}] * 2},
@@ -208,7 +211,8 @@ def test_guest_settings_of_the_caller_lie_below_the_groups(tmp_path: Path) -> No
         ),
         (
             {"groups": [{"backends": ["zram"], "workloads": ["pageio"], "guest": {"thb": 1}}]},
-            "group 1: guest has no setting 'thb'; did you mean 'thp'?",
+            "groups, entry 1, guest: key 'thb' must be one of swappiness, page_cluster, thp, "
+            "mglru; did you mean 'thp'?",
         ),
     ],
 )

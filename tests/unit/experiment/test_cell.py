@@ -105,7 +105,7 @@ def test_one_name_means_one_thing(
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_our_configurations_bring_what_every_back_end_and_workload_wants(version: str) -> None:
-    needs = [data.get("requires", {}).get("functions") or () for data in BACKENDS.values()]
+    needs = [data.get("functions") or () for data in BACKENDS.values()]
     functions = frozenset(name for names in needs for name in names)
     there = [item for item in workload.names() if item not in {"overhead"}]
     made = matrix(sorted(BACKENDS), there)

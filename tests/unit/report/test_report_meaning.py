@@ -68,8 +68,8 @@ def test_a_counter_of_another_meaning_is_not_compared(
 def test_a_key_that_is_wrong_is_named(tmp_path: Path) -> None:
     path = tmp_path / "counters.yaml"
     path.write_text('changed:\n- counters: [a]\n  before: "<=1.0"\n')
-    with pytest.raises(UserError, match=r"changed\[0\]\.after is missing"):
+    with pytest.raises(UserError, match="changed, entry 1: key 'after' is missing"):
         meaning.load(path)
     path.write_text("changed:\n- counter: [a]\n")
-    with pytest.raises(UserError, match=r"changed\[0\]\.counter is not known; did you mean"):
+    with pytest.raises(UserError, match="changed, entry 1: unknown key 'counter'; did you mean"):
         meaning.load(path)

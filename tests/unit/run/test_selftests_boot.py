@@ -96,10 +96,10 @@ def _changed(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"selftests": ["../../etc/x"]}, "is not a 'collection/program'"),
-        ({"selftests": ["cgroup/a b"]}, "is not a 'collection/program'"),
-        ({"outputs": ["../boot.json"]}, "is not a file's name"),
-        ({"expected_console": ["("]}, "is no regular expression"),
+        ({"selftests": ["../../etc/x"]}, "it must be a 'collection/program'"),
+        ({"selftests": ["cgroup/a b"]}, "it must be a 'collection/program'"),
+        ({"outputs": ["../boot.json"]}, "it must be a file's name"),
+        ({"expected_console": ["("]}, "it must be a regular expression"),
     ],
 )
 def test_a_word_that_is_no_name_is_the_users_error(

@@ -39,7 +39,7 @@ def test_revisions_of_the_registry_have_names(registry: Path) -> None:
         assert place.name == meant
     with pytest.raises(UserError, match=r"no revision v4 of vs \(known: v3, v10\)"):
         series.check("vs-v4", registry=registry)
-    with pytest.raises(UserError, match="did you mean vs"):
+    with pytest.raises(UserError, match="did you mean 'vs'"):
         series.check("vss", registry=registry)
 
 
@@ -61,17 +61,17 @@ def test_the_shipped_revisions_are_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("tittle: x\n", "did you mean title"),
+        ("tittle: x\n", "did you mean 'title'"),
         ("applies_to: [6.10]\n", "in quotes"),
         ("applies_to: ['>6']\n", "applies_to"),
         ("folder: ../x\n", "below"),
         ("folder: a\nmbox: b\n", "both"),
-        ("- a\n", "keys and values"),
-        ("title: [\n", "cannot be read"),
+        ("- a\n", "is a list; it must be a mapping"),
+        ("title: [\n", "is not YAML"),
         ("title: x\n", "no folder or mbox"),
-        ("revisions: [a@b]\n", "keys like v3"),
+        ("revisions: [a@b]\n", "'revisions' is a list; it must be a mapping of names"),
         ("revisions: {rfc: {message_id: a@b}}\n", "a v and a number"),
-        ("revisions: {v1: {id: a@b}}\n", "and no more"),
+        ("revisions: {v1: {id: a@b}}\n", "revisions.v1: unknown key 'id'"),
         ("revisions: {v1: {message_id: <a@b>}}\n", "without < and >"),
         ("revisions: {v1: {message_id: a@b, base: 05f7e89}}\n", "40 digits"),
     ],

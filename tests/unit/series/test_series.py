@@ -318,7 +318,7 @@ def test_registry_names_and_versions(
         series.load("cal", registry=registry, version="6.19.0")
     with pytest.raises(UserError, match="give a base"):
         series.load("cal", registry=registry)
-    with pytest.raises(UserError, match="did you mean cal"):
+    with pytest.raises(UserError, match="did you mean 'cal'"):
         series.check("call", registry=registry)
     (tmp_path / "cal").mkdir()
     with pytest.raises(UserError, match=r"\./cal or registry:cal"):

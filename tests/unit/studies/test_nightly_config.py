@@ -31,7 +31,7 @@ def load(folder: Path, text: str) -> Config:
 def test_the_example_is_right() -> None:
     found = config.load(REPO / "kernels" / "nightly.yaml", registry_folder=measure.REGISTRY)
     assert (found.name, found.budget, found.units[0][1].pairs) == ("nightly", 8 * 3600, 6)
-    assert found.series == (FollowedSeries("vswap", "vswap", since="v5"),)
+    assert found.series == (FollowedSeries("vswap", "vswap", from_="v5", bases=("auto",)),)
     names = [agenda.unit_name(*unit) for unit in found.units]
     assert "quick-zram.pageio" in names and len(set(names)) == len(names)
 
@@ -49,21 +49,21 @@ def test_the_example_is_right() -> None:
         (GOOD + "budget: 0\n", "'budget' is '0'"),
         (GOOD + "most_pairs: many\n", "'most_pairs' is 'many'"),
         (GOOD + "base: v6.19\n", "unknown key 'base'; did you mean 'bases'"),
-        (GOOD + "bases: v6.19\n", "'bases' must be a list"),
+        (GOOD + "bases: v6.19\n", "'bases' is 'v6.19'; it must be a list"),
         (GOOD + "bases: [6.19]\n", "put it in quotes"),
         (GOOD + "name: a/b\n", "'name' is 'a/b'"),
         ("{}\n", "follows nothing"),
-        ("series: [vswp]\n", "no series is called vswp; did you mean vswap"),
+        ("series: [vswp]\n", "no series is called vswp; did you mean 'vswap'?"),
         ("series: [vswap, vswap]\n", "two things are called 'vswap'"),
         ("series: [{change-id: x, serie: vswap}]\n", "unknown key 'serie'; did you mean 'series'"),
         ("series: [{series: vswap, change_id: x}]\n", "give one of series, message_id"),
         ("series: [{series: vswap, from: 3}]\n", "put it in quotes"),
         ("series: [{series: vswap, from: three}]\n", "must be a revision like v3"),
-        ("series: ['a b@c']\n", "neither a message-id"),
-        ("branches: [{ref: next, bases: [v6.19]}]\n", "give 'ref', and 'git'"),
+        ("series: ['a b@c']\n", "must be a message-id or the URL of a mail"),
+        ("branches: [{ref: next, bases: [v6.19]}]\n", "give 'git' (or 'kernel_git'"),
         ("branches: [{ref: a..b, git: x, bases: [v6.19]}]\n", "is not the name of a git"),
         ("branches: [{ref: next, git: x}]\n", "a branch is not made on a base"),
-        ("- 1\n", "is not a mapping"),
+        ("- 1\n", "is a list; it must be a mapping"),
         ("a: [\n", "is not YAML"),
     ],
 )
@@ -152,14 +152,14 @@ def test_news_of_all_kinds(repo: Path, tmp_path: Path) -> None:
     (registry / "fixed.yaml").write_text("title: Fixed\nfolder: fixed\n")
     at = desk(tmp_path, *inbox.mailed(repo, 1), *inbox.mailed(repo, 2), *inbox.mailed(repo, 3))
     series = (
-        FollowedSeries("toy", "toy", since="v2"),
+        FollowedSeries("toy", "toy", from_="v2", bases=("auto",)),
         FollowedSeries("fixed", "fixed", bases=("debian/6.12",)),
-        FollowedSeries("mail", message_id="2-0@mail.example"),
-        FollowedSeries("gone", message_id="9-9@mail.example"),
+        FollowedSeries("mail", message_id="2-0@mail.example", bases=("auto",)),
+        FollowedSeries("gone", message_id="9-9@mail.example", bases=("auto",)),
     )
     branches = (
-        Branch("next", str(repo), "main", ("v6.12", "v6.11")),
-        Branch("lost", str(repo), "nowhere", ("v6.12",)),
+        Branch("next", "main", str(repo), ("v6.12", "v6.11")),
+        Branch("lost", "nowhere", str(repo), ("v6.12",)),
     )
     made = replace(load(tmp_path, GOOD), series=series, branches=branches)
     found = news.look(made, at, registry_folder=registry, now="2026-02-02T00:00:00+00:00")

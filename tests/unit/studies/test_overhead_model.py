@@ -32,10 +32,10 @@ MEASURED_6_19 = {
 }
 
 
-@pytest.mark.parametrize("row", CLAIM.rows, ids=lambda row: f"{row.word}-{row.usage:g}")
+@pytest.mark.parametrize("row", CLAIM.lines, ids=lambda row: f"{row.word}-{row.usage:g}")
 def test_the_terms_give_the_published_table_exactly(row: claims.ClaimRow) -> None:
-    assert len(CLAIM.rows) == 10
-    old, new = models.load(CLAIM.old), models.load(CLAIM.new)
+    assert len(CLAIM.lines) == 10
+    old, new = models.load(CLAIM.models.old), models.load(CLAIM.models.new)
     assert old.plain(row.backend, CLAIM.slots, row.entries, claim=True) == row.old
     assert new.plain(row.backend, CLAIM.slots, row.entries, claim=True) == row.new
 
@@ -79,7 +79,7 @@ def test_every_model_speaks_of_structures_that_have_a_rule(name: str) -> None:
     model = models.load(name)
     known = set(sites.load().of_kind("metadata"))
     without_rule = {"frontswap_map"}
-    assert {term.site for term in model.terms} <= known | without_rule
+    assert {term.measured_as for term in model.structures} <= known | without_rule
     for backend in models.BACKENDS:
         sizes = [model.rounded(backend, 262_143, e) for e in range(0, 262_144, 4096)]
         assert sizes == sorted(sizes)
@@ -172,14 +172,38 @@ def test_a_fraction_is_a_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("per_slot: 1/4", "per_slt: 1", "structures.a.per_slt is not known; did you mean per_slot"),
-        ("per_slot: 1/4", "per_slot: 1/0", "structures.a.per_slot must be a number"),
-        ("per_slot: 1/4", "per_slot: -1", "structures.a.per_slot must be a number"),
-        ("allocated: objects", "allocated: magic", "structures.a.allocated must be one of"),
-        ("allocated: objects", "backends: [tape]", "structures.a.backends has tape"),
-        ('source: "x.c:f"', "note: n", "structures.a.source is missing"),
-        ("title: t", "title: 6.1", 'title must be a text (write "6.1" in quotes)'),
-        ("  - name: a", "  - nam: a", "structures.name is missing"),
+        (
+            "per_slot: 1/4",
+            "per_slt: 1",
+            "structures.a: unknown key 'per_slt'; did you mean 'per_slot'?",
+        ),
+        (
+            "per_slot: 1/4",
+            "per_slot: 1/0",
+            "structures.a: 'per_slot' is '1/0'; it must be a number",
+        ),
+        (
+            "per_slot: 1/4",
+            "per_slot: -1",
+            "structures.a: 'per_slot' is '-1'; it must be at least 0",
+        ),
+        (
+            "allocated: objects",
+            "allocated: magic",
+            "structures.a: 'allocated' is 'magic'; it must be one of",
+        ),
+        (
+            "per_slot: 1/4",
+            "backends: [tape]",
+            "structures.a.backends: entry 1 is 'tape'; it must be one of",
+        ),
+        ('source: "x.c:f"', "note: n", "structures.a: key 'source' is missing"),
+        ("title: t", "title: 6.1", "'title' is '6.1'; it must be a text (YAML reads it as a"),
+        (
+            "  - name: a",
+            "  - nam: a",
+            "structures, entry 1: unknown key 'nam'; did you mean 'name'?",
+        ),
     ],
 )
 def test_mistakes_in_a_model_are_named(tmp_path: Path, old: str, new: str, said: str) -> None:
@@ -206,11 +230,23 @@ def test_claim_crossovers_are_exact() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("unit: MiB", "unit: MB", "unit must be one of B, KiB"),
-        ("[zswap, 25, 57.00, 48.25]", "[tape, 25, 57, 48]", "the word one of backends"),
-        ("[zswap, 25, 57.00, 48.25]", "[zswap, 125, 57, 48]", "not between 0 and 100"),
-        ("swap_bytes: 34359738368", "swap_bytes: 32G", "swap_bytes must be a whole number"),
-        ("disk: swapfile", "disk: tape", "backends.disk must be one of"),
+        ("unit: MiB", "unit: MB", "'unit' is 'MB'; it must be one of B, KiB"),
+        (
+            "[zswap, 25, 57.00, 48.25]",
+            "[tape, 25, 57, 48]",
+            "rows, entry 2: 'tape' is none of the words of backends",
+        ),
+        (
+            "[zswap, 25, 57.00, 48.25]",
+            "[zswap, 125, 57, 48]",
+            "rows, entry 2: entry 2 is '125'; it must be from 0 to 100",
+        ),
+        (
+            "swap_bytes: 34359738368",
+            "swap_bytes: 32G",
+            "'swap_bytes' is '32G'; it must be a whole number",
+        ),
+        ("disk: swapfile", "disk: tape", "backends: 'disk' is 'tape'; it must be one of"),
     ],
 )
 def test_mistakes_in_a_claim_are_named(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -185,12 +185,24 @@ allocinfo:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("kind: metadata", "kind: gold", "structures.a.kind must be one of metadata"),
-        ("structure: a", "structure: b", "b is not under structures"),
-        ('func: "f.*"', 'func: "(f"', "'(f' is no expression"),
-        ('func: "f.*"', 'caller: "f"', "may have only"),
-        ("allocinfo:", "allocinf:", "did you mean allocinfo?"),
-        ('"a thing"', "[]", "structures.a.title must be a text"),
+        (
+            "kind: metadata",
+            "kind: gold",
+            "structures.a: 'kind' is 'gold'; it must be one of metadata",
+        ),
+        ("structure: a", "structure: b", "allocinfo, entry 1: 'b' is not under structures"),
+        (
+            'func: "f.*"',
+            'func: "(f"',
+            "allocinfo, entry 1: 'func' is '(f'; it must be a regular expression",
+        ),
+        (
+            'func: "f.*"',
+            'caller: "f"',
+            "allocinfo, entry 1: unknown key 'caller'; there are: beside, caveat",
+        ),
+        ("allocinfo:", "allocinf:", "did you mean 'allocinfo'?"),
+        ('"a thing"', "[]", "structures.a: 'title' is an empty list; it must be a text"),
     ],
 )
 def test_mistakes_in_rules_are_named(tmp_path: Path, old: str, new: str, said: str) -> None:
