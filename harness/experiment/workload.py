@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The catalogue of workloads: one folder each, described by its ``workload.yaml``."""
+"""The catalogue of workloads: one folder each.
+
+``workload.yaml`` says why the workload is there, its presets and which metrics are primary.
+``described.json`` has its parameters and metrics, as the program prints them (``--describe``).
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +22,8 @@ from harness.util.units import parse_size
 from harness.util.yamlfile import nearest
 
 FOLDER = REPO / "workloads"
-_REQUIRED = {"name", "description", "why", "program", "parameters", "presets", "metrics", "primary"}
+DESCRIBED = "described.json"
+_REQUIRED = {"name", "description", "why", "program", "presets", "primary"}
 _OPTIONAL = {
     "requires", "memcg", "phases", "margin", "primary_waiting_io", "sample_interval_ms", "outputs",
     "expected_console",
@@ -33,7 +39,7 @@ _NO_LIMIT = {"none", "max", "no"}
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload with its parameters resolved; ``data`` is the whole of its YAML."""
+    """One workload with its parameters resolved; ``data`` is all that its folder says."""
 
     name: str
     program: str
@@ -133,9 +139,7 @@ def load(
     known = names(folder)
     if name not in known:
         raise UserError(f"there is no workload '{name}'{nearest(name, known)}")
-    path = folder / name / "workload.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    check_keys(path, data)
+    data = read(name, folder)
     parameters = {key: item["default"] for key, item in data["parameters"].items()}
     if preset not in data["presets"]:
         hint = nearest(preset, data["presets"])
@@ -163,6 +167,32 @@ def load(
     )
     _check_sizes(made)
     return made
+
+
+def read(name: str, folder: Path) -> dict[str, Any]:
+    """The workload.yaml of ``folder / name`` with ``parameters`` and ``metrics`` on top.
+
+    Raises UserError naming the file and what is wrong with it.
+    """
+    path = folder / name / "workload.yaml"
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    check_keys(path, data)
+    path = path.with_name(DESCRIBED)
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+        data |= {key: described[key] for key in ("parameters", "metrics")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{path} is not what the workload's program prints; "
+            "write it with: make -C workloads describe"
+        ) from error
+    for key in ("primary", "primary_waiting_io"):
+        if data.get(key) is not None and data[key] not in data["metrics"]:
+            raise UserError(
+                f"workloads/{name}/workload.yaml: '{key}' is '{data[key]}', which is no metric of "
+                f"its program{nearest(str(data[key]), data['metrics'])}"
+            )
+    return data
 
 
 def skip_reason(
@@ -229,8 +259,6 @@ def check_keys(path: Path, data: Any) -> None:
     if disk != "host":
         raise UserError(f"{path}: requires disk is '{disk}'; it can only be 'host', or be left out")
     _check_words(path, data)
-    if data["primary"] is not None and data["primary"] not in data["metrics"]:
-        raise UserError(f"{path}: primary metric '{data['primary']}' is not among its metrics")
 
 
 def _check_words(path: Path, data: Any) -> None:
