@@ -38,7 +38,7 @@ help:
 #: make build      only get and build both kernels
 #: make overhead   memory that swap metadata takes, by structure: SIZES=640M,4G,32G FILL=256M STEPS=4
 #: make walk       cost of each patch of PATCH: AT=3,5,9-12 for some, BYTES=yes for bytes, too
-#: make bisect     which patch of PATCH changes METRIC=swapin_ns, in log2 builds: MOST_PAIRS=12
+#: make bisect     which patch of PATCH changes METRIC=swapin, in log2 builds: MOST_PAIRS=12
 #: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6
 #: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
 #: make calibrate  measure patches of known cost, fail if it is not found

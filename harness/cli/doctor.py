@@ -71,7 +71,7 @@ def missing_packages(path: Path = _PACKAGES) -> list[str]:
 
 
 def examine(*, cache: Cache) -> list[DoctorCheck]:
-    """Everything worth knowing before a comparison.  Runs the accelerator probe."""
+    """Everything worth knowing before a comparison.  Runs the accelerator check."""
     found = [_packages(), _sandbox(), _accelerator(cache), _disk(cache), _memory()]
     found += (
         [DoctorCheck("compiler", True, kbuild.compiler_version())] if shutil.which("gcc") else []
@@ -133,7 +133,7 @@ def _times(cache: Cache) -> DoctorCheck:
     cpus = resources.cores()
     minutes = _BUILD_CORE_MINUTES / cpus
     try:
-        tcg = accel.probe("tcg", cache=cache)
+        tcg = accel.check("tcg", cache=cache)
     except HarnessError as error:
         return DoctorCheck("times", False, f"cannot be told: {error}")
     return DoctorCheck(
@@ -141,5 +141,5 @@ def _times(cache: Cache) -> DoctorCheck:
         True,
         f"a kernel from nothing about {minutes:.0f} min, the patched one at most "
         f"{minutes / 2:.0f} min, an image 2 min, a boot about {_BOOT_SECONDS:.0f} s "
-        f"under TCG (its probe loop took {tcg.seconds} s here; 0.5 s is usual)",
+        f"under TCG (the loop of its check took {tcg.seconds} s here; 0.5 s is usual)",
     )

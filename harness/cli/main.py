@@ -167,8 +167,8 @@ def _workloads(args: argparse.Namespace) -> Exit:
             print(path)
         return Exit.OK
     if args.action == "check":
-        tools = image.build_tools(cache=Cache.from_environment())
-        problems = catalogue.check(tools / "bin")
+        image.build_tools(cache=Cache.from_environment())
+        problems = catalogue.check()
         for item in problems:
             print(item)
         print(f"{len(workload.names())} workloads, {len(problems)} problems")
@@ -292,7 +292,7 @@ def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="?",
         choices=("list", "check", "new"),
         default="list",
-        help="list (default); check: build each program and hold its description against it; "
+        help="list (default); check: build the programs and look for mistakes in their folders; "
         "new: write a folder that builds, runs and passes the check",
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="of the new workload")
@@ -329,7 +329,7 @@ def _add_patchwise(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         epilog="exit status: 0 one patch is found; 4 it is not pinned down, or there is no effect; "
         "else as compare",
     )
-    command.add_argument("metric", metavar="METRIC", help="of a workload, e.g. swapin_ns")
+    command.add_argument("metric", metavar="METRIC", help="of a workload, e.g. swapin")
     options.kernels(command)
     options.measuring(command)
     group = command.add_argument_group("bisect")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The contract of the workloads' folders: what a workload.yaml says is what its program does."""
+"""The workloads' folders: list them, check each, write a new one."""
 
 from __future__ import annotations
 
@@ -11,18 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.experiment import suite, workload
-from harness.util import atomic, yamlfile
-from harness.util.command import run
+from harness.util import atomic
 from harness.util.errors import UserError
-from harness.util.yamlfile import nearest
 
 _SKELETON = "skeleton"
 _PRESETS = {"quick", "standard", "full"}
-_PARAMETER = {"default", "unit", "description"}
-_METRIC = {"unit", "direction", "description", "clock_insn_unit"}
-_DIRECTIONS = {"lower", "higher"}
 _MARGIN = re.compile(r"\d+(\.\d+)?%")
-_OPTION = re.compile(r"  --(\S+) .*\(default: (.*)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +30,19 @@ class Problem:
         return f"workloads/{self.workload}: {self.text}"
 
 
-def check(bin_dir: Path, *, folder: Path = workload.FOLDER) -> tuple[Problem, ...]:
-    """What is wrong with the workloads in ``folder``, whose programs are built in ``bin_dir``.
+def check(*, folder: Path = workload.FOLDER) -> tuple[Problem, ...]:
+    """What is wrong with the workloads in ``folder``.
 
-    Runs each program twice, with ``--help`` and ``--metrics``; nothing is measured.
-    Raises InfraError when a program cannot be run at all.
+    That each described.json is what the program prints is checked where the programs are built.
     """
     found: list[Problem] = []
     for name in workload.names(folder):
-        path = folder / name / "workload.yaml"
         try:
-            data = yamlfile.read(path)
-            workload.check_keys(path, data)
+            data = workload.read(name, folder)
         except UserError as error:
             found.append(Problem(name, str(error)))
             continue
         found += [Problem(name, text) for text in _described(name, data, folder)]
-        found += [Problem(name, text) for text in _programmed(data, bin_dir)]
     return tuple(found)
 
 
@@ -105,6 +95,8 @@ def _item(name: str, texts: Sequence[str], margin: int, width: int) -> list[str]
 def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:
     """Write a workload ``name`` that builds, runs and passes `check`; returns its files.
 
+    Its described.json is the skeleton's: ``make -C workloads describe`` writes its own.
+
     Raises UserError for a name that no program can have, or that is taken.
     """
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name) or name in {"common", "suites", _SKELETON}:
@@ -114,7 +106,11 @@ def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:
     if (folder / name).exists():
         raise UserError(f"there is a workloads/{name} already; choose another name")
     made = []
-    for old, target in ((f"{_SKELETON}.c", f"{name}.c"), (f"{_SKELETON}.yaml", "workload.yaml")):
+    for old, target in (
+        (f"{_SKELETON}.c", f"{name}.c"),
+        (f"{_SKELETON}.yaml", "workload.yaml"),
+        (workload.DESCRIBED, workload.DESCRIBED),
+    ):
         text = (folder / _SKELETON / old).read_text(encoding="utf-8")
         lines = [line for line in text.splitlines() if not line.startswith("#" + " ")]
         text = "\n".join(lines).replace(_SKELETON, name) + "\n"
@@ -132,16 +128,6 @@ def _described(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str
         yield f"there is no {data['program']}.c for its 'program'"
     if "\n" in str(data["description"]).strip():
         yield "its 'description' is more than one line"
-    for kind, wanted in (("parameters", _PARAMETER), ("metrics", _METRIC)):
-        for key, item in data[kind].items():
-            if set(item) != wanted:
-                yield f"{kind} '{key}' must have exactly the keys {', '.join(sorted(wanted))}"
-    for key, item in data["metrics"].items():
-        if item.get("direction") not in _DIRECTIONS:
-            yield f"metric '{key}' has the direction '{item.get('direction')}', not lower or higher"
-    for key in ("primary", "primary_waiting_io"):
-        if data.get(key) is not None and data[key] not in data["metrics"]:
-            yield f"its '{key}', '{data[key]}', is not among its metrics"
     if not _MARGIN.fullmatch(str(data.get("margin"))):
         yield f"its 'margin' is '{data.get('margin')}', not a percentage such as 1%"
     yield from _presets(name, data, folder)
@@ -155,34 +141,3 @@ def _presets(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str]:
             workload.load(name, preset=preset, folder=folder)
         except UserError as error:
             yield f"preset '{preset}': {error}"
-
-
-def _programmed(data: Mapping[str, Any], bin_dir: Path) -> Iterator[str]:
-    """Where the file and the built program say different things."""
-    program = bin_dir / str(data["program"])
-    if not program.is_file():
-        yield f"its program '{program.name}' was not built"
-        return
-    rows = run([str(program), "--help"], timeout=10).stdout.splitlines()
-    options = {match[1]: match[2] for match in map(_OPTION.fullmatch, rows) if match}
-    described = {str(key): str(item["default"]) for key, item in data["parameters"].items()}
-    yield from _differences("parameter", described, options, "option", "default")
-    rows = run([str(program), "--metrics"], timeout=10).stdout.splitlines()
-    emitted = dict(row.split(" ", 1) for row in rows)
-    units = {str(key): str(item.get("unit")) for key, item in data["metrics"].items()}
-    yield from _differences("metric", units, emitted, "metric", "unit")
-
-
-def _differences(
-    what: str, described: Mapping[str, str], real: Mapping[str, str], its: str, attribute: str
-) -> Iterator[str]:
-    for key in sorted(described.keys() - real.keys()):
-        yield f"{what} '{key}' is no {its} of the program{nearest(key, real)}"
-    for key in sorted(real.keys() - described.keys()):
-        yield f"the program's {its} '{key}' is not described"
-    for key in sorted(described.keys() & real.keys()):
-        if described[key] != real[key]:
-            yield (
-                f"{what} '{key}' has the {attribute} '{described[key]}', "
-                f"but the program's is '{real[key]}'"
-            )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from harness.util.units import parse_size
 from harness.util.yamlfile import Check, Count, Items, Model, Regex, Text, matching, nearest
 
 FOLDER = REPO / "workloads"
+DESCRIBED = "described.json"
 # In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
 _MEMCG = "memcg"
 _NO_LIMIT = {"none", "max", "no"}
@@ -64,9 +66,7 @@ class Definition(Model):
     description: Text
     why: Text
     program: Text
-    parameters: Mapping[str, Mapping[str, Any]]
     presets: Mapping[str, Mapping[str, Any] | None]
-    metrics: Mapping[str, Mapping[str, Any]]
     primary: Text | None
     primary_waiting_io: Text | None = None
     requires: Requires = Requires()
@@ -80,7 +80,7 @@ class Definition(Model):
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload with its parameters resolved; ``data`` is what its YAML has, unchecked."""
+    """One workload with its parameters resolved; ``data`` is all that its folder says."""
 
     name: str
     program: str
@@ -185,10 +185,8 @@ def load(
     known = names(folder)
     if name not in known:
         raise UserError(f"there is no workload '{name}'{nearest(name, known)}")
-    path = folder / name / "workload.yaml"
-    data = yamlfile.read(path)
-    definition = check_keys(path, data)
-    parameters = {key: item["default"] for key, item in definition.parameters.items()}
+    definition, data = _read(name, folder)
+    parameters = {key: item["default"] for key, item in data["parameters"].items()}
     if preset not in definition.presets:
         hint = nearest(preset, definition.presets)
         raise UserError(f"workload '{name}' has no preset '{preset}'{hint}")
@@ -215,6 +213,42 @@ def load(
     )
     _check_sizes(made)
     return made
+
+
+def check_keys(path: Path, data: Any) -> Definition:
+    """The values of a workload.yaml.  Raises UserError naming the first key that is wrong."""
+    return yamlfile.check(data, Definition, str(path))
+
+
+def read(name: str, folder: Path) -> dict[str, Any]:
+    """The workload.yaml of ``folder / name`` with ``parameters`` and ``metrics`` on top.
+
+    Raises UserError naming the file and what is wrong with it.
+    """
+    return _read(name, folder)[1]
+
+
+def _read(name: str, folder: Path) -> tuple[Definition, dict[str, Any]]:
+    path = folder / name / "workload.yaml"
+    data = yamlfile.read(path)
+    definition = check_keys(path, data)
+    place = path.with_name(DESCRIBED)
+    try:
+        described = json.loads(place.read_text(encoding="utf-8"))
+        data |= {key: described[key] for key in ("parameters", "metrics")}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise UserError(
+            f"{place} is not what the workload's program prints; "
+            "write it with: make -C workloads describe"
+        ) from error
+    for key in ("primary", "primary_waiting_io"):
+        metric = getattr(definition, key)
+        if metric is not None and metric not in data["metrics"]:
+            raise UserError(
+                f"{path}: '{key}' is '{metric}', which is no metric of "
+                f"its program{nearest(metric, data['metrics'])}"
+            )
+    return definition, data
 
 
 def skip_reason(
@@ -248,7 +282,7 @@ def skip_reason(
 def _check_sizes(made: Workload) -> None:
     """What the guest would find wrong with a size only after it has booted."""
     for key, value in made.parameters:
-        if made.definition.parameters[key].get("unit") == "B":
+        if made.data["parameters"][key].get("unit") == "B":
             try:
                 parse_size(value)
             except UserError as error:
@@ -260,12 +294,3 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
     return str(value)
-
-
-def check_keys(path: Path, data: Any) -> Definition:
-    """The values of a workload.yaml.  Raises UserError naming the first key that is wrong."""
-    definition = yamlfile.check(data, Definition, str(path))
-    primary = definition.primary
-    if primary is not None and primary not in definition.metrics:
-        raise UserError(f"{path}: primary metric '{primary}' is not among its metrics")
-    return definition

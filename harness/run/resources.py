@@ -2,9 +2,9 @@
 """Does a comparison fit this machine?  Asked before anything starts, not found out in its middle.
 
 ``admit`` is pure: what is needed and what there is -> how many guests run side by side, or the one
-sentence that says why none can.  ``probe`` reads what there is.  Guests never drive the host into
-swap: their memory must be available as the kernel counts it (MemAvailable), inside the limits of
-the control groups that this process is in.
+sentence that says why none can.  ``available`` reads what there is.  Guests never drive the host
+into swap: their memory must be available as the kernel counts it (MemAvailable), inside the limits
+of the control groups that this process is in.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def admitted(
             to_make=to_make,
         ),
     )
-    return admit(needs, probe((site.cache.root, folder, temporary)))
+    return admit(needs, available((site.cache.root, folder, temporary)))
 
 
 def disk_shares(
@@ -203,7 +203,7 @@ def disk_shares(
     )
 
 
-def probe(paths: Sequence[Path]) -> Has:
+def available(paths: Sequence[Path]) -> Has:
     """What this host has now, and has free where ``paths`` are, or will be."""
     memory, bound = available_memory()
     disk = {path: (_device(path), free_bytes(path)) for path in paths}

@@ -81,6 +81,6 @@ class Cache:
         return self.root / "ccache"
 
     @property
-    def probes(self) -> Path:
-        """Verdicts of the accelerator probe."""
-        return self.root / "probes"
+    def accel_checks(self) -> Path:
+        """Which accelerators run a guest here: verdicts of the accelerator check."""
+        return self.root / "accel-checks"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which accelerator really runs a guest here: found by booting, never by looking at a device node.
 
-The probe (``vm-images/probe/probe.S``) is a boot sector that enables paging and long mode, runs
-a counted loop and ends QEMU with a status of its own.  A /dev/kvm that opens but cannot do that is
-found out in seconds.  The verdict is kept for this boot of this host with this QEMU.
+The accelerator check (``vm-images/accel-check/``) is a boot sector that enables paging and long
+mode, runs a counted loop and ends QEMU with a status of its own.  A /dev/kvm that opens but cannot
+do that is found out in seconds.  The verdict is kept for this boot of this host with this QEMU.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.util.process import tethered
 _log = logging.getLogger(__name__)
 
 QEMU = arch.HERE.qemu
-_SOURCE = REPO / "vm-images" / "probe" / "probe.S"
+_SOURCE = REPO / "vm-images" / "accel-check" / "accel-check.S"
 _KVM = Path("/dev/kvm")
 _LOOPS = 100_000_000  # about half a second under TCG
 _DEADLINE = 20.0  # seconds; a working KVM needs well under one
@@ -34,7 +34,7 @@ _DEADLINE = 20.0  # seconds; a working KVM needs well under one
 
 @dataclass(frozen=True, slots=True)
 class AccelCheck:
-    """What the probe of one accelerator said; ``seconds`` is how long the probe ran."""
+    """Whether a guest ran under one accelerator; ``seconds`` is how long that took."""
 
     accel: str
     works: bool
@@ -55,10 +55,10 @@ def qemu_version() -> str:
     return run([QEMU, "--version"]).stdout.splitlines()[0]
 
 
-def probe(accel: str, *, cache: Cache) -> AccelCheck:
+def check(accel: str, *, cache: Cache) -> AccelCheck:
     """The verdict on ``accel``, from the cache if this host has not been booted since."""
     key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))
-    record = cache.probes / f"{accel}.json"
+    record = cache.accel_checks / f"{accel}.json"
     try:
         kept = json.loads(record.read_text(encoding="utf-8"))
         if kept.pop("key") == key:
@@ -78,17 +78,17 @@ def choose(wanted: str, *, cache: Cache) -> Accelerator:
     Raises UserError when the one asked for does not run a guest, InfraError when none does.
     """
     if wanted != "auto":
-        verdict = probe(wanted, cache=cache)
+        verdict = check(wanted, cache=cache)
         if not verdict.works:
             raise UserError(
                 f"--accel {wanted} was asked for but runs no guest here ({verdict.reason}); "
                 "use --accel tcg or auto"
             )
         return Accelerator(wanted, f"asked for; {verdict.reason}")
-    kvm = probe("kvm", cache=cache)
+    kvm = check("kvm", cache=cache)
     if kvm.works:
         return Accelerator("kvm", kvm.reason)
-    tcg = probe("tcg", cache=cache)
+    tcg = check("tcg", cache=cache)
     if not tcg.works:
         raise InfraError(f"no accelerator runs a guest: kvm: {kvm.reason}; tcg: {tcg.reason}")
     return Accelerator("tcg", f"kvm does not work here: {kvm.reason}")
@@ -97,7 +97,7 @@ def choose(wanted: str, *, cache: Cache) -> Accelerator:
 def _boot(accel: str) -> AccelCheck:
     if accel == "kvm" and not _KVM.exists():
         return AccelCheck(accel, False, 0.0, "there is no /dev/kvm")
-    with tempfile.TemporaryDirectory(prefix="harness-probe.") as name:
+    with tempfile.TemporaryDirectory(prefix="harness-accel.") as name:
         image = _assemble(Path(name))
         argv = [
             QEMU, *arch.HERE.check_machine,
@@ -105,7 +105,7 @@ def _boot(accel: str) -> AccelCheck:
             "-nodefaults", "-no-user-config", "-display", "none",
             "-drive", f"file={image},format=raw,if=ide,readonly=off,snapshot=on",
         ]  # fmt: skip
-        _log.info(f"probing accelerator {accel} (at most {_DEADLINE:.0f} s)")
+        _log.info(f"checking accelerator {accel} (at most {_DEADLINE:.0f} s)")
         progress.command(argv)
         start = time.monotonic()
         try:
@@ -118,16 +118,16 @@ def _boot(accel: str) -> AccelCheck:
             return AccelCheck(accel, False, _DEADLINE, reason)
         seconds = round(time.monotonic() - start, 2)
     if done.returncode == arch.HERE.check_passed:
-        return AccelCheck(accel, True, seconds, f"a probe guest ran under {accel}")
+        return AccelCheck(accel, True, seconds, f"a test guest ran under {accel}")
     words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
     return AccelCheck(accel, False, seconds, f"QEMU ended with {done.returncode}: {words[0]}")
 
 
 def _assemble(folder: Path) -> Path:
-    image = folder / "probe.img"
+    image = folder / "check.img"
     loops = ("--defsym", f"LOOPS={_LOOPS}")
-    run([*arch.HERE.assemble, *loops, "-o", f"{folder}/probe.o", str(_SOURCE)])
-    run([*arch.HERE.link, "-o", str(image), f"{folder}/probe.o"])
+    run([*arch.HERE.assemble, *loops, "-o", f"{folder}/check.o", str(_SOURCE)])
+    run([*arch.HERE.link, "-o", str(image), f"{folder}/check.o"])
     return image
 
 

@@ -84,7 +84,7 @@ def test_the_known_weight_is_measured(results: Path) -> None:
     """The patch adds 1000 instructions to each swap-in and none to a swap-out."""
     table = frames.load(results).metrics.set_index(["cell", "name", "arm", "pair"])["value"]
     for cell in ("zswap.pageio", "zram.pageio"):
-        swapin, swapout = (table[cell, name].unstack("arm") for name in ("swapin_ns", "swapout_ns"))
+        swapin, swapout = (table[cell, name].unstack("arm") for name in ("swapin", "swapout"))
         # The mean over pairs, as in a report: now and then a boot meets the kernel's own periodic
         # work, like emptying per-CPU page lists, inside its phase.
         added = (swapin["patch"] - swapin["base"]).mean()

@@ -45,7 +45,7 @@ def _boot(cell: Path, arm: str, position: int, how: dict[str, Any]) -> None:
         "outcome": "ok", "backend_settings": {}, "detail": "", "wall_s": {"workload": BOOT_S},
     }  # fmt: skip
     lines: list[dict[str, Any]] = [
-        {"type": "metric", "name": "swapin_ns", "value": 100.0 + how.get("noise", 0)}
+        {"type": "metric", "name": "swapin", "value": 100.0 + how.get("noise", 0)}
     ]
     lines.append({"type": "verify", "pages": 2048, "bad": 0})
     text = "".join(json.dumps(line) + "\n" for line in lines)

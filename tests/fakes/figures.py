@@ -49,7 +49,7 @@ class Guests:
         if outcome is Outcome.OK:
             lines = [
                 {"type": "metric", "name": name, "unit": "ns/page", "value": self.cost(ticket)}
-                for name in ("swapin_ns", "swapin_cpu_ns")
+                for name in ("swapin", "swapin_cpu")
             ]
             text = "".join(json.dumps(line) + "\n" for line in [*lines, {"type": "done"}])
             (folder / "workload.jsonl").write_text(text, encoding="utf-8")

@@ -101,7 +101,7 @@ def test_a_sound_harness_holds(
         (fault("signal", **{**INTERRUPT, "status": 6}), {}, "the command ended with 130"),
         (fault("signal", **{**INTERRUPT, "says": "good bye"}), {}, "nothing says 'good bye'"),
         (fault("kills", times=1), {"orphan": True}, "outlived the harness"),
-        (fault("kills", times=1), {"noise": 2.0}, "swapin_ns 0: 102 and not 100"),
+        (fault("kills", times=1), {"noise": 2.0}, "swapin 0: 102 and not 100"),
     ],
 )
 def test_what_does_not_hold_is_found(

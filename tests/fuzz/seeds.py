@@ -145,7 +145,7 @@ JSON_LINES = (
         json.dumps(line).encode() + b"\n"
         for line in (
             {"type": "param", "name": "size", "value": 4096, "unit": "B"},
-            {"type": "metric", "name": "swapin_ns", "value": 1.5, "unit": "ns/page", "round": 1},
+            {"type": "metric", "name": "swapin", "value": 1.5, "unit": "ns/page", "round": 1},
             {"type": "phase", "name": "in", "begin_ns": 1, "end_ns": 2, "cpu_ns": 1},
             {"type": "verify", "pages": 5, "bad": 0},
             {"type": "test", "name": "x", "result": "pass"},

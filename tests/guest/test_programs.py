@@ -33,7 +33,7 @@ SMALL: dict[str, list[str]] = {
     "zswap-writeback": ["--size=256K", "--allow-resident"],
 }
 NEEDS_GUEST = {
-    "overhead": {"slots", "slots_used", "swapon_ns", "swapoff_ns"},
+    "overhead": {"slots", "slots_used", "swapon", "swapoff"},
     "refault": {"readahead_hits", "readahead_pages", "refaults"},
     "thpswap": {"thp_swpout", "thp_swpout_fallback", "thp_split_page", "thp_split_pmd"}
     | {f"folio_{name}" for name in ("alloc", "swpout", "zswpout", "swpin", "split")}
@@ -79,7 +79,7 @@ def _values(lines: list[Line], name: str) -> list[float]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_good_run_is_complete_and_emits_what_it_declares(bin_dir: Path, name: str) -> None:
     lines = _lines(_run([bin_dir / name, *SMALL[name]]))
-    declared = {row.split()[0] for row in _run([bin_dir / name, "--metrics"]).stdout.splitlines()}
+    declared = set(json.loads(_run([bin_dir / name, "--describe"]).stdout)["metrics"])
     emitted = {line["name"] for line in _of(lines, "metric")}
     assert lines[-1] == {"type": "done"}
     assert emitted <= declared
@@ -93,9 +93,9 @@ def test_a_good_run_is_complete_and_emits_what_it_declares(bin_dir: Path, name: 
 def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("sanitized")
     checks = "-fsanitize=address,undefined"
-    probe = ["gcc", checks, "-x", "c", "-", "-o", str(out / "probe")]
+    check = ["gcc", checks, "-x", "c", "-", "-o", str(out / "check")]
     source = b"int main(void) { return 0; }"
-    if subprocess.run(probe, input=source, capture_output=True, check=False).returncode != 0:
+    if subprocess.run(check, input=source, capture_output=True, check=False).returncode != 0:
         pytest.skip("this gcc has no sanitizers")
     return _make(out, f"CFLAGS={FLAGS} {checks} -fno-sanitize-recover=all", f"LDFLAGS={checks}")
 
@@ -174,7 +174,7 @@ def test_churn_frees_about_the_part_it_was_told(bin_dir: Path) -> None:
     argv = ["--size=8M", "--free=25", "--rounds=1", "--procs=1", "--allow-resident"]
     lines = _lines(_run([bin_dir / "churn", *argv]))
     phase = next(line for line in _of(lines, "phase") if line["name"] == "free")
-    pages = (phase["end_ns"] - phase["begin_ns"]) / _values(lines, "free_ns")[0]
+    pages = (phase["end_ns"] - phase["begin_ns"]) / _values(lines, "free")[0]
     # 2048 pages, each with a chance of 25 %: 512, standard deviation 20.
     assert 512 - 100 < pages < 512 + 100
 
@@ -194,10 +194,10 @@ def test_integrity_takes_the_same_steps_from_the_same_seed(bin_dir: Path) -> Non
         (["usemem", "-z"], "There is no option '-z'; --help lists them."),
         (["usemem", "-n"], "-n wants a value."),
         (["usemem", "--step=12"], "--step wants a multiple of 8 bytes, not 12."),
-        (["thpswap", "--size=3M"], "--size wants a multiple of 2M, not 3145728."),
+        (["thpswap", "--size=3M"], "--size wants a multiple of 2097152 bytes, not 3145728."),
         (["thpswap", "--folio=12K"], "--folio wants a power of two, not 12288."),
         (["churn", "--size=4K", "--procs=2"], "--size=4096 is less than a page for each of 2"),
-        (["integrity", "--size=5M"], "--size wants a multiple of 2M, not 5242880."),
+        (["integrity", "--size=5M"], "--size wants a multiple of 2097152 bytes, not 5242880."),
     ],
 )
 def test_usage_errors_are_one_sentence(bin_dir: Path, argv: list[str], message: str) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from harness.experiment import workload
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = ROOT / "workloads"
@@ -84,8 +85,7 @@ def _of(lines: list[Line], kind: str) -> list[Line]:
 
 
 def _meta(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((WORKLOADS / name / "workload.yaml").read_text())
-    return loaded
+    return workload.read(name, WORKLOADS)
 
 
 # --- build ---
@@ -255,17 +255,19 @@ def test_metadata_says_what_the_program_does(bin_dir: Path, name: str) -> None:
         assert set(preset) <= set(meta["parameters"])
     if name != "crash":
         emitted = {line["name"] for line in _of(lines, "metric")}
-        optional = {"swapoff_ns", "swapoff_cpu_ns"}
+        optional = {"swapoff", "swapoff_cpu"}
         assert emitted | optional == set(meta["metrics"]) | optional
         assert {meta["primary"], meta["primary_waiting_io"]} <= emitted
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_metadata_has_the_defaults_of_the_program(bin_dir: Path, name: str) -> None:
-    help_text = _run([bin_dir / name, "--help"], check=True).stdout
-    for parameter, spec in _meta(name)["parameters"].items():
-        row = next(row for row in help_text.splitlines() if row.startswith(f"  --{parameter} "))
-        assert row.endswith(f"(default: {spec['default']})")
+def test_help_and_description_say_the_same(bin_dir: Path, name: str) -> None:
+    rows = _run([bin_dir / name, "--help"], check=True).stdout.splitlines()[1:]
+    described = json.loads(_run([bin_dir / name, "--describe"], check=True).stdout)["parameters"]
+    assert rows == [
+        f"  --{key:<18} {item['description']} (default: {item['default']})"
+        for key, item in described.items()
+    ]
 
 
 @pytest.mark.parametrize("name", ["pageio", "fill", "pressure"])
@@ -288,9 +290,9 @@ def test_pageio_metrics_follow_from_its_phases(bin_dir: Path) -> None:
         phase = phases["out", number]
         pages = (1 << 20) // PAGE
         elapsed = (phase["end_ns"] - phase["begin_ns"]) / pages
-        assert metrics["swapout_ns", number] == pytest.approx(elapsed, abs=0.001)
+        assert metrics["swapout", number] == pytest.approx(elapsed, abs=0.001)
         cpu = phase["cpu_ns"] / pages
-        assert metrics["swapout_cpu_ns", number] == pytest.approx(cpu, abs=0.001)
+        assert metrics["swapout_cpu", number] == pytest.approx(cpu, abs=0.001)
     assert ("out", 3) not in phases  # the histogram's round is not a measured one
     hist = _of(lines, "hist")[0]
     assert sum(count for _, count in hist["counts"]) == pages

@@ -54,7 +54,7 @@ def test_one_costly_patch_of_twelve_is_found(tmp_path: Path) -> None:
     repo = _series(tmp_path / "steps.git", cache.git, tree.commit)
     words = ["--base", "debian/6.12", "--patch", f"{tree.commit}..steps", "--kernel-git", str(repo)]
     words += ["--name", "steps", "--results", str(tmp_path / "results")]
-    done = _harness("bisect", "swapin_ns", *words, timeout=5000)
+    done = _harness("bisect", "swapin", *words, timeout=5000)
     print(done.stdout)
     assert done.returncode == Exit.OK
     found = json.loads((tmp_path / "results/steps/bisect.json").read_text("utf-8"))
@@ -63,7 +63,7 @@ def test_one_costly_patch_of_twelve_is_found(tmp_path: Path) -> None:
     # The whole, and one for each halving of twelve.
     assert found["builds"] <= 1 + 4
     metrics = frames.load(tmp_path / "results/steps" / trial.name(PATCHES)).metrics
-    base_ns = metrics[(metrics["name"] == "swapin_ns") & (metrics["arm"] == "base")]["value"]
+    base_ns = metrics[(metrics["name"] == "swapin") & (metrics["arm"] == "base")]["value"]
     cost = found["own"]["pct"] / 100 * base_ns.median()
     # The patch's own set-up and what the compiler moves: as its description in kernels/series says.
     assert abs(cost - 100) <= 16

@@ -105,7 +105,7 @@ def test_a_revision_arrives_and_a_killed_night_goes_on(tmp_path: Path) -> None:
         found = {
             revisions[one.key]: one.estimate_pct
             for one in history.estimates()
-            if one.metric == "swapin_ns"
+            if one.metric == "swapin"
         }
     assert set(found) == {"v1", "v2", "v3"}
     one, two, three = (found[name] or 0.0 for name in ("v1", "v2", "v3"))

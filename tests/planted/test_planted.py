@@ -84,7 +84,7 @@ def test_memory_that_swapoff_keeps_is_a_worse_verdict(tmp_path: Path) -> None:
         "zram": Kind.WORSE,
         "swapfile": Kind.WORSE,
     }
-    growth = data.metrics[data.metrics["name"] == "growth_bytes"].set_index(
+    growth = data.metrics[data.metrics["name"] == "kernel_memory_growth"].set_index(
         ["backend", "arm", "pair"]
     )["value"]
     for backend in ("zram", "swapfile"):

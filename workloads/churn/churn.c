@@ -26,28 +26,34 @@ static struct {
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
 	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of all processes together" },
-	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "3",
-	  .unit = "", .min = 1, .max = PROCS_MAX, .help = "processes" },
+	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "3", .min = 1,
+	  .max = PROCS_MAX, .help = "processes" },
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "4",
-	  .unit = "", .min = 1, .max = 1000, .help = "rounds of freeing and filling again" },
+	  .min = 1, .max = 1000, .help = "rounds of freeing and filling again" },
 	{ .name = "free", .type = OPTION_COUNT, .value = &options.free, .initial = "50",
 	  .unit = "%", .min = 1, .max = 99, .help = "part of the pages freed in each round" },
 	{ .name = "run", .type = OPTION_COUNT, .value = &options.run, .initial = "1",
 	  .unit = "pages", .min = 1, .max = 4096, .help = "neighbours that are freed together" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes for each MADV_PAGEOUT call" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content and of what is freed" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes for each MADV_PAGEOUT call"),
+	SEED_OPTION(&options.seed, "of the content and of what is freed"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"), COST_METRICS("free"), COST_METRICS("refill"), COST_METRICS("unmap"),
-	{ "pages_swapped_out", "pages" }, { "slots_used", "pages" },
-	{ "slots_used_after", "pages" },
+	COST_METRICS("fill", "to make the content of a page and push it out, the first time",
+		     "all processes for the same"),
+	COST_METRICS("free", "to free a single page that is in swap, by MADV_DONTNEED",
+		     "all processes for the same"),
+	COST_METRICS("refill", "to make the content of a freed page anew and push it out",
+		     "all processes for the same"),
+	COST_METRICS("unmap", "to unmap everything, nearly all of it in swap, for each page",
+		     "all processes for the same"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, at the end of the round"),
+	METRIC("slots_used", "pages", LOWER, "slots in use then, by /proc/swaps"),
+	METRIC("slots_used_after", "pages", LOWER, "slots in use when all memory is freed"),
 };
 
 /* --- a process --- */
@@ -195,7 +201,7 @@ static void mark_state(const char *name, unsigned int round)
 
 static uint64_t all_pages(void)
 {
-	return options.size / PAGE_BYTES / options.procs * options.procs;
+	return pages_of_all(options.size, options.procs);
 }
 
 static void check_out(unsigned int round)
@@ -206,8 +212,8 @@ static void check_out(unsigned int round)
 	if (!options.allow_resident)
 		memory_require_swapped(swapped, all_pages());
 	mark_state("churned", round);
-	emit_metric("pages_swapped_out", round, (double)swapped, "pages");
-	emit_metric("slots_used", round, used_slots(), "pages");
+	emit_metric("pages_swapped_out", round, (double)swapped);
+	emit_metric("slots_used", round, used_slots());
 }
 
 static void verify_all(unsigned int round)
@@ -231,24 +237,22 @@ static void churn(void)
 	children_call(children, options.procs, OP_SETTLE, 0);
 	measured("unmap", OP_UNMAP, 0);
 	mark_state("emptied", 0);
-	emit_metric("slots_used_after", 0, used_slots(), "pages");
+	emit_metric("slots_used_after", 0, used_slots());
+}
+
+static void check_options(void)
+{
+	all_pages();
 }
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("chunk", options.chunk);
-	if (all_pages() == 0)
-		die(STATUS_USAGE, "--size=%" PRIu64 " is less than a page for each of %" PRIu64
-		    " processes.", options.size, options.procs);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), check_options);
 	lock_program();
 	for (unsigned int i = 0; i < options.procs; i++)
 		child_start(&children[i], i, child_operation);
 	churn();
 	for (unsigned int i = 0; i < options.procs; i++)
 		child_stop(&children[i]);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

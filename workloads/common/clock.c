@@ -105,10 +105,5 @@ void phase_end(struct phase *phase)
 
 void emit_phase_cost(const struct phase *phase, uint64_t pages)
 {
-	char name[MARK_BYTES];
-
-	snprintf(name, sizeof(name), "%s_ns", phase->name);
-	emit_metric(name, phase->round, (double)phase_elapsed_ns(phase) / (double)pages, "ns/page");
-	snprintf(name, sizeof(name), "%s_cpu_ns", phase->name);
-	emit_metric(name, phase->round, (double)phase->cpu_ns / (double)pages, "ns/page");
+	emit_cost(phase->name, phase->round, phase_elapsed_ns(phase), phase->cpu_ns, pages);
 }

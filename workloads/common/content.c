@@ -159,3 +159,9 @@ uint64_t content_verify(const struct content *content, uint64_t seed, uint64_t f
 	}
 	return bad;
 }
+
+void require_content(unsigned int round, const struct content *content, uint64_t seed,
+		     const void *base, uint64_t pages)
+{
+	require_intact(round, pages, content_verify(content, seed, 0, base, pages));
+}

@@ -42,3 +42,21 @@ void filler_fill(struct filler *filler, uint64_t first, uint64_t end)
 		push_chunk(filler, page, pages);
 	}
 }
+
+struct filler filler_make(void *base, uint64_t pages, uint64_t chunk, const struct content *content,
+			  uint64_t seed, bool allow_resident)
+{
+	return (struct filler){ .base = base, .pages = pages, .chunk = chunk, .content = content,
+				.seed = seed, .allow_resident = allow_resident };
+}
+
+uint64_t filler_settle(const struct filler *filler, uint64_t pages)
+{
+	return filler->allow_resident ? 0 : memory_settle(filler->base, pages, filler->chunk);
+}
+
+void filler_require_swapped(const struct filler *filler, uint64_t swapped, uint64_t pages)
+{
+	if (!filler->allow_resident)
+		memory_require_swapped(swapped, pages);
+}

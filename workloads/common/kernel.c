@@ -74,7 +74,7 @@ void counters_emit(const struct counter *counters, size_t count)
 
 		if (counters[i].there && read_counter(&counters[i], &now))
 			emit_metric(counters[i].metric, 0,
-				    (double)now - (double)counters[i].before, counters[i].unit);
+				    (double)now - (double)counters[i].before);
 	}
 }
 

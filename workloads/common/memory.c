@@ -17,6 +17,16 @@
 const char *const hugepages_choices[] = { "never", "always", "system", NULL };
 const char *const access_choices[] = { "read", "write", NULL };
 
+uint64_t pages_of_all(uint64_t size, uint64_t procs)
+{
+	uint64_t pages = size / PAGE_BYTES / procs * procs;
+
+	if (pages == 0)
+		die(STATUS_USAGE, "--size=%" PRIu64 " is less than a page for each of %" PRIu64
+		    " processes.", size, procs);
+	return pages;
+}
+
 void lock_program(void)
 {
 	if (mlockall(MCL_CURRENT) != 0)

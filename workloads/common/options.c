@@ -10,7 +10,7 @@
 #include "workload.h"
 
 #define HELP_OPTION OPTIONS_MAX
-#define METRICS_OPTION (OPTIONS_MAX + 1)
+#define DESCRIBE_OPTION (OPTIONS_MAX + 1)
 
 static bool parse_number(const char *text, uint64_t *value, char **end)
 {
@@ -41,13 +41,6 @@ bool parse_size(const char *text, uint64_t *bytes)
 		return false;
 	*bytes <<= shift;
 	return true;
-}
-
-void require_page_multiple(const char *option, uint64_t bytes)
-{
-	if (bytes % PAGE_BYTES != 0)
-		die(STATUS_USAGE, "--%s wants a multiple of %u bytes, not %" PRIu64 ".", option,
-		    PAGE_BYTES, bytes);
 }
 
 static bool parse_count(const char *text, uint64_t *value)
@@ -98,6 +91,9 @@ static void check_range(const struct option_spec *spec, const char *text)
 	if (value < spec->min || value > spec->max)
 		die(STATUS_USAGE, "--%s wants a number from %" PRIu64 " to %" PRIu64 ", not '%s'.",
 		    spec->name, spec->min, spec->max, text);
+	if (spec->multiple > 0 && value % spec->multiple != 0)
+		die(STATUS_USAGE, "--%s wants a multiple of %" PRIu64 " bytes, not %" PRIu64 ".",
+		    spec->name, spec->multiple, value);
 }
 
 /* It is printed in JSON and may be a path: so no quotes, backslashes or blanks. */
@@ -168,7 +164,7 @@ static void make_table(const struct option_spec *specs, size_t count, struct opt
 		set_value(&specs[i], specs[i].initial);
 	}
 	table[count] = (struct option){ .name = "help", .val = HELP_OPTION };
-	table[count + 1] = (struct option){ .name = "metrics", .val = METRICS_OPTION };
+	table[count + 1] = (struct option){ .name = "describe", .val = DESCRIBE_OPTION };
 }
 
 int options_parse(int argc, char **argv, const struct option_spec *specs, size_t count)
@@ -183,8 +179,8 @@ int options_parse(int argc, char **argv, const struct option_spec *specs, size_t
 	while ((option = getopt_long(argc, argv, "+:", table, NULL)) != -1) {
 		if (option == HELP_OPTION)
 			print_help(specs, count);
-		if (option == METRICS_OPTION)
-			metrics_print();
+		if (option == DESCRIBE_OPTION)
+			describe(specs, count);
 		if (option == ':')
 			die(STATUS_USAGE, "%s wants a value.", argv[optind - 1]);
 		if (option == '?')
@@ -195,13 +191,11 @@ int options_parse(int argc, char **argv, const struct option_spec *specs, size_t
 	return optind;
 }
 
-void options_parse_all(int argc, char **argv, const struct option_spec *specs, size_t count)
+const char *option_unit(const struct option_spec *spec)
 {
-	int first = options_parse(argc, argv, specs, count);
-
-	if (first < argc)
-		die(STATUS_USAGE, "There is no operand '%s'; all parameters are --name=value.",
-		    argv[first]);
+	if (spec->type == OPTION_SIZE)
+		return "B";
+	return spec->unit != NULL ? spec->unit : "";
 }
 
 void options_report(const struct option_spec *specs, size_t count)
@@ -211,10 +205,9 @@ void options_report(const struct option_spec *specs, size_t count)
 
 		switch (spec->type) {
 		case OPTION_SIZE:
-			emit_param_number(spec->name, *(const uint64_t *)spec->value, "B");
-			break;
 		case OPTION_COUNT:
-			emit_param_number(spec->name, *(const uint64_t *)spec->value, spec->unit);
+			emit_param_number(spec->name, *(const uint64_t *)spec->value,
+					  option_unit(spec));
 			break;
 		case OPTION_FLAG:
 			emit_param_text(spec->name, *(const bool *)spec->value ? "yes" : "no");
@@ -231,4 +224,25 @@ void options_report(const struct option_spec *specs, size_t count)
 			break;
 		}
 	}
+}
+
+void workload_begin(int argc, char **argv, const struct option_spec *specs, size_t specs_count,
+		    const struct metric_spec *metrics, size_t metrics_count, void (*check)(void))
+{
+	int first;
+
+	metrics_declare(metrics, metrics_count);
+	first = options_parse(argc, argv, specs, specs_count);
+	if (first < argc)
+		die(STATUS_USAGE, "There is no operand '%s'; all parameters are --name=value.",
+		    argv[first]);
+	if (check != NULL)
+		check();
+	options_report(specs, specs_count);
+}
+
+int workload_end(void)
+{
+	emit_done();
+	return STATUS_OK;
 }

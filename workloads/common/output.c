@@ -8,32 +8,6 @@
 
 #include "workload.h"
 
-static const struct metric_spec *declared;
-static size_t declared_count;
-
-void metrics_declare(const struct metric_spec *specs, size_t count)
-{
-	declared = specs;
-	declared_count = count;
-}
-
-void metrics_print(void)
-{
-	for (size_t i = 0; i < declared_count; i++)
-		printf("%s %s\n", declared[i].name, declared[i].unit);
-	exit(STATUS_OK);
-}
-
-static void require_declared(const char *name, const char *unit)
-{
-	for (size_t i = 0; i < declared_count; i++)
-		if (strcmp(declared[i].name, name) == 0 && strcmp(declared[i].unit, unit) == 0)
-			return;
-	if (declared != NULL)
-		die(STATUS_FAILED, "The metric '%s' in '%s' is not declared: that is a mistake in "
-		    "this program.", name, unit);
-}
-
 /* Every line goes out at once: a crash a moment later must not take it along. */
 static void end_line(void)
 {
@@ -74,13 +48,24 @@ void emit_param_text(const char *name, const char *value)
 	end_line();
 }
 
-void emit_metric(const char *name, unsigned int round, double value, const char *unit)
+void emit_metric(const char *name, unsigned int round, double value)
 {
-	require_declared(name, unit);
+	const char *unit = metric_unit(name);
+
 	printf("{\"type\":\"metric\",\"name\":\"%s\"", name);
 	put_round(round);
 	printf(",\"value\":%.3f,\"unit\":\"%s\"", value, unit);
 	end_line();
+}
+
+void emit_cost(const char *name, unsigned int round, uint64_t wall_ns, uint64_t cpu_ns,
+	       uint64_t count)
+{
+	char cpu_name[MARK_BYTES];
+
+	snprintf(cpu_name, sizeof(cpu_name), "%s_cpu", name);
+	emit_metric(name, round, (double)wall_ns / (double)count);
+	emit_metric(cpu_name, round, (double)cpu_ns / (double)count);
 }
 
 void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,

@@ -17,6 +17,7 @@
 #define PAGE_BYTES 4096u
 #define PAGE_WORDS (PAGE_BYTES / sizeof(uint64_t))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define TABLE(array) (array), COUNT_OF(array) /* for two parameters: a table and its length */
 
 /* Exit statuses, the same for all programs. */
 enum status { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2, STATUS_CORRUPT = 3 };
@@ -30,7 +31,7 @@ _Noreturn void die(enum status status, const char *format, ...)
 /* A round of 0 means that the value belongs to no round: no "round" key. */
 void emit_param_number(const char *name, uint64_t value, const char *unit);
 void emit_param_text(const char *name, const char *value);
-void emit_metric(const char *name, unsigned int round, double value, const char *unit);
+void emit_metric(const char *name, unsigned int round, double value);
 void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
 		uint64_t cpu_ns);
 void emit_verify(unsigned int round, uint64_t pages, uint64_t bad);
@@ -38,20 +39,42 @@ void require_intact(unsigned int round, uint64_t pages, uint64_t bad); /* and en
 void emit_done(void);
 
 /*
- * Every metric that the program may emit, so that its workload.yaml can be held
- * against it: "--metrics" prints them, and emitting any other one is an error.
- * Call it before the options are parsed.
+ * The metrics "<name>" and "<name>_cpu": elapsed and CPU time of a program for
+ * each of count units of work, such as pages.
+ */
+void emit_cost(const char *name, unsigned int round, uint64_t wall_ns, uint64_t cpu_ns,
+	       uint64_t count);
+
+/* --- describe.c: what a program can be told and what it emits --- */
+
+enum better { LOWER, HIGHER };
+
+/*
+ * Every metric that the program may emit; emitting any other one is an error.
+ * A name carries no unit: under the instruction clock a time counts instructions.
  */
 struct metric_spec {
 	const char *name, *unit;
+	const char *insn_unit; /* under the instruction clock; NULL: as unit, with "ns" as "insn" */
+	enum better better;
+	const char *help;
 };
 
-void metrics_declare(const struct metric_spec *specs, size_t count);
-_Noreturn void metrics_print(void);
+#define METRIC(metric, in, which, text) \
+	{ .name = metric, .unit = in, .better = which, .help = text }
+#define RATE_METRIC(metric, in, in_insn, which, text) \
+	{ .name = metric, .unit = in, .insn_unit = in_insn, .better = which, .help = text }
+/* The two metrics of emit_cost for pages: "elapsed time <what>", "CPU time of <whose>". */
+#define COST_METRICS(metric, what, whose) \
+	METRIC(metric, "ns/page", LOWER, "elapsed time " what), \
+	METRIC(metric "_cpu", "ns/page", LOWER, "CPU time of " whose)
 
-/* The two metrics of a phase that emit_phase_cost emits. */
-#define COST_METRICS(phase) \
-	{ phase "_ns", "ns/page" }, { phase "_cpu_ns", "ns/page" }
+void metrics_declare(const struct metric_spec *specs, size_t count);
+const char *metric_unit(const char *name); /* dies for one that is not declared */
+
+struct option_spec;
+/* Print the tables of options and metrics as JSON, which the harness keeps, and exit. */
+_Noreturn void describe(const struct option_spec *specs, size_t count);
 
 /* --- options.c: every option is --name=value, with its default as text --- */
 
@@ -82,34 +105,58 @@ struct option_spec {
 	enum option_type type;
 	void *value;
 	const char *initial; /* the default, as the user would write it */
-	const char *unit;    /* counts only; "" if there is none */
+	const char *unit;    /* counts only; NULL if there is none */
 	uint64_t min, max;   /* sizes and counts, both inclusive */
+	uint64_t multiple;   /* sizes: a whole number of so many bytes; 0: any */
 	const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
 	const char *help;
 };
+
+#define SIZE_MAX_BYTES (UINT64_C(1) << 42)
+
+/* Options that many programs have. */
+#define CONTENT_OPTION(target, text) \
+	{ .name = "content", .type = OPTION_CONTENT, .value = target, .initial = text, \
+	  .help = "page content: zero, same:<hex byte>, compressible:<percent of random bytes> " \
+		  "or random" }
+#define CHUNK_OPTION(target, text) \
+	{ .name = "chunk", .type = OPTION_SIZE, .value = target, .initial = "2M", \
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES, .help = text }
+#define HUGEPAGES_OPTION(target, text) \
+	{ .name = "hugepages", .type = OPTION_CHOICE, .value = target, .initial = text, \
+	  .choices = hugepages_choices, .help = "never, always (MADV_HUGEPAGE) or system" }
+#define SEED_OPTION(target, text) \
+	{ .name = "seed", .type = OPTION_COUNT, .value = target, .initial = "1", \
+	  .max = UINT32_MAX, .help = "seed " text }
+#define ALLOW_RESIDENT_OPTION(target, text) \
+	{ .name = "allow-resident", .type = OPTION_FLAG, .value = target, .initial = "no", \
+	  .help = text }
 
 #define OPTIONS_MAX 24
 
 /*
  * Read argv into the values of specs; returns the index of the first argument
- * that is no option.  --help prints the table and exits; a mistake ends the
- * program with STATUS_USAGE and one sentence.
+ * that is no option.  --help prints the table and exits, --describe does so in
+ * JSON; a mistake ends the program with STATUS_USAGE and one sentence.
  */
 int options_parse(int argc, char **argv, const struct option_spec *specs, size_t count);
 
-/* As options_parse, for programs that take nothing but options. */
-void options_parse_all(int argc, char **argv, const struct option_spec *specs, size_t count);
+const char *option_unit(const struct option_spec *spec); /* "" if there is none */
 
 /* Emit a "param" line for every option, defaults included. */
 void options_report(const struct option_spec *specs, size_t count);
 
+/*
+ * What every program does first: declare its metrics, read its options and emit
+ * them.  check, unless NULL, looks at what no single option shows.
+ */
+void workload_begin(int argc, char **argv, const struct option_spec *specs, size_t specs_count,
+		    const struct metric_spec *metrics, size_t metrics_count, void (*check)(void));
+/* And last: main() returns it. */
+int workload_end(void);
+
 /* "4096", "64M", "1G" -> bytes; false if it is no such thing or too large. */
 bool parse_size(const char *text, uint64_t *bytes);
-
-#define SIZE_MAX_BYTES (UINT64_C(1) << 42)
-
-/* Usage error unless the size is a multiple of a page. */
-void require_page_multiple(const char *option, uint64_t bytes);
 
 /* --- clock.c --- */
 
@@ -142,7 +189,7 @@ void phase_stop(struct phase *phase);
 void phase_finish(struct phase *phase, uint64_t other_cpu_ns);
 void phase_end(struct phase *phase); /* stop, then finish without others */
 
-/* "<name>_ns" and "<name>_cpu_ns": elapsed and CPU time for each of the pages. */
+/* The phase's cost, under the phase's name. */
 void emit_phase_cost(const struct phase *phase, uint64_t pages);
 
 static inline uint64_t phase_elapsed_ns(const struct phase *phase)
@@ -197,6 +244,10 @@ uint64_t content_tag(const struct content *content, uint64_t seed, uint64_t inde
 uint64_t content_verify(const struct content *content, uint64_t seed, uint64_t first_index,
 			const void *base, uint64_t pages);
 
+/* Compare pages 0.. of that content, emit it, and end if any is bad. */
+void require_content(unsigned int round, const struct content *content, uint64_t seed,
+		     const void *base, uint64_t pages);
+
 /* --- order.c: a permutation of 0..count-1 without an array --- */
 
 struct order {
@@ -216,6 +267,9 @@ extern const char *const hugepages_choices[]; /* "never", "always", "system" */
 extern const char *const access_choices[];    /* "read", "write" */
 enum hugepages { HUGEPAGES_NEVER, HUGEPAGES_ALWAYS, HUGEPAGES_SYSTEM };
 enum access { ACCESS_READ, ACCESS_WRITE };
+
+/* Whole pages of size bytes that procs processes share equally; usage error if there are none. */
+uint64_t pages_of_all(uint64_t size, uint64_t procs);
 
 /* Lock the program itself (not what it maps later), so that only its data is swapped. */
 void lock_program(void);
@@ -276,8 +330,15 @@ struct filler {
 	uint64_t stuck_bytes;
 };
 
+struct filler filler_make(void *base, uint64_t pages, uint64_t chunk, const struct content *content,
+			  uint64_t seed, bool allow_resident);
+
 /* Pages first..end-1 must follow those that were filled before. */
 void filler_fill(struct filler *filler, uint64_t first, uint64_t end);
+
+/* memory_settle() and memory_require_swapped(), unless pages may stay in memory. */
+uint64_t filler_settle(const struct filler *filler, uint64_t pages);
+void filler_require_swapped(const struct filler *filler, uint64_t swapped, uint64_t pages);
 
 /* --- flusher.c --- */
 
@@ -316,7 +377,7 @@ bool kernel_counter(const char *path, const char *name, uint64_t *value);
 
 /* A number that only grows; its change is emitted unless this kernel has no such thing. */
 struct counter {
-	const char *metric, *unit;
+	const char *metric;
 	const char *path, *line; /* no line: the file is one number */
 	bool there;
 	uint64_t before;

@@ -30,13 +30,17 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "how", .type = OPTION_CHOICE, .value = &options.how, .initial = "exit",
-	  .choices = how_choices, .help = "exit, corrupt, panic, hang or oom" },
+	  .choices = how_choices,
+	  .help = "exit (with a status that is not 0), corrupt (flip a bit and verify: status "
+		  "3), panic (sysrq c), hang (stop all processes and keep every CPU in a "
+		  "real-time loop) or oom (take all memory)" },
 	{ .name = "status", .type = OPTION_COUNT, .value = &options.status, .initial = "1",
-	  .unit = "", .min = 1, .max = 255, .help = "exit status of --how=exit" },
+	  .min = 1, .max = 255, .help = "exit status of how=exit" },
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "1M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of --how=corrupt" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory of how=corrupt" },
 	{ .name = "outside-guest", .type = OPTION_FLAG, .value = &options.outside_guest,
-	  .initial = "no", .help = "let --how=oom run on any machine, even on yours" },
+	  .initial = "no", .help = "let how=oom run on any machine, even on yours" },
 };
 
 static void require_guest(void)
@@ -154,7 +158,6 @@ int main(int argc, char **argv)
 		die(STATUS_USAGE, "One way to crash is enough, '%s' is too much.", argv[first + 1]);
 	if (first < argc)
 		set_operand(argv[first]);
-	require_page_multiple("size", options.size);
 	options_report(specs, COUNT_OF(specs));
 	mark("crash");
 	switch ((enum how)options.how) {

@@ -32,15 +32,13 @@ static const struct option_spec specs[] = {
 	{ .name = "level", .type = OPTION_COUNT, .value = &options.level, .initial = "100",
 	  .unit = "%", .min = 1, .max = 100, .help = "fill to this percentage of SwapTotal" },
 	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "0",
-	  .max = SIZE_MAX_BYTES, .help = "fill with so many bytes instead, 0: use --level" },
-	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4",
-	  .unit = "", .min = 1, .max = 100, .help = "equal steps, each with a mark" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
-	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
-	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
+	  .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "fill with so many bytes instead; 0: use level" },
+	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4", .min = 1,
+	  .max = 100, .help = "equal steps, each with a mark" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
+	HUGEPAGES_OPTION(&options.hugepages, "never"),
 	{ .name = "hold", .type = OPTION_COUNT, .value = &options.hold, .initial = "0",
 	  .unit = "s", .max = 1000000,
 	  .help = "seconds to stay full; ends early at SIGTERM or when a piped stdin closes" },
@@ -48,17 +46,30 @@ static const struct option_spec specs[] = {
 	  .help = "turn all swap off and time it; needs memory for all of it" },
 	{ .name = "verify", .type = OPTION_FLAG, .value = &options.verify, .initial = "yes",
 	  .help = "read everything back and compare" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+	SEED_OPTION(&options.seed, "of the content"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"), COST_METRICS("swapout"), COST_METRICS("free"),
-	COST_METRICS("swapoff"),
-	{ "pages_swapped_out", "pages" }, { "swapped_bytes", "B" }, { "pageout_repeats", "calls" },
-	{ "swap_free_before", "B" }, { "swap_free_after", "B" },
+	COST_METRICS("fill", "to make the content of a page and push it out",
+		     "the program for the same"),
+	COST_METRICS("swapout", "in MADV_PAGEOUT alone, for each page",
+		     "the program in MADV_PAGEOUT alone, for each page"),
+	COST_METRICS("free", "to unmap everything, nearly all of it in swap, for each page",
+		     "the program for the same"),
+	COST_METRICS("swapoff",
+		     "of swapoff for each page that had been filled; only with swapoff=yes",
+		     "the program in swapoff; only with swapoff=yes"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, after the last step"),
+	METRIC("swapped_memory", "B", HIGHER, "pages_swapped_out in bytes"),
+	METRIC("pageout_repeats", "calls", LOWER,
+	       "further MADV_PAGEOUT calls, untimed, that this took"),
+	METRIC("swap_free_before", "B", HIGHER, "SwapFree before the first step"),
+	METRIC("swap_free_after", "B", HIGHER,
+	       "SwapFree after the last step; counts physical slots, so virtual entries do not "
+	       "show"),
 };
 
 static struct {
@@ -93,14 +104,8 @@ static void prepare(void)
 	if (run.pages < options.steps)
 		die(STATUS_USAGE, "There are fewer pages (%" PRIu64 ") than --steps.", run.pages);
 	run.base = memory_map(run.bytes, options.hugepages);
-	run.filler = (struct filler){
-		.base = run.base,
-		.pages = run.pages,
-		.chunk = options.chunk,
-		.content = &options.content,
-		.seed = options.seed,
-		.allow_resident = options.allow_resident,
-	};
+	run.filler = filler_make(run.base, run.pages, options.chunk, &options.content,
+				 options.seed, options.allow_resident);
 }
 
 static void mark_filled(uint64_t swapped)
@@ -109,12 +114,6 @@ static void mark_filled(uint64_t swapped)
 
 	snprintf(text, sizeof(text), "filled:%" PRIu64, swapped);
 	mark(text);
-}
-
-static void emit_cost(const char *wall_name, const char *cpu_name, uint64_t wall, uint64_t cpu)
-{
-	emit_metric(wall_name, 0, (double)wall / (double)run.pages, "ns/page");
-	emit_metric(cpu_name, 0, (double)cpu / (double)run.pages, "ns/page");
 }
 
 static void fill_steps(void)
@@ -132,19 +131,16 @@ static void fill_steps(void)
 		phase_end(&phase);
 		wall += phase_elapsed_ns(&phase);
 		cpu += phase.cpu_ns;
-		if (!options.allow_resident)
-			repeats += memory_settle(run.base, end, options.chunk);
+		repeats += filler_settle(&run.filler, end);
 		swapped = memory_swapped_pages(run.base, end);
 		mark_filled(swapped);
 	}
-	emit_cost("fill_ns", "fill_cpu_ns", wall, cpu);
-	emit_cost("swapout_ns", "swapout_cpu_ns", run.filler.out_ns,
-		  run.filler.out_cpu_ns);
-	emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
-	emit_metric("swapped_bytes", 0, (double)(swapped * PAGE_BYTES), "B");
-	emit_metric("pageout_repeats", 0, (double)repeats, "calls");
-	if (!options.allow_resident)
-		memory_require_swapped(swapped, run.pages);
+	emit_cost("fill", 0, wall, cpu, run.pages);
+	emit_cost("swapout", 0, run.filler.out_ns, run.filler.out_cpu_ns, run.pages);
+	emit_metric("pages_swapped_out", 0, (double)swapped);
+	emit_metric("swapped_memory", 0, (double)(swapped * PAGE_BYTES));
+	emit_metric("pageout_repeats", 0, (double)repeats);
+	filler_require_swapped(&run.filler, swapped, run.pages);
 }
 
 /* /dev/null is always at its end, so only pipes, sockets and terminals count. */
@@ -223,7 +219,7 @@ static void swap_off(void)
 			die(STATUS_FAILED, "swapoff of '%s' failed: %s.", areas[i].path,
 			    strerror(errno));
 	phase_end(&phase);
-	emit_cost("swapoff_ns", "swapoff_cpu_ns", phase_elapsed_ns(&phase), phase.cpu_ns);
+	emit_phase_cost(&phase, run.pages);
 }
 
 /* Each chunk goes out again after it was compared: so memory may be small. */
@@ -241,8 +237,8 @@ static void verify(void)
 		memory_pageout(start, pages * PAGE_BYTES, options.chunk);
 	}
 	require_intact(0, run.pages, bad);
-	if (!options.allow_resident && !options.swapoff)
-		memory_settle(run.base, run.pages, options.chunk);
+	if (!options.swapoff)
+		filler_settle(&run.filler, run.pages);
 }
 
 static void release(void)
@@ -252,20 +248,16 @@ static void release(void)
 	phase_begin(&phase, "free", 0);
 	memory_unmap(run.base, run.bytes);
 	phase_end(&phase);
-	emit_cost("free_ns", "free_cpu_ns", phase_elapsed_ns(&phase), phase.cpu_ns);
+	emit_phase_cost(&phase, run.pages);
 }
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("chunk", options.chunk);
-	require_page_multiple("bytes", options.bytes);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	prepare();
-	emit_metric("swap_free_before", 0, (double)meminfo_bytes("SwapFree"), "B");
+	emit_metric("swap_free_before", 0, (double)meminfo_bytes("SwapFree"));
 	fill_steps();
-	emit_metric("swap_free_after", 0, (double)meminfo_bytes("SwapFree"), "B");
+	emit_metric("swap_free_after", 0, (double)meminfo_bytes("SwapFree"));
 	if (options.hold > 0)
 		hold();
 	if (options.swapoff)
@@ -273,6 +265,5 @@ int main(int argc, char **argv)
 	if (options.verify)
 		verify();
 	release();
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

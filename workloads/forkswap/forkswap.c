@@ -33,28 +33,35 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "32M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory that all share" },
-	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "3",
-	  .unit = "", .min = 1, .max = PROCS_MAX, .help = "processes beside the owner" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory that all share" },
+	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "3", .min = 1,
+	  .max = PROCS_MAX, .help = "processes beside the owner" },
 	{ .name = "access", .type = OPTION_CHOICE, .value = &options.access, .initial = "write",
 	  .choices = sharing_choices,
 	  .help = "none: leave it in swap; read: all read it; write: then each writes its own" },
 	{ .name = "exit-order", .type = OPTION_CHOICE, .value = &options.exit_order,
 	  .initial = "owner-first", .choices = exit_choices,
 	  .help = "owner-first, owner-last, or reverse: last forked first, then the owner" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes for each MADV_PAGEOUT call" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes for each MADV_PAGEOUT call"),
+	SEED_OPTION(&options.seed, "of the content"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fork"), COST_METRICS("read"), COST_METRICS("write"), COST_METRICS("exit"),
-	{ "pages_swapped_out", "pages" },
+	COST_METRICS("fork",
+		     "of the forks for each swapped page of each sharer; sharers may start to "
+		     "run in it", "the owner for the same"),
+	COST_METRICS("read", "for each page that each sharer reads",
+		     "the sharers and the owner for the same"),
+	COST_METRICS("write", "for each page that each sharer writes, copying it",
+		     "the sharers and the owner for the same"),
+	COST_METRICS("exit", "until all are gone for each page of each process",
+		     "the same, the processes' own end included"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, at the fork"),
 };
 
 static struct {
@@ -130,24 +137,18 @@ static void child_operation(unsigned int number, unsigned int operation, uint64_
 
 static void fill_and_push(bool measured)
 {
-	struct filler filler = {
-		.base = run.base = memory_map(options.size, HUGEPAGES_NEVER),
-		.pages = run.pages,
-		.chunk = options.chunk,
-		.content = &options.content,
-		.seed = options.seed,
-		.allow_resident = options.allow_resident,
-	};
+	struct filler filler;
 	uint64_t swapped;
 
+	run.base = memory_map(options.size, HUGEPAGES_NEVER);
+	filler = filler_make(run.base, run.pages, options.chunk, &options.content, options.seed,
+			     options.allow_resident);
 	filler_fill(&filler, 0, run.pages);
-	if (!options.allow_resident)
-		memory_settle(run.base, run.pages, options.chunk);
+	filler_settle(&filler, run.pages);
 	swapped = memory_swapped_pages(run.base, run.pages);
 	if (measured)
-		emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
-	if (!options.allow_resident)
-		memory_require_swapped(swapped, run.pages);
+		emit_metric("pages_swapped_out", 0, (double)swapped);
+	filler_require_swapped(&filler, swapped, run.pages);
 }
 
 /* Costs of all processes are for each page of each of them. */
@@ -255,16 +256,11 @@ static void verifying_cycle(void)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	require_page_multiple("chunk", options.chunk);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	measured_cycle();
 	if (options.access == SHARING_NONE)
 		verifying_cycle();
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

@@ -36,27 +36,28 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "16M",
-	  .min = UINT64_C(4) << 20, .max = SIZE_MAX_BYTES, .help = "memory of each process" },
-	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "2",
-	  .unit = "", .min = 1, .max = PROCS_MAX, .help = "processes, each in a memcg of its own" },
+	  .min = UINT64_C(4) << 20, .max = SIZE_MAX_BYTES, .multiple = HUGE_PAGES * PAGE_BYTES,
+	  .help = "memory of each process" },
+	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "2", .min = 1,
+	  .max = PROCS_MAX, .help = "processes, each in a memcg of its own" },
 	{ .name = "cycles", .type = OPTION_COUNT, .value = &options.cycles, .initial = "4",
-	  .unit = "", .min = 1, .max = 100000, .help = "memcgs that each process goes through" },
+	  .min = 1, .max = 100000, .help = "memcgs that each process goes through" },
 	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "60",
-	  .unit = "", .min = 1, .max = 1000000, .help = "steps in each of them" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
+	  .min = 1, .max = 1000000, .help = "steps in each of them" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
 	{ .name = "groups", .type = OPTION_TEXT, .value = options.groups,
 	  .initial = "/sys/fs/cgroup", .help = "where the memcgs are made" },
 	{ .name = "swapoff", .type = OPTION_FLAG, .value = &options.swapoff, .initial = "yes",
 	  .help = "turn swap off and on in each cycle while the processes run" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and steps" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "make no memcg and leave swap alone (for tests)" },
+	SEED_OPTION(&options.seed, "of content and steps"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "make no memcg and leave swap alone (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "pages_verified", "pages" }, { "swapoffs", "calls" }, { "swapoffs_refused", "calls" },
+	METRIC("pages_verified", "pages", HIGHER, "pages compared in all"),
+	METRIC("swapoffs", "calls", HIGHER, "times that a swap area was turned off and on again"),
+	METRIC("swapoffs_refused", "calls", LOWER, "times that swapoff found too little memory"),
 };
 
 /* --- a process --- */
@@ -355,11 +356,7 @@ static void run_cycle(uint64_t cycle)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	if (options.size % (HUGE_PAGES * PAGE_BYTES) != 0)
-		die(STATUS_USAGE, "--size wants a multiple of 2M, not %" PRIu64 ".", options.size);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	for (unsigned int i = 0; i < options.procs; i++)
 		child_start(&children[i], i, child_operation);
@@ -373,9 +370,8 @@ int main(int argc, char **argv)
 		if (!options.allow_resident)
 			group_remove(options.cycles - 1, i);
 	}
-	emit_metric("pages_verified", 0, (double)verified, "pages");
-	emit_metric("swapoffs", 0, (double)swapoffs, "calls");
-	emit_metric("swapoffs_refused", 0, (double)swapoffs_refused, "calls");
-	emit_done();
-	return STATUS_OK;
+	emit_metric("pages_verified", 0, (double)verified);
+	emit_metric("swapoffs", 0, (double)swapoffs);
+	emit_metric("swapoffs_refused", 0, (double)swapoffs_refused);
+	return workload_end();
 }

@@ -28,23 +28,25 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "files", .type = OPTION_COUNT, .value = &options.files, .initial = "12",
-	  .unit = "", .min = 1, .max = FILES_MAX, .help = "source files" },
-	{ .name = "functions", .type = OPTION_COUNT, .value = &options.functions,
-	  .initial = "10", .unit = "", .min = 1, .max = 10000,
+	  .min = 1, .max = FILES_MAX, .help = "source files" },
+	{ .name = "functions", .type = OPTION_COUNT, .value = &options.functions, .initial = "10",
+	  .min = 1, .max = 10000,
 	  .help = "functions in the first file; the n-th has n times as many" },
-	{ .name = "jobs", .type = OPTION_COUNT, .value = &options.jobs, .initial = "2",
-	  .unit = "", .min = 1, .max = JOBS_MAX, .help = "compilers at a time, as make -j" },
+	{ .name = "jobs", .type = OPTION_COUNT, .value = &options.jobs, .initial = "2", .min = 1,
+	  .max = JOBS_MAX, .help = "compilers at a time, as make -j" },
 	{ .name = "level", .type = OPTION_TEXT, .value = options.level, .initial = "-O2",
 	  .help = "gcc's option for how hard it tries" },
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "builds, each from nothing" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the sources" },
+	  .min = 1, .max = 1000, .help = "builds, each from nothing" },
+	SEED_OPTION(&options.seed, "of the sources"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "elapsed_ns", "ns" }, { "user_ns", "ns" }, { "system_ns", "ns" }, { "cpu_ns", "ns" },
-	{ "source_bytes", "B" },
+	METRIC("elapsed", "ns", LOWER, "from the first compiler's start to the linker's end"),
+	METRIC("user", "ns", LOWER, "user time of all compilers and the linker"),
+	METRIC("system", "ns", LOWER, "system time of the same; kswapd's is not in it"),
+	METRIC("cpu", "ns", LOWER, "user and system time together"),
+	METRIC("source_size", "B", LOWER, "size of all sources; the same for all kernels"),
 };
 
 static struct {
@@ -68,7 +70,7 @@ static void write_sources(void)
 		bytes += (uint64_t)lseek(file, 0, SEEK_END);
 		close(file);
 	}
-	emit_metric("source_bytes", 0, (double)bytes, "B");
+	emit_metric("source_size", 0, (double)bytes);
 }
 
 static void finish(struct program *program)
@@ -149,10 +151,10 @@ static void measured_round(unsigned int round)
 	if (found != run.digest)
 		die(STATUS_CORRUPT, "Round %u built other objects than round 1 from the same "
 		    "sources: memory came back wrong.", round);
-	emit_metric("elapsed_ns", round, (double)phase_elapsed_ns(&phase), "ns");
-	emit_metric("user_ns", round, (double)run.user_ns, "ns");
-	emit_metric("system_ns", round, (double)(run.cpu_ns - run.user_ns), "ns");
-	emit_metric("cpu_ns", round, (double)run.cpu_ns, "ns");
+	emit_metric("elapsed", round, (double)phase_elapsed_ns(&phase));
+	emit_metric("user", round, (double)run.user_ns);
+	emit_metric("system", round, (double)(run.cpu_ns - run.user_ns));
+	emit_metric("cpu", round, (double)run.cpu_ns);
 	unlink(run.linked);
 	for (uint64_t i = 0; i < options.files; i++)
 		unlink(run.objects[i]);
@@ -160,9 +162,7 @@ static void measured_round(unsigned int round)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	if (mkdtemp(run.folder) == NULL)
 		die(STATUS_FAILED, "Cannot make a folder %s: %s.", run.folder, strerror(errno));
@@ -173,6 +173,5 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < options.files; i++)
 		unlink(run.sources[i]);
 	rmdir(run.folder);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

@@ -26,23 +26,29 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory pushed out in each cycle" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory pushed out in each cycle" },
 	{ .name = "cycles", .type = OPTION_COUNT, .value = &options.cycles, .initial = "16",
-	  .unit = "", .min = 1, .max = 10000, .help = "measured cycles, after one more" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no",
-	  .help = "go on although pages stay in memory, and leave the swap areas alone (for tests)" },
+	  .min = 1, .max = 10000, .help = "measured cycles, after one more" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
+	SEED_OPTION(&options.seed, "of the content"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory, and leave the swap areas "
+			      "alone (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "kernel_bytes", "B" }, { "growth_bytes", "B/cycle" }, { "unnamed_bytes", "B" },
-	{ "unnamed_growth_bytes", "B/cycle" }, { "swapoffs", "calls" },
+	METRIC("kernel_memory", "B", LOWER,
+	       "Slab, VmallocUsed and Percpu of meminfo after the last swapoff"),
+	METRIC("kernel_memory_growth", "B/cycle", LOWER,
+	       "what each cycle added to that; about nothing in a kernel that leaks nothing"),
+	METRIC("unnamed_memory", "B", LOWER,
+	       "memory that no line of meminfo names, single pages taken by the kernel among it"),
+	METRIC("unnamed_memory_growth", "B/cycle", LOWER,
+	       "what each cycle added to that; per-CPU lists of free pages are in it, so it "
+	       "scatters"),
+	METRIC("swapoffs", "calls", HIGHER, "times that a swap area was turned off"),
 };
 
 static struct {
@@ -102,18 +108,15 @@ static void all_on(void)
 /* Ends with swap off. */
 static void cycle(uint64_t number)
 {
-	struct filler filler = { .pages = options.size / PAGE_BYTES, .chunk = options.chunk,
-				 .content = &options.content, .seed = options.seed,
-				 .first_index = number * (options.size / PAGE_BYTES),
-				 .allow_resident = options.allow_resident };
+	uint64_t pages = options.size / PAGE_BYTES;
+	struct filler filler =
+		filler_make(memory_map(options.size, HUGEPAGES_NEVER), pages, options.chunk,
+			    &options.content, options.seed, options.allow_resident);
 
-	filler.base = memory_map(options.size, HUGEPAGES_NEVER);
-	filler_fill(&filler, 0, filler.pages);
-	if (!options.allow_resident) {
-		memory_settle(filler.base, filler.pages, options.chunk);
-		memory_require_swapped(memory_swapped_pages(filler.base, filler.pages),
-				       filler.pages);
-	}
+	filler.first_index = number * pages;
+	filler_fill(&filler, 0, pages);
+	filler_settle(&filler, pages);
+	filler_require_swapped(&filler, memory_swapped_pages(filler.base, pages), pages);
 	memory_unmap(filler.base, options.size);
 	all_off();
 }
@@ -123,11 +126,7 @@ int main(int argc, char **argv)
 	struct held before, after;
 	struct phase phase;
 
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	require_page_multiple("chunk", options.chunk);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.count = swap_areas(run.areas, AREAS_MAX);
 	if (run.count == 0 && !options.allow_resident)
@@ -142,13 +141,11 @@ int main(int argc, char **argv)
 	}
 	phase_end(&phase);
 	after = settled();
-	emit_metric("kernel_bytes", 0, after.named, "B");
-	emit_metric("growth_bytes", 0, (after.named - before.named) / (double)options.cycles,
-		    "B/cycle");
-	emit_metric("unnamed_bytes", 0, after.unnamed, "B");
-	emit_metric("unnamed_growth_bytes", 0,
-		    (after.unnamed - before.unnamed) / (double)options.cycles, "B/cycle");
-	emit_metric("swapoffs", 0, (double)run.swapoffs, "calls");
-	emit_done();
-	return STATUS_OK;
+	emit_metric("kernel_memory", 0, after.named);
+	emit_metric("kernel_memory_growth", 0, (after.named - before.named) / (double)options.cycles);
+	emit_metric("unnamed_memory", 0, after.unnamed);
+	emit_metric("unnamed_memory_growth", 0,
+		    (after.unnamed - before.unnamed) / (double)options.cycles);
+	emit_metric("swapoffs", 0, (double)run.swapoffs);
+	return workload_end();
 }

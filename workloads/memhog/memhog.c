@@ -16,19 +16,20 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to fill" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "same:ff", .help = "zero, same:XX, compressible:PERCENT or random" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory to fill" },
+	CONTENT_OPTION(&options.content, "same:ff"),
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "fill, read and free so often" },
-	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
-	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content that has one" },
+	  .min = 1, .max = 1000, .help = "fill, read and free so often" },
+	HUGEPAGES_OPTION(&options.hugepages, "never"),
+	SEED_OPTION(&options.seed, "of content that has one"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"), COST_METRICS("read"), COST_METRICS("free"),
+	COST_METRICS("fill", "to write a page, making the content and pushing others out included",
+		     "the program for the same"),
+	COST_METRICS("read", "to read a page, in memory or not", "the program for the same"),
+	COST_METRICS("free", "to unmap a page, in memory or not", "the program for the same"),
 };
 
 static struct {
@@ -53,13 +54,6 @@ static void read_first_words(void)
 		memory_touch(run.base, i, ACCESS_READ);
 }
 
-static void verify(unsigned int round)
-{
-	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
-
-	require_intact(round, run.pages, bad);
-}
-
 static void one_round(unsigned int round)
 {
 	struct phase phase;
@@ -73,7 +67,7 @@ static void one_round(unsigned int round)
 	read_first_words();
 	phase_end(&phase);
 	emit_phase_cost(&phase, run.pages);
-	verify(round);
+	require_content(round, &options.content, seed_of(round), run.base, run.pages);
 	phase_begin(&phase, "free", round);
 	memory_unmap(run.base, options.size);
 	phase_end(&phase);
@@ -82,14 +76,10 @@ static void one_round(unsigned int round)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	for (unsigned int round = 1; round <= options.rounds; round++)
 		one_round(round);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

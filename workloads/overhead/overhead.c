@@ -42,35 +42,48 @@ static const struct option_spec specs[] = {
 	{ .name = "zram", .type = OPTION_TEXT, .value = options.zram, .initial = "",
 	  .help = "zram device to set up instead, e.g. zram0" },
 	{ .name = "zram-size", .type = OPTION_SIZE, .value = &options.zram_size, .initial = "1G",
-	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "disksize of the zram device" },
-	{ .name = "compressor", .type = OPTION_TEXT, .value = options.compressor,
-	  .initial = "lz4", .help = "comp_algorithm of the zram device" },
+	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "disksize of the zram device" },
+	{ .name = "compressor", .type = OPTION_TEXT, .value = options.compressor, .initial = "lz4",
+	  .help = "comp_algorithm of the zram device" },
 	{ .name = "alone", .type = OPTION_FLAG, .value = &options.alone, .initial = "no",
 	  .help = "set up no area: a kernel may keep pages in zswap without one" },
 	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "256M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to swap out in all" },
-	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4",
-	  .unit = "", .min = 1, .max = 100, .help = "equal steps, each with a mark" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:10", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory to swap out in all" },
+	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "4", .min = 1,
+	  .max = 100, .help = "equal steps, each with a mark" },
+	CONTENT_OPTION(&options.content, "compressible:10"),
+	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
 	{ .name = "fragment", .type = OPTION_FLAG, .value = &options.fragment, .initial = "yes",
 	  .help = "free every second page and mark that; then all but each 512th, too" },
 	{ .name = "verify-pages", .type = OPTION_COUNT, .value = &options.verify_pages,
 	  .initial = "4096", .unit = "pages", .max = UINT32_MAX,
-	  .help = "compare so many pages, evenly spread, before the child leaves" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory, even without an area "
-				   "(for tests)" },
+	  .help = "compare so many of the pages left, evenly spread, before the memory is "
+		  "freed; 0: none" },
+	SEED_OPTION(&options.seed, "of the content"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory, even without an area (for "
+			      "tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "slots", "pages" }, { "swapon_ns", "ns" }, { "swapped_pages", "pages" },
-	{ "slots_used", "pages" }, { "fragmented_pages", "pages" }, { "sparse_pages", "pages" },
-	{ "pageout_repeats", "calls" }, { "swapoff_ns", "ns" },
+	METRIC("slots", "pages", HIGHER,
+	       "usable slots of the area by /proc/swaps, 0 without one; the kernel's arrays "
+	       "have one more, for the header"),
+	METRIC("swapon", "ns", LOWER, "elapsed time of swapon"),
+	METRIC("swapped_pages", "pages", HIGHER,
+	       "pages out of memory, swap cache included, at the mark of this step (round)"),
+	METRIC("slots_used", "pages", HIGHER,
+	       "slots in use by /proc/swaps right after that mark; virtual entries do not show "
+	       "there"),
+	METRIC("fragmented_pages", "pages", HIGHER,
+	       "pages out of memory after every second one was freed"),
+	METRIC("sparse_pages", "pages", HIGHER,
+	       "pages out of memory after all but each 512th were freed"),
+	METRIC("pageout_repeats", "calls", LOWER,
+	       "further MADV_PAGEOUT calls that it took to get all pages out"),
+	METRIC("swapoff", "ns", LOWER, "elapsed time of swapoff of the empty area"),
 };
 
 static char area_path[OPTION_TEXT_BYTES + 8];
@@ -81,14 +94,9 @@ static struct filler filler;
 
 static void child_map(void)
 {
-	filler = (struct filler){
-		.base = memory_map(options.bytes, HUGEPAGES_NEVER),
-		.pages = options.bytes / PAGE_BYTES,
-		.chunk = options.chunk,
-		.content = &options.content,
-		.seed = options.seed,
-		.allow_resident = options.allow_resident,
-	};
+	filler = filler_make(memory_map(options.bytes, HUGEPAGES_NEVER), options.bytes / PAGE_BYTES,
+			     options.chunk, &options.content, options.seed,
+			     options.allow_resident);
 	/*
 	 * Page tables are no cost of swap: have all of them before the first
 	 * snapshot, with the zero page in them.  EINVAL: older than Linux 5.14,
@@ -108,8 +116,7 @@ static void child_fill(uint64_t step, struct reply *reply)
 	uint64_t end = step_end(step);
 
 	filler_fill(&filler, step_end(step - 1), end);
-	if (!options.allow_resident)
-		reply->values[VALUE_REPEATS] = memory_settle(filler.base, end, options.chunk);
+	reply->values[VALUE_REPEATS] = filler_settle(&filler, end);
 	reply->values[VALUE_SWAPPED] = memory_swapped_pages(filler.base, end);
 }
 
@@ -271,7 +278,7 @@ static void area_on(void)
 	uint64_t begin;
 
 	if (!has_area()) {
-		emit_metric("slots", 0, 0, "pages");
+		emit_metric("slots", 0, 0);
 		return;
 	}
 	if (options.zram[0] != '\0')
@@ -280,8 +287,8 @@ static void area_on(void)
 	if (swapon(area_path, 0) != 0)
 		die(STATUS_FAILED, "swapon of %s failed (%s); it wants a swap header (mkswap) and "
 		    "must not be in use.", area_path, strerror(errno));
-	emit_metric("swapon_ns", 0, (double)(now_ns() - begin), "ns");
-	emit_metric("slots", 0, (double)our_area().slots, "pages");
+	emit_metric("swapon", 0, (double)(now_ns() - begin));
+	emit_metric("slots", 0, (double)our_area().slots);
 }
 
 static void area_off(void)
@@ -292,7 +299,7 @@ static void area_off(void)
 		return;
 	if (swapoff(area_path) != 0)
 		die(STATUS_FAILED, "swapoff of %s failed: %s.", area_path, strerror(errno));
-	emit_metric("swapoff_ns", 0, (double)(now_ns() - begin), "ns");
+	emit_metric("swapoff", 0, (double)(now_ns() - begin));
 	if (options.zram[0] != '\0')
 		zram_set("reset", "1");
 }
@@ -300,7 +307,7 @@ static void area_off(void)
 static void emit_used(unsigned int step)
 {
 	if (has_area())
-		emit_metric("slots_used", step, (double)our_area().used, "pages");
+		emit_metric("slots_used", step, (double)our_area().used);
 }
 
 static void fill_steps(struct child *child)
@@ -315,11 +322,11 @@ static void fill_steps(struct child *child)
 		if (!options.allow_resident)
 			memory_require_swapped(reply.values[VALUE_SWAPPED],
 					       pages * step / options.steps);
-		emit_metric("swapped_pages", step, (double)reply.values[VALUE_SWAPPED], "pages");
+		emit_metric("swapped_pages", step, (double)reply.values[VALUE_SWAPPED]);
 		mark_pages("filled", reply.values[VALUE_SWAPPED]);
 		emit_used(step);
 	}
-	emit_metric("pageout_repeats", 0, (double)repeats, "calls");
+	emit_metric("pageout_repeats", 0, (double)repeats);
 	/* What was out at the last mark must have been out all the while. */
 	if (child_call(child, OP_COUNT, 0).values[VALUE_SWAPPED] < reply.values[VALUE_SWAPPED])
 		die(STATUS_FAILED, "Pages came back to memory while a snapshot was taken.");
@@ -329,10 +336,10 @@ static void fragment(struct child *child)
 {
 	uint64_t left = child_call(child, OP_THIN, HOLE_STRIDE).values[VALUE_SWAPPED];
 
-	emit_metric("fragmented_pages", 0, (double)left, "pages");
+	emit_metric("fragmented_pages", 0, (double)left);
 	mark_pages("fragmented", left);
 	left = child_call(child, OP_THIN, SPARSE_STRIDE).values[VALUE_SWAPPED];
-	emit_metric("sparse_pages", 0, (double)left, "pages");
+	emit_metric("sparse_pages", 0, (double)left);
 	mark_pages("sparse", left);
 }
 
@@ -346,9 +353,6 @@ static void verify(struct child *child)
 
 static void check_options(void)
 {
-	require_page_multiple("bytes", options.bytes);
-	require_page_multiple("chunk", options.chunk);
-	require_page_multiple("zram-size", options.zram_size);
 	if (options.bytes / PAGE_BYTES < options.steps)
 		die(STATUS_USAGE, "There are fewer pages (%" PRIu64 ") than --steps.",
 		    options.bytes / PAGE_BYTES);
@@ -370,10 +374,7 @@ int main(int argc, char **argv)
 {
 	struct child child;
 
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	check_options();
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), check_options);
 	lock_program();
 	mark_state("before");
 	area_on();
@@ -389,6 +390,5 @@ int main(int argc, char **argv)
 	mark_state("exited");
 	area_off();
 	mark_state("swapoff");
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

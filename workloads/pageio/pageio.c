@@ -22,32 +22,38 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "anonymous memory to swap" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes for each MADV_PAGEOUT call" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "anonymous memory to swap" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes for each MADV_PAGEOUT call"),
 	{ .name = "order", .type = OPTION_CHOICE, .value = &options.order, .initial = "random",
 	  .choices = order_choices, .help = "order of the touches: sequential or random" },
 	{ .name = "access", .type = OPTION_CHOICE, .value = &options.access, .initial = "read",
 	  .choices = access_choices, .help = "touch by read or write" },
-	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
-	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
+	HUGEPAGES_OPTION(&options.hugepages, "never"),
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "3",
-	  .unit = "", .min = 1, .max = 1000, .help = "measured rounds" },
+	  .min = 1, .max = 1000, .help = "measured rounds" },
 	{ .name = "histogram-rounds", .type = OPTION_COUNT, .value = &options.histogram_rounds,
-	  .initial = "1", .unit = "", .min = 0, .max = 1000,
-	  .help = "further rounds that time every single touch" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory (for tests)" },
+	  .initial = "1", .max = 1000, .help = "further rounds that time every single touch" },
+	SEED_OPTION(&options.seed, "of content and order"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("swapout"), COST_METRICS("swapin"),
-	{ "pages_swapped_first", "pages" }, { "pages_swapped_out", "pages" },
-	{ "pageout_repeats", "calls" }, { "clock_read_ns", "ns" },
+	COST_METRICS("swapout", "of MADV_PAGEOUT for each page",
+		     "the program in MADV_PAGEOUT for each page"),
+	COST_METRICS("swapin", "of the touches for each page that was out",
+		     "the program in the touches for each page that was out"),
+	METRIC("pages_swapped_first", "pages", HIGHER,
+	       "pages out of memory right after the timed pass; with asynchronous writes to a "
+	       "disk most are still in the swap cache then"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, when the touches begin"),
+	METRIC("pageout_repeats", "calls", LOWER,
+	       "further MADV_PAGEOUT calls, untimed, that this took"),
+	METRIC("clock_read", "ns", LOWER,
+	       "cost of one clock reading, which every latency in the histogram contains once"),
 };
 
 static struct {
@@ -70,7 +76,7 @@ static void prepare(void)
 	for (uint64_t i = 0; i < run.pages; i++)
 		run.order[i] = (uint32_t)order_at(&order, i);
 	run.base = memory_map(options.size, options.hugepages);
-	emit_metric("clock_read_ns", 0, clock_read_cost_ns(), "ns");
+	emit_metric("clock_read", 0, clock_read_cost_ns());
 }
 
 static uint64_t seed_of(unsigned int round)
@@ -85,13 +91,6 @@ static void fill(unsigned int round)
 		content_fill(&options.content, seed_of(round), i, run.base + i * PAGE_BYTES);
 }
 
-static void verify(unsigned int round)
-{
-	uint64_t bad = content_verify(&options.content, seed_of(round), 0, run.base, run.pages);
-
-	require_intact(round, run.pages, bad);
-}
-
 /* Returns the pages that are out when the touches begin. */
 static uint64_t check_out(unsigned int round, bool report)
 {
@@ -101,9 +100,9 @@ static uint64_t check_out(unsigned int round, bool report)
 	uint64_t swapped = memory_swapped_pages(run.base, run.pages);
 
 	if (report) {
-		emit_metric("pages_swapped_first", round, (double)first, "pages");
-		emit_metric("pages_swapped_out", round, (double)swapped, "pages");
-		emit_metric("pageout_repeats", round, (double)repeats, "calls");
+		emit_metric("pages_swapped_first", round, (double)first);
+		emit_metric("pages_swapped_out", round, (double)swapped);
+		emit_metric("pageout_repeats", round, (double)repeats);
 	}
 	if (!options.allow_resident)
 		memory_require_swapped(swapped, run.pages);
@@ -124,16 +123,6 @@ static void touch_all_timed(void)
 		memory_touch(run.base, run.order[i], options.access);
 		histogram_add(&run.histogram, now_ns() - begin);
 	}
-}
-
-static void emit_cost(const char *wall_name, const char *cpu_name, const struct phase *phase,
-		      uint64_t pages)
-{
-	/* None is out only with --allow-resident. */
-	double divisor = (double)(pages > 0 ? pages : run.pages);
-
-	emit_metric(wall_name, phase->round, (double)phase_elapsed_ns(phase) / divisor, "ns/page");
-	emit_metric(cpu_name, phase->round, (double)phase->cpu_ns / divisor, "ns/page");
 }
 
 /*
@@ -164,13 +153,15 @@ static void measured_round(unsigned int round)
 	memory_pageout(run.base, options.size, options.chunk);
 	phase_end(&phase);
 	/* Per page asked for: a page that waits for the disk has cost its time here, too. */
-	emit_cost("swapout_ns", "swapout_cpu_ns", &phase, run.pages);
+	emit_cost("swapout", round, phase_elapsed_ns(&phase), phase.cpu_ns, run.pages);
 	swapped = check_out(round, true);
 	phase_begin(&phase, "in", round);
 	touch_all();
 	phase_end(&phase);
-	emit_cost("swapin_ns", "swapin_cpu_ns", &phase, swapped);
-	verify(round);
+	/* None is out only with --allow-resident. */
+	emit_cost("swapin", round, phase_elapsed_ns(&phase), phase.cpu_ns,
+		  swapped > 0 ? swapped : run.pages);
+	require_content(round, &options.content, seed_of(round), run.base, run.pages);
 }
 
 static void histogram_round(unsigned int round)
@@ -185,18 +176,14 @@ static void histogram_round(unsigned int round)
 	phase_begin(&phase, "hist_in", round);
 	touch_all_timed();
 	phase_end(&phase);
-	verify(round);
+	require_content(round, &options.content, seed_of(round), run.base, run.pages);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned int rounds, all_rounds;
 
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	require_page_multiple("chunk", options.chunk);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	prepare();
 	warm_up();
 	rounds = (unsigned int)options.rounds;
@@ -207,6 +194,5 @@ int main(int argc, char **argv)
 		histogram_round(round);
 	if (options.histogram_rounds > 0)
 		emit_histogram(&run.histogram, "swapin", "hist_in");
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

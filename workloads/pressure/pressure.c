@@ -29,31 +29,36 @@ static struct {
 } options;
 
 static const struct option_spec specs[] = {
-	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "2",
-	  .unit = "", .min = 1, .max = PROCS_MAX, .help = "processes" },
+	{ .name = "procs", .type = OPTION_COUNT, .value = &options.procs, .initial = "2", .min = 1,
+	  .max = PROCS_MAX, .help = "processes" },
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "128M",
 	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of all processes together" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:20", .help = "zero, same:XX, compressible:PERCENT or random" },
+	CONTENT_OPTION(&options.content, "compressible:20"),
 	{ .name = "order", .type = OPTION_CHOICE, .value = &options.order, .initial = "random",
 	  .choices = order_choices, .help = "order of the accesses: sequential or random" },
 	{ .name = "access", .type = OPTION_CHOICE, .value = &options.access, .initial = "read",
 	  .choices = access_choices, .help = "access by read or write" },
 	{ .name = "passes", .type = OPTION_COUNT, .value = &options.passes, .initial = "2",
-	  .unit = "", .min = 1, .max = 1000, .help = "measured passes over all pages" },
+	  .min = 1, .max = 1000, .help = "measured passes over all pages" },
 	{ .name = "histogram-passes", .type = OPTION_COUNT, .value = &options.histogram_passes,
-	  .initial = "1", .unit = "", .min = 0, .max = 1000,
-	  .help = "further passes that time every single access" },
-	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
-	  .initial = "never", .choices = hugepages_choices, .help = "never, always or system" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
+	  .initial = "1", .max = 1000, .help = "further passes that time every single access" },
+	HUGEPAGES_OPTION(&options.hugepages, "never"),
+	SEED_OPTION(&options.seed, "of content and order"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"), COST_METRICS("access"), COST_METRICS("free"),
-	{ "throughput", "pages/s" }, { "run_ns", "ns" }, { "run_cpu_ns", "ns" },
-	{ "clock_read_ns", "ns" },
+	COST_METRICS("fill", "to write all pages the first time, making the content included",
+		     "all processes for the same"),
+	COST_METRICS("access", "of a pass for each page accessed, in memory or not",
+		     "all processes in a pass for each page accessed"),
+	RATE_METRIC("throughput", "pages/s", "pages/Ginsn", HIGHER,
+		  "pages accessed in a second of a pass"),
+	COST_METRICS("free", "to unmap all memory, about half of it in swap, for each page",
+		     "all processes for the same"),
+	METRIC("run", "ns", LOWER, "elapsed time of fill, measured passes and free together"),
+	METRIC("run_cpu", "ns", LOWER, "CPU time of all processes for the same"),
+	METRIC("clock_read", "ns", LOWER,
+	       "cost of one clock reading, which every latency in the histogram contains once"),
 };
 
 /* What a child tells its parent; all of it lies in locked shared memory. */
@@ -300,13 +305,13 @@ static void sum_reports(uint64_t *spent_ns, uint64_t *bad)
 	}
 }
 
-static void emit_cost(const struct phase *phase, uint64_t pages)
+static void emit_stage(const struct phase *phase, uint64_t pages)
 {
 	double elapsed = (double)phase_elapsed_ns(phase);
 
 	emit_phase_cost(phase, pages);
 	if (strcmp(phase->name, "access") == 0 && elapsed > 0)
-		emit_metric("throughput", phase->round, (double)pages * 1e9 / elapsed, "pages/s");
+		emit_metric("throughput", phase->round, (double)pages * 1e9 / elapsed);
 }
 
 /* Let the children run one stage, and wait for the last of them. */
@@ -348,12 +353,11 @@ static void run_plan(uint64_t pages)
 		phase_finish(&phase, spent_ns);
 		if (stage.run == stage_access_timed)
 			continue;
-		emit_cost(&phase, pages);
+		emit_stage(&phase, pages);
 		run_ns += phase_elapsed_ns(&phase);
 		run_cpu_ns += phase.cpu_ns;
 	}
-	emit_metric("run_ns", 0, (double)run_ns, "ns");
-	emit_metric("run_cpu_ns", 0, (double)run_cpu_ns, "ns");
+	emit_cost("run", 0, run_ns, run_cpu_ns, 1);
 }
 
 static void emit_latencies(void)
@@ -375,25 +379,26 @@ static void wait_for_children(void)
 		sigsuspend(&none);
 }
 
+static uint64_t all_pages(void)
+{
+	return pages_of_all(options.size, options.procs);
+}
+
+static void check_options(void)
+{
+	all_pages();
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t pages;
-
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	pages = options.size / PAGE_BYTES / options.procs * options.procs;
-	if (pages == 0)
-		die(STATUS_USAGE, "--size=%" PRIu64 " is less than a page for each of %" PRIu64
-		    " processes.", options.size, options.procs);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), check_options);
 	lock_program();
 	make_shared();
-	emit_metric("clock_read_ns", 0, clock_read_cost_ns(), "ns");
+	emit_metric("clock_read", 0, clock_read_cost_ns());
 	start_children();
-	run_plan(pages);
+	run_plan(all_pages());
 	if (options.histogram_passes > 0)
 		emit_latencies();
 	wait_for_children();
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

@@ -29,29 +29,36 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "keys", .type = OPTION_COUNT, .value = &options.keys, .initial = "16384",
-	  .unit = "", .min = 1, .max = UINT32_MAX, .help = "keys in the data set" },
+	  .min = 1, .max = UINT32_MAX, .help = "keys in the data set" },
 	{ .name = "value", .type = OPTION_SIZE, .value = &options.value, .initial = "4K",
-	  .min = PAGE_BYTES, .max = VALUE_MAX, .help = "size of each value" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "requests", .type = OPTION_COUNT, .value = &options.requests,
-	  .initial = "16384", .unit = "", .min = 1, .max = UINT32_MAX,
-	  .help = "measured reads in a round" },
+	  .min = PAGE_BYTES, .max = VALUE_MAX, .multiple = PAGE_BYTES,
+	  .help = "size of each value" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	{ .name = "requests", .type = OPTION_COUNT, .value = &options.requests, .initial = "16384",
+	  .min = 1, .max = UINT32_MAX, .help = "measured reads in a round" },
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "rounds of them" },
+	  .min = 1, .max = 1000, .help = "rounds of them" },
 	{ .name = "bench", .type = OPTION_COUNT, .value = &options.bench, .initial = "8192",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "requests of redis-benchmark; 0: none" },
+	  .max = UINT32_MAX, .help = "requests of redis-benchmark; 0: none" },
 	{ .name = "clients", .type = OPTION_COUNT, .value = &options.clients, .initial = "1",
-	  .unit = "", .min = 1, .max = 64, .help = "connections of redis-benchmark" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
+	  .min = 1, .max = 64, .help = "connections of redis-benchmark" },
+	SEED_OPTION(&options.seed, "of content and order"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "set_ns", "ns/request" }, { "get_ns", "ns/request" }, { "get_rps", "requests/s" },
-	{ "server_cpu_ns", "ns/request" }, { "bench_rps", "requests/s" },
-	{ "bench_p50_ms", "ms" }, { "bench_p95_ms", "ms" }, { "bench_p99_ms", "ms" },
-	{ "bench_max_ms", "ms" },
+	METRIC("set", "ns/request", LOWER,
+	       "elapsed time to make a value and store it, while the data set grows beyond "
+	       "memory"),
+	METRIC("get", "ns/request", LOWER,
+	       "elapsed time from request to the last byte of the value"),
+	METRIC("get_rate", "requests/s", HIGHER, "reads in a second of that time, one connection"),
+	METRIC("server_cpu", "ns/request", LOWER,
+	       "CPU time of the server for a read, its own background jobs included"),
+	METRIC("bench_rate", "requests/s", HIGHER, "requests per second by redis-benchmark"),
+	METRIC("bench_p50", "ms", LOWER, "median latency by redis-benchmark"),
+	METRIC("bench_p95", "ms", LOWER, "95th percentile by it"),
+	METRIC("bench_p99", "ms", LOWER, "99th percentile by it"),
+	METRIC("bench_max", "ms", LOWER, "longest latency by it"),
 };
 
 static struct {
@@ -110,8 +117,7 @@ static void fill(void)
 		client_set(key, run.value, options.value);
 	}
 	phase_end(&phase);
-	emit_metric("set_ns", 0, (double)phase_elapsed_ns(&phase) / (double)options.keys,
-		    "ns/request");
+	emit_metric("set", 0, (double)phase_elapsed_ns(&phase) / (double)options.keys);
 }
 
 static uint64_t bad_pages(uint64_t key)
@@ -142,10 +148,9 @@ static void measured_round(unsigned int round)
 	phase_stop(&phase);
 	phase_finish(&phase, cpu);
 	require_intact(round, options.requests * run.pages, bad);
-	emit_metric("get_ns", round, (double)elapsed / (double)options.requests, "ns/request");
-	emit_metric("get_rps", round, (double)options.requests * 1e9 / (double)elapsed,
-		    "requests/s");
-	emit_metric("server_cpu_ns", round, (double)cpu / (double)options.requests, "ns/request");
+	emit_metric("get", round, (double)elapsed / (double)options.requests);
+	emit_metric("get_rate", round, (double)options.requests * 1e9 / (double)elapsed);
+	emit_metric("server_cpu", round, (double)cpu / (double)options.requests);
 }
 
 /* "GET","rps","avg_latency_ms","min","p50","p95","p99","max": the numbers behind the name. */
@@ -158,11 +163,11 @@ static void emit_benchmark(const char *text)
 	    sscanf(line, "\"GET\",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\",\"%lf\"", &rps,
 		   &average, &least, &p50, &p95, &p99, &most) != 7)
 		die(STATUS_FAILED, "redis-benchmark prints no line for GET as it should.");
-	emit_metric("bench_rps", 0, rps, "requests/s");
-	emit_metric("bench_p50_ms", 0, p50, "ms");
-	emit_metric("bench_p95_ms", 0, p95, "ms");
-	emit_metric("bench_p99_ms", 0, p99, "ms");
-	emit_metric("bench_max_ms", 0, most, "ms");
+	emit_metric("bench_rate", 0, rps);
+	emit_metric("bench_p50", 0, p50);
+	emit_metric("bench_p95", 0, p95);
+	emit_metric("bench_p99", 0, p99);
+	emit_metric("bench_max", 0, most);
 }
 
 static void benchmark(void)
@@ -186,10 +191,7 @@ static void benchmark(void)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("value", options.value);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.pages = options.value / PAGE_BYTES;
 	start_server();
@@ -203,6 +205,5 @@ int main(int argc, char **argv)
 	program_stop(&run.server);
 	unlink(run.socket);
 	rmdir(run.folder);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

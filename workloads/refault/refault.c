@@ -32,38 +32,48 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "128M",
-	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "working set" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:20", .help = "zero, same:XX, compressible:PERCENT or random" },
+	  .min = 16 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "working set" },
+	CONTENT_OPTION(&options.content, "compressible:20"),
 	{ .name = "order", .type = OPTION_CHOICE, .value = &options.order, .initial = "random",
 	  .choices = order_choices, .help = "order of the accesses: sequential or random" },
-	{ .name = "hot", .type = OPTION_COUNT, .value = &options.hot, .initial = "25",
-	  .unit = "%", .max = 100,
+	{ .name = "hot", .type = OPTION_COUNT, .value = &options.hot, .initial = "25", .unit = "%",
+	  .max = 100,
 	  .help = "each other access goes to a page of this first part of the set, 0: none does" },
 	{ .name = "passes", .type = OPTION_COUNT, .value = &options.passes, .initial = "2",
-	  .unit = "", .min = 1, .max = 1000, .help = "measured passes over all pages" },
+	  .min = 1, .max = 1000, .help = "measured passes over all pages" },
 	{ .name = "histogram-passes", .type = OPTION_COUNT, .value = &options.histogram_passes,
-	  .initial = "1", .unit = "", .min = 0, .max = 1000,
-	  .help = "further passes that time every single access" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
+	  .initial = "1", .max = 1000, .help = "further passes that time every single access" },
+	SEED_OPTION(&options.seed, "of content and order"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"), COST_METRICS("access"),
-	{ "hit_accesses", "accesses" }, { "minor_accesses", "accesses" },
-	{ "major_accesses", "accesses" }, { "major_faults", "faults" },
-	{ "minor_faults", "faults" }, { "clock_read_ns", "ns" },
-	{ "readahead_hits", "pages" }, { "readahead_pages", "pages" }, { "refaults", "pages" },
+	COST_METRICS("fill", "to write all pages the first time, making the content included",
+		     "the program for the same"),
+	COST_METRICS("access", "of a pass for each access, to memory or not",
+		     "the program for the same"),
+	METRIC("hit_accesses", "accesses", HIGHER,
+	       "accesses of the timed passes that took no fault"),
+	METRIC("minor_accesses", "accesses", LOWER,
+	       "accesses that took a minor fault: found ready in the swap cache"),
+	METRIC("major_accesses", "accesses", LOWER,
+	       "accesses that took a major fault: read from the back-end, or waited for readahead"),
+	METRIC("major_faults", "faults", LOWER, "major faults of a measured pass"),
+	METRIC("minor_faults", "faults", LOWER, "minor faults of a measured pass"),
+	METRIC("clock_read", "ns", LOWER,
+	       "cost of one clock reading, which every latency in the histograms contains once"),
+	METRIC("readahead_hits", "pages", HIGHER,
+	       "swap_ra_hit of the system over the measured passes"),
+	METRIC("readahead_pages", "pages", LOWER,
+	       "swap_ra of the system over the measured passes"),
+	METRIC("refaults", "pages", LOWER,
+	       "workingset_refault_anon of the system over the measured passes"),
 };
 
 static struct counter counters[] = {
-	{ .metric = "readahead_hits", .unit = "pages", .path = "/proc/vmstat",
-	  .line = "swap_ra_hit" },
-	{ .metric = "readahead_pages", .unit = "pages", .path = "/proc/vmstat",
-	  .line = "swap_ra" },
-	{ .metric = "refaults", .unit = "pages", .path = "/proc/vmstat",
-	  .line = "workingset_refault_anon" },
+	{ .metric = "readahead_hits", .path = "/proc/vmstat", .line = "swap_ra_hit" },
+	{ .metric = "readahead_pages", .path = "/proc/vmstat", .line = "swap_ra" },
+	{ .metric = "refaults", .path = "/proc/vmstat", .line = "workingset_refault_anon" },
 };
 
 static struct {
@@ -87,7 +97,7 @@ static struct faults read_faults(void)
 	return (struct faults){ (uint64_t)usage.ru_minflt, (uint64_t)usage.ru_majflt };
 }
 
-/* A page that came back as another one is seen right here; all its bytes in verify(). */
+/* A page that came back as another one is seen right here; all its bytes by require_content(). */
 static void access_page(uint64_t page)
 {
 	uint64_t tag = content_tag(&options.content, options.seed, page);
@@ -140,8 +150,8 @@ static void measured_pass(unsigned int round)
 	phase_end(&phase);
 	after = read_faults();
 	emit_phase_cost(&phase, accesses);
-	emit_metric("minor_faults", round, (double)(after.minor - before.minor), "faults");
-	emit_metric("major_faults", round, (double)(after.major - before.major), "faults");
+	emit_metric("minor_faults", round, (double)(after.minor - before.minor));
+	emit_metric("major_faults", round, (double)(after.major - before.major));
 }
 
 static void histogram_pass(unsigned int round)
@@ -155,9 +165,9 @@ static void histogram_pass(unsigned int round)
 
 static void emit_kinds(void)
 {
-	emit_metric("hit_accesses", 0, (double)run.kinds[KIND_HIT], "accesses");
-	emit_metric("minor_accesses", 0, (double)run.kinds[KIND_MINOR], "accesses");
-	emit_metric("major_accesses", 0, (double)run.kinds[KIND_MAJOR], "accesses");
+	emit_metric("hit_accesses", 0, (double)run.kinds[KIND_HIT]);
+	emit_metric("minor_accesses", 0, (double)run.kinds[KIND_MINOR]);
+	emit_metric("major_accesses", 0, (double)run.kinds[KIND_MAJOR]);
 	for (size_t i = 0; i < KINDS; i++)
 		if (run.kinds[i] > 0)
 			emit_histogram(&run.histograms[i], kind_names[i], "access");
@@ -174,28 +184,18 @@ static void fill(void)
 	emit_phase_cost(&phase, run.pages);
 }
 
-static void verify(void)
-{
-	uint64_t bad = content_verify(&options.content, options.seed, 0, run.base, run.pages);
-
-	require_intact(0, run.pages, bad);
-}
-
 int main(int argc, char **argv)
 {
 	unsigned int passes, all;
 
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	run.hot_pages = run.pages * options.hot / 100;
 	run.base = memory_map(options.size, HUGEPAGES_NEVER);
 	order_init(&run.order, run.pages, options.order == 1, options.seed);
 	order_init(&run.hot_order, run.hot_pages, true, options.seed + 1);
-	emit_metric("clock_read_ns", 0, clock_read_cost_ns(), "ns");
+	emit_metric("clock_read", 0, clock_read_cost_ns());
 	fill();
 	counters_begin(counters, COUNT_OF(counters));
 	passes = (unsigned int)options.passes;
@@ -207,7 +207,6 @@ int main(int argc, char **argv)
 		histogram_pass(round);
 	if (options.histogram_passes > 0)
 		emit_kinds();
-	verify();
-	emit_done();
-	return STATUS_OK;
+	require_content(0, &options.content, options.seed, run.base, run.pages);
+	return workload_end();
 }

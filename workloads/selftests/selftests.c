@@ -35,7 +35,7 @@ static const struct option_spec specs[] = {
 	{ .name = "only", .type = OPTION_TEXT, .value = options.only, .initial = "",
 	  .help = "part of the name of those to be run, empty: all" },
 	{ .name = "limit", .type = OPTION_COUNT, .value = &options.limit, .initial = "300",
-	  .unit = "s", .min = 1, .max = 86400, .help = "time that one may take" },
+	  .unit = "s", .min = 1, .max = 86400, .help = "guest time that one may take" },
 	{ .name = "folder", .type = OPTION_TEXT, .value = options.folder,
 	  .initial = "/opt/harness/selftests", .help = "where the programs and their list are" },
 	{ .name = "output", .type = OPTION_TEXT, .value = options.output,
@@ -45,7 +45,10 @@ static const struct option_spec specs[] = {
 };
 
 static const struct metric_spec metrics[] = {
-	{ "passed", "programs" }, { "failed", "programs" }, { "skipped", "programs" },
+	METRIC("passed", "programs", HIGHER, "test programs that passed"),
+	METRIC("failed", "programs", LOWER, "test programs that failed"),
+	METRIC("skipped", "programs", LOWER,
+	       "test programs that skipped themselves, or were not built"),
 };
 
 /* A line of the list: "collection/program", then why it could not be built, if so. */
@@ -247,9 +250,7 @@ static void run_test(unsigned int number, const struct test *test)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	read_list();
 	run.log = fopen(options.output, "we");
 	if (run.log == NULL)
@@ -259,9 +260,8 @@ int main(int argc, char **argv)
 		run_test(i + 1, &run.tests[i]);
 	if (fclose(run.log) != 0)
 		die(STATUS_FAILED, "Cannot write %s: %s.", options.output, strerror(errno));
-	emit_metric("passed", 0, (double)run.passed, "programs");
-	emit_metric("failed", 0, (double)run.failed, "programs");
-	emit_metric("skipped", 0, (double)run.skipped, "programs");
-	emit_done();
-	return STATUS_OK;
+	emit_metric("passed", 0, (double)run.passed);
+	emit_metric("failed", 0, (double)run.failed);
+	emit_metric("skipped", 0, (double)run.skipped);
+	return workload_end();
 }

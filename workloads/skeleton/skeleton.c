@@ -12,17 +12,17 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to work on" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory to work on" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "measured rounds" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
+	  .min = 1, .max = 1000, .help = "measured rounds" },
+	SEED_OPTION(&options.seed, "of the content"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("fill"),
+	COST_METRICS("fill", "to write a page, making the content included",
+		     "the program for the same"),
 };
 
 static struct {
@@ -33,7 +33,6 @@ static struct {
 static void measured_round(unsigned int round)
 {
 	struct phase phase;
-	uint64_t bad;
 
 	memory_forget(run.base, options.size);
 	phase_begin(&phase, "fill", round);
@@ -41,21 +40,16 @@ static void measured_round(unsigned int round)
 		content_fill(&options.content, options.seed, i, run.base + i * PAGE_BYTES);
 	phase_end(&phase);
 	emit_phase_cost(&phase, run.pages);
-	bad = content_verify(&options.content, options.seed, 0, run.base, run.pages);
-	require_intact(round, run.pages, bad);
+	require_content(round, &options.content, options.seed, run.base, run.pages);
 }
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	run.base = memory_map(options.size, HUGEPAGES_NEVER);
 	for (unsigned int round = 1; round <= options.rounds; round++)
 		measured_round(round);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

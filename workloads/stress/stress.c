@@ -25,23 +25,33 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "stressor", .type = OPTION_CHOICE, .value = &options.stressor, .initial = "vm",
-	  .choices = stressors, .help = "vm: write and check memory; pageswap: MADV_PAGEOUT" },
+	  .choices = stressors,
+	  .help = "vm, or pageswap: page out with MADV_PAGEOUT and touch, a page at a time, "
+		  "each a mapping of its own: give it memcg: none, for the mappings take more "
+		  "than a limit leaves" },
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of all vm workers together" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory of all vm workers together" },
 	{ .name = "method", .type = OPTION_TEXT, .value = options.method, .initial = "zero-one",
-	  .help = "how vm writes and checks, or all in turn" },
+	  .help = "vm's way to write and check (--vm-method), or all" },
 	{ .name = "workers", .type = OPTION_COUNT, .value = &options.workers, .initial = "1",
-	  .unit = "", .min = 1, .max = 64, .help = "processes" },
+	  .min = 1, .max = 64, .help = "processes" },
 	{ .name = "ops", .type = OPTION_COUNT, .value = &options.ops, .initial = "100000",
-	  .unit = "", .min = 1, .max = UINT32_MAX, .help = "bogo operations of all together" },
+	  .min = 1, .max = UINT32_MAX, .help = "bogo operations of all workers together" },
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "runs of stress-ng" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 1, .max = UINT32_MAX, .help = "of its random numbers" },
+	  .min = 1, .max = 1000, .help = "runs of stress-ng" },
+	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1", .min = 1,
+	  .max = UINT32_MAX, .help = "of its random numbers" },
 };
 
 static const struct metric_spec metrics[] = {
-	{ "op_ns", "ns/op" }, { "op_cpu_ns", "ns/op" }, { "bogo_ops_s", "ops/s" }, { "bogo_ops", "ops" },
+	METRIC("op", "ns/op", LOWER, "elapsed time of a bogo operation, by stress-ng's own clock"),
+	METRIC("op_cpu", "ns/op", LOWER,
+	       "user and system time of the workers for each bogo operation"),
+	METRIC("bogo_ops_rate", "ops/s", HIGHER,
+	       "bogo operations in a second, as stress-ng prints them"),
+	METRIC("bogo_ops", "ops", HIGHER,
+	       "operations done; the stressor looks only now and then whether it has enough"),
 };
 
 /* What stress-ng counts of a run. */
@@ -93,11 +103,10 @@ static void emit(unsigned int round, const struct figures *figures)
 	if (figures->ops < (double)options.ops || figures->seconds <= 0)
 		die(STATUS_FAILED, "stress-ng ended after %.0f of %" PRIu64 " operations.",
 		    figures->ops, options.ops);
-	emit_metric("op_ns", round, figures->seconds * 1e9 / figures->ops, "ns/op");
-	emit_metric("op_cpu_ns", round, (figures->user + figures->system) * 1e9 / figures->ops,
-		    "ns/op");
-	emit_metric("bogo_ops_s", round, figures->ops / figures->seconds, "ops/s");
-	emit_metric("bogo_ops", round, figures->ops, "ops");
+	emit_metric("op", round, figures->seconds * 1e9 / figures->ops);
+	emit_metric("op_cpu", round, (figures->user + figures->system) * 1e9 / figures->ops);
+	emit_metric("bogo_ops_rate", round, figures->ops / figures->seconds);
+	emit_metric("bogo_ops", round, figures->ops);
 }
 
 static void measured_round(unsigned int round, const char *folder)
@@ -133,16 +142,12 @@ int main(int argc, char **argv)
 {
 	char folder[] = "/tmp/stress.XXXXXX";
 
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	if (mkdtemp(folder) == NULL)
 		die(STATUS_FAILED, "Cannot make a folder %s: %s.", folder, strerror(errno));
 	for (unsigned int round = 1; round <= options.rounds; round++)
 		measured_round(round, folder);
 	rmdir(folder);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

@@ -26,25 +26,32 @@ static const struct option_spec specs[] = {
 	{ .name = "used", .type = OPTION_COUNT, .value = &options.used, .initial = "25",
 	  .unit = "%", .max = 100, .help = "slots in use at swapoff, of the area" },
 	{ .name = "bytes", .type = OPTION_SIZE, .value = &options.bytes, .initial = "0",
-	  .max = SIZE_MAX_BYTES, .help = "so many bytes in use instead, 0: go by --used" },
+	  .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "so many bytes in use instead, 0: go by --used" },
 	{ .name = "fragment", .type = OPTION_FLAG, .value = &options.fragment, .initial = "no",
 	  .help = "use twice as much first, then free every second page" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:20", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory, and leave the swap "
-				   "areas alone (for tests)" },
+	CONTENT_OPTION(&options.content, "compressible:20"),
+	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
+	SEED_OPTION(&options.seed, "of the content"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory, and leave the swap areas "
+			      "alone (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	{ "swapoff_ns", "ns" }, { "swapoff_cpu_ns", "ns" }, COST_METRICS("after"),
-	{ "swapoff_page_ns", "ns/page" }, { "minor_faults", "faults" },
-	{ "major_faults", "faults" }, { "pages_swapped_out", "pages" }, { "slots", "pages" },
-	{ "slots_used", "pages" },
+	METRIC("swapoff", "ns", LOWER, "elapsed time of swapoff"),
+	METRIC("swapoff_cpu", "ns", LOWER, "CPU time of the program in swapoff"),
+	COST_METRICS("after", "of the touches afterwards for each page",
+		     "the program for the same"),
+	METRIC("swapoff_per_page", "ns/page", LOWER,
+	       "elapsed time of swapoff for each page that was out; not with used=0"),
+	METRIC("minor_faults", "faults", LOWER, "minor faults of the touches"),
+	METRIC("major_faults", "faults", LOWER, "major faults of the touches"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, before swapoff"),
+	METRIC("slots", "pages", HIGHER, "usable slots of the area"),
+	METRIC("slots_used", "pages", HIGHER,
+	       "slots in use before swapoff, by /proc/swaps; virtual entries do not show there"),
 };
 
 static struct {
@@ -93,26 +100,18 @@ static bool is_kept(uint64_t page)
 
 static void fill(void)
 {
-	struct filler filler = {
-		.base = run.base,
-		.pages = run.pages,
-		.chunk = options.chunk,
-		.content = &options.content,
-		.seed = options.seed,
-		.allow_resident = options.allow_resident,
-	};
+	struct filler filler = filler_make(run.base, run.pages, options.chunk, &options.content,
+					   options.seed, options.allow_resident);
 	uint64_t swapped;
 
 	filler_fill(&filler, 0, run.pages);
-	if (!options.allow_resident)
-		memory_settle(run.base, run.pages, options.chunk);
+	filler_settle(&filler, run.pages);
 	for (uint64_t i = 0; i < run.pages; i++)
 		if (!is_kept(i))
 			memory_forget(run.base + i * PAGE_BYTES, PAGE_BYTES);
 	swapped = memory_swapped_every(run.base, run.pages, run.stride, run.stride - 1);
-	emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
-	if (!options.allow_resident)
-		memory_require_swapped(swapped, run.kept);
+	emit_metric("pages_swapped_out", 0, (double)swapped);
+	filler_require_swapped(&filler, swapped, run.kept);
 }
 
 static void turn_off(void)
@@ -120,17 +119,16 @@ static void turn_off(void)
 	struct phase phase;
 
 	find_area();
-	emit_metric("slots", 0, (double)run.area.slots, "pages");
-	emit_metric("slots_used", 0, (double)run.area.used, "pages");
+	emit_metric("slots", 0, (double)run.area.slots);
+	emit_metric("slots_used", 0, (double)run.area.used);
 	phase_begin(&phase, "swapoff", 0);
 	if (!options.allow_resident && swapoff(run.area.path) != 0)
 		die(STATUS_FAILED, "swapoff of '%s' failed: %s.", run.area.path, strerror(errno));
 	phase_end(&phase);
-	emit_metric("swapoff_ns", 0, (double)phase_elapsed_ns(&phase), "ns");
-	emit_metric("swapoff_cpu_ns", 0, (double)phase.cpu_ns, "ns");
+	emit_phase_cost(&phase, 1);
 	if (run.kept > 0)
-		emit_metric("swapoff_page_ns", 0,
-			    (double)phase_elapsed_ns(&phase) / (double)run.kept, "ns/page");
+		emit_metric("swapoff_per_page", 0,
+			    (double)phase_elapsed_ns(&phase) / (double)run.kept);
 }
 
 /* All pages are in memory now; a fault shows that one was not mapped back. */
@@ -148,8 +146,8 @@ static void touch_after(void)
 	getrusage(RUSAGE_SELF, &after);
 	if (run.kept > 0)
 		emit_phase_cost(&phase, run.kept);
-	emit_metric("minor_faults", 0, (double)(after.ru_minflt - before.ru_minflt), "faults");
-	emit_metric("major_faults", 0, (double)(after.ru_majflt - before.ru_majflt), "faults");
+	emit_metric("minor_faults", 0, (double)(after.ru_minflt - before.ru_minflt));
+	emit_metric("major_faults", 0, (double)(after.ru_majflt - before.ru_majflt));
 }
 
 static void verify(void)
@@ -165,11 +163,7 @@ static void verify(void)
 
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("chunk", options.chunk);
-	require_page_multiple("bytes", options.bytes);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	find_area();
 	choose_pages();
@@ -179,6 +173,5 @@ int main(int argc, char **argv)
 	turn_off();
 	touch_after();
 	verify();
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

@@ -31,7 +31,8 @@ static struct {
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PMD_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to swap" },
+	  .min = PMD_BYTES, .max = SIZE_MAX_BYTES, .multiple = PMD_BYTES,
+	  .help = "memory to swap" },
 	{ .name = "folio", .type = OPTION_SIZE, .value = &options.folio, .initial = "2M",
 	  .min = PAGE_BYTES, .max = PMD_BYTES,
 	  .help = "size of its pages: 2M, an mTHP size such as 64K, or 4K for none" },
@@ -39,31 +40,43 @@ static const struct option_spec specs[] = {
 	  .choices = out_choices, .help = "whole, or split: free a page of each one first" },
 	{ .name = "order", .type = OPTION_CHOICE, .value = &options.order, .initial = "random",
 	  .choices = order_choices, .help = "order of the touches: sequential or random" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:30", .help = "zero, same:XX, compressible:PERCENT or random" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes for each MADV_PAGEOUT call" },
+	CONTENT_OPTION(&options.content, "compressible:30"),
+	CHUNK_OPTION(&options.chunk, "bytes for each MADV_PAGEOUT call"),
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "2",
-	  .unit = "", .min = 1, .max = 1000, .help = "rounds, each with fresh memory" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of content and order" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory, and change no setting "
-				   "of the system (for tests)" },
+	  .min = 1, .max = 1000, .help = "rounds, each with fresh memory" },
+	SEED_OPTION(&options.seed, "of content and order"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory, and change no setting of "
+			      "the system (for tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("out"), COST_METRICS("in"),
-	{ "pages_swapped_out", "pages" }, { "huge_bytes", "B" },
-	{ "thp_swpout", "folios" }, { "thp_swpout_fallback", "folios" },
-	{ "thp_split_page", "folios" }, { "thp_split_pmd", "folios" },
-	{ "folio_alloc", "folios" }, { "folio_swpout", "folios" },
-	{ "folio_zswpout", "folios" }, { "folio_swpout_fallback", "folios" },
-	{ "folio_swpin", "folios" }, { "folio_split", "folios" },
+	COST_METRICS("out", "of MADV_PAGEOUT for each small page's worth",
+		     "the program for the same"),
+	COST_METRICS("in", "of the touches for each small page's worth",
+		     "the program for the same"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "small pages out of memory, swap cache included, when the touches begin"),
+	METRIC("huge_memory", "B", HIGHER,
+	       "AnonHugePages after filling; counts pages of 2 MiB only"),
+	METRIC("thp_swpout", "folios", HIGHER, "2 MiB pages that went out whole"),
+	METRIC("thp_swpout_fallback", "folios", LOWER,
+	       "2 MiB pages split because swap had no room for them whole"),
+	METRIC("thp_split_page", "folios", LOWER, "huge pages that were split"),
+	METRIC("thp_split_pmd", "folios", LOWER, "2 MiB mappings that were split"),
+	METRIC("folio_alloc", "folios", HIGHER, "pages of the chosen size allocated"),
+	METRIC("folio_swpout", "folios", HIGHER,
+	       "pages of the chosen size that went out whole to a swap device"),
+	METRIC("folio_zswpout", "folios", HIGHER,
+	       "pages of the chosen size that went out whole to zswap"),
+	METRIC("folio_swpout_fallback", "folios", LOWER,
+	       "pages of the chosen size split because swap had no room for them whole"),
+	METRIC("folio_swpin", "folios", HIGHER, "pages of the chosen size that came in whole"),
+	METRIC("folio_split", "folios", LOWER, "pages of the chosen size that were split"),
 };
 
 #define VMSTAT(name) \
-	{ .metric = name, .unit = "folios", .path = "/proc/vmstat", .line = name }
+	{ .metric = name, .path = "/proc/vmstat", .line = name }
 
 static struct counter system_counters[] = {
 	VMSTAT("thp_swpout"), VMSTAT("thp_swpout_fallback"), VMSTAT("thp_split_page"),
@@ -131,7 +144,6 @@ static void prepare(void)
 		snprintf(file, sizeof(file), "stats/%s", folio_files[i].file);
 		size_path(folio_paths[i], options.folio, file);
 		folio_counters[i] = (struct counter){ .metric = folio_files[i].metric,
-						      .unit = "folios",
 						      .path = folio_paths[i] };
 	}
 }
@@ -161,7 +173,7 @@ static void fill(unsigned int round)
 									   HUGEPAGES_ALWAYS);
 	for (uint64_t i = 0; i < run.pages; i++)
 		content_fill(&options.content, seed_of(round), i, run.base + i * PAGE_BYTES);
-	emit_metric("huge_bytes", round, (double)meminfo_bytes("AnonHugePages"), "B");
+	emit_metric("huge_memory", round, (double)meminfo_bytes("AnonHugePages"));
 	for (uint64_t i = 0; i < run.pages; i++)
 		if (is_hole(i))
 			memory_forget(run.base + i * PAGE_BYTES, PAGE_BYTES);
@@ -185,7 +197,7 @@ static void push_out(unsigned int round)
 	if (!options.allow_resident)
 		memory_settle(run.base, run.pages, options.chunk);
 	swapped = swapped_pages();
-	emit_metric("pages_swapped_out", round, (double)swapped, "pages");
+	emit_metric("pages_swapped_out", round, (double)swapped);
 	if (!options.allow_resident)
 		memory_require_swapped(swapped, kept_pages());
 }
@@ -218,16 +230,15 @@ static void verify(unsigned int round)
 	require_intact(round, kept_pages(), bad);
 }
 
-int main(int argc, char **argv)
+static void check_options(void)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("chunk", options.chunk);
-	if (options.size % PMD_BYTES != 0)
-		die(STATUS_USAGE, "--size wants a multiple of 2M, not %" PRIu64 ".", options.size);
 	if (options.folio & (options.folio - 1))
 		die(STATUS_USAGE, "--folio wants a power of two, not %" PRIu64 ".", options.folio);
-	options_report(specs, COUNT_OF(specs));
+}
+
+int main(int argc, char **argv)
+{
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), check_options);
 	prepare();
 	counters_begin(system_counters, COUNT_OF(system_counters));
 	counters_begin(folio_counters, COUNT_OF(folio_counters));
@@ -240,6 +251,5 @@ int main(int argc, char **argv)
 	}
 	counters_emit(system_counters, COUNT_OF(system_counters));
 	counters_emit(folio_counters, COUNT_OF(folio_counters));
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

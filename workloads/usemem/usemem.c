@@ -29,16 +29,18 @@ static struct {
 } options;
 
 static const struct option_spec specs[] = {
-	{ .name = "nproc", .type = OPTION_COUNT, .value = &options.nproc, .initial = "1",
-	  .unit = "", .min = 1, .max = PROCS_MAX, .help = "processes (-n)" },
+	{ .name = "nproc", .type = OPTION_COUNT, .value = &options.nproc, .initial = "1", .min = 1,
+	  .max = PROCS_MAX, .help = "processes (-n)" },
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory of each process (the operand)" },
+	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory of each process (the operand)" },
 	{ .name = "step", .type = OPTION_SIZE, .value = &options.step, .initial = "8",
-	  .min = WORD_BYTES, .max = PAGE_BYTES, .help = "write one word in so many bytes (-j)" },
+	  .min = WORD_BYTES, .max = PAGE_BYTES, .multiple = WORD_BYTES,
+	  .help = "write one word in so many bytes (-j)" },
 	{ .name = "random", .type = OPTION_FLAG, .value = &options.random, .initial = "no",
 	  .help = "write random words instead, as many of them (-R)" },
 	{ .name = "repeat", .type = OPTION_COUNT, .value = &options.repeat, .initial = "1",
-	  .unit = "", .min = 1, .max = 1000, .help = "go over the memory so often (-r)" },
+	  .min = 1, .max = 1000, .help = "go over the memory so often (-r)" },
 	{ .name = "sync-rw", .type = OPTION_FLAG, .value = &options.sync_rw, .initial = "yes",
 	  .help = "start writing when all have mapped their memory (-y)" },
 	{ .name = "sync-free", .type = OPTION_FLAG, .value = &options.sync_free, .initial = "yes",
@@ -47,18 +49,24 @@ static const struct option_spec specs[] = {
 	  .help = "keep the time to map memory out of the throughput (--init-time)" },
 	{ .name = "sleep", .type = OPTION_COUNT, .value = &options.sleep, .initial = "0",
 	  .unit = "s", .max = 100000, .help = "hold the memory so long before it is freed (-s)" },
-	{ .name = "hugepages", .type = OPTION_CHOICE, .value = &options.hugepages,
-	  .initial = "system", .choices = hugepages_choices, .help = "never, always or system" },
+	HUGEPAGES_OPTION(&options.hugepages, "system"),
 	{ .name = "verify", .type = OPTION_FLAG, .value = &options.verify, .initial = "yes",
 	  .help = "do it once more, unmeasured, and compare every word" },
 	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = 4095, .help = "of the words and of their order" },
+	  .max = 4095, .help = "of the words and of their order" },
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("access"), COST_METRICS("free"),
-	{ "throughput", "KB/s" }, { "throughput_per_process", "KB/s" },
-	{ "free_time_per_process", "us" }, { "init_ns", "ns" },
+	COST_METRICS("access", "of the writing for each page of all processes",
+		     "all processes for the same"),
+	COST_METRICS("free", "to unmap all memory for each page of all processes",
+		     "all processes for the same"),
+	RATE_METRIC("throughput", "KB/s", "KB/Ginsn", HIGHER,
+		  "sum of what each process prints as KB/s"),
+	RATE_METRIC("throughput_per_process", "KB/s", "KB/Ginsn", HIGHER, "mean of the same"),
+	RATE_METRIC("free_time_per_process", "us", "kinsn", LOWER,
+		  "mean of what each process prints as usecs to free memory"),
+	METRIC("init", "ns", LOWER, "mean time to map the memory; only with sync-rw=yes"),
 };
 
 /* --- a process --- */
@@ -241,9 +249,9 @@ static void emit_rates(void)
 		free_us += (double)freed[i].values[VALUE_ELAPSED_NS] / 1000;
 		print_classic(&accessed[i], &freed[i]);
 	}
-	emit_metric("throughput", 0, sum, "KB/s");
-	emit_metric("throughput_per_process", 0, sum / procs, "KB/s");
-	emit_metric("free_time_per_process", 0, free_us / procs, "us");
+	emit_metric("throughput", 0, sum);
+	emit_metric("throughput_per_process", 0, sum / procs);
+	emit_metric("free_time_per_process", 0, free_us / procs);
 }
 
 /* Without -y and -x the orders are given at once, so that processes need not wait for others. */
@@ -255,9 +263,9 @@ static void measured_cycle(void)
 
 	send_all(OP_MAP);
 	if (options.sync_rw)
-		emit_metric("init_ns", 0,
+		emit_metric("init", 0,
 			    (double)receive_all(accessed).values[VALUE_ELAPSED_NS] /
-				    (double)options.nproc, "ns");
+				    (double)options.nproc);
 	phase_begin(&phase, "access", 0);
 	send_all(OP_ACCESS);
 	if (!options.sync_free)
@@ -294,13 +302,7 @@ static void verifying_cycle(void)
 int main(int argc, char **argv)
 {
 	argc = classic_translate(argc, &argv);
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	if (options.step % WORD_BYTES != 0)
-		die(STATUS_USAGE, "--step wants a multiple of %zu bytes, not %" PRIu64 ".",
-		    WORD_BYTES, options.step);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	lock_program();
 	for (unsigned int i = 0; i < options.nproc; i++)
 		child_start(&children[i], i, child_operation);
@@ -310,6 +312,5 @@ int main(int argc, char **argv)
 		verifying_cycle();
 	for (unsigned int i = 0; i < options.nproc; i++)
 		child_stop(&children[i]);
-	emit_done();
-	return STATUS_OK;
+	return workload_end();
 }

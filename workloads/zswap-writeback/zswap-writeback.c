@@ -15,51 +15,62 @@
 #define DEBUG "/sys/kernel/debug/zswap"
 
 static struct {
-	uint64_t size, pool, steps, probes, chunk, seed;
+	uint64_t size, pool, steps, touches, chunk, seed;
 	struct content content;
 	bool shrinker, allow_resident;
 } options;
 
 static const struct option_spec specs[] = {
 	{ .name = "size", .type = OPTION_SIZE, .value = &options.size, .initial = "64M",
-	  .min = 64 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "memory to swap out" },
-	{ .name = "content", .type = OPTION_CONTENT, .value = &options.content,
-	  .initial = "compressible:60", .help = "zero, same:XX, compressible:PERCENT or random" },
+	  .min = 64 * PAGE_BYTES, .max = SIZE_MAX_BYTES, .multiple = PAGE_BYTES,
+	  .help = "memory to swap out" },
+	CONTENT_OPTION(&options.content, "compressible:60"),
 	{ .name = "pool", .type = OPTION_COUNT, .value = &options.pool, .initial = "1",
 	  .unit = "%", .min = 1, .max = 100, .help = "max_pool_percent, of the guest's memory" },
 	{ .name = "shrinker", .type = OPTION_FLAG, .value = &options.shrinker, .initial = "yes",
 	  .help = "shrinker_enabled: write back early, too (Linux 6.8 and later)" },
-	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "8",
-	  .unit = "", .min = 1, .max = 64, .help = "equal steps, with faults after each" },
-	{ .name = "probes", .type = OPTION_COUNT, .value = &options.probes, .initial = "64",
+	{ .name = "steps", .type = OPTION_COUNT, .value = &options.steps, .initial = "8", .min = 1,
+	  .max = 64, .help = "equal steps, with faults after each" },
+	{ .name = "touches", .type = OPTION_COUNT, .value = &options.touches, .initial = "64",
 	  .unit = "pages", .min = 1, .max = 65536, .help = "pages touched after each step" },
-	{ .name = "chunk", .type = OPTION_SIZE, .value = &options.chunk, .initial = "2M",
-	  .min = PAGE_BYTES, .max = SIZE_MAX_BYTES, .help = "bytes in memory at a time" },
-	{ .name = "seed", .type = OPTION_COUNT, .value = &options.seed, .initial = "1",
-	  .unit = "", .min = 0, .max = UINT32_MAX, .help = "of the content and of the probes" },
-	{ .name = "allow-resident", .type = OPTION_FLAG, .value = &options.allow_resident,
-	  .initial = "no", .help = "go on although pages stay in memory, and leave zswap alone "
-				   "(for tests)" },
+	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
+	SEED_OPTION(&options.seed, "of the content and of the touches"),
+	ALLOW_RESIDENT_OPTION(&options.allow_resident,
+			      "go on although pages stay in memory, and leave zswap alone (for "
+			      "tests)"),
 };
 
 static const struct metric_spec metrics[] = {
-	COST_METRICS("swapout"), COST_METRICS("probe"), COST_METRICS("in"),
-	{ "pages_swapped_out", "pages" }, { "written_back_pages", "pages" },
-	{ "written_back_events", "pages" }, { "pool_limit_hits", "events" },
-	{ "compress_poor", "pages" }, { "clock_read_ns", "ns" },
+	COST_METRICS("swapout", "in MADV_PAGEOUT alone, for each page",
+		     "the program in MADV_PAGEOUT alone, for each page"),
+	COST_METRICS("touch",
+		     "to bring one page in and send it out again, while pages are written back",
+		     "the program for the same"),
+	COST_METRICS("in", "of the touches afterwards for each page, from zswap or disk",
+		     "the program for the same"),
+	METRIC("pages_swapped_out", "pages", HIGHER,
+	       "pages out of memory, swap cache included, at the end"),
+	METRIC("written_back_pages", "pages", LOWER,
+	       "pages that zswap wrote back, by its own count in debugfs"),
+	METRIC("written_back_events", "pages", LOWER,
+	       "zswpwb of /proc/vmstat, where the kernel has it"),
+	METRIC("pool_limit_hits", "events", LOWER, "times that the pool was found full"),
+	METRIC("compress_poor", "pages", LOWER,
+	       "pages that did not compress well enough to be kept"),
+	METRIC("clock_read", "ns", LOWER,
+	       "cost of one clock reading, which every latency in the histogram contains once"),
 };
 
 static struct counter counters[] = {
-	{ .metric = "written_back_pages", .unit = "pages", .path = DEBUG "/written_back_pages" },
-	{ .metric = "written_back_events", .unit = "pages", .path = "/proc/vmstat",
-	  .line = "zswpwb" },
-	{ .metric = "pool_limit_hits", .unit = "events", .path = DEBUG "/pool_limit_hit" },
-	{ .metric = "compress_poor", .unit = "pages", .path = DEBUG "/reject_compress_poor" },
+	{ .metric = "written_back_pages", .path = DEBUG "/written_back_pages" },
+	{ .metric = "written_back_events", .path = "/proc/vmstat", .line = "zswpwb" },
+	{ .metric = "pool_limit_hits", .path = DEBUG "/pool_limit_hit" },
+	{ .metric = "compress_poor", .path = DEBUG "/reject_compress_poor" },
 };
 
 static struct {
 	char *base;
-	uint64_t pages, probed;
+	uint64_t pages, touched;
 	struct filler filler;
 	struct histogram histogram;
 } run;
@@ -95,15 +106,9 @@ static void prepare(void)
 	set_up_zswap();
 	run.pages = options.size / PAGE_BYTES;
 	run.base = memory_map(options.size, HUGEPAGES_NEVER);
-	run.filler = (struct filler){
-		.base = run.base,
-		.pages = run.pages,
-		.chunk = options.chunk,
-		.content = &options.content,
-		.seed = options.seed,
-		.allow_resident = options.allow_resident,
-	};
-	emit_metric("clock_read_ns", 0, clock_read_cost_ns(), "ns");
+	run.filler = filler_make(run.base, run.pages, options.chunk, &options.content,
+				 options.seed, options.allow_resident);
+	emit_metric("clock_read", 0, clock_read_cost_ns());
 }
 
 /*
@@ -111,14 +116,14 @@ static void prepare(void)
  * that they do not gather in memory.  Which of them zswap still has and which
  * only the disk is what the histogram shows.
  */
-static void probe(unsigned int step, uint64_t filled)
+static void touch(unsigned int step, uint64_t filled)
 {
 	struct phase phase;
 	struct order order;
 
 	order_init(&order, filled, true, options.seed + step);
-	phase_begin(&phase, "probe", step);
-	for (uint64_t i = 0; i < options.probes && i < filled; i++) {
+	phase_begin(&phase, "touch", step);
+	for (uint64_t i = 0; i < options.touches && i < filled; i++) {
 		uint64_t page = order_at(&order, i);
 		uint64_t begin = now_ns();
 		uint64_t got = memory_touch(run.base, page, ACCESS_READ);
@@ -127,17 +132,16 @@ static void probe(unsigned int step, uint64_t filled)
 		if (got != content_tag(&options.content, options.seed, page))
 			die(STATUS_CORRUPT, "Page %" PRIu64 " is not what was written.", page);
 		memory_pageout(run.base + page * PAGE_BYTES, PAGE_BYTES, PAGE_BYTES);
-		run.probed++;
+		run.touched++;
 	}
 	phase_end(&phase);
-	emit_phase_cost(&phase, options.probes < filled ? options.probes : filled);
+	emit_phase_cost(&phase, options.touches < filled ? options.touches : filled);
 }
 
-static void fill_and_probe(void)
+static void fill_and_touch(void)
 {
 	struct phase phase;
 	uint64_t end = 0;
-	double pages = (double)run.pages;
 
 	for (unsigned int step = 1; step <= options.steps; step++) {
 		uint64_t first = end;
@@ -146,23 +150,20 @@ static void fill_and_probe(void)
 		phase_begin(&phase, "fill", step);
 		filler_fill(&run.filler, first, end);
 		phase_end(&phase);
-		probe(step, end);
+		touch(step, end);
 	}
-	emit_metric("swapout_ns", 0, (double)run.filler.out_ns / pages, "ns/page");
-	emit_metric("swapout_cpu_ns", 0, (double)run.filler.out_cpu_ns / pages, "ns/page");
-	emit_histogram(&run.histogram, "fault", "probe");
+	emit_cost("swapout", 0, run.filler.out_ns, run.filler.out_cpu_ns, run.pages);
+	emit_histogram(&run.histogram, "fault", "touch");
 }
 
 static void check_out(void)
 {
 	uint64_t swapped;
 
-	if (!options.allow_resident)
-		memory_settle(run.base, run.pages, options.chunk);
+	filler_settle(&run.filler, run.pages);
 	swapped = memory_swapped_pages(run.base, run.pages);
-	emit_metric("pages_swapped_out", 0, (double)swapped, "pages");
-	if (!options.allow_resident)
-		memory_require_swapped(swapped, run.pages);
+	emit_metric("pages_swapped_out", 0, (double)swapped);
+	filler_require_swapped(&run.filler, swapped, run.pages);
 }
 
 static void bring_in(void)
@@ -178,27 +179,15 @@ static void bring_in(void)
 	emit_phase_cost(&phase, run.pages);
 }
 
-static void verify(void)
-{
-	uint64_t bad = content_verify(&options.content, options.seed, 0, run.base, run.pages);
-
-	require_intact(0, run.pages, bad);
-}
-
 int main(int argc, char **argv)
 {
-	metrics_declare(metrics, COUNT_OF(metrics));
-	options_parse_all(argc, argv, specs, COUNT_OF(specs));
-	require_page_multiple("size", options.size);
-	require_page_multiple("chunk", options.chunk);
-	options_report(specs, COUNT_OF(specs));
+	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
 	prepare();
 	counters_begin(counters, COUNT_OF(counters));
-	fill_and_probe();
+	fill_and_touch();
 	check_out();
 	counters_emit(counters, COUNT_OF(counters));
 	bring_in();
-	verify();
-	emit_done();
-	return STATUS_OK;
+	require_content(0, &options.content, options.seed, run.base, run.pages);
+	return workload_end();
 }

@@ -43,7 +43,7 @@ def results(checks: Sequence[Check]) -> Table:
             (
                 one.weight.series.replace("calibration-", ""),
                 one.cell.rpartition(".")[0],
-                one.weight.metric.removeprefix("swap").removesuffix("_ns"),
+                one.weight.metric.removeprefix("swap"),
                 f"{one.weight.known:+.0f}" if one.weight.known else "0",
                 f"{one.difference:+.2f}",
                 f"[{one.low:+.2f}, {one.high:+.2f}]",

@@ -110,7 +110,7 @@ class Check:
 
 
 def read(series: str, registry: Path) -> tuple[KnownWeight, ...]:
-    """The weights of a series that a boot's metrics show, out of its registry file.
+    """The weights of a series that a workload's metrics show, out of its registry file.
 
     Raises UserError when the file has no usable ``known``.
     """
@@ -118,9 +118,7 @@ def read(series: str, registry: Path) -> tuple[KnownWeight, ...]:
     data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     try:
         return tuple(
-            _weight(series, item)
-            for item in data.get("known", ())
-            if str(item["metric"]).endswith("_ns")
+            _weight(series, item) for item in data.get("known", ()) if item["clock"] == "insn"
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: an entry of 'known' lacks or misspells {error}") from error
@@ -181,7 +179,7 @@ def steps(
 def _values(one: SeriesBoots, cell: str, metric: str, arm: str) -> pd.Series[float]:
     """One value a pair, by pair number; of usable boots only."""
     waits = one.manifest.waits_io(cell.rpartition(".")[0])
-    return by_pair(one.data, cell, metric.replace("_ns", "_cpu_ns") if waits else metric, arm)
+    return by_pair(one.data, cell, f"{metric}_cpu" if waits else metric, arm)
 
 
 def _check(

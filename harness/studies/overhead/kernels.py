@@ -18,7 +18,7 @@ from harness.util.paths import REPO
 from harness.util.versions import major_minor
 
 SERIES = REPO / "kernels" / "series"
-_METRICS = {"allocinfo_bytes_per_slot": "slot", "allocinfo_bytes_per_entry": "entry"}
+_METRICS = {"allocinfo_per_slot": "slot", "allocinfo_per_entry": "entry"}
 
 
 @dataclass(frozen=True, slots=True)

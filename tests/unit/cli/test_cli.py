@@ -13,7 +13,7 @@ from harness.build import image, pair
 from harness.cli import doctor
 from harness.cli import main as cli
 from harness.cli.doctor import DoctorCheck
-from harness.experiment import suite, workload
+from harness.experiment import catalogue, suite, workload
 from harness.source import sources
 from harness.studies import compare
 from harness.util.errors import Exit, InfraError, KernelFailure, UserError
@@ -79,9 +79,9 @@ MISTAKES = [
     (["walk", "--clock=wall"], "CLOCK=insn"),
     (["walk", "--head=b"], "give PATCH"),
     (["walk", "--overhead=yes", "--sizes=1M"], "does not fit"),
-    (["bisect", "swapinns"], "did you mean 'swapin_ns'"),
-    (["bisect", "swapin_ns", "--backends=zram,zswap"], "choose with BACKENDS="),
-    (["bisect", "swapin_ns", "--most-pairs=2"], "MOST_PAIRS is 2"),
+    (["bisect", "swapin_ns"], "did you mean 'swapin'"),
+    (["bisect", "swapin", "--backends=zram,zswap"], "choose with BACKENDS="),
+    (["bisect", "swapin", "--most-pairs=2"], "MOST_PAIRS is 2"),
     (["revisions", "--patch=calibration"], "that has revisions: vswap"),
     (["revisions", "--patch=vswap", "--base=v6.19"], "leave BASE out"),
     (["revisions", "--patch=vswap", "--only=v99"], "no revision v99"),
@@ -156,14 +156,23 @@ def test_suites_are_listed_with_them(capsys: pytest.CaptureFixture[str]) -> None
     assert max(map(len, out.splitlines())) <= 100
 
 
-def test_workloads_are_checked_against_their_programs(
+def test_workloads_are_checked_with_their_programs_built(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(image, "build_tools", lambda **_: tmp_path)
+    built: list[Path] = []
+
+    def build(**_: object) -> Path:
+        built.append(tmp_path)
+        return tmp_path
+
+    monkeypatch.setattr(image, "build_tools", build)
+    assert ends(["workloads", "check"]) == Exit.OK
+    assert f"{len(workload.names())} workloads, 0 problems" in capsys.readouterr().out
+    problem = catalogue.Problem("pageio", "its 'margin' is 'x'")
+    monkeypatch.setattr(catalogue, "check", lambda: (problem,))
     assert ends(["workloads", "check"]) == Exit.USER
-    out = capsys.readouterr().out
-    assert "workloads/pageio: its program 'pageio' was not built" in out
-    assert f"{len(workload.names())} workloads, {len(workload.names())} problems" in out
+    assert "workloads/pageio: its 'margin' is 'x'\n" in capsys.readouterr().out
+    assert len(built) == 2
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,10 @@ def test_what_only_a_user_needs_root_does_not_lack(
 
 
 def works(patch: pytest.MonkeyPatch, **verdicts: bool) -> None:
-    def probe(name: str, **_: object) -> AccelCheck:
+    def check(name: str, **_: object) -> AccelCheck:
         return AccelCheck(name, verdicts[name], 0.5, f"{name} because")
 
-    patch.setattr(accel, "probe", probe)
+    patch.setattr(accel, "check", check)
 
 
 def topics(cache: Path) -> dict[str, tuple[bool, str]]:
@@ -89,10 +89,10 @@ def test_a_machine_without_any_accelerator_is_not(
 def test_without_qemu_everything_else_is_told_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def probe(name: str, **_: object) -> AccelCheck:
+    def check(name: str, **_: object) -> AccelCheck:
         raise InfraError("qemu-system-x86_64 is not installed")
 
-    monkeypatch.setattr(accel, "probe", probe)
+    monkeypatch.setattr(accel, "check", check)
     found = topics(tmp_path)
     assert found["accelerator"] == (False, "qemu-system-x86_64 is not installed")
     assert {"packages", "disk", "memory"} <= set(found)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -237,14 +238,17 @@ def toy(folder: Path, **changes: Any) -> Path:
         "description": "d",
         "why": "w",
         "program": "toy",
-        "parameters": {"size": {"default": "64M"}, "flag": {"default": True}},
         "presets": {"quick": {}, "full": {"size": "1G"}},
-        "metrics": {"m": {"unit": "ns", "direction": "lower", "description": "d"}},
         "primary": "m",
         **changes,
     }
     (folder / "toy").mkdir(parents=True, exist_ok=True)
     kept = {key: value for key, value in data.items() if value != "absent"}
+    described = {
+        "parameters": {"size": {"default": "64M"}, "flag": {"default": "yes"}},
+        "metrics": {"m": {"unit": "ns", "direction": "lower", "description": "d"}},
+    }
+    (folder / "toy" / workload.DESCRIBED).write_text(json.dumps(described), encoding="utf-8")
     (folder / "toy" / "workload.yaml").write_text(
         yaml.safe_dump(kept, sort_keys=False), encoding="utf-8"
     )
@@ -253,7 +257,7 @@ def toy(folder: Path, **changes: Any) -> Path:
 
 def test_defaults_then_preset_then_overrides(tmp_path: Path) -> None:
     folder = toy(tmp_path)
-    assert workload.load("toy", folder=folder).argv == ["toy", "--size=64M", "--flag=1"]
+    assert workload.load("toy", folder=folder).argv == ["toy", "--size=64M", "--flag=yes"]
     full = workload.load("toy", preset="full", overrides={"flag": False}, folder=folder)
     assert full.argv == ["toy", "--size=1G", "--flag=0"]
 
@@ -324,7 +328,7 @@ def test_a_workload_says_why_it_cannot_run(
         ({"requires": {"backend": ["zswap"]}}, "requires: unknown key 'backend'; did you mean"),
         ({"program": "absent"}, "key 'program' is missing"),
         ({"primery": "m"}, "unknown key 'primery'; did you mean 'primary'"),
-        ({"primary": "n"}, "primary metric 'n' is not among its metrics"),
+        ({"primary": "n"}, "'primary' is 'n', which is no metric of its program"),
     ],
 )
 def test_a_wrong_description_is_named(tmp_path: Path, changes: Any, message: str) -> None:

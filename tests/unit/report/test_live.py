@@ -90,7 +90,7 @@ def test_how_it_looks(tmp_path: Path) -> None:
     )
     assert lines[1] == "guests: zram.pageio/06-base 12 s"
     row = next(line for line in lines if line.startswith(CELLS[0]))
-    assert "swapin_ns" in row and "+10.00%" in row and row.endswith("worse")
+    assert "swapin" in row and "+10.00%" in row and row.endswith("worse")
     assert lines[-1] == "note"
     assert max(map(len, shown(State("build", 1.0), 40).splitlines())) <= 40
 

@@ -88,7 +88,7 @@ def test_junit_says_what_failed_and_what_was_not_decided(
         "name": "", "tests": "3", "failures": "2", "errors": "1", "skipped": "0"
     }  # fmt: skip
     for cell in CELLS:
-        failure = cases[cell, "swapin_ns"].find("failure")
+        failure = cases[cell, "swapin"].find("failure")
         assert failure is not None and "worse: +" in (failure.get("message") or "")
     error = cases[CELLS[0], "boot 06-patch"].find("error")
     assert error is not None and "kernel BUG" in (error.text or "")

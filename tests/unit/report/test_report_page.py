@@ -115,7 +115,7 @@ def test_figures_follow_the_pages_colours(page: str) -> None:
 def test_the_page_says_what_the_text_says(page: str) -> None:
     assert "1 of 21 boots failed: panic in zram-lz4.pageio, 1 patch." in page
     assert page.index("1 of 21 boots failed") < page.index("What was compared")
-    assert re.search(r"zram-lz4 pageio swapin_ns: \+(9|10)\.\d\d% \[.*\], n = 6: worse", page)
+    assert re.search(r"zram-lz4 pageio swapin: \+(9|10)\.\d\d% \[.*\], n = 6: worse", page)
 
 
 def test_plots_are_whole_files_of_both_kinds(folder: Path) -> None:
@@ -133,7 +133,7 @@ def test_plots_are_whole_files_of_both_kinds(folder: Path) -> None:
 
 def test_figures_name_their_axes_and_units(folder: Path) -> None:
     words = {svg.stem: svg.read_text() for svg in folder.glob("plots/*.svg")}
-    assert "swapin_ns, insn/page" in words[f"cost-{CELL}"]
+    assert "swapin, insn/page" in words[f"cost-{CELL}"]
     assert "latency, insn" in words[f"latency-{CELL}-swapin-in"]
     assert "pswpout, pages" in words[f"timeline-{CELL}"]
     assert "million instructions since the first mark" in words[f"timeline-{CELL}"]

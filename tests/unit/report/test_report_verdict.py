@@ -109,12 +109,12 @@ def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
     aa = row.noise.change
     # By hand, from the raw values.
     data = frames.load(results).metrics
-    mine = data[(data["name"] == "swapin_ns")].set_index(["arm", "pair"])["value"]
+    mine = data[(data["name"] == "swapin")].set_index(["arm", "pair"])["value"]
     differences = [math.log(mine[AGAIN, i] / mine["base", i]) for i in range(8)]
     assert aa.differences == pytest.approx(tuple(differences))
     assert aa.n == 8
     lines = _text(results).splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("noise floor of swapin_ns"))
+    at = next(i for i, line in enumerate(lines) if line.startswith("noise floor of swapin"))
     assert lines[at + 2].split()[:3] == ["back-end", "A/A", "change"]
     assert lines[at + 4].split() == [
         "zram-lz4",

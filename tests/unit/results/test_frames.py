@@ -42,10 +42,8 @@ def test_rounds_are_averaged_and_kept(loaded: frames.Frames) -> None:
         return list(rows[rows["name"] == name]["value"])
 
     expected = SWAPIN * factor(Fake(), 0, 0, "patch")
-    assert values(loaded.metrics, "swapin_ns") == [pytest.approx(expected)]
-    assert values(loaded.raw_metrics, "swapin_ns") == pytest.approx(
-        [expected * 0.99, expected * 1.01]
-    )
+    assert values(loaded.metrics, "swapin") == [pytest.approx(expected)]
+    assert values(loaded.raw_metrics, "swapin") == pytest.approx([expected * 0.99, expected * 1.01])
 
 
 def test_what_a_crash_left_behind_is_kept(loaded: frames.Frames) -> None:

@@ -121,7 +121,7 @@ def test_a_host_without_groups_or_with_a_name_of_the_hosts_own(tmp_path: Path) -
 
 
 def test_this_machine_can_be_asked(tmp_path: Path) -> None:
-    found = resources.probe((tmp_path / "not" / "yet", tmp_path))
+    found = resources.available((tmp_path / "not" / "yet", tmp_path))
     assert found.cores >= 1 and len({device for device, _ in found.disk.values()}) == 1
 
 

@@ -82,13 +82,15 @@ def test_the_tests_lie_on_the_tools_disk(tmp_path: Path) -> None:
 
 
 def _changed(folder: Path, **changes: Any) -> Path:
-    data = dict(workload.load("selftests").data)
+    source = workload.FOLDER / "selftests"
+    data = yaml.safe_load((source / "workload.yaml").read_text(encoding="utf-8"))
     for key, value in changes.items():
         if key in data:
             data[key] = value
         else:
             data["requires"] = {**data["requires"], key: value}
     (folder / "selftests").mkdir()
+    shutil.copy(source / workload.DESCRIBED, folder / "selftests")
     (folder / "selftests" / "workload.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     return folder
 

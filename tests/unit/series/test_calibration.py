@@ -211,7 +211,7 @@ def test_instructions_executed_are_the_known_amount(name: str, version: str) -> 
 
 @each_folder
 def test_weight_lies_once_on_the_right_path(name: str, version: str) -> None:
-    wanted = {"swapin_ns": r"\bswap_read(_folio|page)\(", "swapout_ns": r"\bswap_write(page|out)\("}
+    wanted = {"swapin": r"\bswap_read(_folio|page)\(", "swapout": r"\bswap_write(page|out)\("}
     known = [k for k in _spec(name)["known"] if k["unit"] == "insn/page" and k["amount"]]
     calls = [
         (h.function, line)

@@ -37,7 +37,7 @@ def test_each_part_of_the_observing_has_its_effect(tmp_path: Path) -> None:
     data = frames.load(results, counters=False)
     reading, marks = bench.effects_of(data, manifest.load(results))
     for effect in (reading, marks):
-        assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin_ns"
+        assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin"
         assert effect.n == 6
     assert (reading.part, marks.part) == tuple(observer.PARTS)
     assert reading.estimate_pct == pytest.approx(0.0, abs=1e-6)
@@ -63,7 +63,7 @@ def test_what_was_found_is_found_again_for_the_same_kernel_only(tmp_path: Path) 
     cache = Cache(tmp_path)
     place = observer.place(cache, "k", "t", "insn")
     place.parent.mkdir(parents=True)
-    item = {"cell": "zram.pageio", "metric": "swapin_ns", "estimate_pct": 0.01, "n": 3}
+    item = {"cell": "zram.pageio", "metric": "swapin", "estimate_pct": 0.01, "n": 3}
     place.write_text(json.dumps([item]), encoding="utf-8")
     assert observer.known(cache, kernel="k", tools="t", clock="insn") == (item,)
     for other in ({"kernel": "x"}, {"tools": "x"}, {"clock": "wall"}):
@@ -78,9 +78,9 @@ def test_what_was_found_is_found_again_for_the_same_kernel_only(tmp_path: Path) 
     [
         ([], "not measured for this kernel"),
         (
-            [{"part": "marks", "cell": "zram.pageio", "metric": "swapin_ns", "estimate_pct": 0.012,
+            [{"part": "marks", "cell": "zram.pageio", "metric": "swapin", "estimate_pct": 0.012,
               "low_pct": 0.01, "high_pct": 0.02, "n": 3}],
-            "zram.pageio swapin_ns +0.012 % [+0.010, +0.020], n = 3",
+            "zram.pageio swapin +0.012 % [+0.010, +0.020], n = 3",
         ),
     ],
 )  # fmt: skip

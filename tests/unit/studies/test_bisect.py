@@ -28,7 +28,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
     return guests.pretend(monkeypatch, tmp_path)
 
 
-def run(tmp_path: Path, patches: list[str], metric: str = "swapin_ns") -> measure.Bisected:
+def run(tmp_path: Path, patches: list[str], metric: str = "swapin") -> measure.Bisected:
     repo = tmp_path / "linux"
     if not repo.exists():
         guests.series(repo, patches)
@@ -78,16 +78,16 @@ def test_a_series_that_does_not_survive_is_the_kernels_failure(
 
 
 def test_which_cell_is_looked_at() -> None:
-    one = measure.aimed(spec.load(None, ONE), "swapin_ns")
+    one = measure.aimed(spec.load(None, ONE), "swapin")
     assert [cell.name for cell in one.cells()] == ["zram.pageio"]
     chosen = spec.load(None, {**ONE, "backends": "zswap", "name": "mine"})
-    assert measure.aimed(chosen, "swapin_ns").cells()[0].name == "zswap.pageio"
-    assert measure.aimed(chosen, "swapin_ns").title == "mine"
-    with pytest.raises(UserError, match=r"'swapn_ns'.*did you mean 'swapin_ns'"):
+    assert measure.aimed(chosen, "swapin").cells()[0].name == "zswap.pageio"
+    assert measure.aimed(chosen, "swapin").title == "mine"
+    with pytest.raises(UserError, match=r"'swapn_ns'.*did you mean 'swapin'"):
         measure.aimed(chosen, "swapn_ns")
     two = replace(chosen, backends=("zram", "zswap"))
     with pytest.raises(UserError, match=r"zram\.pageio, zswap\.pageio.*BACKENDS="):
-        measure.aimed(two, "swapin_ns")
+        measure.aimed(two, "swapin")
 
 
 def bisection(found: Found, own: float) -> Bisection:
@@ -97,7 +97,7 @@ def bisection(found: Found, own: float) -> Bisection:
     look = Look.skipped(steps[1], "it does not build")
     facts = {"base": "v6.12", "series": "x"}
     return Bisection(
-        "n", "make bisect", facts, "zram.pageio", "swapin_ns", 0.99, ten, steps, found, part,
+        "n", "make bisect", facts, "zram.pageio", "swapin", 0.99, ten, steps, found, part,
         (look,), 3, 9,
     )  # fmt: skip
 

@@ -174,7 +174,7 @@ def test_without_a_mailed_series_there_is_nobody_to_write_to(tmp_path: Path) -> 
 def test_changed_raw_files_give_no_mail(tmp_path: Path) -> None:
     folder = result(tmp_path)
     victim = next(folder.glob("boots/*/01-patch/workload.jsonl"))
-    victim.write_text(victim.read_text().replace("swapin_ns", "swapin_nz"))
+    victim.write_text(victim.read_text().replace("swapin", "swapin_nz"))
     with pytest.raises(UserError, match="changed"):
         draft.make(folder)
 

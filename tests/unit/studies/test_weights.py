@@ -27,9 +27,7 @@ def comparison(folder: Path, added: float, *, scatter: float = 0.0, pairs: int =
 
 
 def weight(amount: float, tolerance: float = 0.0, series: str = "x") -> KnownWeight:
-    return weights._weight(
-        series, {"metric": "swapin_ns", "amount": amount, "tolerance": tolerance}
-    )
+    return weights._weight(series, {"metric": "swapin", "amount": amount, "tolerance": tolerance})
 
 
 @pytest.mark.parametrize(
@@ -66,8 +64,8 @@ def test_one_pair_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_a_metric_that_is_not_there_is_said(tmp_path: Path) -> None:
-    one = KnownWeight("x", "swapfree_ns", 0, 0, 0)
-    with pytest.raises(UserError, match=r"x, zram-lz4\.pageio: no pair of boots with swapfree_ns"):
+    one = KnownWeight("x", "swapfree", 0, 0, 0)
+    with pytest.raises(UserError, match=r"x, zram-lz4\.pageio: no pair of boots with swapfree"):
         weights.weigh({"x": comparison(tmp_path, 0)}, [one])
 
 
@@ -104,7 +102,7 @@ def test_the_weights_of_the_registry_can_be_read() -> None:
         "calibration-in1000": 1000,
         "calibration-out1000": 1000,
     }
-    assert [w.metric for w in known if w.is_null] == ["swapin_ns", "swapout_ns"]
+    assert [w.metric for w in known if w.is_null] == ["swapin", "swapout"]
 
 
 def test_a_table_line_fits_a_mail(tmp_path: Path) -> None:

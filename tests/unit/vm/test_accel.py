@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The accelerator probe: a verdict from a guest that ran, kept as long as it can hold."""
+"""The accelerator check: a verdict from a guest that ran, kept as long as it can hold."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Bench:
     def boot_id(self, value: str) -> None:
         self._patch.setattr(accel, "_boot_id", lambda: value)
 
-    def probe(self, name: str = "tcg") -> accel.AccelCheck:
-        return accel.probe(name, cache=self.cache)
+    def check(self, name: str = "tcg") -> accel.AccelCheck:
+        return accel.check(name, cache=self.cache)
 
     def choose(self, wanted: str) -> accel.Accelerator:
         return accel.choose(wanted, cache=self.cache)
@@ -46,7 +46,7 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     made = Bench(tmp_path, monkeypatch)
-    image = tmp_path / "probe.img"
+    image = tmp_path / "check.img"
     image.write_bytes(bytes(512))
     monkeypatch.setattr(accel, "_assemble", lambda _: image)
     made.boot_id("one")
@@ -55,7 +55,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
 
 def test_a_guest_that_ran_is_a_yes(bench: Bench) -> None:
     bench.qemu(exit=PASS)
-    verdict = bench.probe()
+    verdict = bench.check()
     assert verdict.works
     assert "ran under tcg" in verdict.reason
 
@@ -63,14 +63,14 @@ def test_a_guest_that_ran_is_a_yes(bench: Bench) -> None:
 @pytest.mark.parametrize("status", [0, 1, 42])
 def test_any_other_end_is_a_no_in_qemus_words(bench: Bench, status: int) -> None:
     bench.qemu(exit=status, stderr="failed to initialize kvm: Permission denied\nmore\n")
-    verdict = bench.probe()
+    verdict = bench.check()
     assert not verdict.works
     assert f"ended with {status}: failed to initialize kvm: Permission denied" in verdict.reason
 
 
 def test_a_silent_end_still_has_a_reason(bench: Bench) -> None:
     bench.qemu(exit=1)
-    assert "no message" in bench.probe().reason
+    assert "no message" in bench.check().reason
 
 
 def test_a_guest_that_hangs_is_ended_at_the_deadline(
@@ -79,7 +79,7 @@ def test_a_guest_that_hangs_is_ended_at_the_deadline(
     monkeypatch.setattr(accel, "_DEADLINE", 0.5)
     bench.qemu(exit=None)
     start = time.monotonic()
-    verdict = bench.probe()
+    verdict = bench.check()
     assert not verdict.works and "hangs" in verdict.reason
     assert time.monotonic() - start < 5
     assert qemu.running(bench.folder / "bin") == []
@@ -87,7 +87,7 @@ def test_a_guest_that_hangs_is_ended_at_the_deadline(
 
 def test_a_good_verdict_is_kept(bench: Bench) -> None:
     bench.qemu(exit=PASS)
-    assert bench.probe() == bench.probe()
+    assert bench.check() == bench.check()
     assert bench.runs == 1
 
 
@@ -97,8 +97,8 @@ def test_a_hang_of_kvm_is_kept_so_that_nobody_waits_twice(
     monkeypatch.setattr(accel, "_DEADLINE", 0.3)
     monkeypatch.setattr(accel, "_KVM", tmp_path)
     bench.qemu(exit=None)
-    first = bench.probe("kvm")
-    assert first == bench.probe("kvm")
+    first = bench.check("kvm")
+    assert first == bench.check("kvm")
     assert not first.works
     assert bench.runs == 1
 
@@ -108,49 +108,49 @@ def test_a_hang_of_tcg_is_a_busy_host_and_tried_again(
 ) -> None:
     monkeypatch.setattr(accel, "_DEADLINE", 0.3)
     bench.qemu(exit=None)
-    assert not bench.probe().works
-    bench.probe()
+    assert not bench.check().works
+    bench.check()
     assert bench.runs == 2
 
 
-def test_another_boot_or_another_qemu_is_probed_anew(bench: Bench) -> None:
+def test_another_boot_or_another_qemu_is_checked_anew(bench: Bench) -> None:
     bench.qemu(exit=PASS)
-    bench.probe()
+    bench.check()
     bench.boot_id("two")
-    bench.probe()
+    bench.check()
     assert bench.runs == 2
     bench.qemu(exit=1, version="QEMU emulator version 9.9 (fake)")
-    assert not bench.probe().works
+    assert not bench.check().works
     assert bench.runs == 3
 
 
-def test_another_probe_is_run_anew(
+def test_another_check_is_run_anew(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bench.qemu(exit=PASS)
-    bench.probe()
-    changed = tmp_path / "probe.S"
+    bench.check()
+    changed = tmp_path / "accel-check.S"
     shutil.copy(accel._SOURCE, changed)
     changed.write_text(changed.read_text("utf-8") + "\n", encoding="utf-8")
     monkeypatch.setattr(accel, "_SOURCE", changed)
-    bench.probe()
+    bench.check()
     assert bench.runs == 2
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", "3", '"x"', '{"key": "x"}'])
 def test_a_broken_record_is_not_believed(bench: Bench, content: str) -> None:
     bench.qemu(exit=PASS)
-    bench.probe()
-    (bench.cache.probes / "tcg.json").write_text(content, encoding="utf-8")
-    assert bench.probe().works
+    bench.check()
+    (bench.cache.accel_checks / "tcg.json").write_text(content, encoding="utf-8")
+    assert bench.check().works
     assert bench.runs == 2
 
 
 def test_a_refusal_that_can_be_mended_is_asked_again(bench: Bench) -> None:
     bench.qemu(exit=1, stderr="Could not access KVM kernel module: Permission denied\n")
-    assert not bench.probe().works
+    assert not bench.check().works
     bench.qemu(exit=PASS)  # the user was put into the group
-    assert bench.probe().works
+    assert bench.check().works
 
 
 VERDICTS = {
@@ -163,11 +163,11 @@ VERDICTS = {
 def fixed(works: dict[str, bool], patch: pytest.MonkeyPatch) -> list[str]:
     asked: list[str] = []
 
-    def probe(name: str, **_: object) -> accel.AccelCheck:
+    def check(name: str, **_: object) -> accel.AccelCheck:
         asked.append(name)
         return accel.AccelCheck(name, works[name], 0.1, f"{name} because")
 
-    patch.setattr(accel, "probe", probe)
+    patch.setattr(accel, "check", check)
     return asked
 
 
@@ -188,7 +188,7 @@ def test_choice(
     chosen = bench.choose(wanted)
     assert chosen.name == expected
     assert "because" in chosen.reason
-    assert wanted == "auto" or asked == [wanted], "what was asked for alone is probed"
+    assert wanted == "auto" or asked == [wanted], "what was asked for alone is checked"
 
 
 def test_kvm_asked_for_where_there_is_none_is_the_users_error(
@@ -219,7 +219,7 @@ def test_the_boot_sector_runs_under_the_real_qemu(
 ) -> None:
     # Fewer rounds than in earnest: what counts here is that paging and long mode are reached.
     monkeypatch.setattr(accel, "_LOOPS", 1_000_000)
-    verdict = accel.probe("tcg", cache=Cache(tmp_path))
+    verdict = accel.check("tcg", cache=Cache(tmp_path))
     assert verdict.works, verdict.reason
     assert verdict.seconds < 10
-    assert (tmp_path / "probes" / "tcg.json").is_file(), "the verdict is kept"
+    assert (tmp_path / "accel-checks" / "tcg.json").is_file(), "the verdict is kept"

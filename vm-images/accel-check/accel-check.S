@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The accelerator probe: a boot sector that does what a kernel does first.
+ * The accelerator check: a boot sector that does what a kernel does first.
  *
  * A /dev/kvm that opens, and that even runs the firmware, may still not run a
  * guest kernel.  So this turns on paging and long mode, runs a counted loop
