@@ -131,8 +131,8 @@ def warnings(report: Overhead) -> Iterator[str]:
             )
     if report.claim and not report.claim_fits:
         yield (
-            f"The claim is about {report.claim.models.old} and {report.claim.models.new}, which are "
-            "not the two kernels here."
+            f"The claim is about {report.claim.models.old} and {report.claim.models.new}, which "
+            "are not the two kernels here."
         )
     for backend in report.backends:
         full = backend.rows[-1]
