@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness import __version__
@@ -23,6 +23,7 @@ from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config as nightly_config
 from harness.studies.nightly import measure as night
 from harness.studies.overhead import measure
+from harness.studies.result import StudyResult
 from harness.studies.revisions import measure as revisions
 from harness.studies.walk import measure as walk
 from harness.util import progress, sandbox
@@ -31,6 +32,8 @@ from harness.util.escape import harmless
 from harness.util.paths import Cache
 
 _log = logging.getLogger(__name__)
+
+Run = Callable[[argparse.Namespace], Exit]
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -64,24 +67,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(Exit.INTERRUPTED)
 
 
-def _compare(args: argparse.Namespace) -> Exit:
-    done = compare.compare(_experiment(args), _site(args))
-    print((done.report / "report.txt").read_text(encoding="utf-8"), end="")
-    _log.info(f"report: {done.report / 'report.html'}")
-    return done.status
+def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
+    """The handler of a sub-command that runs a study."""
+
+    def run(args: argparse.Namespace) -> Exit:
+        done = study(args, _site(args))
+        print(done.screen, end="")
+        _log.info(f"report: {done.page}")
+        return done.status
+
+    return run
 
 
-def _calibrate(args: argparse.Namespace) -> Exit:
-    done = calibrate.calibrate(_experiment(args), _site(args))
-    print(done.text, end="")
-    return done.status
+def _compare(args: argparse.Namespace, site: Context) -> StudyResult:
+    return compare.compare(_experiment(args), site)
 
 
-def _overhead(args: argparse.Namespace) -> Exit:
-    done = measure.overhead(_experiment(args), _overhead_options(args), _site(args))
-    print(done.text, end="")
-    _log.info(f"report: {done.folder / 'report' / 'overhead.html'}")
-    return done.status
+def _calibrate(args: argparse.Namespace, site: Context) -> StudyResult:
+    return calibrate.calibrate(_experiment(args), site)
+
+
+def _overhead(args: argparse.Namespace, site: Context) -> StudyResult:
+    return measure.overhead(_experiment(args), _overhead_options(args), site)
 
 
 def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
@@ -92,43 +99,30 @@ def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
     )
 
 
-def _walk(args: argparse.Namespace) -> Exit:
+def _walk(args: argparse.Namespace, site: Context) -> StudyResult:
     wanted = walk.WalkOptions(
         at=walk.parse_stops(args.at),
         overhead=_overhead_options(args) if args.overhead == "yes" else None,
     )
-    done = walk.walk(_experiment(args), wanted, _site(args))
-    print(done.text, end="")
-    _log.info(f"report: {done.folder / 'report' / 'walk.html'}")
-    return done.status
+    return walk.walk(_experiment(args), wanted, site)
 
 
-def _bisect(args: argparse.Namespace) -> Exit:
-    done = bisect.bisect(_experiment(args), args.metric, _site(args), most=args.most_pairs)
-    print(done.text, end="")
-    return done.status
+def _bisect(args: argparse.Namespace, site: Context) -> StudyResult:
+    return bisect.bisect(_experiment(args), args.metric, site, most=args.most_pairs)
 
 
-def _revisions(args: argparse.Namespace) -> Exit:
-    only = (args.only or "").replace(",", " ").split()
-    done = revisions.revisions(_experiment(args), only, _site(args))
-    print(done.text, end="")
-    return done.status
+def _revisions(args: argparse.Namespace, site: Context) -> StudyResult:
+    return revisions.revisions(_experiment(args), (args.only or "").replace(",", " ").split(), site)
 
 
 def _nightly(args: argparse.Namespace) -> Exit:
     config = nightly_config.load(args.config, registry_folder=night.REGISTRY)
     args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
-    done = night.nightly(config, _site(args))
-    print(done.text, end="")
-    _log.info(f"trend: {done.folder / 'report' / 'trend.html'}")
-    return done.status
+    return _study(lambda _, site: night.nightly(config, site))(args)
 
 
-def _bench(args: argparse.Namespace) -> Exit:
-    done = bench.bench(_experiment(args), _site(args))
-    print(done.text, end="")
-    return done.status
+def _bench(args: argparse.Namespace, site: Context) -> StudyResult:
+    return bench.bench(_experiment(args), site)
 
 
 def _build(args: argparse.Namespace) -> Exit:
@@ -223,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("compare", help=text, description=text, epilog=_STATUSES)
     options.kernels(command)
     options.measuring(command)
-    command.set_defaults(run=_compare)
+    command.set_defaults(run=_study(_compare))
     text = "measure patches whose cost is known, and fail if it is not found"
     command = commands.add_parser(
         "calibrate",
@@ -234,7 +228,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     options.kernels(command)
     options.measuring(command)
-    command.set_defaults(run=_calibrate)
+    command.set_defaults(run=_study(_calibrate))
     text = "measure what swap metadata costs in memory, by structure, for each slot and entry"
     command = commands.add_parser(
         "overhead",
@@ -245,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     options.kernels(command)
     options.measuring(command)
     options.overhead(command)
-    command.set_defaults(run=_overhead)
+    command.set_defaults(run=_study(_overhead))
     _add_patchwise(commands)
     text = "measure what is new on followed lists and branches, and draw the trend"
     command = commands.add_parser(
@@ -261,7 +255,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("bench", help=text, description=text, epilog=_STATUSES)
     options.kernels(command)
     options.measuring(command)
-    command.set_defaults(run=_bench)
+    command.set_defaults(run=_study(_bench))
     text = "only get, patch, configure and build both kernels"
     command = commands.add_parser("build", help=text, description=text, epilog=_STATUSES)
     options.kernels(command)
@@ -320,7 +314,7 @@ def _add_patchwise(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         default="no",
         help="yes: also the bytes for each slot and entry at each patch",
     )
-    command.set_defaults(run=_walk)
+    command.set_defaults(run=_study(_walk))
     text = "find the first patch of a series that is responsible for its effect on a metric"
     command = commands.add_parser(
         "bisect",
@@ -339,11 +333,11 @@ def _add_patchwise(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         default=bisect.MOST,
         help=f"after which a patch stays undecided (default: {bisect.MOST})",
     )
-    command.set_defaults(run=_bisect)
+    command.set_defaults(run=_study(_bisect))
     text = "compare each revision of a series with its own base, and show them side by side"
     command = commands.add_parser("revisions", help=text, description=text, epilog=_STATUSES)
     options.kernels(command)
     options.measuring(command)
     group = command.add_argument_group("revisions")
     group.add_argument("--only", help="some revisions, e.g. v3,v6 (default: all)")
-    command.set_defaults(run=_revisions)
+    command.set_defaults(run=_study(_revisions))

@@ -5,23 +5,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 from harness.cli import options
-from harness.report import files, formats
-from harness.results import checksums
+from harness.report import formats
 from harness.series.mail import lore
-from harness.studies import bundle, verify
-from harness.studies.overhead import analysis as overheads
-from harness.studies.overhead import formats as overhead_formats
-from harness.studies.overhead import report as overhead
-from harness.studies.overhead.analysis import is_overhead
+from harness.studies import bundle, kinds, verify
 from harness.studies.reply import draft
-from harness.studies.walk import check as walk_check
-from harness.studies.walk import report as walk_report
-from harness.studies.walk.analysis import is_walk
-from harness.util.errors import Exit, UserError
+from harness.util.errors import Exit
 
 _log = logging.getLogger(__name__)
 
@@ -83,28 +74,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _report(args: argparse.Namespace) -> Exit:
     folder = Path(args.folder)
-    if is_walk(folder):
-        if args.format:
-            raise UserError(f"'{folder}' is a walk: its report has one format, and walk.csv")
-        print(walk_report.make(folder).text, end="")
-        return Exit.OK
-    checksums.guard(folder)
-    if args.format:
-        print(_formatted(folder, args.format), end="")
-        return Exit.OK
-    if is_overhead(folder):
-        path = overhead.make(folder).folder / "overhead.txt"
-    else:
-        path = files.write(folder) / "report.txt"
-    checksums.report(folder)
-    print(path.read_text(encoding="utf-8"), end="")
+    text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
+    print(text, end="")
     return Exit.OK
-
-
-def _formatted(folder: Path, name: str) -> str:
-    if is_overhead(folder):
-        return overhead_formats.render(overheads.analyse(folder), name)
-    return formats.comparison(files.read(folder), name)
 
 
 def _reply(args: argparse.Namespace) -> Exit:
@@ -132,16 +104,12 @@ def _bundle(args: argparse.Namespace) -> Exit:
 
 def _verify(args: argparse.Namespace) -> Exit:
     path = Path(args.folder)
-    if is_walk(path):
-        walked = walk_check.check(path)
-        print(walked.text(), end="")
-        return Exit.OK if walked.holds else Exit.INFRA
     if not path.is_file():
         found = [verify.verify(path)]
     else:
         with bundle.unpacked(path) as folders:
             found = [verify.verify(one, beside=folders) for one in folders]
-            found = [replace(one, folder=Path(one.folder.name)) for one in found]
+            found = [one.relative_to(folders[0].parent.resolve()) for one in found]
     for one in found:
         print(one.text(), end="")
     return Exit.OK if all(one.holds for one in found) else Exit.INFRA

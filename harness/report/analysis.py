@@ -12,8 +12,8 @@ import pandas as pd
 from harness.report import counters, facts, failing, hosts, latency, meaning, selftests
 from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, WorkloadReport
 from harness.results import pairing, traces
-from harness.results.frames import AGAIN, ARMS, Frames
-from harness.results.manifest import Manifest, insn_unit
+from harness.results.frames import ARMS, CONTROL, Frames
+from harness.results.manifest import UNKNOWN, Manifest, insn_unit
 from harness.results.pairing import Counted, Group
 from harness.stats import paired, verdict
 from harness.util.errors import UserError
@@ -39,10 +39,10 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         parts.append(
             WorkloadReport(
                 workload=workload,
-                description=str(manifest.get("workloads", workload, "description") or ""),
+                description=manifest.workload(workload).description,
                 parameters=manifest.parameters(workload),
-                margin=manifest.text("workloads", workload, "margin"),
-                declared=manifest.get("workloads", workload, "primary") is not None,
+                margin=manifest.workload(workload).margin,
+                declared=manifest.workload(workload).primary is not None,
                 primary=tuple(row for row in mine if row.role == "primary"),
                 secondary=tuple(row for row in mine if row.role == "secondary"),
                 percentiles=tuple(r for r in tails if r.workload == workload),
@@ -63,11 +63,11 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         )
     blocks = _blocks(data.boots)
     return Report(
-        name=manifest.text("name") if manifest.get("name") else results.name,
+        name=results.name if manifest.name == UNKNOWN else manifest.name,
         clock=clock,
         planned=len(data.boots),
         usable=int(data.boots["usable"].sum()),
-        has_again=bool((data.boots["arm"] == AGAIN).any()),
+        has_control=bool((data.boots["arm"] == CONTROL).any()),
         failures=_failures(data.boots, results),
         parts=tuple(parts),
         defects=tuple(
@@ -93,11 +93,11 @@ def _clock(data: Frames, manifest: Manifest) -> str:
             f"boots of different clocks ({', '.join(sorted(clocks))}) lie in one results folder: "
             "their numbers cannot be compared; keep one clock in a folder"
         )
-    return clocks.pop() if clocks else manifest.text("clock")
+    return clocks.pop() if clocks else manifest.clock
 
 
 def _row(
-    key: Any, group: Group, has_again: bool, *, margin: float | None, **fields: Any
+    key: Any, group: Group, has_control: bool, *, margin: float | None, **fields: Any
 ) -> Estimate:
     """A judged number; the verdict is kept for primary metrics only, the noise for all."""
     base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
@@ -107,7 +107,7 @@ def _row(
     )
     judged = verdict.decide(
         (base, patch),
-        (group.aa_base.tolist(), group.aa_again.tolist()) if has_again else None,
+        (group.aa_base.tolist(), group.aa_control.tolist()) if has_control else None,
         direction=direction,
         margin_pct=margin,
     )
@@ -130,7 +130,7 @@ def _row(
 
 def _again(group: Group) -> tuple[tuple[int, float], ...]:
     """(pair, change in per cent) of base against base again."""
-    values = zip(group.aa_pairs, group.aa_base.tolist(), group.aa_again.tolist(), strict=True)
+    values = zip(group.aa_pairs, group.aa_base.tolist(), group.aa_control.tolist(), strict=True)
     return tuple(
         (pair, 100 * (again / first - 1))
         for pair, first, again in values
@@ -142,7 +142,7 @@ def _metric_rows(
     data: Frames, manifest: Manifest, clock: str, used: Counted
 ) -> tuple[list[Estimate], dict[str, tuple[str, ...]]]:
     """A row for each metric; and by workload, the metrics that one kernel never gave."""
-    has_again = bool((data.boots["arm"] == AGAIN).any())
+    has_control = bool((data.boots["arm"] == CONTROL).any())
     rows: list[Estimate] = []
     one_sided: dict[str, set[str]] = {}
     for key, group in pairing.groups(data.metrics, ["name", "unit"], used):
@@ -157,7 +157,7 @@ def _metric_rows(
             _row(
                 key,
                 group,
-                has_again,
+                has_control,
                 role="primary" if primary else "secondary",
                 name=name,
                 phase="",
@@ -172,12 +172,12 @@ def _metric_rows(
 
 def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted) -> list[Estimate]:
     values = percentiles.values
-    has_again = bool((values["arm"] == AGAIN).any())
+    has_control = bool((values["arm"] == CONTROL).any())
     return [
         _row(
             key,
             group,
-            has_again,
+            has_control,
             role="percentile",
             name=f"{key['name']} p{key['percent']:g}",
             phase=str(key["phase"]),
@@ -257,7 +257,7 @@ def _notes(
     cells = sorted(set(data.boots[data.boots["workload"] == workload]["backend"]))
     waiting = [backend for backend in cells if manifest.waits_io(backend)]
     if clock == "insn" and waiting and manifest.disk_of(workload) == "sim":
-        latency = manifest.get("guest", "disk_latency_ns")
+        latency = manifest.guest.disk_latency_ns
         yield (
             f"{', '.join(waiting)}: elapsed times have the waiting for a simulated disk in them, "
             f"{latency} ns a request, which is the harness's choice and no instruction; so CPU "

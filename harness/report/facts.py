@@ -10,7 +10,7 @@ from harness.report import conditions
 from harness.report.model import Facts
 from harness.results import observer
 from harness.results.frames import ARMS, Frames
-from harness.results.manifest import UNKNOWN, Manifest
+from harness.results.manifest import UNKNOWN, ArmFacts, Manifest, known, shown
 
 _CLOCKS = {
     "insn": "instruction clock (QEMU TCG -icount, 1 vCPU): 1 ns of guest time is 1 executed "
@@ -59,12 +59,12 @@ def gather(
     data: Frames, manifest: Manifest, clock: str, hosts: Sequence[tuple[str, str]] = ()
 ) -> Facts:
     """All facts of a run; what the manifest lacks is "unknown". ``hosts`` are lines of `hosts`."""
-    accel = manifest.text("accel")
+    accel = manifest.accel
     if accel == UNKNOWN:
-        known = sorted({name for name in data.boots["accel"] if name})
-        accel = ", ".join(known) or UNKNOWN
+        found = sorted({name for name in data.boots["accel"] if name})
+        accel = ", ".join(found) or UNKNOWN
     return Facts(
-        compared=tuple((arm, _arm(data, manifest, arm)) for arm in ARMS),
+        compared=tuple((arm, _arm(data, manifest.arm(arm), arm)) for arm in ARMS),
         patches=_patches(manifest),
         clock=_clock(manifest, clock, accel),
         blind=(
@@ -87,16 +87,14 @@ def gather(
 def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
     """What follows from the disk that swap files lie on."""
     random = "Waiting for host disk I/O is charged at random."
-    if manifest.get("guest", "disk") != "sim":
+    if manifest.guest.disk != "sim":
         return (random,) if clock == "insn" else ()
-    latency = manifest.text("guest", "disk_latency_ns")
+    latency = known(manifest.guest.disk_latency_ns)
     simulated = (
         "Swap files lie on a simulated disk in the guest's memory (null_blk) that answers each "
         f"request {latency} ns of guest time later: no device's own time, no full queue."
     )
-    others = sorted(
-        name for name in manifest.mapping("workloads") if manifest.disk_of(name) == "host"
-    )
+    others = sorted(name for name in manifest.workloads if manifest.disk_of(name) == "host")
     if not others:
         return (simulated,)
     return (simulated, f"Those of {', '.join(others)} lie on the host's disk. {random}")
@@ -104,11 +102,10 @@ def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
 
 def _confounders(manifest: Manifest) -> tuple[str, ...]:
     """Options that cost everywhere and that the two kernels do not share."""
-    listed = (item for item in manifest.listing("config_diff") if isinstance(item, dict))
-    symbols = {str(item.get("symbol")): item for item in listed}
+    symbols = {item.symbol: item for item in manifest.config_diff}
     return tuple(
-        f"{symbol.removeprefix('CONFIG_')} is {symbols[symbol].get('base')} in one kernel and "
-        f"{symbols[symbol].get('patch')} in the other, and {what}: a difference between them is "
+        f"{symbol.removeprefix('CONFIG_')} is {symbols[symbol].base} in one kernel and "
+        f"{symbols[symbol].patch} in the other, and {what}: a difference between them is "
         "not swap's alone."
         for symbol, what in _EVERYWHERE.items()
         if symbol in symbols
@@ -121,11 +118,9 @@ def _config_diff(manifest: Manifest) -> tuple[str, ...]:
     Symbols that only one tree has are counted: the manifest lists them, nobody can set them alike.
     """
     reasons: dict[str, list[str]] = {}
-    for item in manifest.listing("config_diff"):
-        if isinstance(item, dict):
-            symbol = str(item.get("symbol", UNKNOWN)).removeprefix("CONFIG_")
-            change = f"{symbol} {item.get('base', UNKNOWN)} -> {item.get('patch', UNKNOWN)}"
-            reasons.setdefault(str(item.get("reason", UNKNOWN)), []).append(change)
+    for item in manifest.config_diff:
+        change = f"{item.symbol.removeprefix('CONFIG_')} {item.base} -> {item.patch}"
+        reasons.setdefault(item.reason, []).append(change)
     return tuple(
         f"{reason}: {len(changes)} symbols, in manifest.json"
         if reason == "only one tree has it"
@@ -135,12 +130,11 @@ def _config_diff(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _skipped(manifest: Manifest) -> tuple[str, ...]:
-    items = (Manifest(x if isinstance(x, dict) else {}) for x in manifest.listing("skipped"))
-    return tuple(f"{item.text('cell')}: {item.text('reason')}" for item in items)
+    return tuple(f"{item.cell}: {item.reason}" for item in manifest.skipped)
 
 
 def _debug(manifest: Manifest) -> str:
-    found = [str(item).removeprefix("CONFIG_") for item in manifest.listing("debug")]
+    found = [item.removeprefix("CONFIG_") for item in manifest.debug]
     if not found:
         return ""
     return (
@@ -149,85 +143,72 @@ def _debug(manifest: Manifest) -> str:
     )
 
 
-def _arm(data: Frames, manifest: Manifest, arm: str) -> str:
-    at = ("arms", arm)
+def _arm(data: Frames, facts: ArmFacts, arm: str) -> str:
     boots = data.boots[data.boots["arm"] == arm]
     releases = sorted({release for release in boots["kernel_release"] if release})
     text = (
-        f"{manifest.text(*at, 'name')} ({manifest.text(*at, 'kind')}), "
-        f"version {manifest.text(*at, 'version')}, commit {manifest.short(*at, 'commit')}, "
+        f"{facts.name} ({facts.kind}), version {facts.version}, commit {facts.commit[:12]}, "
         f"booted as {', '.join(releases) or UNKNOWN}"
     )
-    series = manifest.mapping(*at, "series")
-    if series:
-        count = len(manifest.listing(*at, "series", "patches"))
-        text += (
-            f", with series {manifest.text(*at, 'series', 'name')} "
-            f"({manifest.text(*at, 'series', 'title')}), {count} "
-            f"{'patch' if count == 1 else 'patches'}"
-        )
-    warning = manifest.text(*at, "series", "basis", "warning")
-    if warning != UNKNOWN:
-        text += f"; WARNING: {warning}"
-    missing = manifest.text(*at, "origin", "missing_files")
-    if missing != UNKNOWN:
-        text += f"; its tree lacks {len(missing.splitlines())} files, listed in manifest.json"
+    if series := facts.series:
+        count = len(series.patches)
+        text += f", with series {series.name} ({series.title}), {count} "
+        text += "patch" if count == 1 else "patches"
+        if series.basis and series.basis.warning:
+            text += f"; WARNING: {series.basis.warning}"
+    if missing := facts.origin.get("missing_files"):
+        text += f"; its tree lacks {len(str(missing).splitlines())} files, listed in manifest.json"
     return text
 
 
 def _basis(manifest: Manifest) -> str:
     """Who named the base, and how many files the series' index lines find in it."""
-    at = ("arms", "patch", "series", "basis")
-    if not manifest.mapping(*at):
+    basis = manifest.series.basis
+    if basis is None:
         return ""
     by = {"user": "the user", "base-commit": "its base-commit line", "blobs": "its blob ids"}
-    text = f"named by {by.get(manifest.text(*at, 'by'), UNKNOWN)}"
-    files, differ = manifest.get(*at, "files"), manifest.get(*at, "differ_count")
-    if isinstance(files, int) and isinstance(differ, int) and files:
+    text = f"named by {by.get(basis.by, UNKNOWN)}"
+    files, differ = basis.files, basis.differ_count
+    if files and differ is not None:
         text += f"; {files - differ} of the {files} files that its index lines name are the same"
-    stated = manifest.text(*at, "stated")
-    return text + (f"; it states base-commit {stated[:12]}" if stated != UNKNOWN else "")
+    return text + (f"; it states base-commit {basis.stated[:12]}" if basis.stated else "")
 
 
 def _patches(manifest: Manifest) -> tuple[str, ...]:
-    listed = []
-    for item in manifest.listing("arms", "patch", "series", "patches"):
-        one = Manifest(item if isinstance(item, dict) else {})
-        listed.append(f"{one.text('number')}. {one.text('subject')} ({one.short('patch_id')})")
-    return tuple(listed)
+    return tuple(
+        f"{known(one.number)}. {one.subject} ({one.patch_id[:12]})"
+        for one in manifest.series.patches
+    )
 
 
 def _clock(manifest: Manifest, clock: str, accel: str) -> str:
     text = _CLOCKS.get(clock, UNKNOWN)
     if clock == "wall":
         text += f" under QEMU {accel}"
-    reason = manifest.text("accel_reason")
+    reason = manifest.accel_reason
     return text + (f"; why {accel}: {reason}" if reason != UNKNOWN else "") + "."
 
 
 def _machine(data: Frames, manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    stages = (Manifest(s if isinstance(s, dict) else {}) for s in manifest.listing("stages"))
+    stages = ", ".join(f"{one.stage} {known(one.seconds)} s" for one in manifest.stages)
     return (
-        ("Guest", manifest.pairs_of("guest")),
-        ("Host", manifest.pairs_of("host")),
-        ("QEMU", manifest.text("qemu_version")),
-        ("Compiler", _each(manifest, "compiler")),
-        ("Back-ends", "; ".join(manifest.backends()) or UNKNOWN),
+        ("Guest", shown(manifest.guest.model_dump(exclude_unset=True))),
+        ("Host", shown(manifest.host)),
+        ("QEMU", manifest.qemu_version),
+        ("Compiler", _compiler(manifest)),
+        ("Back-ends", "; ".join(manifest.backend_list()) or UNKNOWN),
         *_shared(manifest),
-        ("State at each mark", _STATE + (_STEP if manifest.text("clock") == "insn" else "")),
+        ("State at each mark", _STATE + (_STEP if manifest.clock == "insn" else "")),
         ("Sampler", _sampler(data)),
         ("Observer effect", _observer(manifest)),
-        (
-            "Stages",
-            ", ".join(f"{s.text('stage')} {s.text('seconds')} s" for s in stages) or UNKNOWN,
-        ),
+        ("Stages", stages or UNKNOWN),
     )
 
 
 def _shared(manifest: Manifest) -> tuple[tuple[str, str], ...]:
     """Boots of the base that were run for another result: said only where there are any."""
-    donors = manifest.mapping("shared_boots").items()
-    text = ", ".join(f"{count} with {donor}" for donor, count in sorted(donors))
+    donors = sorted(manifest.shared_boots.items())
+    text = ", ".join(f"{count} with {donor}" for donor, count in donors)
     return (("Boots of the base shared", text),) if text else ()
 
 
@@ -248,8 +229,7 @@ def _sampler(data: Frames) -> str:
 
 def _observer(manifest: Manifest) -> str:
     """What the sampler adds to the figures, if `make bench` has measured it."""
-    found = manifest.listing("observer")
-    seen = [item for item in found if isinstance(item, dict) and item.get("part")]
+    seen = [item for item in manifest.observer if item.get("part")]
     if not seen:
         return "not measured for this kernel with these programs: make bench does"
     return "; ".join(
@@ -258,33 +238,27 @@ def _observer(manifest: Manifest) -> str:
     )
 
 
-def _each(manifest: Manifest, key: str) -> str:
-    """A value that should be the same in both arms."""
-    base, patch = (manifest.text("arms", arm, key) for arm in ARMS)
+def _compiler(manifest: Manifest) -> str:
+    """It should be the same in both arms."""
+    base, patch = (manifest.arm(arm).compiler for arm in ARMS)
     return base if base == patch else f"base: {base}; patch: {patch}"
 
 
 def _repeat(manifest: Manifest) -> tuple[tuple[str, str], ...]:
-    hashes = [
-        (f"{arm} {HERE.image} sha256", manifest.text("arms", arm, "artefact_sha256", HERE.image))
-        for arm in ARMS
-    ]
-    configs = [
-        (f"{arm} config sha256", manifest.text("arms", arm, "config_sha256")) for arm in ARMS
-    ]
+    arms = [(name, manifest.arm(name)) for name in ARMS]
     return (
-        ("Command", manifest.text("command")),
-        ("Seed of the order", manifest.text("seed")),
-        ("Pairs", manifest.text("pairs")),
-        *((f"{arm} tree", manifest.text("arms", arm, "tree")) for arm in ARMS),
-        *configs,
-        *hashes,
-        ("Image", manifest.text("image", "key")),
-        ("Image packages sha256", manifest.text("image", "packages_sha256")),
+        ("Command", manifest.command),
+        ("Seed of the order", known(manifest.seed)),
+        ("Pairs", known(manifest.pairs)),
+        *((f"{name} tree", arm.tree) for name, arm in arms),
+        *((f"{name} config sha256", arm.config_sha256) for name, arm in arms),
+        *((f"{name} {HERE.image} sha256", arm.image_sha256) for name, arm in arms),
+        ("Image", manifest.image.key),
+        ("Image packages sha256", manifest.image.packages_sha256),
     )
 
 
 def _same_kernel(manifest: Manifest) -> bool:
     """Both arms booted the very same kernel image: an A/A run."""
-    base, patch = (manifest.text("arms", arm, "artefact_sha256", HERE.image) for arm in ARMS)
+    base, patch = (manifest.arm(arm).image_sha256 for arm in ARMS)
     return base == patch != UNKNOWN

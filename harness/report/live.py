@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -146,12 +145,12 @@ class View:
         self._tick = _TICK["insn"]
         self._note = ""
 
-    def boots(self, survey: Survey, folder: Path, facts: Mapping[str, Any], clock: str) -> None:
-        """From now on show these boots; ``facts`` are the manifest's."""
+    def boots(self, survey: Survey, folder: Path, facts: Manifest, clock: str) -> None:
+        """From now on show these boots of a comparison that ``facts`` describe."""
         self._survey, self._tick = survey, _TICK[clock]
         self._note = _LOOKS if clock == "insn" else _NO_LOOKS
         if clock == "insn":
-            self._judge = lambda: estimates(folder, Manifest(facts))
+            self._judge = lambda: estimates(folder, facts)
 
     def state(self, *, now: float) -> State:
         """What to show now; makes the running estimates when it is time for them."""

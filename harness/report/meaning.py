@@ -52,7 +52,7 @@ def load(path: Path = PATH) -> tuple[Changed, ...]:
 
 def gather(manifest: Manifest) -> tuple[Changed, ...]:
     """What the two kernels of a run may count differently; nothing where a version is unknown."""
-    base, patch = (manifest.text("arms", arm, "version") for arm in ARMS)
+    base, patch = (manifest.arm(arm).version for arm in ARMS)
     if UNKNOWN in (base, patch):
         return ()
     return tuple(item for item in load() if item.differs(base, patch))

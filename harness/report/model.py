@@ -194,7 +194,7 @@ class Report:
     """A whole report: everything that its files say.
 
     planned: boots that there should be; usable: boots that count
-    has_again: the base kernel was booted a second time, for A/A
+    has_control: the base kernel was booted a second time, for A/A
     blocks: all boots, in the order in which the pairs were begun
     failing: how often either kernel fails; None if no boot did
     """
@@ -203,7 +203,7 @@ class Report:
     clock: str
     planned: int
     usable: int
-    has_again: bool
+    has_control: bool
     failures: tuple[ExcludedBoot, ...]
     parts: tuple[WorkloadReport, ...]
     defects: tuple[str, ...]
@@ -326,7 +326,7 @@ def verdict_line(report: Report) -> str:
 
 def caution(report: Report) -> str:
     """What the verdicts, or the numbers, do not say."""
-    if not report.has_again:
+    if not report.has_control:
         return (
             "No noise floor was measured: base was not compared with itself (A/A) in this run. "
             "So there are no verdicts, only numbers."

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.report.model import Regression, Tested
 from harness.results import pairing
-from harness.results.frames import AGAIN, Frames
+from harness.results.frames import CONTROL, Frames
 from harness.results.ktap import Result
 from harness.results.manifest import Manifest
 
@@ -30,7 +30,7 @@ def gather(data: Frames, manifest: Manifest) -> tuple[Tested, ...]:
 
 
 def _cell(cell: str, rows: list[Any], unbuilt: tuple[str, ...]) -> Tested:
-    base, patch = (_by_name(rows, arms) for arms in (("base", AGAIN), ("patch",)))
+    base, patch = (_by_name(rows, arms) for arms in (("base", CONTROL), ("patch",)))
     worse = [name for name in patch if _regressed(base.get(name, []), patch[name])]
     # A program fails because a test in it does: told is that test.
     told = [name for name in worse if not any(other.startswith(f"{name} > ") for other in worse)]
@@ -111,7 +111,6 @@ def _told(rows: list[Any]) -> str:
 
 
 def _unbuilt(manifest: Manifest) -> Iterator[str]:
-    for arm in ("base", "patch"):
-        missing = manifest.get("selftests", arm, "missing")
-        for test, reason in sorted(missing.items()) if isinstance(missing, dict) else ():
+    for arm, tests in sorted(manifest.selftests.items()):
+        for test, reason in sorted(tests.missing.items()):
             yield f"{arm}: {test} is not built: {reason}"

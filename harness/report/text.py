@@ -91,7 +91,7 @@ def _part(part: WorkloadReport, report: Report) -> Iterator[Iterable[str]]:
     for name, rows in by_metric(part.primary):
         margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
         yield _primary(f"{name} (primary), {unit(rows)}{margin}", rows)
-        if report.has_again:
+        if report.has_control:
             yield _noise(name, rows)
     for name, rows in by_metric(part.secondary):
         yield _table(f"{name} (secondary), {unit(rows)}", rows, "back-end")

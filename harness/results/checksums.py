@@ -7,7 +7,8 @@ Two kinds of ``SHA256SUMS`` files, both in the format of sha256sum(1), sorted by
   boot's folder gets its name.  There is no moment at which a boot has a name and no hashes.
 - ``SHA256SUMS`` in the result's folder lists every file: the boots' lines, copied and not hashed
   again, the boots' own SHA256SUMS, manifest.json, experiment.json and the report.
-  ``sha256sum -c SHA256SUMS`` there checks all of it without this program.
+  ``sha256sum -c SHA256SUMS`` there checks all of it without this program.  A study that is made
+  of other results lists its own files; each result below it has its own SHA256SUMS.
 
 Who may write which line is the point of it.  A boot's lines are written once: a comparison that
 goes on keeps the lines that are there, adds those of new boots, and drops those of boots whose
@@ -41,6 +42,8 @@ from harness.util.paths import PACKAGE, REPO
 
 NAME = "SHA256SUMS"
 REPORT = "report/"
+_TEXTS = ("bench.txt", "bisect.txt", "calibration.txt", "revisions.csv", "revisions.txt")
+"""Reports that lie beside that folder."""
 
 _ROOT = (
     "manifest.json",
@@ -54,6 +57,7 @@ _ROOT = (
 _LINE = re.compile(r"([0-9a-f]{64})  (.+)")
 _MADE = "# report made with: "
 # What the bytes of a report depend on, beside the raw files.
+_PACKAGES = ("util", "stats", "experiment", "results", "report", "studies")
 _LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib", "Jinja2")
 _CODE = (".py", ".yaml", ".j2", ".css")
 
@@ -110,20 +114,22 @@ def resume(results: Path) -> None:
 
 
 def raw(results: Path) -> None:
-    """Seal the raw files of a comparison that has run all its boots.
+    """Seal the raw files of a comparison that has run all its boots, or of a study of results.
 
     A boot that has lines keeps them.  A boot without a SHA256SUMS of its own was made by a version
     without hashes; it is sealed as it is now.
     """
     top = read(results) or Sums({})
     lines = dict(top.lines)
+    if not (results / "boots").is_dir():  # what a study records it writes anew at each call
+        lines = {path: value for path, value in lines.items() if is_report(path)}
     sealed = {_boot_of(path) for path in lines}
     for home in _homes(results):
         if home not in sealed:
             own = read(results / home)
             lines |= {f"{home}/{path}": value for path, value in own.lines.items()} if own else {}
             lines |= _hashed(results, [f"{home}/{NAME}"] if own else _walk(results, home))
-    lines |= _hashed(results, (name for name in _ROOT if (results / name).is_file()))
+    lines |= _hashed(results, _own(results))
     _write(results, Sums(lines, top.made))
 
 
@@ -148,8 +154,8 @@ def report(results: Path) -> None:
     """Renew the report's lines, and no other; nothing if the raw files have no hashes."""
     top = read(results)
     if top:
-        lines = {path: value for path, value in top.lines.items() if not path.startswith(REPORT)}
-        lines |= _hashed(results, _walk(results, "report"))
+        lines = {path: value for path, value in top.lines.items() if not is_report(path)}
+        lines |= _hashed(results, _reported(results))
         _write(results, Sums(lines, made_with()))
 
 
@@ -162,9 +168,8 @@ def raw_differences(results: Path) -> tuple[FileDifference, ...]:
     top = read(results)
     found = list(_boot_differences(results, top))
     if top:
-        names = {path for path in top.lines if not _is_below(path, "boots", "report")}
-        names |= {name for name in _ROOT if (results / name).is_file()}
-        found += _compared(results, top.lines, names)
+        names = {path for path in top.lines if not _is_below(path, "boots") and not is_report(path)}
+        found += _compared(results, top.lines, names | set(_own(results)))
         found += [FileDifference(NAME, fault) for fault in top.faults]
     return tuple(sorted(found, key=lambda item: item.place))
 
@@ -174,8 +179,20 @@ def report_differences(results: Path) -> tuple[FileDifference, ...]:
     top = read(results)
     if not top:
         return ()
-    names = {path for path in top.lines if path.startswith(REPORT)}
-    return tuple(_compared(results, top.lines, names | set(_walk(results, "report"))))
+    names = {path for path in top.lines if is_report(path)}
+    return tuple(_compared(results, top.lines, names | set(_reported(results))))
+
+
+def is_report(path: str) -> bool:
+    """Whether a path of a results folder is a report: it follows from the other files."""
+    return path.startswith(REPORT) or path in _TEXTS
+
+
+def results_below(folder: Path) -> tuple[Path, ...]:
+    """The results that a study is made of, as far as they lie in its folder and have boots."""
+    found = (path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/boots"))
+    shown = (path for path in found if not any(part[0] == "." for part in path.parts))
+    return tuple(sorted(shown))
 
 
 def unlisted(results: Path) -> tuple[str, ...]:
@@ -226,9 +243,15 @@ def made_with() -> str:
 
 
 def code_hash() -> str:
-    """Twelve digits of a hash over this code and its data files."""
-    # Models, claims and known weights are data that a report prints.
-    roots = (PACKAGE, REPO / "kernels")
+    """Twelve digits of a hash over the code and the data that make the figures of a report.
+
+    It covers the packages that read and judge a result, and those that they use.  A report keeps
+    its identity when the command line, the builds or the guests change: what these did is in the
+    raw files, which have hashes of their own.  ``kernels`` holds the models, claims and known
+    weights that reports print.  ``studies`` also holds code that measures: a list of the modules
+    that do not would go stale.
+    """
+    roots = (*(PACKAGE / name for name in _PACKAGES), REPO / "kernels")
     files = (path for root in roots for path in root.rglob("*") if path.suffix in _CODE)
     code = "".join(f"{atomic.sha256_file(path)}\n" for path in sorted(files))
     return hashlib.sha256(code.encode()).hexdigest()[:12]
@@ -292,6 +315,22 @@ def _walk(root: Path, below: str = "") -> list[str]:
             if not name.startswith("."):
                 found.append((here / name).relative_to(root).as_posix())
     return sorted(found)
+
+
+def _own(results: Path) -> list[str]:
+    """The raw files of a results folder beside those of its boots."""
+    if (results / "boots").is_dir():
+        return [name for name in _ROOT if (results / name).is_file()]
+    below = tuple(path.relative_to(results).as_posix() + "/" for path in results_below(results))
+    return [
+        path
+        for path in _walk(results)
+        if path != NAME and not is_report(path) and not path.startswith(below)
+    ]
+
+
+def _reported(results: Path) -> list[str]:
+    return [*_walk(results, "report"), *(name for name in _TEXTS if (results / name).is_file())]
 
 
 def _homes(results: Path) -> list[str]:

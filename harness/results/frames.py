@@ -11,20 +11,27 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pandas as pd
 
-from harness.results import collected, deltas, histogram, ktap, probes, telemetry
+from harness.results import collected, deltas, histogram, ktap, manifest, probes, telemetry
 from harness.results.collected import BOOT, COLUMNS, Collected
 from harness.util.errors import UserError
 
 ARMS = ("base", "patch")
-AGAIN = "again"
+CONTROL = "control"
 """The third boot of a block: the base kernel once more, for A/A. Absent from older results."""
+_FORMER = {"again": CONTROL}
+"""Names of arms in the folders of older results."""
+_ORDER = (CONTROL, *ARMS)
+"""Of the boots of a pair in tables: as it was when the control was "again"."""
+
+BootKey: TypeAlias = tuple[str, int, str]
+"""(cell, pair, arm)"""
 
 _BULK = ("slabinfo", "allocinfo", "vmallocinfo")
 
@@ -80,10 +87,12 @@ def load(results: Path, *, bulk: bool = False, counters: bool = True) -> Frames:
     if not boots.is_dir():
         raise UserError(f"{results} is no results folder: it has no folder 'boots'")
     tables = Collected(bulk, counters)
-    for cell, pair, arm in _expected(results, boots):
+    there = _folders(boots)
+    for cell, pair, arm in _expected(results, there):
         backend, _, workload = cell.rpartition(".")
         tables.boots.append((cell, backend, workload, arm, pair))
-        _boot(tables, boots / cell / f"{pair:02d}-{arm}", results)
+        missing = boots / cell / f"{pair:02d}-{arm}"
+        _boot(tables, there.get((cell, pair, arm), missing), results)
     if not tables.boots:
         raise UserError(f"{boots} is empty: no boot has finished yet")
     plain = {name: collected.frame(tables.rows[name], [*BOOT, *COLUMNS[name]]) for name in COLUMNS}
@@ -104,42 +113,37 @@ def averaged(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return means.reset_index()
 
 
-def _expected(results: Path, boots: Path) -> list[tuple[str, int, str]]:
+def _expected(results: Path, there: Collection[BootKey]) -> list[BootKey]:
     """(cell, pair, arm) of every boot that is there or should be there, in order.
 
     A cell that the plan names, a pair below the planned number and the other boots of a pair
-    are expected even if no folder is there; "again" only if the plan has it ("aa") or any boot
-    of it is there. Of a cell that one kernel runs alone ("halves") the other boots are not.
+    are expected even if no folder is there; the control only if the plan has it ("aa") or any
+    control is there. Of a cell that one kernel runs alone ("halves") the other boots are not.
     """
-    there = set(_folders(boots))
-    manifest = _json(results / "manifest.json") or {}
-    planned = manifest.get("pairs")
-    numbers = range(planned) if isinstance(planned, int) and 0 <= planned <= 10_000 else range(0)
-    cells = {cell for cell, _, _ in there}
-    named = manifest.get("cells")
-    if isinstance(named, list):
-        cells |= {cell for cell in named if isinstance(cell, str)}
-    has_again = manifest.get("aa") is True or any(arm == AGAIN for _, _, arm in there)
-    arms = (*ARMS, AGAIN) if has_again else ARMS
+    plan = manifest.load(results)
+    numbers = range(plan.pairs) if plan.pairs and 0 <= plan.pairs <= 10_000 else range(0)
+    cells = {cell for cell, _, _ in there} | set(plan.cells)
+    has_control = plan.aa or any(arm == CONTROL for _, _, arm in there)
+    arms = (*ARMS, CONTROL) if has_control else ARMS
     wanted = {(cell, pair, arm) for cell in cells for pair in numbers for arm in arms}
     halves = {(cell, pair, arm) for cell, pair, _ in there for arm in arms}
-    alone = _alone(manifest)
-    return sorted(there | {one for one in wanted | halves if alone.get(one[0], one[2]) == one[2]})
+    alone = {one.cell: one.arm for one in plan.halves}
+    wanted = {one for one in wanted | halves if alone.get(one[0], one[2]) == one[2]}
+    return sorted({*there, *wanted}, key=lambda key: (key[0], key[1], _ORDER.index(key[2])))
 
 
-def _alone(manifest: Mapping[str, Any]) -> dict[str, object]:
-    """The only arm of each cell that one kernel runs alone."""
-    listed = manifest.get("halves")
-    items = listed if isinstance(listed, list) else []
-    return {str(one.get("cell")): one.get("arm") for one in items if isinstance(one, dict)}
-
-
-def _folders(boots: Path) -> Iterator[tuple[str, int, str]]:
+def _folders(boots: Path) -> dict[BootKey, Path]:
+    """The folder of each boot that is there; a name of now goes before a former one."""
+    found: dict[BootKey, Path] = {}
     # A name that begins with a dot is a boot still under way.
     for folder in sorted(boots.glob("[!.]*/[!.]*")):
-        pair, _, arm = folder.name.partition("-")
-        if folder.is_dir() and pair.isdecimal() and arm in (*ARMS, AGAIN):
-            yield folder.parent.name, int(pair), arm
+        pair, _, name = folder.name.partition("-")
+        arm = _FORMER.get(name, name)
+        if folder.is_dir() and pair.isdecimal() and arm in (*ARMS, CONTROL):
+            key = (folder.parent.name, int(pair), arm)
+            if name == arm or key not in found:
+                found[key] = folder
+    return found
 
 
 def _boot(tables: Collected, folder: Path, results: Path) -> None:

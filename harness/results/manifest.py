@@ -1,98 +1,351 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run's manifest.json, read tolerantly: what it lacks is "unknown", never an error."""
+"""The schema of manifest.json: the same classes write and read it.
+
+Written strictly, read tolerantly: what a manifest lacks, or holds in a damaged form, has the
+field's default, which is "unknown" for a text. It is never an error.
+"""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from harness.experiment.arch import HERE
+
+NAME = "manifest.json"
+SCHEMA = 2
 UNKNOWN = "unknown"
 
 _LOWER = ("low", "less", "down", "small")
 _HIGHER = ("high", "more", "up", "large", "great")
+_OVERHEAD = "overhead"
+_TOLERANT = "read what is there"
 
 
-class Manifest:
-    """Read access to a manifest; its keys are described in results/README.md."""
+class ResultKind(StrEnum):
+    """What a results folder is a result of: the make target that wrote it.
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self._data = data
+    The first three boot kernels in their own folder and have a manifest.json there; the others are
+    made of such results, and their folder has a record named after the kind, like walk.json.
+    """
 
-    def get(self, *path: str) -> Any:
-        """The value at a path of keys, or None."""
-        value: Any = self._data
-        for key in path:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
+    COMPARE = "compare"
+    OVERHEAD = "overhead"
+    BENCH = "bench"
+    WALK = "walk"
+    BISECT = "bisect"
+    REVISIONS = "revisions"
+    CALIBRATE = "calibrate"
+    NIGHTLY = "nightly"
 
-    def text(self, *path: str) -> str:
-        """A scalar at a path as text; "unknown" if absent, null, empty or not a scalar."""
-        value = self.get(*path)
-        if isinstance(value, str | int | float) and value != "":
-            return str(value)
-        return UNKNOWN
+    @property
+    def record(self) -> str:
+        """The file of the folder that says its kind."""
+        boots = (ResultKind.COMPARE, ResultKind.OVERHEAD, ResultKind.BENCH)
+        return NAME if self in boots else f"{self.value}.json"
 
-    def short(self, *path: str) -> str:
-        """The first 12 digits of a hash."""
-        return self.text(*path)[:12]
 
-    def mapping(self, *path: str) -> Mapping[str, Any]:
-        """An object at a path, empty if there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, Mapping) else {}
+def _scalar(value: Any) -> str:
+    if isinstance(value, str | int | float) and value != "":
+        return str(value)
+    raise ValueError("not a text")
 
-    def listing(self, *path: str) -> list[Any]:
-        """A list at a path, empty if there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, list) else []
 
-    def pairs_of(self, *path: str) -> str:
-        """What an object at a path has set, as "key=value, ..." by key; "unknown" if nothing."""
-        items = sorted(self.mapping(*path).items())
-        shown = (
-            f"{key}={value}"
-            for key, value in items
-            if value != "" and not isinstance(value, dict | list)
-        )
-        return ", ".join(shown) or UNKNOWN
+def _strings(value: Any) -> Any:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else value
 
-    def backends(self) -> list[str]:
+
+def _objects(value: Any) -> Any:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else value
+
+
+Text = Annotated[str, BeforeValidator(_scalar)]
+Strings = Annotated[tuple[str, ...], BeforeValidator(_strings)]
+Objects = Annotated[tuple[dict[str, Any], ...], BeforeValidator(_objects)]
+Quantity = int | float | str | None
+
+
+class Section(BaseModel):
+    """An object of a manifest or record."""
+
+    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=True)
+
+    @classmethod
+    def tolerant(cls, data: Any) -> Self:
+        """Read plain data; what is damaged has its default."""
+        return cls.model_validate(data, context=_TOLERANT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _object(cls, data: Any, info: ValidationInfo) -> Any:
+        is_damaged = not isinstance(data, Mapping | BaseModel)
+        return {} if is_damaged and info.context == _TOLERANT else data
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _value(cls, value: Any, read: Callable[[Any], Any], info: ValidationInfo) -> Any:
+        try:
+            return read(value)
+        except ValidationError:
+            if info.context != _TOLERANT:
+                raise
+            field = cls.model_fields[str(info.field_name)]
+            return field.get_default(call_default_factory=True)
+
+
+class PatchFacts(Section):
+    """One patch of a series, and its commit on the base."""
+
+    number: int | None = None
+    subject: Text = UNKNOWN
+    patch_id: Text = UNKNOWN
+    commit: Text = UNKNOWN
+    message_id: str | None = None
+    sha256: Text = UNKNOWN
+
+
+class BasisFacts(Section):
+    """How the base fits the series."""
+
+    by: Text = UNKNOWN
+    used: Text = UNKNOWN
+    commit: Text = UNKNOWN
+    stated: str | None = None
+    files: int | None = None
+    differ: Strings = ()
+    differ_count: int | None = None
+    warning: str = ""
+
+
+class SeriesFacts(Section):
+    """An applied series."""
+
+    name: Text = UNKNOWN
+    title: Text = UNKNOWN
+    locator: Text = UNKNOWN
+    digest: Text = UNKNOWN
+    base_commit_hint: str | None = None
+    notes: Strings = ()
+    origin: dict[str, Any] = {}
+    letter: dict[str, Any] | None = None
+    commit: Text = UNKNOWN
+    tree: Text = UNKNOWN
+    patches: tuple[PatchFacts, ...] = ()
+    basis: BasisFacts | None = None
+
+
+class ArmFacts(Section):
+    """The kernel of one arm."""
+
+    name: Text = UNKNOWN
+    kind: Text = UNKNOWN
+    version: Text = UNKNOWN
+    commit: Text = UNKNOWN
+    tree: Text = UNKNOWN
+    origin: dict[str, Any] = {}
+    kernel: Text = UNKNOWN
+    compiler: Text = UNKNOWN
+    build_seconds: float | None = None
+    artefact_sha256: dict[str, Text] = {}
+    config_sha256: Text = UNKNOWN
+    series: SeriesFacts | None = None
+
+    @property
+    def image_sha256(self) -> str:
+        """The hash of the kernel image that boots."""
+        return self.artefact_sha256.get(HERE.image, UNKNOWN)
+
+
+class SymbolFacts(Section):
+    """A kernel option that differs between the two kernels."""
+
+    symbol: Text = UNKNOWN
+    base: Text = UNKNOWN
+    patch: Text = UNKNOWN
+    reason: Text = UNKNOWN
+
+
+class GuestFacts(Section):
+    """What the guest had. memory, swap: bytes; disk_latency_ns: of the simulated disk."""
+
+    model_config = ConfigDict(extra="allow")
+
+    memory: Quantity = None
+    cpus: Quantity = None
+    swap: Quantity = None
+    disk: Text = UNKNOWN
+    disk_latency_ns: int | None = None
+    settings: dict[str, Any] = {}
+
+
+class BackendFacts(Section):
+    """A back-end as it was asked for; waits_io: for a disk, the host's or a simulated one."""
+
+    kind: Text = UNKNOWN
+    settings: dict[str, Any] = {}
+    waits_io: StrictBool = False
+
+
+class MetricFacts(Section):
+    """What a report needs of a declared metric."""
+
+    model_config = ConfigDict(extra="allow")
+
+    direction: str = ""
+    clock_insn_unit: str = ""
+
+
+class WorkloadFacts(Section):
+    """The content of a workload.yaml; effective: what it was run with."""
+
+    model_config = ConfigDict(extra="allow")
+
+    description: str = ""
+    margin: Text = UNKNOWN
+    primary: str | None = None
+    primary_waiting_io: str | None = None
+    metrics: dict[str, MetricFacts] = {}
+    requires: dict[str, Any] = {}
+    effective: dict[str, Any] = {}
+    memory_max: Text = UNKNOWN
+
+
+class SkippedFacts(Section):
+    """A cell that was not run, and why."""
+
+    cell: Text = UNKNOWN
+    reason: Text = UNKNOWN
+
+
+class ArmOnlyFacts(SkippedFacts):
+    """A cell that ran on one arm alone, and why."""
+
+    arm: Text = UNKNOWN
+
+
+class SelftestFacts(Section):
+    """The kernel's own tests of one arm; missing: by test, why it is not there."""
+
+    key: Text = UNKNOWN
+    tests: Strings = ()
+    missing: dict[str, Text] = {}
+
+
+class ImageFacts(Section):
+    """A guest image; on_top: packages beside those of the recipe."""
+
+    key: Text = UNKNOWN
+    packages_sha256: Text = UNKNOWN
+    on_top: Strings = ()
+
+
+class StageFacts(Section):
+    """How long one stage took."""
+
+    stage: Text = UNKNOWN
+    seconds: Quantity = None
+
+
+class Manifest(Section):
+    """manifest.json of one comparison; results/README.md says what each key means."""
+
+    schema_version: int = Field(
+        default=SCHEMA, validation_alias="schema", serialization_alias="schema"
+    )
+    kind: ResultKind = ResultKind.COMPARE
+    name: Text = UNKNOWN
+    command: Text = UNKNOWN
+    clock: Text = UNKNOWN
+    accel: Text = UNKNOWN
+    accel_reason: Text = UNKNOWN
+    qemu_version: Text = UNKNOWN
+    host: dict[str, Any] = {}
+    arms: dict[str, ArmFacts] = {}
+    debug: Strings = ()
+    config_diff: tuple[SymbolFacts, ...] = ()
+    guest: GuestFacts = GuestFacts()
+    backends: dict[str, BackendFacts] = {}
+    workloads: dict[str, WorkloadFacts] = {}
+    cells: Strings = ()
+    halves: tuple[ArmOnlyFacts, ...] = ()
+    skipped: tuple[SkippedFacts, ...] = ()
+    observer: Objects = ()
+    selftests: dict[str, SelftestFacts] = {}
+    pairs: int | None = None
+    aa: StrictBool = False
+    seed: int | None = None
+    suite: str | None = None
+    preset: Text = UNKNOWN
+    image: ImageFacts = ImageFacts()
+    images: tuple[ImageFacts, ...] = ()
+    stages: tuple[StageFacts, ...] = ()
+    boots_run: int | None = None
+    boots_kept: int | None = None
+    qemu_seconds: float | None = None
+    shared_boots: dict[str, int] = {}
+
+    def arm(self, name: str) -> ArmFacts:
+        """An arm's kernel; all unknown if the manifest has none."""
+        return self.arms.get(name, ArmFacts())
+
+    @property
+    def series(self) -> SeriesFacts:
+        """The series of the patched arm; all unknown if there is none."""
+        return self.arm("patch").series or SeriesFacts()
+
+    def backend_list(self) -> list[str]:
         """Each back-end with what it was asked to be set to, as "zram (compressor=lz4)"."""
-        names = sorted(self.mapping("backends"))
-        found = {name: self.pairs_of("backends", name, "settings") for name in names}
+        found = {name: shown(one.settings) for name, one in sorted(self.backends.items())}
         return [
             name if settings == UNKNOWN else f"{name} ({settings})"
             for name, settings in found.items()
         ]
 
+    def workload(self, name: str) -> WorkloadFacts:
+        """A workload's definition; empty if the manifest has none."""
+        return self.workloads.get(name, WorkloadFacts())
+
     def parameters(self, workload: str) -> str:
         """What the workload was run with, as "size=32M, ..."."""
-        asked = self.pairs_of("workloads", workload, "effective")
-        limit = self.text("workloads", workload, "memory_max")
-        return asked if limit in (UNKNOWN, "max") else f"{asked}; memory.max {limit}"
+        one = self.workload(workload)
+        asked = shown(one.effective)
+        if one.memory_max in (UNKNOWN, "max"):
+            return asked
+        return f"{asked}; memory.max {one.memory_max}"
 
     def waits_io(self, backend: str) -> bool:
         """The back-end waits for host I/O, which the instruction clock cannot time."""
-        return self.get("backends", backend, "waits_io") is True
+        return self.backends.get(backend, BackendFacts()).waits_io
 
     def disk_of(self, workload: str) -> str:
         """What this workload's swap files lay on: "sim" or "host"; "unknown" if nobody said."""
-        own = self.text("workloads", workload, "requires", "disk")
-        return self.text("guest", "disk") if own == UNKNOWN else own
+        return str(self.workload(workload).requires.get("disk") or self.guest.disk)
 
     def primary(self, workload: str, backend: str, clock: str) -> str | None:
         """The primary metric declared for this workload, back-end and clock."""
+        one = self.workload(workload)
         waiting = clock == "insn" and self.waits_io(backend)
-        name = self.get("workloads", workload, "primary_waiting_io") if waiting else None
-        name = name or self.get("workloads", workload, "primary")
-        return name if isinstance(name, str) else None
+        return (one.primary_waiting_io if waiting else None) or one.primary
 
     def margin(self, workload: str) -> float | None:
         """The declared margin in per cent; None unless it is a number above zero with a "%"."""
-        text = self.text("workloads", workload, "margin").strip()
+        text = self.workload(workload).margin.strip()
         try:
             value = float(text.removesuffix("%")) if text.endswith("%") else 0.0
         except ValueError:
@@ -101,7 +354,7 @@ class Manifest:
 
     def direction(self, workload: str, metric: str) -> str:
         """ "lower" or "higher" is better; "" if the workload does not say."""
-        text = self.text("workloads", workload, "metrics", metric, "direction").lower()
+        text = self._metric(workload, metric).direction.lower()
         if text.startswith(_LOWER):
             return "lower"
         return "higher" if text.startswith(_HIGHER) else ""
@@ -110,8 +363,29 @@ class Manifest:
         """The unit to print: under the instruction clock 1 ns of guest time is 1 instruction."""
         if clock != "insn":
             return unit
-        declared = self.get("workloads", workload, "metrics", metric, "clock_insn_unit")
-        return declared if isinstance(declared, str) and declared else insn_unit(unit)
+        return self._metric(workload, metric).clock_insn_unit or insn_unit(unit)
+
+    def _metric(self, workload: str, metric: str) -> MetricFacts:
+        return self.workload(workload).metrics.get(metric, MetricFacts())
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def shown(values: Mapping[str, Any]) -> str:
+    """What an object has set, as "key=value, ..." by key; "unknown" if nothing."""
+    found = (
+        f"{key}={value}"
+        for key, value in sorted(values.items())
+        if value != "" and not isinstance(value, dict | list)
+    )
+    return ", ".join(found) or UNKNOWN
+
+
+def known(value: object) -> str:
+    """A value as text; "unknown" for None."""
+    return UNKNOWN if value is None else str(value)
 
 
 def insn_unit(unit: str) -> str:
@@ -123,7 +397,21 @@ def insn_unit(unit: str) -> str:
 def load(results: Path) -> Manifest:
     """results/<name>/manifest.json; an absent or damaged one gives an empty manifest."""
     try:
-        data = json.loads((results / "manifest.json").read_text("utf-8"))
+        data = json.loads((results / NAME).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         data = {}
-    return Manifest(data if isinstance(data, dict) else {})
+    return Manifest.tolerant(_upgraded(data if isinstance(data, dict) else {}, results))
+
+
+def _upgraded(data: Mapping[str, Any], results: Path) -> Mapping[str, Any]:
+    """Any older manifest as one of schema 2.
+
+    Schema 1 had no kind: it is a measurement of overhead if all cells run that workload, and a
+    comparison if not. Nothing else changed.
+    """
+    if "kind" in data:
+        return data
+    cells = [folder.name for folder in (results / "boots").glob("[!.]*") if folder.is_dir()]
+    is_overhead = cells and all(cell.rpartition(".")[2] == _OVERHEAD for cell in cells)
+    kind = ResultKind.OVERHEAD if is_overhead else ResultKind.COMPARE
+    return {**data, "schema": SCHEMA, "kind": kind.value}

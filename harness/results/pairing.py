@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Values of boots -> pairs: which boots count, base beside patch, base beside base again."""
+"""Values of boots -> pairs: which boots count, base beside patch, base beside its control."""
 
 from __future__ import annotations
 
@@ -12,32 +12,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from harness.results.frames import AGAIN, ARMS, Frames
-
-Boot = tuple[str, int, str]
-"""(cell, pair, arm)"""
+from harness.results.frames import ARMS, CONTROL, BootKey, Frames
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """(cell, pair) of which both boots count: of base and patch, of base and again."""
+    """(cell, pair) of which both boots count: of base and patch, of base and control."""
 
     ab: frozenset[tuple[str, int]]
     aa: frozenset[tuple[str, int]]
 
-    def holds(self, boot: Boot) -> bool:
+    def holds(self, boot: BootKey) -> bool:
         """Whether a boot is half of a pair."""
         cell, pair, arm = boot
         ab, aa = (cell, pair) in self.ab, (cell, pair) in self.aa
-        return {ARMS[0]: ab or aa, ARMS[1]: ab, AGAIN: aa}[arm]
+        return {ARMS[0]: ab or aa, ARMS[1]: ab, CONTROL: aa}[arm]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
     """One number in all boots.
 
-    base[i], patch[i]: in the pair of number pairs[i]; aa_base[i], aa_again[i]: base and base
-    again in that of number aa_pairs[i]. A value that one boot lacks is NaN; a pair that lacks
+    base[i], patch[i]: in the pair of number pairs[i]; aa_base[i], aa_control[i]: base and its
+    control in that of number aa_pairs[i]. A value that one boot lacks is NaN; a pair that lacks
     both is left out.
     """
 
@@ -46,7 +43,7 @@ class Group:
     patch: NDArray[np.float64]
     aa_pairs: tuple[int, ...]
     aa_base: NDArray[np.float64]
-    aa_again: NDArray[np.float64]
+    aa_control: NDArray[np.float64]
 
     @property
     def arms(self) -> list[str]:
@@ -62,7 +59,7 @@ def counted(boots: pd.DataFrame) -> Counted:
         arms.setdefault((boot.cell, boot.pair), set()).add(boot.arm)
     return Counted(
         frozenset(key for key, there in arms.items() if there >= set(ARMS)),
-        frozenset(key for key, there in arms.items() if there >= {ARMS[0], AGAIN}),
+        frozenset(key for key, there in arms.items() if there >= {ARMS[0], CONTROL}),
     )
 
 
@@ -74,7 +71,7 @@ def rows(frame: pd.DataFrame) -> Iterator[Any]:
 def kept(frame: pd.DataFrame, used: Counted) -> pd.DataFrame:
     """The rows of boots that count."""
     columns = (frame[name].astype(object) for name in ("cell", "pair", "arm"))
-    known: dict[Boot, bool] = {}
+    known: dict[BootKey, bool] = {}
     holds = [
         known[boot] if boot in known else known.setdefault(boot, used.holds(boot))
         for boot in zip(*columns, strict=True)
@@ -97,7 +94,7 @@ def groups(
         return
     # Not pivot_table: to keep missing values it lays out the product of all keys.
     sums = plain.groupby([*names, "pair", "arm"], dropna=False)["value"].sum(min_count=1)
-    wide = sums.unstack("arm").reindex(columns=[*ARMS, AGAIN]).sort_index()
+    wide = sums.unstack("arm").reindex(columns=[*ARMS, CONTROL]).sort_index()
     # Plain arrays from here on: a report has some thousand groups of a few values each.
     numbers = wide.to_numpy(dtype=np.float64)
     keyed = wide.index.to_frame(index=False)
@@ -117,7 +114,7 @@ def groups(
                 patch=numbers[ab, 1],
                 aa_pairs=tuple(pairs[aa].tolist()),
                 aa_base=numbers[aa, 0],
-                aa_again=numbers[aa, 2],
+                aa_control=numbers[aa, 2],
             )
             yield where, group
 

@@ -23,6 +23,23 @@ from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Trees, debugging
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
 from harness.experiment.spec import Experiment
+from harness.experiment.workload import Workload
+from harness.results import manifest as schema
+from harness.results.manifest import (
+    ArmFacts,
+    ArmOnlyFacts,
+    BackendFacts,
+    GuestFacts,
+    ImageFacts,
+    Manifest,
+    ResultKind,
+    SelftestFacts,
+    SeriesFacts,
+    SkippedFacts,
+    StageFacts,
+    SymbolFacts,
+    WorkloadFacts,
+)
 from harness.run import reuse
 from harness.run.plan import Run
 from harness.series import series
@@ -35,6 +52,7 @@ from harness.vm import accel, disk, hostfacts
 from harness.vm.accel import Accelerator
 
 _SPEC = "spec.yaml"
+_OF_A_RUN = ("stages", "boots_run", "boots_kept", "qemu_seconds", "shared_boots")
 # What a command must say again when it is not the default.
 _REPEATED = (
     "upto", "backends", "workloads", "suite", "preset", "aa", "memory", "cpus", "swap", "clock",
@@ -169,20 +187,19 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
     A call that found every boot done keeps what the manifest said of the run, so that the same
     result has the same report.
     """
-    facts: dict[str, Any] = {
-        "stages": [asdict(item) for item in stages],
-        "boots_run": ran.done,
-        "boots_kept": ran.kept,
-        "qemu_seconds": round(ran.qemu_seconds, 1),
-    }
-    shared = Counter(reuse.read(folder).values())
-    if shared:
-        facts["shared_boots"] = dict(shared)
-    path = folder / "manifest.json"
-    if ran.done == 0 and path.is_file():
-        old = json.loads(path.read_text(encoding="utf-8"))
-        facts = {key: old.get(key, value) for key, value in facts.items()}
-    atomic.text(path, atomic.json_text(describe(setting) | facts))
+    made = describe(setting)
+    if ran.done == 0 and (folder / schema.NAME).is_file():
+        old = schema.load(folder)
+        run = {key: getattr(old, key) for key in _OF_A_RUN}
+    else:
+        run = {
+            "stages": tuple(StageFacts(stage=one.stage, seconds=one.seconds) for one in stages),
+            "boots_run": ran.done,
+            "boots_kept": ran.kept,
+            "qemu_seconds": round(ran.qemu_seconds, 1),
+            "shared_boots": dict(Counter(reuse.read(folder).values())),
+        }
+    atomic.text(folder / schema.NAME, atomic.json_text(made.model_copy(update=run).as_data()))
     for name, arm in setting.arms.items():
         # Readers of the result do not have this machine's cache.
         atomic.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
@@ -201,59 +218,56 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
     atomic.text(folder / _SPEC, head + text)
 
 
-def describe(setting: Setting) -> dict[str, Any]:
-    """The manifest's data; results/README.md documents it."""
+def describe(setting: Setting) -> Manifest:
+    """What is known of a comparison before its first boot."""
     experiment, chosen = setting.experiment, setting.accelerator
-    cells = setting.cells
-    return {
-        "schema": 1,
-        "name": experiment.title,
-        "command": setting.command,
-        "clock": setting.clock,
-        "accel": chosen.name,
-        "accel_reason": chosen.reason,
-        "qemu_version": accel.qemu_version(),
-        "host": _host(),
-        "arms": {name: _arm(arm) for name, arm in setting.arms.items()},
-        "debug": sorted({item for arm in setting.arms.values() for item in debugging(arm.kernel)}),
-        "config_diff": [asdict(item) for item in setting.config_diff],
-        "guest": {
-            "memory": experiment.memory,
-            "cpus": experiment.cpus,
-            "swap": experiment.swap,
-            "disk": setting.disk,
-            "disk_latency_ns": disk.LATENCY_NS if setting.disk == "sim" else None,
-            "settings": dict(experiment.guest or {}),
+    return Manifest(
+        kind=ResultKind(setting.asked.target),
+        name=experiment.title,
+        command=setting.command,
+        clock=setting.clock,
+        accel=chosen.name,
+        accel_reason=chosen.reason,
+        qemu_version=accel.qemu_version(),
+        host=_host(),
+        arms={name: _arm(arm) for name, arm in setting.arms.items()},
+        debug=tuple(
+            sorted({item for arm in setting.arms.values() for item in debugging(arm.kernel)})
+        ),
+        config_diff=tuple(SymbolFacts(**asdict(item)) for item in setting.config_diff),
+        guest=GuestFacts(
+            memory=experiment.memory,
+            cpus=experiment.cpus,
+            swap=experiment.swap,
+            disk=setting.disk,
+            disk_latency_ns=disk.LATENCY_NS if setting.disk == "sim" else None,
+            settings=dict(experiment.guest or {}),
+        ),
+        backends={
+            cell.backend.name: BackendFacts(
+                kind=cell.backend.kind,
+                settings=dict(cell.backend.settings),
+                waits_io=cell.backend.waits_io,
+            )
+            for cell in setting.cells
         },
-        "backends": {
-            cell.backend.name: {
-                "kind": cell.backend.kind,
-                "settings": dict(cell.backend.settings),
-                "waits_io": cell.backend.waits_io,
-            }
-            for cell in cells
+        workloads={cell.workload.name: _workload(cell.workload) for cell in setting.cells},
+        cells=tuple(cell.name for cell in setting.cells),
+        halves=tuple(ArmOnlyFacts(**asdict(item)) for item in setting.halves),
+        skipped=tuple(SkippedFacts(**asdict(item)) for item in setting.skipped),
+        observer=tuple(dict(item) for item in setting.observer),
+        selftests={
+            name: SelftestFacts.model_validate(one.as_data())
+            for name, one in setting.selftests.items()
         },
-        "workloads": {
-            cell.workload.name: {
-                **cell.workload.data,
-                "effective": dict(cell.workload.parameters),
-                "memory_max": cell.workload.memory_max,
-            }
-            for cell in cells
-        },
-        "cells": [cell.name for cell in cells],
-        "halves": [asdict(item) for item in setting.halves],
-        "skipped": [asdict(item) for item in setting.skipped],
-        "observer": [dict(item) for item in setting.observer],
-        "selftests": {name: one.as_data() for name, one in setting.selftests.items()},
-        "pairs": experiment.pairs,
-        "aa": experiment.aa,
-        "seed": experiment.seed,
-        "suite": experiment.suite,
-        "preset": experiment.preset or ("its groups' own" if experiment.suite else "quick"),
-        "image": _image(setting.image, ()),
-        "images": [_image(one, names) for names, one in sorted(setting.variants.items())],
-    }
+        pairs=experiment.pairs,
+        aa=experiment.aa,
+        seed=experiment.seed,
+        suite=experiment.suite,
+        preset=experiment.preset or ("its groups' own" if experiment.suite else "quick"),
+        image=_image(setting.image, ()),
+        images=tuple(_image(one, names) for names, one in sorted(setting.variants.items())),
+    )
 
 
 def pinned(experiment: Experiment, trees: Trees) -> Experiment:
@@ -302,30 +316,35 @@ def _variable(name: str, value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _arm(arm: Arm) -> dict[str, Any]:
+def _arm(arm: Arm) -> ArmFacts:
     kernel, source = arm.kernel, arm.source
-    data: dict[str, Any] = {
-        "name": source.name,
-        "kind": source.kind,
-        "version": kernel.release,
-        "commit": arm.order.commit,
-        "tree": arm.order.tree,
-        "origin": dict(source.origin),
-        "kernel": kernel.key,
-        "compiler": kernel.compiler,
-        "build_seconds": kernel.seconds,
-        "artefact_sha256": dict(kernel.sha256),
-        "config_sha256": dict(kernel.sha256)["config"],
-        "series": None,
-    }
+    made = None
     if arm.applied:
-        data["series"] = series.as_data(arm.applied)
-        data["series"]["basis"] = arm.basis.as_data() if arm.basis else None
-    return data
+        basis = arm.basis.as_data() if arm.basis else None
+        made = SeriesFacts.model_validate({**series.as_data(arm.applied), "basis": basis})
+    return ArmFacts(
+        name=source.name,
+        kind=source.kind,
+        version=kernel.release,
+        commit=arm.order.commit,
+        tree=arm.order.tree,
+        origin=dict(source.origin),
+        kernel=kernel.key,
+        compiler=kernel.compiler,
+        build_seconds=kernel.seconds,
+        artefact_sha256=dict(kernel.sha256),
+        config_sha256=dict(kernel.sha256)["config"],
+        series=made,
+    )
 
 
-def _image(one: Image, packages: Sequence[str]) -> dict[str, Any]:
-    return {"key": one.key, "packages_sha256": one.packages_sha256, "on_top": list(packages)}
+def _workload(workload: Workload) -> WorkloadFacts:
+    run = {"effective": dict(workload.parameters), "memory_max": workload.memory_max}
+    return WorkloadFacts.model_validate({**workload.data, **run})
+
+
+def _image(one: Image, packages: Sequence[str]) -> ImageFacts:
+    return ImageFacts(key=one.key, packages_sha256=one.packages_sha256, on_top=tuple(packages))
 
 
 def _host() -> dict[str, Any]:

@@ -22,8 +22,8 @@ from harness.vm.boot import BootEnd, BootRequest, VmConfig
 
 _log = logging.getLogger(__name__)
 
-ARMS = ("base", "patch", "again")
-"""The boots of a pair; "again" is the base once more: what it differs by is the noise."""
+ARMS = ("base", "patch", "control")
+"""The boots of a pair; "control" is the base once more: what it differs by is the noise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from pathlib import Path
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import frames, manifest, observer
-from harness.results.manifest import Manifest
+from harness.results import checksums, frames, manifest, observer
+from harness.results.manifest import Manifest, ResultKind
 from harness.results.pairing import by_pair
+from harness.run.manifest import Request
 from harness.stats import paired as stats
 from harness.studies import compare
+from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
 from harness.vm.boot import BootRequest, Observed
@@ -47,16 +49,7 @@ class Effect:
     high_pct: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """A finished measurement of the observer."""
-
-    folder: Path
-    text: str
-    status: Exit
-
-
-def bench(experiment: Experiment, site: Context) -> Bench:
+def bench(experiment: Experiment, site: Context) -> StudyResult:
     """Measure the observer on the base kernel.  Raises the harness's typed errors."""
     if experiment.patch not in {None, "calibration"} or experiment.head:
         raise UserError("bench looks at the base alone: leave PATCH and HEAD out")
@@ -67,20 +60,28 @@ def bench(experiment: Experiment, site: Context) -> Bench:
         name=experiment.name or f"bench-{experiment.base}",
         aa=True,
     )
-    with compare.measured(one, site, change=_watched) as (folder, ran):
-        data = frames.load(folder, counters=False)
-        effects = effects_of(data, manifest.load(folder))
+    request = Request(experiment, "bench")
+    with compare.measured(one, site, change=_watched, request=request) as (folder, ran):
+        effects = effects_of(frames.load(folder, counters=False), manifest.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])
         key.parent.mkdir(parents=True, exist_ok=True)
         atomic.text(key, atomic.json_text([asdict(item) for item in effects]))
-        text = render(effects, data)
-        atomic.text(folder / "bench.txt", text)
-    return Bench(folder, text, Exit.KERNEL if ran.failed else Exit.OK)
+        made = make(folder)
+        checksums.report(folder)
+    return replace(made, status=Exit.KERNEL) if ran.failed else made
 
 
-_WATCHED = {"base": Observed.FULL, frames.AGAIN: Observed.MARKS, "patch": Observed.NONE}
-_PARTS = {"reading": ("base", frames.AGAIN), "marks": (frames.AGAIN, "patch")}
+def make(folder: Path) -> StudyResult:
+    """Write bench.txt again from the boots below ``folder``.  Runs nothing."""
+    data = frames.load(folder, counters=False)
+    text = render(effects_of(data, manifest.load(folder)), data)
+    atomic.text(folder / "bench.txt", text)
+    return StudyResult(ResultKind.BENCH, folder, text, folder / "bench.txt", Exit.OK)
+
+
+_WATCHED = {"base": Observed.FULL, frames.CONTROL: Observed.MARKS, "patch": Observed.NONE}
+_PARTS = {"reading": ("base", frames.CONTROL), "marks": (frames.CONTROL, "patch")}
 """By part of the observing: the arm with it and the one without."""
 
 
@@ -91,7 +92,7 @@ def _watched(ticket: BootRequest) -> BootRequest:
 
 def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
     """The effect on each cell's primary metric, from the boots that `bench` made."""
-    clock = facts.text("clock")
+    clock = facts.clock
     made = []
     for cell in sorted(set(data.boots["cell"])):
         backend, _, workload = cell.rpartition(".")

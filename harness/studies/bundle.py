@@ -16,10 +16,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from harness.results import checksums
+from harness.studies import kinds
 from harness.studies.reply import draft
 from harness.util import atomic, command
 from harness.util.errors import InfraError, UserError
@@ -62,6 +63,8 @@ def make(results: Sequence[Path], target: Path | None = None) -> Bundle:
     two have one name.
     """
     folders = list(dict.fromkeys(one.resolve() for one in results))
+    folders += [part for one in folders for part in _beside(one)]
+    folders = list(dict.fromkeys(folders))
     names = [folder.name for folder in folders]
     if len(set(names)) != len(names):
         raise UserError(f"two of the results are called {names[0]}: a bundle needs other names")
@@ -78,19 +81,30 @@ def make(results: Sequence[Path], target: Path | None = None) -> Bundle:
     return Bundle(target, atomic.sha256_file(target), digest, len(members) + 1)
 
 
+def _beside(folder: Path) -> list[Path]:
+    """The results that a study is made of and that do not lie in its folder."""
+    parts = (part.resolve() for part in kinds.of(folder).parts(folder))
+    return [part for part in parts if not part.is_relative_to(folder)]
+
+
 def _members(folder: Path) -> Iterator[tuple[str, Path]]:
     """(name in the bundle, file) of all that is recorded, and of the mail's draft."""
     sums = checksums.read(folder)
     if sums is None:
         raise UserError(
             f"'{folder}' has no {checksums.NAME}, so nothing would prove its files: the same "
-            "'make compare' again finishes it and records them"
+            "command again finishes it and records them"
         )
     checksums.guard(folder)
     if checksums.report_differences(folder):
         raise UserError(
             f"the report in '{folder}' is not as recorded: 'make report RESULT={folder}' first"
         )
+    for part in kinds.of(folder).parts(folder):
+        if part.is_relative_to(folder):
+            inside = folder.name + "/" + part.parent.relative_to(folder).as_posix()
+            for name, path in _members(part):
+                yield str(PurePosixPath(inside) / name), path
     extra = [name for name in (checksums.NAME, draft.NAME) if (folder / name).is_file()]
     for name in sorted([*sums.lines, *extra]):
         path = folder / name

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,12 +20,14 @@ from harness.experiment.spec import Experiment
 from harness.report import files, live
 from harness.report.live import Survey, View
 from harness.results import checksums, observer
+from harness.results.manifest import ResultKind
 from harness.run import eviction, manifest, plan, resources, reuse
 from harness.run.cluster import cluster
 from harness.run.engine import Engine, Local
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
 from harness.source.gitstore import GitStore
+from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
@@ -37,23 +39,13 @@ from harness.vm.watch import Deadlines
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A finished comparison; ``boots`` are those that this call ran."""
-
-    results: Path
-    report: Path
-    status: Exit
-    boots: int = 0
-
-
 def compare(
     experiment: Experiment,
     site: Context,
     *,
     made: KernelPair | None = None,
     donors: Sequence[Path] = (),
-) -> Compared:
+) -> StudyResult:
     """Run ``experiment`` from sources to report; goes on where an earlier call was stopped.
 
     ``made`` and ``donors`` are as in `measured`.
@@ -63,10 +55,18 @@ def compare(
         measured(experiment, site, made=made, donors=donors) as (folder, ran),
         progress.stage("report"),
     ):
-        written = files.make(folder)
+        made_of = report(folder)
         checksums.report(folder)
-    status = Exit.KERNEL if ran.failed else written.status
-    return Compared(folder, written.folder, status, ran.done)
+    status = Exit.KERNEL if ran.failed else made_of.status
+    return replace(made_of, status=status, done=ran.done)
+
+
+def report(folder: Path) -> StudyResult:
+    """Write the report of a comparison again.  Runs nothing; errors as in `files.make`."""
+    written = files.make(folder)
+    text = (written.folder / "report.txt").read_text(encoding="utf-8")
+    page = written.folder / "report.html"
+    return StudyResult(ResultKind.COMPARE, folder, text, page, written.status)
 
 
 def _as_planned(ticket: BootRequest) -> BootRequest:
@@ -284,7 +284,7 @@ def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> 
     experiment = setting.experiment
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if experiment.aa:
-        kernels["again"] = kernels["base"]
+        kernels["control"] = kernels["base"]
     blocks = plan.blocks(setting.cells, kernels, pairs=experiment.pairs, seed=experiment.seed)
     only = {one.cell: one.arm for one in setting.halves}
     return [
@@ -358,7 +358,7 @@ def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
     for name, tests in setting.selftests.items():
         made[name] = folder / f"tools-{name}.img"
         image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
-    return made | ({"again": made["base"]} if made else {})
+    return made | ({"control": made["base"]} if made else {})
 
 
 def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:

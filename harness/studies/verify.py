@@ -14,15 +14,14 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from pathlib import Path
 
-from harness.report import files
 from harness.results import checksums
 from harness.results.checksums import FileDifference
-from harness.studies.overhead import report as overhead
-from harness.studies.overhead.analysis import is_overhead
+from harness.studies import kinds
+from harness.studies.kinds import StudyKind
 from harness.studies.reply import draft
 from harness.util.errors import HarnessError, UserError
 
@@ -39,7 +38,8 @@ class Verification:
     recorded: files that are not as recorded in SHA256SUMS
     derived: places of the report that are not what the raw files give
     files, reported: how many files are listed; how many of them are the report's
-    notes: what may explain a difference, and is none itself
+    notes: what may explain a difference, or was not checked; no difference itself
+    parts: the same of each result that this one is made of
     """
 
     folder: Path
@@ -48,47 +48,58 @@ class Verification:
     files: int
     reported: int
     notes: tuple[str, ...]
+    parts: tuple[Verification, ...] = ()
 
     @property
     def holds(self) -> bool:
-        """Whether nothing differs."""
-        return not self.recorded and not self.derived
+        """Whether nothing differs, here and in the parts."""
+        return not self._count and all(part.holds for part in self.parts)
+
+    @property
+    def _count(self) -> int:
+        return len(self.recorded) + len(self.derived)
+
+    def relative_to(self, root: Path) -> Verification:
+        """The same with its folders as seen from ``root``."""
+        parts = tuple(part.relative_to(root) for part in self.parts)
+        return replace(self, folder=self.folder.resolve().relative_to(root), parts=parts)
 
     def text(self) -> str:
-        """What to print: one line if all holds, else one line a difference."""
-        if self.holds:
+        """What to print: one line if all holds, else one line a difference; then the parts."""
+        if not self._count:
+            hashes = f"all {self.files} files are as recorded; " if self.files else ""
             lines = [
-                f"{self.folder}: all {self.files} files are as recorded; all {self.reported} "
-                "files of the report follow from the raw files, byte for byte"
+                f"{self.folder}: {hashes}all {self.reported} files of the report follow from the "
+                "raw files, byte for byte"
             ]
         else:
-            count = len(self.recorded) + len(self.derived)
-            lines = [f"{self.folder}: {count} difference{'s' if count != 1 else ''}"]
+            lines = [f"{self.folder}: {self._count} difference{'s' if self._count != 1 else ''}"]
         for title, found in (
             (f"not as recorded in {checksums.NAME}:", self.recorded),
             ("not as the raw files give it:", self.derived),
         ):
             lines += [title] if found else []
             lines += [f"  {item.place} {item.what}" for item in found]
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)]) + "\n"
+        own = "\n".join([*lines, *(f"note: {note}" for note in self.notes)]) + "\n"
+        return own + "".join(part.text() for part in self.parts)
 
 
 def verify(results: Path, *, beside: Sequence[Path] = ()) -> Verification:
-    """Check results/<name>: its hashes, then its report against one made anew elsewhere.
+    """Check results/<name>: its hashes, its report against one made anew, and its parts.
 
     ``beside`` are results of the same bundle: the draft of a mail may have their tables too.
     UserError if it is no results folder or has no hashes.
     """
-    if not (results / "boots").is_dir():
-        raise UserError(f"'{results}' is no results folder: it has no folder 'boots'")
+    kind = kinds.of(results)
+    has_boots = (results / "boots").is_dir()
     sums = checksums.read(results)
-    if sums is None:
+    if sums is None and has_boots:
         raise UserError(
             f"'{results}' has no {checksums.NAME}, so there is nothing to verify it against: its "
             "comparison has not finished, or a version without hashes made it; the same "
             "'make compare' again finishes it and records its files as they are then"
         )
-    raw = checksums.raw_differences(results)
+    raw = checksums.raw_differences(results) if has_boots or sums else ()
     late = tuple(
         FileDifference(
             home, f"is not listed in {checksums.NAME}: a comparison under way, or interrupted"
@@ -96,21 +107,38 @@ def verify(results: Path, *, beside: Sequence[Path] = ()) -> Verification:
         for home in checksums.unlisted(results)
         if home not in {item.place for item in raw}
     )
-    made, here = sums.made or "unknown", checksums.made_with()
+    notes = [] if sums else [f"it has no {checksums.NAME} of its own: an older version wrote it"]
+    made, here = sums.made if sums else "", checksums.made_with()
+    if sums and made != here:
+        notes.append(f"the report was made with {made or 'unknown'}; this is {here}")
+    listed = sums.lines if sums else {}
+    parts, unsealed = _parts(kind, results)
     return Verification(
         folder=results,
         recorded=(*raw, *late, *checksums.report_differences(results)),
         derived=(*_derivation(results, damaged=bool(raw)), *_mailed(results, beside)),
-        files=len(sums.lines),
-        reported=sum(path.startswith(checksums.REPORT) for path in sums.lines),
-        notes=() if made == here else (f"the report was made with {made}; this is {here}",),
+        files=len(listed),
+        reported=len(_files(results)),
+        notes=(*notes, *unsealed),
+        parts=parts,
     )
+
+
+def _parts(kind: StudyKind, results: Path) -> tuple[tuple[Verification, ...], list[str]]:
+    """Each result that this one is made of; and a note for each that cannot be checked."""
+    found, notes = [], []
+    for part in kind.parts(results):
+        if (part / checksums.NAME).is_file():
+            found.append(verify(part))
+        else:
+            notes.append(f"'{part.name}' has no {checksums.NAME} and was not checked")
+    return tuple(found), notes
 
 
 def _derivation(results: Path, *, damaged: bool) -> tuple[FileDifference, ...]:
     try:
         with derived(results) as fresh:
-            return compare(results / "report", fresh)
+            return compare(results, fresh)
     except HarnessError as error:
         return (FileDifference("report", f"cannot be derived: {error}"),)
     except Exception as error:
@@ -138,36 +166,43 @@ def _mailed(results: Path, beside: Sequence[Path]) -> Iterator[FileDifference]:
 
 @contextmanager
 def derived(results: Path) -> Iterator[Path]:
-    """A report made from the raw files of ``results``, in a folder that is removed afterwards."""
+    """``results`` with a report made from the raw files, in a folder that is removed afterwards."""
     whole = results.resolve()
+    kind = kinds.of(results)
     with tempfile.TemporaryDirectory(prefix="harness-verify.") as scratch:
         # The same name, since a report names its result if the manifest does not.
         stage = Path(scratch) / (whole.name or "result")
         stage.mkdir()
         for item in whole.iterdir():
-            if item.name not in ("report", checksums.NAME) and not item.name.startswith("."):
+            is_report = checksums.is_report(item.name) or checksums.is_report(f"{item.name}/")
+            if not is_report and item.name != checksums.NAME and not item.name.startswith("."):
                 (stage / item.name).symlink_to(item)
-        yield overhead.make(stage).folder if is_overhead(stage) else files.write(stage)
+        for part in kind.parts(whole):
+            if not part.is_relative_to(whole):
+                (stage.parent / part.name).symlink_to(part)
+        kind.make(stage)
+        yield stage
 
 
 def compare(old: Path, new: Path) -> tuple[FileDifference, ...]:
-    """Where the report in ``old`` is not byte for byte the one in ``new``; sorted by file."""
+    """Where the report of result ``old`` is not byte for byte that of ``new``; sorted by file."""
     found: list[FileDifference] = []
     there, given = _files(old), _files(new)
-    for name in sorted(there | given):
-        place = checksums.REPORT + name
-        if name not in given:
+    for place in sorted(there | given):
+        if place not in given:
             found.append(FileDifference(place, "is there, but the raw files do not give it"))
-        elif name not in there:
+        elif place not in there:
             found.append(FileDifference(place, "is not there, but the raw files give it"))
         else:
-            found += _contents(place, (old / name).read_bytes(), (new / name).read_bytes())
+            found += _contents(place, (old / place).read_bytes(), (new / place).read_bytes())
     return tuple(found)
 
 
 def _files(root: Path) -> set[str]:
-    paths = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
-    return {path.as_posix() for path in paths if not path.name.startswith(".")}
+    paths = [path for path in root.iterdir() if path.is_file()]
+    paths += [path for path in (root / "report").rglob("*") if path.is_file()]
+    names = {path.relative_to(root).as_posix() for path in paths if path.name[0] != "."}
+    return {name for name in names if checksums.is_report(name)}
 
 
 def _contents(place: str, old: bytes, new: bytes) -> Iterator[FileDifference]:

@@ -29,7 +29,7 @@ from tests.faults import same
 
 # Worse or undecided: two pairs are too few for more.
 VERDICTS = (Exit.OK, Exit.WORSE, Exit.UNDECIDED)
-ARMS = ("base", "patch", "again")
+ARMS = ("base", "patch", "control")
 CELLS = ("swapfile.pageio", "zswap.pageio", "zram.pageio")
 # The instruction clock, also where KVM works: known weights are counted, not timed.
 SMALL = ("--workloads", "pageio", "--pairs", "2", "--accel", "tcg")

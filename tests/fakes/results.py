@@ -55,7 +55,7 @@ WORKLOAD = {
 class Fake:
     """effect: what patch does to swap-in, 1.10 is +10 % in every pair
     scatter: relative noise of single boots, the same for each call
-    aa: each block has a third boot, base again; drift_again: what that one is slower, like effect
+    aa: each block has a third boot, base again; drift_control: what that one is slower, like effect
     outcomes: (cell, pair, arm) -> outcome of a boot that failed; "missing" writes nothing
     """
 
@@ -63,7 +63,7 @@ class Fake:
     effect: float = 1.10
     scatter: float = 0.0
     aa: bool = False
-    drift_again: float = 1.0
+    drift_control: float = 1.0
     cells: tuple[str, ...] = ("zram-lz4.pageio", "zswap-lz4.pageio")
     clock: str = "insn"
     outcomes: Mapping[tuple[str, int, str], str] = field(default_factory=dict)
@@ -79,7 +79,7 @@ def write(root: Path, fake: Fake | None = None) -> Path:
     (results / "manifest.json").write_text(json.dumps(manifest, indent=1))
     for number, cell in enumerate(fake.cells):
         for pair in range(fake.pairs):
-            for arm in ("base", "patch", "again") if fake.aa else ("base", "patch"):
+            for arm in ("base", "patch", "control") if fake.aa else ("base", "patch"):
                 outcome = fake.outcomes.get((cell, pair, arm), "ok")
                 if outcome != "missing":
                     _boot(results, fake, number, (cell, pair, arm), outcome)
@@ -89,9 +89,9 @@ def write(root: Path, fake: Fake | None = None) -> Path:
 def factor(fake: Fake, number: int, pair: int, arm: str) -> float:
     """How far this boot's numbers are from the nominal ones."""
     drift = 1 + 0.001 * math.sin(pair + number)
-    place = {"base": 0.0, "patch": 1.0, "again": 0.4}[arm]
+    place = {"base": 0.0, "patch": 1.0, "control": 0.4}[arm]
     turn = math.sin(12.9898 * (pair * 2 + place) + number)
-    effect = {"base": 1.0, "patch": fake.effect, "again": fake.drift_again}[arm]
+    effect = {"base": 1.0, "patch": fake.effect, "control": fake.drift_control}[arm]
     return drift * (1 + fake.scatter * turn) * effect
 
 
@@ -104,7 +104,7 @@ def _boot(
     backend, _, workload = cell.rpartition(".")
     facts = {
         "schema": 1, "cell": cell, "backend": backend, "workload": workload, "arm": arm,
-        "pair": pair, "position": ("base", "patch", "again").index(arm), "outcome": outcome,
+        "pair": pair, "position": ("base", "patch", "control").index(arm), "outcome": outcome,
         "detail": "" if outcome == "ok" else "Oops: 0000 <script>alert(1)</script> in swap_cache",
         "clock": fake.clock, "accel": "tcg", "params": {"size": "64M"},
         "backend_readback": {"/sys/block/zram0/comp_algorithm": "lzo [lz4] zstd"},

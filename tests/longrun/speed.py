@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.results import telemetry
 from harness.util.paths import REPO
 
-_ARMS = ("base", "patch", "again")
+_ARMS = ("base", "patch", "control")
 _CELLS = 8
 
 

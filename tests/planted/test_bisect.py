@@ -64,6 +64,6 @@ def test_one_costly_patch_of_twelve_is_found(tmp_path: Path) -> None:
     assert found["builds"] <= 1 + 4
     metrics = frames.load(tmp_path / "results/steps" / trial.name(PATCHES)).metrics
     base_ns = metrics[(metrics["name"] == "swapin") & (metrics["arm"] == "base")]["value"]
-    cost = found["own"]["pct"] / 100 * base_ns.median()
+    cost = found["own"]["estimate_pct"] / 100 * base_ns.median()
     # The patch's own set-up and what the compiler moves: as its description in kernels/series says.
     assert abs(cost - 100) <= 16

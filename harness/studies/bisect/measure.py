@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import frames
-from harness.results.frames import AGAIN, ARMS
+from harness.results import checksums, frames, record
+from harness.results.frames import ARMS, CONTROL
+from harness.results.manifest import ResultKind
 from harness.results.pairing import by_pair
 from harness.run import manifest, reuse
 from harness.stats import paired as stats
@@ -21,10 +21,10 @@ from harness.stats.search import Found, Side
 from harness.studies import compare
 from harness.studies.bisect import outcome
 from harness.studies.bisect.outcome import Bisection, Look
+from harness.studies.result import StudyResult
 from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
-from harness.util import atomic
-from harness.util.errors import Exit, KernelFailure, UserError
+from harness.util.errors import KernelFailure, UserError
 from harness.util.yamlfile import nearest
 
 _log = logging.getLogger(__name__)
@@ -38,16 +38,7 @@ Values = Mapping[int, float]
 """One metric of one kernel, by pair."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bisected:
-    """A finished search."""
-
-    folder: Path
-    text: str
-    status: Exit
-
-
-def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MOST) -> Bisected:
+def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MOST) -> StudyResult:
     """Search the series for the patch that changes ``metric``; resumes like a comparison.
 
     Raises the harness's typed errors: UserError for a metric that no chosen workload has,
@@ -61,10 +52,11 @@ def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MO
     with manifest.locked(folder):
         track = trial.lay(one, site, folder)
         found = _Search(track, metric, most).solve()
-        text = outcome.render(found)
-        atomic.text(folder / "bisect.json", atomic.json_text(outcome.as_data(found)))
-        atomic.text(folder / "bisect.txt", text)
-    return Bisected(folder, text, Exit.OK if found.culprit else Exit.UNDECIDED)
+        record.write(folder, ResultKind.BISECT, outcome.as_data(found))
+        checksums.raw(folder)
+        made = outcome.make(folder)
+        checksums.report(folder)
+    return made
 
 
 def aimed(experiment: Experiment, metric: str) -> Experiment:
@@ -178,13 +170,13 @@ class _Search:
         if pairs <= self._pairs.get(number, 0):
             return
         self._pairs[number] = pairs
-        data = frames.load(self._track.measure(number, pairs=pairs).results, counters=False)
-        base, patch, again = (self._values(data, arm) for arm in (*ARMS, AGAIN))
+        data = frames.load(self._track.measure(number, pairs=pairs).folder, counters=False)
+        base, patch, control = (self._values(data, arm) for arm in (*ARMS, CONTROL))
         self._patched[number] = patch
         if len(base) > len(self._base):
             self._base = base
-            common = sorted(base.keys() & again.keys())
-            noise = stats.paired([base[i] for i in common], [again[i] for i in common])
+            common = sorted(base.keys() & control.keys())
+            noise = stats.paired([base[i] for i in common], [control[i] for i in common])
             self._noise = noise.deviation or 0.0
 
     def _values(self, data: frames.Frames, arm: str) -> Values:

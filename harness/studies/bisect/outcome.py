@@ -5,16 +5,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from harness.report import layout, table
 from harness.report.layout import listed, paragraphs, section
 from harness.report.numbers import change, interval
 from harness.report.table import Table, columns
+from harness.results import record
+from harness.results.manifest import UNKNOWN, ResultKind
 from harness.series.model import Step
 from harness.stats.paired import Paired
 from harness.stats.search import RISK, Found, Side
+from harness.studies.result import StudyResult
+from harness.util import atomic
+from harness.util.errors import Exit, UserError
 
 _SPREAD = 0.5
 """A patch with a smaller share of the whole effect is not the one to blame alone."""
@@ -106,33 +114,59 @@ def render(found: Bisection) -> str:
 
 
 def as_data(found: Bisection) -> dict[str, Any]:
-    """bisect.json: plain values."""
+    """bisect.json: plain values; `read` undoes it."""
     return {
-        "schema": 1,
-        "name": found.name,
-        "command": found.command,
-        **found.facts,
-        "cell": found.cell,
-        "metric": found.metric,
-        "level": found.level,
-        "whole": _paired(found.whole),
+        **TypeAdapter(Bisection).dump_python(found, mode="json"),
         "suspects": list(found.found.suspects) if found.found else [],
-        "culprit": _step(found.culprit) if found.culprit else None,
-        "own": _paired(found.own),
+        "culprit": asdict(found.culprit) if found.culprit else None,
         "share": found.share,
-        "looks": [
-            {
-                **_step(look.step),
-                "side": look.side.value,
-                "change": _paired(look.change),
-                "halfway": _paired(look.halfway),
-                "why": look.why,
-            }
-            for look in found.looks
-        ],
-        "builds": found.builds,
-        "boots": found.boots,
     }
+
+
+def read(folder: Path) -> Bisection:
+    """The search that results/<name>/bisect.json describes.  UserError if it holds no search."""
+    data = record.read(folder, ResultKind.BISECT)
+    try:
+        return TypeAdapter(Bisection).validate_python(_upgraded(data))
+    except (ValidationError, KeyError, TypeError) as error:
+        raise UserError(f"'{folder / ResultKind.BISECT.record}' cannot be read: {error}") from error
+
+
+def _upgraded(data: dict[str, Any]) -> dict[str, Any]:
+    """A record of schema 1, which named only the patches that were looked at."""
+    if data["schema"] > 1:
+        return data
+    looks = [{**one, **{key: _change(one[key]) for key in ("change", "halfway")}, "step": one}
+             for one in data["looks"]]  # fmt: skip
+    known = {one["number"]: one for one in (*looks, *filter(None, [data["culprit"]]))}
+    blank = {"subject": UNKNOWN, "commit": UNKNOWN}
+    suspects = data["suspects"]
+    asked = [(one["number"], one["side"]) for one in looks]
+    found = {"low": suspects[0] - 1, "high": suspects[-1], "asked": asked} if suspects else None
+    return {
+        **data,
+        "facts": {key: data[key] for key in ("base", "version", "series", "title", "count")},
+        "whole": _change(data["whole"]),
+        "own": _change(data["own"]),
+        "steps": [{"number": i, **blank, **known.get(i, {})} for i in range(1, data["count"] + 1)],
+        "found": found,
+        "looks": looks,
+    }
+
+
+def _change(one: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A change of schema 1, without its differences."""
+    lacking = {"coverage": None, "p": None, "differences": ()}
+    return {**one, **lacking, "estimate_pct": one["pct"]} if one else None
+
+
+def make(folder: Path) -> StudyResult:
+    """Write bisect.txt of results/<name> again from bisect.json.  Runs nothing."""
+    found = read(folder)
+    text = render(found)
+    atomic.text(folder / "bisect.txt", text)
+    status = Exit.OK if found.culprit else Exit.UNDECIDED
+    return StudyResult(ResultKind.BISECT, folder, text, folder / "bisect.txt", status)
 
 
 def _conclusion(found: Bisection) -> Iterator[str]:
@@ -197,19 +231,3 @@ def _method(found: Bisection) -> Iterator[str]:
         "those of the base are shared by all."
     )
     yield "The instruction clock does not see caches, TLB, lock contention or device time."
-
-
-def _step(step: Step) -> dict[str, Any]:
-    return {"number": step.number, "subject": step.subject, "commit": step.commit}
-
-
-def _paired(one: Paired | None) -> dict[str, Any] | None:
-    if one is None:
-        return None
-    return {
-        "n": one.n,
-        "pct": one.estimate_pct,
-        "low_pct": one.low_pct,
-        "high_pct": one.high_pct,
-        "method": one.method,
-    }

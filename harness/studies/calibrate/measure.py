@@ -9,52 +9,25 @@ to together is one table.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import frames, manifest
+from harness.results import checksums, record
+from harness.results.manifest import ResultKind
 from harness.studies import compare
-from harness.studies.calibrate import text, weights
-from harness.studies.calibrate.weights import SeriesBoots
-from harness.util import atomic
-from harness.util.errors import Exit, UserError
-from harness.util.paths import REPO
+from harness.studies.calibrate import report
+from harness.studies.calibrate.report import SERIES
+from harness.studies.result import StudyResult
+from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-REGISTRY = REPO / "kernels" / "series"
-SERIES = (
-    "calibration-null",
-    "calibration-in10",
-    "calibration-in100",
-    "calibration-in1000",
-    "calibration-out1000",
-)
-STEPS = (
-    ("calibration-in10", "calibration-in100"),
-    ("calibration-in100", "calibration-in1000"),
-)
 PAIRS = 6
 """A weight of 10 instructions needs more than a verdict about one per cent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibrated:
-    """A finished calibration; ``failures`` are sentences, none if every weight was found."""
-
-    folder: Path
-    text: str
-    failures: tuple[str, ...]
-
-    @property
-    def status(self) -> Exit:
-        """OK, or INFRA: an instrument that is off is no statement about a kernel."""
-        return Exit.INFRA if self.failures else Exit.OK
-
-
-def calibrate(experiment: Experiment, site: Context) -> Calibrated:
+def calibrate(experiment: Experiment, site: Context) -> StudyResult:
     """Run what is missing of all comparisons, then weigh.
 
     Raises the harness's typed errors; UserError for a clock under which the weights are not exact.
@@ -82,21 +55,8 @@ def calibrate(experiment: Experiment, site: Context) -> Calibrated:
         )
         # All of them start from the same boots of the base.
         compare.compare(one, inner, donors=[folder / name for name in SERIES if name != series])
-    return write(folder)
-
-
-def write(folder: Path) -> Calibrated:
-    """The calibration of the comparisons below ``folder``: calibration.txt is written anew."""
-    data = {series: _comparison(folder / series) for series in SERIES}
-    known = [weight for series in SERIES for weight in weights.read(series, REGISTRY)]
-    checks = (
-        *weights.weigh(data, known),
-        *(check for a, b in STEPS for check in weights.steps(data, known, light=a, heavy=b)),
-    )
-    words = text.render(folder.name, data[SERIES[0]], checks)
-    atomic.text(folder / "calibration.txt", words)
-    return Calibrated(folder, words, weights.failures(checks))
-
-
-def _comparison(folder: Path) -> SeriesBoots:
-    return SeriesBoots(frames.load(folder, counters=False), manifest.load(folder))
+    record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": SERIES})
+    checksums.raw(folder)
+    made = report.make(folder)
+    checksums.report(folder)
+    return made

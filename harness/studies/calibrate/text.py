@@ -67,8 +67,8 @@ def _outcome(name: str, facts: Manifest, checks: Sequence[Check]) -> Iterator[st
         yield from (f"- {one}" for one in failed)
     else:
         yield f"All {len(checks)} checks hold."
-    base, version = (facts.text("arms", "base", key) for key in ("name", "version"))
-    yield f"Calibration '{name}': known weights on {base} ({version})"
+    base = facts.arm("base")
+    yield f"Calibration '{name}': known weights on {base.name} ({base.version})"
 
 
 def _counted(one: SeriesBoots) -> str:

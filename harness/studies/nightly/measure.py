@@ -16,13 +16,14 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.build import pair
 from harness.build.pair import Context, KernelPair
 from harness.experiment import cell
+from harness.results import checksums
 from harness.run import manifest
 from harness.studies import compare
 from harness.studies.nightly import agenda, news, outcome, report, store
@@ -37,6 +38,7 @@ from harness.studies.nightly.store import (
     NightlyFailure,
     StoredEstimate,
 )
+from harness.studies.result import StudyResult
 from harness.util import progress
 from harness.util.errors import Exit, HarnessError, InfraError
 from harness.util.paths import REPO
@@ -49,21 +51,11 @@ _AGAIN = 60.0  # seconds until the alarm rings again: longer than guests take to
 _DONORS = 12  # the newest results whose boots of the base may serve
 
 
-@dataclass(frozen=True, slots=True)
-class NightResult:
-    """A night that came to its end. ran: comparisons that this call ran or finished."""
-
-    folder: Path
-    text: str
-    status: Exit
-    ran: int
-
-
 class Spent(KeyboardInterrupt):
     """The budget is spent: guests end as they do when somebody interrupts the command."""
 
 
-def nightly(config: Config, site: Context) -> NightResult:
+def nightly(config: Config, site: Context) -> StudyResult:
     """Run one night, or the rest of one that was cut off.
 
     Raises UserError when another one is running in that folder, and what the history raises.
@@ -142,7 +134,7 @@ class _Night:
             ran += 1
         return ran
 
-    def close(self, ran: int) -> NightResult:
+    def close(self, ran: int) -> StudyResult:
         """End the night in the history, and report."""
         plan = self._agenda
         mine = [one for one in self._history.comparisons() if one.night == plan.night]
@@ -159,9 +151,12 @@ class _Night:
                 store.SPENT if plan.left else store.WHOLE, int(status),
             )
         )  # fmt: skip
-        written = report.make(self._root, name=self._config.name, left=plan.left)
+        report.record(self._root, self._config.name, plan.left)
         (self._root / agenda.NAME).unlink(missing_ok=True)
-        return NightResult(self._root, written, status, ran)
+        checksums.raw(self._root)
+        made = report.make(self._root)
+        checksums.report(self._root)
+        return replace(made, done=ran)
 
     def _usual(self) -> dict[tuple[str, str], float]:
         """Seconds that a cell's last whole comparison took, by suite and name."""
@@ -191,8 +186,8 @@ class _Night:
             self._add(job, Exit.OK, 0.0, [], [(job.folder, "skipped", skipped)])
             return "done"
         # Kernels are built once for all cells of a revision: their time says nothing of this one.
-        seconds = time.monotonic() - begun if done.boots else 0.0
-        found, night = outcome.read(done.results), self._agenda.night
+        seconds = time.monotonic() - begun if done.done else 0.0
+        found, night = outcome.read(done.folder), self._agenda.night
         self._add(
             job,
             done.status,
@@ -203,7 +198,7 @@ class _Night:
         )  # fmt: skip
         return "done"
 
-    def _compare(self, job: Job) -> tuple[compare.Compared | None, str]:
+    def _compare(self, job: Job) -> tuple[StudyResult | None, str]:
         """The comparison; or None and why these kernels cannot run its cell."""
         site = self._site_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))

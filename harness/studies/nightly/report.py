@@ -5,33 +5,53 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
+from pydantic import TypeAdapter
 
 from harness.report import canvas, formats, page, table
 from harness.report.canvas import Plot
 from harness.report.formats import JunitCase
+from harness.results import record as records
+from harness.results.manifest import ResultKind
 from harness.studies.nightly import plots, store, text, trend
 from harness.studies.nightly.job import Job
 from harness.studies.nightly.trend import Trend
+from harness.studies.result import StudyResult
 from harness.util import atomic
+from harness.util.errors import Exit
 
+_JOBS = TypeAdapter(tuple[Job, ...])
 _LABELS = {"worse": "failure", "undecided": "skipped", "none": "skipped"}
 
 
-def make(root: Path, *, name: str, left: Sequence[Job] = ()) -> str:
-    """Write the report of the last night and of all before it; the text is given."""
+def record(root: Path, name: str, left: Sequence[Job]) -> None:
+    """Write nightly.json: what the history does not have."""
+    jobs = _JOBS.dump_python(tuple(left), mode="json")
+    records.write(root, ResultKind.NIGHTLY, {"name": name, "left": jobs})
+
+
+def make(root: Path) -> StudyResult:
+    """Write the report of the last night and of all before it.
+
+    A folder of before nightly.json has the name of the folder, and no comparison left over.
+    """
+    data: dict[str, Any] = {"name": root.resolve().name, "left": ()}
+    if (root / ResultKind.NIGHTLY.record).is_file():
+        data = records.read(root, ResultKind.NIGHTLY)
     with store.opened(root / store.NAME) as history:
-        found = trend.read(history, name=name, left=left)
+        found = trend.read(history, name=data["name"], left=_JOBS.validate_python(data["left"]))
+        status = Exit(history.nights()[-1].status)
     figures = plots.draw(found)
     target = root / "report"
     canvas.save(figures, target / "plots")
     words = text.render(found)
-    atomic.text(target / "junit.xml", formats.junit(name, list(_cases(found))))
+    atomic.text(target / "junit.xml", formats.junit(found.name, list(_cases(found))))
     atomic.text(target / "trend.html", _page(found, figures))
     atomic.text(target / "trend.txt", words)
-    return words
+    return StudyResult(ResultKind.NIGHTLY, root, words, target / "trend.html", status)
 
 
 def _page(found: Trend, figures: Sequence[Plot]) -> str:

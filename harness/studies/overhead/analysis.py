@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.results import frames, pairing
 from harness.results import manifest as manifests
-from harness.results.manifest import Manifest
+from harness.results.manifest import UNKNOWN, Manifest
 from harness.stats import fit
 from harness.stats.crossover import Crossover, measured, stepped, straight
 from harness.stats.fit import Fit, FitPoint
@@ -142,9 +142,9 @@ def analyse(results: Path) -> Overhead:
     size = found.swap_bytes if found else PROJECTED
     return Overhead(
         name=_name(manifest, results),
-        command=manifest.text("command"),
+        command=manifest.command,
         parameters=", ".join(
-            f"{key}={manifest.text('workloads', WORKLOAD, 'effective', key)}" for key in _FILL
+            f"{key}={manifest.workload(WORKLOAD).effective.get(key, UNKNOWN)}" for key in _FILL
         ),
         kernels=known,
         claim=found,
@@ -167,23 +167,14 @@ def analyse(results: Path) -> Overhead:
 
 def _unmeasured(manifest: Manifest) -> tuple[str, ...]:
     """The cells that were left out, or run on one kernel alone, each with its reason."""
-    found = []
-    for key, what in (("skipped", "left out"), ("halves", "measured on one kernel alone")):
-        for item in manifest.listing(key):
-            one = Manifest(item if isinstance(item, dict) else {})
-            found.append(f"{one.text('cell')} is {what}: {one.text('reason')}")
-    return tuple(found)
-
-
-def is_overhead(results: Path) -> bool:
-    """Whether a results folder is one of overhead: all of its cells run that workload."""
-    cells = [folder.name for folder in (results / "boots").glob("[!.]*") if folder.is_dir()]
-    return bool(cells) and all(cell.rpartition(".")[2] == WORKLOAD for cell in cells)
+    return (
+        *(f"{one.cell} is left out: {one.reason}" for one in manifest.skipped),
+        *(f"{one.cell} is measured on one kernel alone: {one.reason}" for one in manifest.halves),
+    )
 
 
 def _name(manifest: Manifest, results: Path) -> str:
-    name = manifest.text("name")
-    return results.resolve().name if name == manifests.UNKNOWN else name
+    return results.resolve().name if manifest.name == UNKNOWN else manifest.name
 
 
 def _fits(claim: Claim | None, known: Mapping[str, ModelledKernel]) -> bool:

@@ -81,15 +81,13 @@ def weights(series: str, folder: Path = SERIES) -> tuple[KnownBytes, ...]:
 def _kernel(
     manifest: Manifest, arm: str, release: str, base: ModelledKernel | None
 ) -> ModelledKernel:
-    version = manifest.text("arms", arm, "version")
-    version = release if version == UNKNOWN else version
-    series = manifest.text("arms", arm, "series", "name")
-    series = "" if series == UNKNOWN else series
-    name = manifest.text("arms", arm, "name")
+    facts = manifest.arm(arm)
+    version = release if facts.version == UNKNOWN else facts.version
+    series = facts.series.name if facts.series and facts.series.name != UNKNOWN else ""
     added = weights(series)
     model, note = _model(version, series, base, added)
     return ModelledKernel(
-        arm, name if name != UNKNOWN else version, version, series, model, note, added
+        arm, facts.name if facts.name != UNKNOWN else version, version, series, model, note, added
     )
 
 

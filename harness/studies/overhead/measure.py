@@ -15,7 +15,7 @@ from harness.run.manifest import Request
 from harness.studies import compare
 from harness.studies.overhead import report
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.text import summary
+from harness.studies.result import StudyResult
 from harness.util import progress
 from harness.util.errors import Exit, UserError
 from harness.util.units import format_size, parse_size
@@ -46,15 +46,6 @@ class OverheadOptions:
     steps: int = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A finished measurement of memory overhead.  text: the answer, for a terminal."""
-
-    folder: Path
-    text: str
-    status: Exit
-
-
 def overhead(
     experiment: Experiment,
     options: OverheadOptions,
@@ -62,7 +53,7 @@ def overhead(
     *,
     made: KernelPair | None = None,
     donors: Sequence[Path] = (),
-) -> Measured:
+) -> StudyResult:
     """Boot both kernels over each back-end and area size, take snapshots, report.
 
     ``made`` and ``donors`` are as in `compare.measured`.  Raises the harness's typed errors.
@@ -84,10 +75,7 @@ def overhead(
     ):
         written = report.make(folder)
         checksums.report(folder)
-    text = f"{summary(written.overhead)}\nFull report: {written.folder / 'overhead.txt'}\n"
-    if ran.failed:
-        return Measured(folder, text, Exit.KERNEL)
-    return Measured(folder, text, Exit.INFRA if written.weights_hold is False else Exit.OK)
+    return replace(written, status=Exit.KERNEL) if ran.failed else written
 
 
 def request(experiment: Experiment, options: OverheadOptions) -> Request:

@@ -15,7 +15,7 @@ from harness.report import model, phrases, text
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, fine, fine_interval, interval, number
 from harness.results.frames import ARMS
-from harness.results.manifest import UNKNOWN, Manifest
+from harness.results.manifest import UNKNOWN, Manifest, known
 from harness.source.gitnames import CLONE
 from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.phrases import mib, span
@@ -123,7 +123,7 @@ def opening(report: Report, *, only_overhead: bool) -> Iterator[str]:
         yield from _wrap("Base and patch are the same kernel image: every change is noise.")
     for row in report.primary:
         yield from _wrap(f"- {phrases.headline(row)}")
-    if not report.has_again:
+    if not report.has_control:
         yield from _wrap(model.caution(report))
 
 
@@ -143,20 +143,19 @@ def _compared(report: Report) -> Iterator[str]:
 
 def _how(report: Report, manifest: Manifest) -> Iterator[str]:
     yield from _bullets([report.facts.clock])
-    guest = ", ".join(
-        f"{name} {_size(manifest.get('guest', name))}" for name in ("memory", "cpus", "swap")
-    )
+    had = manifest.guest
+    guest = f"memory {_size(had.memory)}, cpus {_size(had.cpus)}, swap {_size(had.swap)}"
     said = ", ".join(f"{label} {value}" for label, value in report.facts.conditions)
     yield from _bullets([f"guest: {guest}; {said or 'MGLRU, THP and swappiness: unknown'}"])
-    yield from _bullets([f"back-ends: {'; '.join(manifest.backends()) or UNKNOWN}"])
+    yield from _bullets([f"back-ends: {'; '.join(manifest.backend_list()) or UNKNOWN}"])
     for part in report.parts:
         yield from _bullets([f"workload {part.workload}: {part.parameters}"])
-    again = "base, patch and base again" if report.has_again else "base and patch, no A/A"
+    block = "base, patch and base again" if report.has_control else "base and patch, no A/A"
     yield from _bullets(
         [
-            f"{report.usable} of {report.planned} boots count; planned: {manifest.text('pairs')} "
-            f"blocks of {again} for each back-end and workload, in random order "
-            f"(seed {manifest.text('seed')})"
+            f"{report.usable} of {report.planned} boots count; planned: {known(manifest.pairs)} "
+            f"blocks of {block} for each back-end and workload, in random order "
+            f"(seed {known(manifest.seed)})"
         ]
     )
     machine = dict(report.facts.machine)

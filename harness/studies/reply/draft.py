@@ -14,7 +14,8 @@ from pathlib import Path
 
 from harness.report import analysis
 from harness.results import checksums, frames, manifest
-from harness.results.manifest import UNKNOWN, Manifest
+from harness.results.manifest import UNKNOWN, Manifest, ResultKind
+from harness.results.record import kind_of
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.studies.overhead import analysis as overheads
@@ -56,9 +57,15 @@ def make(results: Path, *, overhead: Path | None = None, quoted: Quoted | None =
     Refuses with UserError where a raw file is not as it was recorded, and raises what the reports
     of both results raise.
     """
-    only = overheads.is_overhead(results)
+    kind = kind_of(results)
+    if kind not in (ResultKind.COMPARE, ResultKind.OVERHEAD):
+        raise UserError(
+            f"'{results}' is of the kind {kind}: a reply is drafted from one comparison or one "
+            "measurement of overhead"
+        )
+    only = kind is ResultKind.OVERHEAD
     memory = results if only else overhead
-    if memory is not None and not overheads.is_overhead(memory):
+    if memory is not None and kind_of(memory) is not ResultKind.OVERHEAD:
         raise UserError(f"OVERHEAD='{memory}' is no result of 'make overhead'")
     proofs = [_evidence(one) for one in dict.fromkeys(filter(None, (results, memory)))]
     data, about = frames.load(results), manifest.load(results)
@@ -82,8 +89,9 @@ def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
     Errors as in `make`.
     """
     text = (results / NAME).read_text("utf-8", "backslashreplace")
-    memory = [one for one in beside if overheads.is_overhead(one) and f"\n{one.name}, sha" in text]
-    only = overheads.is_overhead(results)
+    sizes = (one for one in beside if kind_of(one) is ResultKind.OVERHEAD)
+    memory = [one for one in sizes if f"\n{one.name}, sha" in text]
+    only = kind_of(results) is ResultKind.OVERHEAD
     data, about = frames.load(results), manifest.load(results)
     found = analysis.analyse(data, about, results)
     blocks = [list(reply.opening(found, only_overhead=only))]
@@ -113,19 +121,18 @@ def _evidence(results: Path) -> Evidence:
 
 def _head(about: Manifest) -> Cover | None:
     """The series' cover letter; an older manifest has at most its id."""
-    at = ("arms", "patch", "series")
-    found = cover.from_data(about.mapping(*at, "letter"))
-    known = about.text(*at, "origin", "message_id")
-    if found is None and known != UNKNOWN:
-        return Cover(known, "", "")
+    found = cover.from_data(about.series.letter or {})
+    known = about.series.origin.get("message_id")
+    if found is None and known:
+        return Cover(str(known), "", "")
     return found
 
 
 def _subject(about: Manifest) -> str:
     """The subject where there is no mail to answer."""
-    series = about.text("arms", "patch", "series", "title")
-    patch = series if series != UNKNOWN else about.text("arms", "patch", "name")
-    return f"swap: {patch}, measured against {about.text('arms', 'base', 'name')}"
+    title = about.series.title
+    patch = title if title != UNKNOWN else about.arm("patch").name
+    return f"swap: {patch}, measured against {about.arm('base').name}"
 
 
 def headers(answered: Cover | None, subject: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from harness.build import pair
 from harness.build.pair import Context, Trees
 from harness.experiment.spec import Experiment
+from harness.results import checksums
 from harness.run import manifest
 from harness.series import rangediff, registry
 from harness.series.basis import AUTO
@@ -19,10 +20,9 @@ from harness.series.registry import Entry, Revision
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import for_others
 from harness.studies import compare
-from harness.studies.compare import Compared
+from harness.studies.result import StudyResult
 from harness.studies.revisions import table
 from harness.studies.revisions.table import History, Posting
-from harness.util import atomic
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
 from harness.util.paths import REPO
 
@@ -31,16 +31,7 @@ _log = logging.getLogger(__name__)
 REGISTRY = REPO / "kernels" / "series"
 
 
-@dataclass(frozen=True, slots=True)
-class Revised:
-    """All revisions compared."""
-
-    folder: Path
-    text: str
-    status: Exit
-
-
-def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Revised:
+def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> StudyResult:
     """Compare each revision (``only`` some, all if empty) with its own base; a table of all.
 
     A revision's comparison is the one of ``make compare BASE=auto PATCH=NAME-vN``, in the same
@@ -56,10 +47,11 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Rev
         case = _Revisions(replace(experiment, base=AUTO, name=None), entry, site)
         postings = [case.post(one) for one in wanted]
         every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
-        text = table.render(every)
-        atomic.text(folder / "revisions.csv", table.sheet(every))
-        atomic.text(folder / "revisions.txt", text)
-    return Revised(folder, text, case.status)
+        table.record(folder, every)
+        checksums.raw(folder)
+        made = table.make(folder)
+        checksums.report(folder)
+    return replace(made, status=case.status)
 
 
 def _entry(experiment: Experiment) -> Entry:
@@ -113,10 +105,10 @@ class _Revisions:
         done = compare.compare(one, self._site, made=made, donors=self._donors)
         return self._measured(posting, done)
 
-    def _measured(self, posting: Posting, done: Compared) -> Posting:
-        self._donors.append(done.results)
+    def _measured(self, posting: Posting, done: StudyResult) -> Posting:
+        self._donors.append(done.folder)
         self._statuses.append(done.status)
-        return replace(posting, folder=done.results.name, effects=table.effects(done.results))
+        return replace(posting, folder=done.folder.name)
 
     def _failed(self, posting: Posting, error: HarnessError) -> Posting:
         _log.warning(f"{posting.name}: {error}")

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from pydantic import TypeAdapter
 
 from harness.report import analysis, layout, table
 from harness.report.layout import listed, paragraphs, section, wrap
@@ -13,7 +15,12 @@ from harness.report.model import Estimate
 from harness.report.numbers import change, interval, number
 from harness.report.table import Table, columns
 from harness.results import frames, manifest
+from harness.results import record as records
+from harness.results.manifest import ResultKind
 from harness.series.rangediff import Digest
+from harness.stats import verdict
+from harness.studies.result import StudyResult
+from harness.util import atomic
 
 COLUMNS = (
     "revision", "date", "base", "patches", "results", "failure", "cell", "metric", "unit",
@@ -62,6 +69,42 @@ def effects(results: Path) -> tuple[Estimate, ...]:
     return analysis.analyse(data, manifest.load(results), results).primary
 
 
+def record(folder: Path, history: History) -> None:
+    """Write revisions.json: all but the effects, which the results beside the folder have."""
+    leave = {"postings": {"__all__": {"effects"}}}
+    data = TypeAdapter(History).dump_python(history, mode="json", exclude=leave)
+    records.write(folder, ResultKind.REVISIONS, data)
+
+
+def beside(folder: Path) -> tuple[Path, ...]:
+    """The results that a study of revisions is made of: they lie beside it."""
+    found = _read(folder).postings
+    return tuple(folder.resolve().parent / one.folder for one in found if one.folder)
+
+
+def make(folder: Path) -> StudyResult:
+    """Write revisions.txt and revisions.csv again, from revisions.json and the results beside it.
+
+    Runs nothing. UserError where a version without revisions.json wrote the folder.
+    """
+    history = _read(folder)
+    found = {path.name: effects(path) for path in beside(folder)}
+    history = replace(
+        history,
+        postings=tuple(replace(one, effects=found.get(one.folder, ())) for one in history.postings),
+    )
+    text = render(history)
+    atomic.text(folder / "revisions.csv", sheet(history))
+    atomic.text(folder / "revisions.txt", text)
+    verdicts = [row.verdict for row in history.postings[-1].effects if row.verdict]
+    worst = verdict.worst(verdicts)
+    return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
+
+
+def _read(folder: Path) -> History:
+    return TypeAdapter(History).validate_python(records.read(folder, ResultKind.REVISIONS))
+
+
 def render(history: History) -> str:
     """revisions.txt: ASCII, at most 72 columns: failures, effects, what changed, the method."""
     rows = [row for posting in history.postings for row in posting.effects]
@@ -85,11 +128,11 @@ def sheet(history: History) -> str:
 def _values(one: Posting) -> Iterator[tuple[object, ...]]:
     head = (one.name, one.date, one.base, one.count, one.folder, one.failure)
     for row in one.effects:
-        verdict = row.verdict
+        found = row.verdict
         yield (
             *head, row.cell, row.name, row.data_unit, row.base.median, row.change.n,
             row.change.estimate_pct, row.change.low_pct, row.change.high_pct,
-            verdict.kind if verdict else "", verdict.reason if verdict else "",
+            found.kind if found else "", found.reason if found else "",
         )  # fmt: skip
     if not one.effects:
         yield (*head, *[""] * (len(COLUMNS) - len(head)))

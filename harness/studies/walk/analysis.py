@@ -14,8 +14,9 @@ import pandas as pd
 
 from harness.results import frames
 from harness.results import manifest as manifests
-from harness.results.frames import AGAIN, ARMS, Frames
-from harness.results.manifest import Manifest
+from harness.results import record as records
+from harness.results.frames import ARMS, CONTROL, Frames
+from harness.results.manifest import Manifest, ResultKind
 from harness.results.pairing import by_pair, rows
 from harness.stats import paired, verdict
 from harness.stats.verdict import Direction, Verdict
@@ -23,7 +24,6 @@ from harness.studies.walk import memory
 from harness.studies.walk.memory import Memory
 from harness.util.errors import UserError
 
-RECORD = "walk.json"
 BASE = 0
 """Stands for the base where the number of a patch is asked for."""
 
@@ -115,14 +115,9 @@ class Walk:
         return (*own, *(line.marks[-1].whole for line in self.lines if line.marks))
 
 
-def is_walk(folder: Path) -> bool:
-    """Whether a results folder is one of a walk."""
-    return (folder / RECORD).is_file()
-
-
 def analyse(folder: Path) -> Walk:
     """Read results/<name> of a walk.  UserError if it is none, or if its results do not agree."""
-    record = _record(folder)
+    record = records.read(folder, ResultKind.WALK)
     steps: list[Mapping[str, Any]] = list(record["steps"])
     _check(folder, [str(step["folder"]) for step in steps if step["folder"]])
     read = {
@@ -142,7 +137,7 @@ def analyse(folder: Path) -> Walk:
         stops=tuple(_stop(step, read.get(int(step["number"]))) for step in steps),
         lines=tuple(_lines(read)),
         memory=sizes,
-        lost=(*next((_lost(one, (ARMS[0], AGAIN)) for one in read.values()), ()), *unweighed),
+        lost=(*next((_lost(one, (ARMS[0], CONTROL)) for one in read.values()), ()), *unweighed),
     )
 
 
@@ -158,17 +153,6 @@ class _Read:
     def values(self, cell: str, metric: str, arm: str) -> pd.Series[float]:
         """One value a pair."""
         return by_pair(self.data, cell, metric, arm)
-
-
-def _record(folder: Path) -> dict[str, Any]:
-    path = folder / RECORD
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["schema"] == 1 and isinstance(data["steps"], list):
-            return dict(data)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"'{path}' is no record of a walk: run 'make walk' again") from error
-    raise UserError(f"'{path}' is of another version: run 'make walk' again")
 
 
 def _check(folder: Path, names: Sequence[str]) -> None:
@@ -213,7 +197,7 @@ def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
     for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
         backend, _, workload = cell.rpartition(".")
         facts = next(iter(read.values())).manifest
-        clock = facts.text("clock")
+        clock = facts.clock
         metric = facts.primary(workload, backend, clock)
         if metric is None:
             continue
@@ -226,7 +210,7 @@ def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
             metric=metric,
             unit=facts.unit(workload, metric, _unit(read, cell, metric), clock),
             direction=facts.direction(workload, metric),
-            margin=facts.text("workloads", workload, "margin"),
+            margin=facts.workload(workload).margin,
             base=next((paired.spread(list(one)).median for one in bases if len(one)), None),
             marks=marks,
         )
@@ -244,10 +228,10 @@ def _unit(read: Mapping[int, _Read], cell: str, metric: str) -> str:
 def _marks(read: Mapping[int, _Read], cell: str, metric: str, workload: str) -> Iterator[WalkPoint]:
     before, since = pd.Series(dtype=float), BASE
     for number, one in sorted(read.items()):
-        base, patch, again = (one.values(cell, metric, arm) for arm in (*ARMS, AGAIN))
+        base, patch, control = (one.values(cell, metric, arm) for arm in (*ARMS, CONTROL))
         if patch.empty:
             continue
-        noise = (base, again) if len(again) else None
+        noise = (base, control) if len(control) else None
         own, whole = (
             _judge(old, patch, noise, one.manifest, workload, metric)
             for old in (before if since else base, base)

@@ -11,14 +11,15 @@ from typing import Any
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
+from harness.results import checksums, record
+from harness.results.manifest import ResultKind
 from harness.run import manifest
 from harness.studies.overhead import measure as overhead
 from harness.studies.overhead.analysis import NoBoot
+from harness.studies.result import StudyResult
 from harness.studies.walk import report, trial
-from harness.studies.walk.analysis import RECORD
 from harness.studies.walk.trial import Track
-from harness.util import atomic
-from harness.util.errors import Exit, UserError
+from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
 
@@ -35,16 +36,7 @@ class WalkOptions:
     overhead: overhead.OverheadOptions | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Walked:
-    """A finished walk.  text: its answer, for a terminal."""
-
-    folder: Path
-    text: str
-    status: Exit
-
-
-def walk(experiment: Experiment, options: WalkOptions, site: Context) -> Walked:
+def walk(experiment: Experiment, options: WalkOptions, site: Context) -> StudyResult:
     """Build at each patch, measure where it builds, report; goes on where a call was stopped.
 
     Raises the harness's typed errors; a patch that does not build or boot is no error.
@@ -57,8 +49,10 @@ def walk(experiment: Experiment, options: WalkOptions, site: Context) -> Walked:
         numbers = stops(options.at, len(track.steps))
         _say(track, numbers, site)
         _Walk(track, options, folder).go(numbers)
-        written = report.make(folder)
-    return Walked(folder, written.summary, written.status)
+        checksums.raw(folder)
+        made = report.make(folder)
+        checksums.report(folder)
+    return made
 
 
 def named(experiment: Experiment) -> Experiment:
@@ -98,7 +92,7 @@ class _Walk:
             built = self._track.build(number)
             folder = memory = ""
             if not built.failure:
-                folder = self._track.measure(number).results.name
+                folder = self._track.measure(number).folder.name
                 memory = self._weigh(number)
             self._done.append({**built.as_data(), "folder": folder, "memory": memory})
             self._write()
@@ -123,14 +117,8 @@ class _Walk:
 
     def _write(self) -> None:
         track = self._track
-        record = {
-            "schema": 1,
-            "name": self._folder.name,
-            "command": self._command(),
-            **track.facts(),
-            "steps": self._done,
-        }
-        atomic.text(self._folder / RECORD, atomic.json_text(record))
+        head = {"name": self._folder.name, "command": self._command()}
+        record.write(self._folder, ResultKind.WALK, {**head, **track.facts(), "steps": self._done})
         manifest.write_spec(self._folder, track.experiment, "walk")
 
     def _command(self) -> str:

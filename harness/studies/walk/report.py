@@ -4,38 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report import canvas, page
 from harness.report.canvas import Plot
+from harness.results.manifest import ResultKind
 from harness.stats import verdict
+from harness.studies.result import StudyResult
 from harness.studies.walk import analysis, csv, plots, text
 from harness.studies.walk.analysis import Walk
 from harness.util import atomic
 from harness.util.errors import Exit
 
 
-@dataclass(frozen=True, slots=True)
-class WalkReport:
-    """A report that was written. folder: results/<name>/report; walk: its numbers.
-
-    text: walk.txt; summary: its first screen, for a terminal
-    """
-
-    folder: Path
-    walk: Walk
-    text: str
-    summary: str
-
-    @property
-    def status(self) -> Exit:
-        """KERNEL if anything did not build or survive; else what the verdicts come to."""
-        hurt = self.walk.lost or any(stop.failure or stop.lost for stop in self.walk.stops)
-        return Exit.KERNEL if hurt else verdict.worst(self.walk.verdicts)
-
-
-def make(folder: Path) -> WalkReport:
+def make(folder: Path) -> StudyResult:
     """Write results/<name>/report/ of a walk anew, from its record and the results below it.
 
     Runs nothing; the same input gives byte-identical files.  UserError as `analysis.analyse`.
@@ -50,8 +32,20 @@ def make(folder: Path) -> WalkReport:
         atomic.text(target / "walk-memory.csv", csv.memory(walk))
     atomic.text(target / "walk.html", _page(walk, words, figures))
     atomic.text(target / "walk.txt", words)
-    where = f"Full report: {target / 'walk.txt'}"
-    return WalkReport(target, walk, words, f"{text.summary(walk)}\n{where}\n")
+    return StudyResult(
+        ResultKind.WALK,
+        folder,
+        words,
+        target / "walk.html",
+        _status(walk),
+        summary=f"{text.summary(walk)}\nFull report: {target / 'walk.txt'}\n",
+    )
+
+
+def _status(walk: Walk) -> Exit:
+    """KERNEL if anything did not build or survive; else what the verdicts come to."""
+    hurt = walk.lost or any(stop.failure or stop.lost for stop in walk.stops)
+    return Exit.KERNEL if hurt else verdict.worst(walk.verdicts)
 
 
 def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:

@@ -22,7 +22,7 @@ from harness.experiment.spec import Experiment
 from harness.run import manifest
 from harness.series.model import Step
 from harness.studies import compare
-from harness.studies.compare import Compared
+from harness.studies.result import StudyResult
 from harness.util.errors import KernelFailure, UserError
 
 _log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ class Track:
         self._made[number] = made
         return replace(known, **_facts(made[0]["patch"].kernel))
 
-    def measure(self, number: int, *, pairs: int = 0) -> Compared:
+    def measure(self, number: int, *, pairs: int = 0) -> StudyResult:
         """Compare the base with the first ``number`` patches, which are built."""
         one = self._named(number)
         return compare.compare(

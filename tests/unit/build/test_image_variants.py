@@ -72,8 +72,8 @@ def test_only_the_images_that_cells_ask_for_are_made(
 def test_the_manifest_names_the_images(tmp_path: Path) -> None:
     (tmp_path / "packages.txt").write_text("redis 7\n", encoding="utf-8")
     said = manifest._image(Image("key", tmp_path), ("redis-server",))
-    assert said["key"] == "key" and said["on_top"] == ["redis-server"]
-    assert len(said["packages_sha256"]) == 64
+    assert said.key == "key" and said.on_top == ("redis-server",)
+    assert len(said.packages_sha256) == 64
 
 
 @pytest.mark.parametrize("name", ["a,b", "Redis", "-o", "a b", "../x", 7, ""])

@@ -52,10 +52,11 @@ def test_a_message_id_is_all_that_is_needed(site: Context) -> None:
     assert (patch.basis.by, patch.basis.warning) == ("base-commit", "")
     maps = [(arm.kernel.path / "System.map").read_text() for arm in (base, patch)]
     assert ["more_swap" in text for text in maps] == [False, True]
-    data = manifest._arm(patch)["series"]
-    assert data["locator"] == "mail:1-0@mail.example"
-    assert data["basis"]["stated"] == tag
-    assert data["origin"]["mirror"].endswith("list.git")
+    facts = manifest._arm(patch).series
+    assert facts and facts.basis
+    assert facts.locator == "mail:1-0@mail.example"
+    assert facts.basis.stated == tag
+    assert facts.origin["mirror"].endswith("list.git")
 
 
 def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFixture) -> None:
@@ -65,7 +66,9 @@ def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFi
     (repo / "mm/swap.c").write_text("/* another beginning */\n" + text)
     inbox.git(repo, "commit", "-q", "-a", "-m", "other")
     made, _ = pair.make(Experiment(base="other", patch="1-0@mail.example"), site)
-    warning = manifest._arm(made["patch"])["series"]["basis"]["warning"]
+    facts = manifest._arm(made["patch"]).series
+    assert facts and facts.basis
+    warning = facts.basis.warning
     assert "1 of the 2 files" in warning
     assert warning in heard.text
 

@@ -19,6 +19,7 @@ from rich.console import Console
 from harness.report import live
 from harness.report.live import State, Survey, View
 from harness.report.model import Estimate
+from harness.results import manifest
 from harness.results.manifest import Manifest
 from harness.util import progress
 from tests.fakes import results as fake_results
@@ -29,7 +30,7 @@ CELLS = ("zram-lz4.pageio", "zswap-lz4.pageio")
 
 
 def blocks(pairs: int = 4) -> list[list[str]]:
-    arms = ("base", "patch", "again")
+    arms = ("base", "patch", "control")
     return [[f"{cell}/{pair:02d}-{arm}" for arm in arms] for pair in range(pairs) for cell in CELLS]
 
 
@@ -78,7 +79,7 @@ def test_before_the_first_boot_no_time_is_made_up(tmp_path: Path) -> None:
 
 def test_how_it_looks(tmp_path: Path) -> None:
     results = fake_results.write(tmp_path, Fake(pairs=3, aa=True, effect=1.10))
-    facts = Manifest(json.loads((results / "manifest.json").read_text()))
+    facts = manifest.load(results)
     rows = live.estimates(results, facts)
     assert [row.change.n for row in rows] == [3, 3]
     text = shown(
@@ -97,7 +98,7 @@ def test_how_it_looks(tmp_path: Path) -> None:
 
 def test_too_few_pairs_have_no_estimate(tmp_path: Path) -> None:
     results = fake_results.write(tmp_path, Fake(pairs=2, aa=True))
-    facts = Manifest(json.loads((results / "manifest.json").read_text()))
+    facts = manifest.load(results)
     assert live.estimates(results, facts) == ()
 
 
@@ -105,7 +106,7 @@ def test_estimates_are_made_seldom_and_never_beside_wall_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     results = fake_results.write(tmp_path, Fake(pairs=3, aa=True))
-    facts = json.loads((results / "manifest.json").read_text())
+    facts = manifest.load(results)
     made: list[float] = []
     real = live.estimates
 
@@ -134,7 +135,7 @@ def test_lines_go_on_above_the_view_on_a_terminal(
     show_on(console)
     drawn = threading.Event()
     with live.view() as view, progress.stage("boots"):
-        view.boots(Survey(blocks(), tmp_path), tmp_path, {}, "insn")
+        view.boots(Survey(blocks(), tmp_path), tmp_path, Manifest(), "insn")
         LOG.info("boot 1/24 done")
         for _ in range(100):
             if "pairs 0 of 8" in console.export_text(clear=False):
@@ -153,7 +154,7 @@ def test_a_fault_of_the_view_is_a_line_and_no_more(
     show_on(console)
     with live.view() as view, progress.stage("boots"):
         broken: Any = SimpleNamespace(look=lambda *_, **__: 1 / 0)
-        view.boots(broken, tmp_path, {}, "insn")
+        view.boots(broken, tmp_path, Manifest(), "insn")
         for _ in range(100):
             if "the live view ends" in console.export_text(clear=False):
                 break
@@ -168,7 +169,7 @@ def test_without_a_terminal_there_are_plain_lines_only(
     words = io.StringIO()
     show_on(Console(file=words, width=200))
     with live.view() as view, progress.stage("boots"):
-        view.boots(Survey(blocks(), tmp_path), tmp_path, {}, "insn")
+        view.boots(Survey(blocks(), tmp_path), tmp_path, Manifest(), "insn")
         time.sleep(1.2)
         assert not [one for one in threading.enumerate() if one.name == "view"]
     lines = words.getvalue().splitlines()

@@ -15,11 +15,11 @@ from scipy import stats as scipy_stats
 
 from harness.report import failing, files, formats, model
 from harness.report.model import BootPair, Failing
-from harness.results.frames import AGAIN, ARMS
+from harness.results.frames import ARMS, CONTROL
 from tests.fakes.results import Fake, write
 
 BASE, PATCH = ARMS
-ARMS_AA = (BASE, PATCH, AGAIN)
+ARMS_AA = (BASE, PATCH, CONTROL)
 CELL = "zram-lz4.pageio"
 
 
@@ -66,7 +66,7 @@ def test_without_a_third_boot_it_is_mcnemars_test(failed: list[set[str]]) -> Non
 
 
 def test_both_kernels_alike() -> None:
-    found = _found(_blocks([{BASE, AGAIN, PATCH}] * 9))
+    found = _found(_blocks([{BASE, CONTROL, PATCH}] * 9))
     assert (found.base, found.base_boots, found.patch, found.patch_boots) == (18, 18, 9, 9)
     assert found.p == 1.0
     assert found.more == ""
@@ -74,7 +74,7 @@ def test_both_kernels_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "more"), [({PATCH}, "patch"), ({BASE, AGAIN}, "base")], ids=["patch", "base"]
+    ("bad", "more"), [({PATCH}, "patch"), ({BASE, CONTROL}, "base")], ids=["patch", "base"]
 )
 def test_three_pairs_with_base_again_are_enough(bad: set[str], more: str) -> None:
     found = _found(_blocks([bad] * 3))
@@ -89,8 +89,8 @@ def test_two_are_not() -> None:
 
 def test_what_is_not_the_kernels_doing_does_not_count() -> None:
     lost = [
-        _block({BASE: "ok", PATCH: "infrastructure", AGAIN: "ok"}),
-        _block({BASE: "missing", PATCH: "panic", AGAIN: "missing"}),
+        _block({BASE: "ok", PATCH: "infrastructure", CONTROL: "ok"}),
+        _block({BASE: "missing", PATCH: "panic", CONTROL: "missing"}),
     ]
     assert failing.gather(lost) is None
     found = _found([*lost, *_blocks([{PATCH}])])

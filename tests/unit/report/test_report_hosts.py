@@ -81,7 +81,7 @@ def test_a_host_with_another_effect_is_named(tmp_path: Path) -> None:
 def test_a_host_with_another_noise_is_named(tmp_path: Path) -> None:
     results = write(tmp_path, Fake(pairs=40, aa=True, scatter=0.0005))
     name_hosts(results, two)
-    scale(results, lambda pair, arm: 1 + 0.05 * (pair % 4 - 2) * (pair % 2) * (arm == "again"))
+    scale(results, lambda pair, arm: 1 + 0.05 * (pair % 4 - 2) * (pair % 2) * (arm == "control"))
     assert "DIFFER in the noise of" in lines(results)["Hosts compared"]
 
 

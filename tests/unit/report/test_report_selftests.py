@@ -32,12 +32,12 @@ def ktap(a: str = "ok", b: str = "ok", program: str = "ok", said: str = "") -> s
 
 
 def results_of(
-    folder: Path, *, base: list[str], patch: list[str], again: list[str] | None = None
+    folder: Path, *, base: list[str], patch: list[str], control: list[str] | None = None
 ) -> Path:
     """A comparison whose boots left these texts, in the order of pairs."""
-    fake = Fake(pairs=len(base), aa=again is not None, cells=(CELL,), effect=1.0)
+    fake = Fake(pairs=len(base), aa=control is not None, cells=(CELL,), effect=1.0)
     results = write(folder, fake)
-    for arm, texts in (("base", base), ("patch", patch), ("again", again or [])):
+    for arm, texts in (("base", base), ("patch", patch), ("control", control or [])):
         for pair, told in enumerate(texts):
             home = results / "boots" / CELL / f"{pair:02d}-{arm}"
             (home / "selftests.ktap").write_text(told, encoding="utf-8")
@@ -45,10 +45,10 @@ def results_of(
 
 
 def made(
-    folder: Path, *, base: list[str], patch: list[str], again: list[str] | None = None
+    folder: Path, *, base: list[str], patch: list[str], control: list[str] | None = None
 ) -> tuple[Report, str, str]:
     """Its report, as text with its lines joined, and as a page without plots."""
-    found = files.read(results_of(folder, base=base, patch=patch, again=again))
+    found = files.read(results_of(folder, base=base, patch=patch, control=control))
     said = text.render(found)
     assert max(map(len, said.splitlines())) <= 72
     return found, " ".join(said.split()), page.render(found, [])
@@ -84,10 +84,10 @@ def test_a_text_that_ends_in_the_middle_is_a_regression(tmp_path: Path) -> None:
     assert "its output ends in the middle" in said
 
 
-@pytest.mark.parametrize("arm", ["base", "again"])
+@pytest.mark.parametrize("arm", ["base", "control"])
 def test_what_fails_once_on_base_is_no_regression(tmp_path: Path, arm: str) -> None:
     bad = ktap(b="not ok", program="not ok")
-    boots = {"base": [ktap()] * 2, "again": [ktap()] * 2} | {arm: [ktap(), bad]}
+    boots = {"base": [ktap()] * 2, "control": [ktap()] * 2} | {arm: [ktap(), bad]}
     found, said, _ = made(tmp_path, patch=[bad] * 2, **boots)
     assert found.regressions == ()
     assert "REGRESSION" not in said

@@ -13,7 +13,7 @@ import pytest
 
 from harness.report import analysis, files, latency, model, numbers, tables, text
 from harness.results import frames, histogram, manifest, pairing
-from harness.results.frames import AGAIN
+from harness.results.frames import CONTROL
 from harness.stats.verdict import Kind
 from harness.util.errors import Exit
 from tests.fakes.results import EVENTS, Fake, write
@@ -81,7 +81,7 @@ def test_a_loud_machine_is_undecided_and_says_what_is_needed(tmp_path: Path) -> 
 
 
 def test_an_a_a_that_differs_gives_no_verdict(tmp_path: Path) -> None:
-    fake = Fake(pairs=8, scatter=0.001, aa=True, drift_again=1.02, cells=(ZRAM,))
+    fake = Fake(pairs=8, scatter=0.001, aa=True, drift_control=1.02, cells=(ZRAM,))
     results = write(tmp_path, fake)
     shown = _joined(_text(results))
     assert "worse: 0, better: 0, equivalent: 0, undecided: 0, none: 1." in shown
@@ -92,7 +92,7 @@ def test_an_a_a_that_differs_gives_no_verdict(tmp_path: Path) -> None:
 def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -> None:
     results = write(tmp_path, Fake(cells=(ZRAM,)))
     made, shown = _report(results), _joined(_text(results))
-    assert not made.has_again
+    assert not made.has_control
     assert made.planned == 12
     assert "none: 1." in shown
     assert "So there are no verdicts, only numbers." in shown
@@ -110,7 +110,7 @@ def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
     # By hand, from the raw values.
     data = frames.load(results).metrics
     mine = data[(data["name"] == "swapin")].set_index(["arm", "pair"])["value"]
-    differences = [math.log(mine[AGAIN, i] / mine["base", i]) for i in range(8)]
+    differences = [math.log(mine[CONTROL, i] / mine["base", i]) for i in range(8)]
     assert aa.differences == pytest.approx(tuple(differences))
     assert aa.n == 8
     lines = _text(results).splitlines()
@@ -132,7 +132,7 @@ def test_a_change_that_differs_from_seed_to_seed_is_said_to_do_so(tmp_path: Path
     said = "they differ from seed to seed"
     assert said not in _joined(_text(results))
     for base in (results / "boots" / ZRAM).glob("*-base"):
-        again = base.with_name(base.name.replace("base", AGAIN))
+        again = base.with_name(base.name.replace("base", CONTROL))
         (again / "workload.jsonl").write_text((base / "workload.jsonl").read_text())
     shown = _joined(_text(results))
     assert f"scatter and A/A does not at all: {said}" in shown
@@ -153,7 +153,7 @@ def test_the_base_shown_is_that_of_the_pairs_not_of_the_repeat(tmp_path: Path) -
 
 
 def test_a_failed_boot_takes_out_only_its_own_pairs(tmp_path: Path) -> None:
-    outcomes = {(ZRAM, 0, "patch"): "panic", (ZRAM, 1, AGAIN): "hang", (ZRAM, 2, "base"): "hang"}
+    outcomes = {(ZRAM, 0, "patch"): "panic", (ZRAM, 1, CONTROL): "hang", (ZRAM, 2, "base"): "hang"}
     fake = Fake(pairs=9, scatter=0.001, aa=True, cells=(ZRAM,), outcomes=outcomes)
     results = write(tmp_path, fake)
     (row,) = _report(results).primary
@@ -161,15 +161,15 @@ def test_a_failed_boot_takes_out_only_its_own_pairs(tmp_path: Path) -> None:
     assert row.noise is not None
     assert (row.change.n, row.noise.change.n) == (7, 7)
     shown = _text(results)
-    assert shown.startswith("3 of 27 boots failed: hang in zram-lz4.pageio, 1 again; ")
+    assert shown.startswith("3 of 27 boots failed: hang in zram-lz4.pageio, 1 base; ")
     data = frames.load(results)
     used = {
         (r["pair"], r["arm"]): r["used"]
         for r in csv.DictReader(io.StringIO("".join(tables.metrics(data))))
     }
-    assert [used[key] for key in (("0", "base"), ("0", AGAIN), ("0", "patch"))] == ["1", "1", "0"]
-    assert [used[key] for key in (("1", "base"), ("1", AGAIN), ("1", "patch"))] == ["1", "0", "1"]
-    assert {used["2", arm] for arm in ("base", "patch", AGAIN)} == {"0"}
+    assert [used[key] for key in (("0", "base"), ("0", CONTROL), ("0", "patch"))] == ["1", "1", "0"]
+    assert [used[key] for key in (("1", "base"), ("1", CONTROL), ("1", "patch"))] == ["1", "0", "1"]
+    assert {used["2", arm] for arm in ("base", "patch", CONTROL)} == {"0"}
 
 
 def test_a_cell_that_could_not_be_measured_has_no_verdict(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_cell_that_could_not_be_measured_has_no_verdict(tmp_path: Path) -> Non
 def test_the_margin_is_what_the_workload_declares(
     tmp_path: Path, margin: object, expected: float | None
 ) -> None:
-    declared = manifest.Manifest({"workloads": {"w": {"margin": margin}}})
+    declared = manifest.Manifest.tolerant({"workloads": {"w": {"margin": margin}}})
     assert declared.margin("w") == expected
 
 
@@ -205,7 +205,7 @@ def test_no_margin_no_verdict(tmp_path: Path) -> None:
 def test_a_planned_repeat_that_never_ran_is_missing(tmp_path: Path) -> None:
     results = write(tmp_path, Fake(pairs=3, cells=(ZRAM,), manifest={"aa": True}))
     boots = frames.load(results).boots
-    assert list(boots[boots["arm"] == AGAIN]["outcome"]) == ["missing"] * 3
+    assert list(boots[boots["arm"] == CONTROL]["outcome"]) == ["missing"] * 3
 
 
 def test_estimates_hold_the_verdict_and_the_noise(tmp_path: Path) -> None:
@@ -329,6 +329,6 @@ def test_parts_with_other_buckets_are_left_out_and_said(tmp_path: Path) -> None:
 
 def test_pairs_that_count() -> None:
     used = pairing.Counted(ab=frozenset({("c", 0)}), aa=frozenset({("c", 1)}))
-    assert [used.holds(("c", 0, arm)) for arm in ("base", "patch", AGAIN)] == [True, True, False]
-    assert [used.holds(("c", 1, arm)) for arm in ("base", "patch", AGAIN)] == [True, False, True]
+    assert [used.holds(("c", 0, arm)) for arm in ("base", "patch", CONTROL)] == [True, True, False]
+    assert [used.holds(("c", 1, arm)) for arm in ("base", "patch", CONTROL)] == [True, False, True]
     assert not used.holds(("c", 2, "base"))

@@ -73,7 +73,7 @@ def setting(
     """What `plan.run` needs, with all files that travel."""
     kernels = {arm: kernel(folder / arm, key=f"{arm}-key") for arm in ("base", "patch")}
     (folder / "patch" / "System.map").write_text("0 T costs_1000\n", encoding="utf-8")
-    kernels["again"] = kernels["base"]
+    kernels["control"] = kernels["base"]
     made = host(folder, deadlines=Deadlines())
     for path, size in ((made.root, 9 << 20), (made.tools, 1000), (made.keys.client, 10)):
         path.write_bytes(os.urandom(size))

@@ -133,8 +133,8 @@ def test_the_manifest_is_plain_data_about_both_arms(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("harness.vm.accel.qemu_version", lambda: "QEMU 7.2")
-    data = json.loads(json.dumps(manifest.describe(setting)))
-    assert data["schema"] == 1
+    data = json.loads(json.dumps(manifest.describe(setting).as_data()))
+    assert (data["schema"], data["kind"]) == (2, "compare")
     assert data["arms"]["base"]["kernel"] == "base"
     assert set(data["backends"]) == {"swapfile", "zswap", "zram"}
     assert set(data["workloads"]) == {"pageio", "pressure"}
@@ -151,7 +151,7 @@ def test_the_manifest_names_debug_options_of_either_kernel(
     monkeypatch.setattr("harness.vm.accel.qemu_version", lambda: "QEMU 7.2")
     config = setting.arms["patch"].kernel.path / "config"
     config.write_text("CONFIG_KASAN=y\nCONFIG_DEBUG_VM=y\nCONFIG_SWAP=y\n", encoding="utf-8")
-    assert manifest.describe(setting)["debug"] == ["CONFIG_DEBUG_VM", "CONFIG_KASAN"]
+    assert manifest.describe(setting).debug == ("CONFIG_DEBUG_VM", "CONFIG_KASAN")
 
 
 OTHERS: list[dict[str, Any]] = [
@@ -209,7 +209,7 @@ def test_the_command_repeats_a_measurement_of_overhead(
         experiment=measure.planned(original, options),
         request=measure.request(original, options),
     )
-    words = shlex.split(str(manifest.describe(run)["command"]))
+    words = shlex.split(manifest.describe(run).command)
     assert words[:2] == ["make", "overhead"]
     pairs = [word.split("=", 1) for word in words[2:]]
     monkeypatch.setattr(measure, "overhead", stop)

@@ -17,7 +17,7 @@ from harness.util import atomic
 from tests.fakes.things import cells
 
 KERNELS = {arm: Kernel(arm, Path(arm), "6.12", "gcc", 1.0, ()) for arm in ("base", "patch")}
-KERNELS["again"] = KERNELS["base"]
+KERNELS["control"] = KERNELS["base"]
 
 
 def planned(arms: tuple[str, ...] = plan.ARMS, seed: int = 1) -> list[Block]:
@@ -59,7 +59,7 @@ def test_boots_of_the_base_are_shared_and_those_of_the_patch_are_not(tmp_path: P
     mine = results(tmp_path / "two")
     assert reuse.boots(planned(), mine, [mine, donor]) == 4
     there = sorted(path.name for path in (mine / "boots" / "zram.pageio").iterdir())
-    assert there == ["00-again", "00-base", "01-again", "01-base"]
+    assert there == ["00-base", "00-control", "01-base", "01-control"]
     assert set(reuse.read(mine).values()) == {"../one"}
     boot = mine / "boots" / "zram.pageio" / "00-base"
     assert checksums.read(boot) == checksums.read(donor / "boots" / "zram.pageio" / "00-base")

@@ -38,7 +38,7 @@ def _cell(name: str) -> cell.Cell:
 
 
 def test_each_arm_has_the_disk_with_its_own_tests(tmp_path: Path) -> None:
-    disks = {arm: tmp_path / f"tools-{arm}.img" for arm in ("base", "patch", "again")}
+    disks = {arm: tmp_path / f"tools-{arm}.img" for arm in ("base", "patch", "control")}
     host = replace(things.host(tmp_path, deadlines=_deadlines()), selftests=disks)
     for arm, disk in disks.items():
         assert host.tools_for(_cell("selftests"), arm) == disk

@@ -48,7 +48,7 @@ def test_each_part_of_the_observing_has_its_effect(tmp_path: Path) -> None:
 
 
 def test_an_arm_stands_for_how_much_is_watched(tmp_path: Path) -> None:
-    arms = {"base": Observed.FULL, "again": Observed.MARKS, "patch": Observed.NONE}
+    arms = {"base": Observed.FULL, "control": Observed.MARKS, "patch": Observed.NONE}
     for arm, observed in arms.items():
         assert bench._watched(ticket(tmp_path, arm=arm)).observed is observed
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,10 @@ from harness.experiment import spec
 from harness.series.model import Step
 from harness.stats import paired as stats
 from harness.stats.search import Found, Side
+from harness.studies import verify
 from harness.studies.bisect import measure, outcome
 from harness.studies.bisect.outcome import Bisection, Look
+from harness.studies.result import StudyResult
 from harness.util.errors import Exit, KernelFailure, UserError
 from tests.fakes import guests
 from tests.fakes.figures import Guests
@@ -28,7 +31,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
     return guests.pretend(monkeypatch, tmp_path)
 
 
-def run(tmp_path: Path, patches: list[str], metric: str = "swapin") -> measure.Bisected:
+def run(tmp_path: Path, patches: list[str], metric: str = "swapin") -> StudyResult:
     repo = tmp_path / "linux"
     if not repo.exists():
         guests.series(repo, patches)
@@ -44,9 +47,9 @@ def test_one_costly_patch_of_twelve(tmp_path: Path, fake: Guests) -> None:
     data = json.loads((done.folder / "bisect.json").read_text())
     assert done.status is Exit.OK
     assert data["culprit"]["number"] == 8 and data["culprit"]["subject"] == "mm: step 8"
-    assert [look["number"] for look in data["looks"]] == [6, 5, 8, 7]
+    assert [look["step"]["number"] for look in data["looks"]] == [6, 5, 8, 7]
     assert [look["side"] for look in data["looks"]] == ["skip", "base", "series", "base"]
-    assert data["own"]["pct"] == pytest.approx(3, abs=0.2)
+    assert data["own"]["estimate_pct"] == pytest.approx(3, abs=0.2)
     assert data["share"] == pytest.approx(1, abs=0.05)
     # The whole series and the three that build: three boots each, and six of the base.
     assert data["builds"] == 5
@@ -57,9 +60,52 @@ def test_one_costly_patch_of_twelve(tmp_path: Path, fake: Guests) -> None:
     head = done.text.partition("The patches that were tested")[0]
     assert "Patch 8 is the first responsible" in head, "the answer comes first"
     assert done.text.isascii() and max(map(len, done.text.splitlines())) <= 72
+    # What it recorded is enough to write the text again, and to see that a record was changed.
+    assert outcome.make(done.folder).text == done.text
+    assert verify.verify(done.folder).holds
+    record = done.folder / "bisect.json"
+    whole = record.read_text()
+    record.write_text(whole.replace('"subject": "mm: step 8"', '"subject": "mm: step 9"'))
+    found = verify.verify(done.folder)
+    assert [item.place for item in found.recorded] == ["bisect.json"]
+    assert {item.place.split()[0] for item in found.derived} == {"bisect.txt"}
+    assert all(part.holds for part in found.parts) and len(found.parts) == 4
+    record.write_text(whole)
     # Asked again, nothing is left to do.
     again = run(tmp_path, patches)
     assert again.text == done.text and len(fake.ran) == 18
+
+
+def _former(found: Bisection) -> dict[str, Any]:
+    """bisect.json as schema 1 had it."""
+
+    def change(one: stats.Paired | None) -> dict[str, Any] | None:
+        if one is None:
+            return None
+        bounds = {"low_pct": one.low_pct, "high_pct": one.high_pct}
+        return {"n": one.n, "pct": one.estimate_pct, **bounds, "method": one.method}
+
+    return {
+        "schema": 1, "name": found.name, "command": found.command, **found.facts,
+        "version": "6.12", "title": "X", "count": len(found.steps),
+        "cell": found.cell, "metric": found.metric, "level": found.level,
+        "whole": change(found.whole), "own": change(found.own), "share": found.share,
+        "suspects": list(found.found.suspects) if found.found else [],
+        "culprit": asdict(found.culprit) if found.culprit else None,
+        "looks": [
+            {**asdict(one.step), "side": one.side.value, "change": change(one.change),
+             "halfway": change(one.halfway), "why": one.why}
+            for one in found.looks
+        ],
+        "builds": found.builds, "boots": found.boots,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("where", [Found(1, 2, ()), Found(1, 4, ((2, Side.SKIP),)), None])
+def test_a_record_of_schema_1_gives_the_same_text(tmp_path: Path, where: Found | None) -> None:
+    found = bisection(where, 1.1)
+    (tmp_path / "bisect.json").write_text(json.dumps(_former(found)))
+    assert outcome.make(tmp_path).text == outcome.render(found)
 
 
 def test_no_effect_is_no_culprit(tmp_path: Path, fake: Guests) -> None:
@@ -90,7 +136,7 @@ def test_which_cell_is_looked_at() -> None:
         measure.aimed(two, "swapin")
 
 
-def bisection(found: Found, own: float) -> Bisection:
+def bisection(found: Found | None, own: float) -> Bisection:
     steps = tuple(Step(n, f"mm: step {n}", f"{n}" * 40) for n in range(1, 5))
     ten = stats.paired([100.0, 100.1], [110.0, 110.1])
     part = stats.paired([100.0, 100.1], [100 * own, 100.1 * own])

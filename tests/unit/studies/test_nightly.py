@@ -12,6 +12,7 @@ import pytest
 
 from harness.build import pair
 from harness.build.pair import Context
+from harness.studies import verify
 from harness.studies.nightly import config, measure, store
 from harness.studies.nightly.config import Config
 from harness.util.errors import Exit
@@ -81,19 +82,19 @@ def test_a_revision_arrives_between_two_nights(
 ) -> None:
     head = inbox.git(repo, "rev-parse", "main").strip()[:12]
     first = measure.nightly(asked, site)
-    assert (first.status, first.ran) == (Exit.OK, 2)
+    assert (first.status, first.done) == (Exit.OK, 2)
     assert folders(site) == [f"next-{head}-on-v6.12/zram.pageio", "toy-v1-on-auto/zram.pageio"]
     booted = len(fake.ran)
 
     second = measure.nightly(asked, site)
-    assert (second.status, second.ran) == (Exit.OK, 0) and "nothing is new" in second.text
+    assert (second.status, second.done) == (Exit.OK, 0) and "nothing is new" in second.text
     assert len(fake.ran) == booted
 
     commit(repo, "int costs_500;\n")
     new = inbox.git(repo, "rev-parse", "main").strip()[:12]
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
     third = measure.nightly(asked, site)
-    assert (third.status, third.ran) == (Exit.WORSE, 2)
+    assert (third.status, third.done) == (Exit.WORSE, 2)
     assert {f"next-{new}-on-v6.12/zram.pageio", "toy-v2-on-auto/zram.pageio"} <= {*folders(site)}
     # The boots of the base serve all nights: three pairs of the new kernel, twice.
     assert len(fake.ran) - booted <= 2 * 3 + 2 * 6
@@ -115,6 +116,8 @@ def test_a_revision_arrives_between_two_nights(
     assert max(map(len, third.text.splitlines())) <= 72 and third.text.isascii()
     assert "2 of 2" in third.text and re.search(r"^v2 .* worse$", third.text, re.MULTILINE)
 
+    found = verify.verify(third.folder)
+    assert found.holds and len(found.parts) == 4 and not found.notes, found.text()
     page = (site.results / "nightly/report/trend.html").read_text()
     assert page.count("<svg") == 2 and "<script" not in page and "v2" in page
     assert len(list((site.results / "nightly/report/plots").glob("*.png"))) == 2
@@ -135,7 +138,7 @@ def test_what_does_not_build_or_boot_is_a_result(
     )
     assert folders(site) == ["toy-v1-on-auto/zram.pageio"], "the other revision is measured"
     again = measure.nightly(asked, site)
-    assert again.ran == 0, "the same patches fail the same way"
+    assert again.done == 0, "the same patches fail the same way"
     inbox.git(repo, "reset", "-q", "--hard", "HEAD~1")
     commit(repo, "int panics;\n")
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 3))
@@ -150,9 +153,9 @@ def test_a_list_that_cannot_be_asked_does_not_stop_the_night(
 ) -> None:
     branch = replace(asked.branches[0], git=str(tmp_path / "gone"))
     done = measure.nightly(replace(asked, branches=(branch,)), site)
-    assert done.status is Exit.USER and done.ran == 1
+    assert done.status is Exit.USER and done.done == 1
     assert "USER: next: " in done.text and "toy-v1-on-auto" in done.text
     site = replace(site, desk=replace(site.desk, mirrors=(tmp_path / "nowhere",)))
     done = measure.nightly(replace(asked, branches=()), site)
     assert done.status is Exit.USER and "which is not a folder" in " ".join(done.text.split())
-    assert done.ran == 0, "what the registry has is known all the same, and was measured"
+    assert done.done == 0, "what the registry has is known all the same, and was measured"

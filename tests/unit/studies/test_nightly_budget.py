@@ -19,14 +19,15 @@ import pytest
 from harness.build import pair
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
+from harness.results.manifest import ResultKind
 from harness.series.mail.lore import MailSource
 from harness.studies import compare
-from harness.studies.compare import Compared
 from harness.studies.nightly import agenda, config, measure, news, store
 from harness.studies.nightly.config import Config
 from harness.studies.nightly.job import Subject
 from harness.studies.nightly.news import News
 from harness.studies.nightly.store import NightlyComparison, StoredEstimate
+from harness.studies.result import StudyResult
 from harness.util.errors import Exit, InfraError
 from harness.util.paths import REPO, Cache
 from harness.util.sandbox import OFF
@@ -55,7 +56,7 @@ class Pretended:
     broken: str = ""
     ran: list[tuple[str, int]] = field(default_factory=list)
 
-    def __call__(self, experiment: Experiment, site: Context, **_: Any) -> Compared:
+    def __call__(self, experiment: Experiment, site: Context, **_: Any) -> StudyResult:
         target = site.results / experiment.title
         place = f"{site.results.name}/{experiment.title}"
         self.ran.append((place, experiment.pairs))
@@ -73,7 +74,14 @@ class Pretended:
         made = fake_results.write(site.results / "new", fake)
         made.rename(target)
         (site.results / "new").rmdir()
-        return Compared(target, target / "report", Exit.WORSE if effect > 1.01 else Exit.OK, 1)
+        return StudyResult(
+            ResultKind.COMPARE,
+            target,
+            "",
+            target / "report",
+            Exit.WORSE if effect > 1.01 else Exit.OK,
+            done=1,
+        )
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, points: tuple[Subject, ...], **more: Any) -> Pretended:
@@ -162,19 +170,19 @@ def test_a_budget_that_runs_out_reports_what_it_has(
     asking = dataclasses.replace(asked(tmp_path), budget=6)
     begun = time.monotonic()
     done = measure.nightly(asking, site(tmp_path))
-    assert time.monotonic() - begun < 30 and done.ran == 1
+    assert time.monotonic() - begun < 30 and done.done == 1
     assert done.status is Exit.UNDECIDED, "what was not run has not passed"
     assert "NOT DONE: the budget was spent" in done.text and len(done.text.splitlines()) > 20
     begun_first = [place.split("/")[0] for place, _ in fake.ran[:2]]
     assert begun_first == ["toy-v2-on-v6.12"] * 2
     with store.opened(tmp_path / "results/nightly" / store.NAME) as history:
         ended = history.nights()[0]
-        assert (ended.state, ended.left_over) == ("budget spent", 4 - done.ran)
+        assert (ended.state, ended.left_over) == ("budget spent", 4 - done.done)
     junit = (tmp_path / "results/nightly/report/junit.xml").read_text()
-    assert junit.count("the budget was spent") == 4 - done.ran
+    assert junit.count("the budget was spent") == 4 - done.done
     fake.seconds = 0
     rest = measure.nightly(dataclasses.replace(asking, budget=3600), site(tmp_path))
-    assert rest.ran == 4 - done.ran and rest.status is Exit.OK
+    assert rest.done == 4 - done.done and rest.status is Exit.OK
 
 
 def test_what_would_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +211,7 @@ folder, at = Path(sys.argv[1]), int(sys.argv[2])
 with pytest.MonkeyPatch.context() as patch:
     fake = us.pretend(patch, us.POINTS, kill_at=at)
     done = us.measure.nightly(us.asked(folder), us.site(folder))
-    print(done.ran, int(done.status), *(place for place, _ in fake.ran))
+    print(done.done, int(done.status), *(place for place, _ in fake.ran))
 """
 
 
@@ -244,7 +252,7 @@ def test_an_open_night_of_another_file_is_given_up(
         measure.nightly(asked(tmp_path), site(tmp_path))
     monkeypatch.setattr(compare, "compare", fake)
     other = asked(tmp_path, FILE.replace("[zram, zswap]", "[zram]"))
-    assert measure.nightly(other, site(tmp_path)).ran == 2
+    assert measure.nightly(other, site(tmp_path)).done == 2
     with store.opened(tmp_path / "results/nightly" / store.NAME) as history:
         assert [one.state for one in history.nights()] == ["replaced", "whole"]
 
@@ -255,7 +263,7 @@ def test_a_machine_at_fault_is_tried_again(tmp_path: Path, monkeypatch: pytest.M
     assert done.status is Exit.INFRA and "INFRA: toy-v2-on-v6.12: the disk is full" in done.text
     fake.broken = ""
     done = measure.nightly(asked(tmp_path), site(tmp_path))
-    assert (done.status, done.ran) == (Exit.OK, 1)
+    assert (done.status, done.done) == (Exit.OK, 1)
 
 
 # The trend

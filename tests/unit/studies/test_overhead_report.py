@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from harness.results import checksums
+from harness.results.manifest import ResultKind
+from harness.results.record import kind_of
 from harness.studies import verify
 from harness.studies.overhead import analysis, formats, report
 from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.text import render, summary
-from harness.util.errors import UserError
+from harness.util.errors import Exit, UserError
 from harness.util.paths import REPO
 from tests.fakes import overhead as fake_overhead
 from tests.fakes import results as fake_results
@@ -218,12 +220,12 @@ def test_known_weights_are_held_against_the_measurement(
         "patch": {"name": "calibration-slot24", "version": "6.19.0", "series": series},
     }
     fake = Fake(kernels={"base": OLD, "patch": _weighted(slot, 0)}, manifest={"arms": arms})
-    made = report.make(fake_overhead.write(tmp_path, fake))
-    assert made.weights_hold is holds
-    known = _one(made.overhead).known
+    results = fake_overhead.write(tmp_path, fake)
+    assert report.make(results).status is (Exit.OK if holds else Exit.INFRA)
+    known = _one(analysis.analyse(results)).known
     assert len(known) == 1 and known[0].measured
     assert known[0].measured.value == pytest.approx(slot, abs=1e-4)
-    text = (made.folder / "overhead.txt").read_text()
+    text = (results / "report" / "overhead.txt").read_text()
     assert ("DOES NOT AGREE" in text) != holds
 
 
@@ -238,15 +240,15 @@ def test_text_fits_a_mail_and_names_no_control_characters(tmp_path: Path) -> Non
 def test_page_escapes_and_needs_nothing_else(tmp_path: Path) -> None:
     arms = {"base": {"name": "<script>alert(1)</script>", "version": "6.19"}}
     made = report.make(fake_overhead.write(tmp_path, Fake(manifest={"arms": arms})))
-    page = (made.folder / "overhead.html").read_text()
+    page = made.page.read_text()
     assert "<script>" not in page and "&lt;script&gt;" in page
-    assert page.count("<svg") == 1 + (made.folder / "plots/claim-zswap.svg").is_file()
+    assert page.count("<svg") == 1 + (made.folder / "report/plots/claim-zswap.svg").is_file()
     assert "src=" not in page and "vswap_cluster" in page
 
 
 def test_csv_has_every_number(tmp_path: Path) -> None:
     made = report.make(fake_overhead.write(tmp_path, Fake(residual=4096)))
-    rows = list(csv.DictReader(io.StringIO((made.folder / "overhead.csv").read_text())))
+    rows = list(csv.DictReader(io.StringIO((made.folder / "report/overhead.csv").read_text())))
     boots = {(row["cell"], row["pair"], row["arm"]) for row in rows}
     assert len(boots) == 2 * 2 * 2
     full = [
@@ -272,7 +274,7 @@ def _bytes(folder: Path) -> dict[str, bytes]:
 
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     results = fake_overhead.write(tmp_path)
-    first = _bytes(report.make(results).folder)
+    first = _bytes(report.make(results).folder / "report")
     code = (
         "import sys; from pathlib import Path; from harness.studies.overhead import report; "
         "report.make(Path(sys.argv[1]))"
@@ -295,7 +297,7 @@ def _sealed(results: Path) -> Path:
 
 def test_verify_derives_an_overhead_report(tmp_path: Path) -> None:
     results = _sealed(fake_overhead.write(tmp_path))
-    assert analysis.is_overhead(results)
+    assert kind_of(results) is ResultKind.OVERHEAD
     assert verify.verify(results).holds
     table = results / "report" / "overhead.txt"
     table.write_text(table.read_text().replace("+193.00", "+19.30"))
@@ -307,7 +309,7 @@ def test_verify_derives_an_overhead_report(tmp_path: Path) -> None:
 
 def test_a_comparison_is_no_overhead(tmp_path: Path) -> None:
     results = fake_results.write(tmp_path)
-    assert not analysis.is_overhead(results)
+    assert kind_of(results) is ResultKind.COMPARE
     with pytest.raises(UserError, match="no boot of the overhead workload"):
         report.make(results)
 
@@ -317,12 +319,12 @@ def test_a_failed_boot_is_named_and_the_rest_counts(tmp_path: Path) -> None:
     broken = results / "boots" / "zswap-1G.overhead" / "01-patch" / "boot.json"
     facts = json.loads(broken.read_text()) | {"outcome": "panic", "detail": "Oops: 0002"}
     broken.write_text(json.dumps(facts))
-    made = report.make(results)
-    assert made.overhead.failed == ("zswap-1G.overhead 01-patch: panic: Oops: 0002",)
-    text = (made.folder / "overhead.txt").read_text()
+    found = analysis.analyse(results)
+    assert found.failed == ("zswap-1G.overhead 01-patch: panic: Oops: 0002",)
+    text = report.make(results).text
     assert "zswap-1G.overhead 01-patch: panic: Oops: 0002" in text
     assert text.splitlines()[1].startswith("- 1 boot does not count: zswap-1G.overhead 01-patch:")
-    assert len(_one(made.overhead).sides["patch"].boots) == 5
+    assert len(_one(found).sides["patch"].boots) == 5
 
 
 def test_two_back_ends_stand_apart(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from harness.run import reuse
 from harness.series import rangediff
 from harness.series.mail.lore import MailSource
 from harness.series.rangediff import Change, CommitRange
-from harness.studies.revisions import measure
+from harness.studies import bundle, verify
+from harness.studies.revisions import measure, table
 from harness.util.errors import Exit, InfraError, UserError
 from tests.fakes import guests, inbox, tree
 from tests.fakes.figures import SWAPIN, Guests
@@ -87,6 +88,14 @@ def test_each_revision_on_its_own_base(site: Context, fake: Guests) -> None:
     assert (site.results / "auto-vs-toy-v2" / "report" / "report.txt").is_file()
     assert len(reuse.read(site.results / "auto-vs-toy-v2")) == 6
     assert len(fake.ran) == 3 * (2 + 2)
+    # Its text follows from its record and the results beside it, which a bundle has, too.
+    assert table.make(done.folder).text == done.text
+    made = bundle.make([done.folder])
+    with bundle.unpacked(made.path) as folders:
+        names = [one.name for one in folders]
+        assert names == ["auto-vs-toy-v1", "auto-vs-toy-v2", "revisions-toy"]
+        found = [verify.verify(one) for one in folders]
+        assert all(one.holds for one in found) and len(found[2].parts) == 2
     again = measure.revisions(experiment(), ["v2"], site)
     assert len(fake.ran) == 12 and again.status is Exit.WORSE, "what was measured is kept"
 

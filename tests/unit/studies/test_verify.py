@@ -187,7 +187,9 @@ def _change_digit(path: Path, number: int) -> tuple[int, str, str]:
 @pytest.fixture(scope="module")
 def fresh(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with verify.derived(finished) as made:
-        return Path(shutil.copytree(made, tmp_path_factory.mktemp("fresh") / "report"))
+        return Path(
+            shutil.copytree(made / "report", tmp_path_factory.mktemp("fresh") / "report")
+        ).parent
 
 
 @pytest.mark.parametrize("name", ["report.txt", "metrics.csv", "estimates.csv", "report.html"])
@@ -199,7 +201,7 @@ def test_a_changed_digit_of_the_report_is_named_though_hashes_are_renewed(
     assert _places(results) == [f"report/{name}"]
     checksums.report(results)
     assert _places(results) == []
-    (found,) = verify.compare(results / "report", fresh)
+    (found,) = verify.compare(results, fresh)
     assert re.match(rf"report/{name} line {line}(:|, column )", found.place)
     said, given = found.what.split(" where the raw files give ")
     assert said != given and said.strip("'\"") in new and given.strip("'\"") in old
@@ -215,7 +217,7 @@ def test_report_files_of_every_kind_are_compared(results: Path, fresh: Path) -> 
     (folder / "extra.csv").write_text("")
     with_comma = (folder / "estimates.csv").read_text().replace(",", ",,", 1)
     (folder / "estimates.csv").write_text(with_comma)
-    found = {item.place: item.what for item in verify.compare(folder, fresh)}
+    found = {item.place: item.what for item in verify.compare(results, fresh)}
     assert len(found) == 6
     assert "byte 70" in found[f"report/{png.relative_to(folder)}"]
     assert any(place.startswith(f"report/{svg.relative_to(folder)} line ") for place in found)

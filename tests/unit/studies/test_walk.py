@@ -15,6 +15,7 @@ from harness.cli import main as cli
 from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.report import table
+from harness.results import checksums
 from harness.run import reuse
 from harness.stats.verdict import Kind
 from harness.studies import verify
@@ -61,9 +62,9 @@ def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
     # Text, table and evidence.
     whole = (done.folder / "report/walk.txt").read_text()
     assert max(map(len, whole.splitlines())) <= 72 and whole.isascii()
-    assert "1 patch cannot be built: 3." in done.text and "3-4" in whole
+    assert "1 patch cannot be built: 3." in done.screen and "3-4" in whole
     # The terminal gets the first screen: what failed, then the patches that matter.
-    *screen, _, where = done.text.splitlines()
+    *screen, _, where = done.screen.splitlines()
     assert len(screen) <= 24 and whole.splitlines()[: len(screen)] == screen
     assert where == f"Full report: {done.folder / 'report/walk.txt'}"
     cells = [line.split() for line in screen]
@@ -104,12 +105,15 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
     ]  # fmt: skip
     before = {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
     made = report.make(done.folder)
-    assert made.summary == done.text
+    assert made == done
     assert before == {p: p.read_bytes() for p in (done.folder / "report").rglob("*") if p.is_file()}
     assert cli.main(["report", str(done.folder)]) == 0
-    assert capsys.readouterr().out == made.text == (made.folder / "walk.txt").read_text()
+    assert capsys.readouterr().out == made.text == (made.folder / "report" / "walk.txt").read_text()
     assert cli.main(["verify", str(done.folder)]) == 0
     assert "byte for byte" in capsys.readouterr().out.splitlines()[-1]
+    listed = checksums.read(done.folder)
+    assert listed and {"walk.json", "spec.yaml", "report/walk.txt"} <= set(listed.lines)
+    assert not [path for path in listed.lines if path.startswith("patch-")]
     table = done.folder / "report" / "walk.csv"
     table.write_text(table.read_text().replace(",worse,", ",better,").replace("step 1", "step 9"))
     assert cli.main(["verify", str(done.folder)]) == Exit.INFRA
@@ -119,10 +123,10 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
 def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:
     site = guests.site(tmp_path, guests.series(tmp_path / "linux", ["int a;", "int costs_1000;"]))
     done = measure.walk(experiment(pairs="1"), WalkOptions(), site)
-    assert "One pair gives no verdict; 3 are the fewest that do." in done.text
-    assert "No patch is worse" not in done.text
+    assert "One pair gives no verdict; 3 are the fewest that do." in done.screen
+    assert "No patch is worse" not in done.screen
     # The largest change is shown all the same.
-    rows = [line.split() for line in done.text.splitlines()]
+    rows = [line.split() for line in done.screen.splitlines()]
     assert [row[0] for row in rows if row and row[-1] == "none"] == ["2", "1"]
 
 

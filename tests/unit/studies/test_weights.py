@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.results import frames, manifest
-from harness.studies.calibrate import measure, text, weights
+from harness.studies.calibrate import report, text, weights
 from harness.studies.calibrate.weights import KnownWeight, SeriesBoots
 from harness.util.errors import UserError
 from tests.fakes import results as fake_results
@@ -93,7 +93,7 @@ def test_a_sound_calibration_fails_in_at_most_one_of_twenty() -> None:
 
 
 def test_the_weights_of_the_registry_can_be_read() -> None:
-    known = [w for series in measure.SERIES for w in weights.read(series, measure.REGISTRY)]
+    known = [w for series in report.SERIES for w in weights.read(series, report.REGISTRY)]
     by_series = {w.series: w.known for w in known}
     assert by_series == {
         "calibration-null": 0,

@@ -21,7 +21,7 @@ from harness.vm import boot
 from harness.vm.boot import BootEnd
 from harness.vm.guest import Keys
 from harness.vm.watch import Deadlines, Interrupted, Watch
-from tests.fakes import qemu
+from tests.fakes import qemu, readme
 from tests.fakes.sshd import Reply, Sshd
 from tests.fakes.things import host, ticket
 
@@ -117,6 +117,7 @@ def test_a_good_boot_leaves_a_whole_result(bench: Bench) -> None:
     assert (ended.outcome, ended.detail) == (Outcome.OK, "")
     assert ended.folder == bench.boots / "zram.pageio" / "00-base"
     data = record(ended)
+    assert readme.keys("## boot.json") == set(data)
     assert data["backend_readback"] == {
         "/proc/swaps": "Filename; /dev/zram0",
         "/proc/version": "Linux",
