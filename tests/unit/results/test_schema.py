@@ -40,7 +40,7 @@ def test_schema_1_gets_a_kind(tmp_path: Path) -> None:
     assert (found.schema_version, found.kind) == (SCHEMA, ResultKind.COMPARE)
     assert found.arm("base").version == "6.19.0" and found.series.title == "Virtual Swap Space"
     assert [one.number for one in found.series.patches] == [1, 2]
-    assert found.margin("pageio") == 1 and found.direction("pageio", "swapin_ns") == "lower"
+    assert found.margin("pageio") == 1 and found.direction("pageio", "swapin") == "lower"
 
 
 @pytest.mark.parametrize("bad", [7, "x", None, [], [3], {"x": 1}, True])
