@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 
 from harness.build.pair import Context
+from harness.experiment.defaults import BISECT_MOST_PAIRS
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import checksums, frames, record
@@ -29,8 +30,6 @@ from harness.util.yamlfile import nearest
 
 _log = logging.getLogger(__name__)
 
-MOST = 12
-"""Pairs after which a question stays undecided."""
 BACKENDS = ("zram",)
 """Where nobody says which: it boots and runs in the shortest time, and waits for no disk."""
 
@@ -38,7 +37,9 @@ Values = Mapping[int, float]
 """One metric of one kernel, by pair."""
 
 
-def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MOST) -> StudyResult:
+def bisect(
+    experiment: Experiment, metric: str, site: Context, *, most: int = BISECT_MOST_PAIRS
+) -> StudyResult:
     """Search the series for the patch that changes ``metric``; resumes like a comparison.
 
     Raises the harness's typed errors: UserError for a metric that no chosen workload has,
@@ -219,7 +220,7 @@ class _Search:
         command = manifest.repeat_command(named, "bisect", git=self._track.git)
         words = f"{command} METRIC={self._metric}"
         most = self._sizes[-1]
-        return words if most == MOST else f"{words} MOST_PAIRS={most}"
+        return words if most == BISECT_MOST_PAIRS else f"{words} MOST_PAIRS={most}"
 
     def _boots(self) -> int:
         """Boots that the search took; one that serves several patches is one."""

@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 
 from harness.build.pair import Context
+from harness.experiment.defaults import CALIBRATION_PAIRS
 from harness.experiment.spec import Experiment
 from harness.results import checksums, record
 from harness.results.manifest import ResultKind
@@ -22,9 +23,6 @@ from harness.studies.result import StudyResult
 from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
-
-PAIRS = 6
-"""A weight of 10 instructions needs more than a verdict about one per cent."""
 
 
 def calibrate(experiment: Experiment, site: Context) -> StudyResult:
@@ -47,7 +45,7 @@ def calibrate(experiment: Experiment, site: Context) -> StudyResult:
             patch=series,
             name=series,
             workloads=("pageio",),
-            pairs=experiment.schedule.pairs or PAIRS,
+            pairs=experiment.schedule.pairs or CALIBRATION_PAIRS,
             aa=False,
         )
         # All of them start from the same boots of the base.

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build.pair import Context, KernelPair
+from harness.experiment import defaults
 from harness.experiment.cell import Backend
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
@@ -24,13 +25,6 @@ from harness.util.units import format_size, parse_size
 from harness.vm.boot import BootRequest
 
 BACKENDS = ("zswap", "swapfile", "zram", ALONE)
-SIZES = ("640M", "4G", "32G")
-"""Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
-
-From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
-that a swap file cannot be filled further one chunk after the other.
-"""
-FILL = "256M"
 PAIRS = 2
 """Boots of each size: errors come from leaving one out at a time."""
 WORKLOAD = "overhead"
@@ -43,9 +37,9 @@ _AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swap
 class OverheadOptions:
     """What is asked beside the kernels. Sizes and fill in words like 4G."""
 
-    sizes: Sequence[str] = SIZES
-    fill: str = FILL
-    steps: int = 4
+    sizes: Sequence[str] = defaults.OVERHEAD_SIZES
+    fill: str = defaults.OVERHEAD_FILL
+    steps: int = defaults.OVERHEAD_STEPS
 
 
 def overhead(
