@@ -4,28 +4,21 @@
 VENV         ?= .venv
 RESULTS      ?= results
 PYTHON       := $(VENV)/bin/python
-HARNESS      := $(PYTHON) -m harness
+HARNESS      := $(PYTHON) -m harness.cli.variables
 SETUP        := ./harness/cli/setup.sh $(VENV)
 
-# Variables become options only when given to make itself: NAME or HEAD in somebody's environment
-# mean something else.  Taken as they are: neither make nor the shell reads what is in them.
+# The variables that make itself was given, each as one word NAME=VALUE: the harness knows which are
+# options of the command (harness/cli/variables.py).  Only those: NAME or HEAD in somebody's
+# environment mean something else.  Taken as they are: neither make nor the shell reads what is in
+# them.
 quoted = '$(subst ','\'',$(value $(1)))'
+OWN    = VENV PYTHON HARNESS SETUP SHELL
+GIVEN := $(foreach name,$(filter-out $(OWN),$(.VARIABLES)), \
+           $(if $(findstring command,$(origin $(name))),$(name)))
+WORDS  = $(foreach name,$(sort RESULTS $(GIVEN)),'$(name)='$(call quoted,$(name)))
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport AT BYTES METRIC MOST_PAIRS NIGHTLY ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
-         WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE SECONDS PARSER SCHEDULER
-KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
-          $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
-          $(call option,CONFIG,config) $(call option,HEAD_CONFIG,head-config) $(call option,FRAGMENTS,fragments) $(call option,JOBS,jobs) \
-          $(call option,DEBUG,debug) \
-          $(call option,SANDBOX,sandbox) $(call option,LORE,lore) $(call option,MIRROR,mirror) \
-          $(call option,TRAILERS,trailers)
-MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) \
-            $(call option,SUITE,suite) $(call option,PRESET,preset) $(call option,PAIRS,pairs) $(call option,AA,aa) $(call option,SEED,seed) \
-            $(call option,MEMORY,memory) $(call option,CPUS,cpus) $(call option,SWAP,swap) \
-            $(call option,CLOCK,clock) $(call option,ACCEL,accel) $(call option,DISK,disk) \
-            $(call option,PARALLEL,parallel) $(call option,TIMEOUT,timeout) \
-            $(call option,NAME,name) $(call option,SCHEDULER,scheduler) --results $(call quoted,RESULTS)
+unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
 .PHONY: help compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
         workloads setup setup-python setup-dev \
@@ -33,6 +26,9 @@ MEASURING = $(call option,BACKENDS,backends) $(call option,WORKLOADS,workloads) 
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
+	@echo
+	@$(PYTHON) -m harness.cli.variables 2>/dev/null || \
+		echo 'make setup-python, then make help: also the variables'
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
 #: make build      only get and build both kernels
@@ -57,32 +53,6 @@ help:
 #: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
 #: make clean-cache   show what the cache holds and remove it: OLDER_THAN=days DRY_RUN=yes
 #:
-#: Variables of compare and build (an option of the same name in the command line
-#: interface, `.venv/bin/python -m harness compare --help`):
-#:   BASE=debian/6.12    debian/6.1, debian/7.3, v6.19 with KERNEL_GIT=, a tarball, a folder,
-#:                       auto: what the series was made on
-#:   PATCH=calibration   a name in kernels/series/, a message-id or lore URL (@v3, @latest), a
-#:                       folder of patches, a mailbox, a range a..b of KERNEL_GIT
-#:   UPTO=               only so many patches of the series
-#:   HEAD=               a second kernel instead of a series
-#:   KERNEL_GIT=         git repository for tags and commits: path or URL
-#:   LORE= MIRROR=       server and local mirrors of mails, for PATCH=message-id
-#:   TRAILERS=yes        commit messages with the Reviewed-by and so on of the answers
-#:   SPEC=FILE.yaml      any of these settings in a file
-#:   BACKENDS=swapfile,zswap,zram   WORKLOADS=pageio,pressure   PRESET=quick|standard|full
-#:   SUITE=quick|standard|vswap|correctness|backends   cells in place of BACKENDS x WORKLOADS
-#:   PAIRS= SEED=1       pairs of boots for each cell (3; wall clock: 10), what orders and seeds them
-#:   AA=yes|no           boot the base once more in each pair: the noise floor
-#:   MEMORY=768M CPUS=1 SWAP=1G   the guest
-#:   CLOCK=auto|insn|wall   ACCEL=auto|kvm|tcg   PARALLEL=guests side by side
-#:   DISK=auto|sim|host  what swap files lie on: sim answers after a fixed guest time
-#:   JOBS= compilers side by side   TIMEOUT=1800   seconds a workload may take
-#:   CONFIG='NUMA=y'     kernel options on top;   FRAGMENTS=  fragments on top
-#:   HEAD_CONFIG=        options of HEAD alone: BASE=X HEAD=X HEAD_CONFIG='THP_SWAP=n'
-#:   DEBUG=yes           kernels with lockdep and mm's debug options: to find mistakes
-#:   SANDBOX=yes|no      no: apply and build with all your rights, for a series you trust
-#:   SCHEDULER=tcp://HOST:PORT   guests on the workers of a Dask cluster: docs/many-machines.md
-#:   NAME=  RESULTS=results   where the result goes
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
 #: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
@@ -105,58 +75,17 @@ setup-dev: setup
 	@$(SETUP) requirements-dev.txt
 
 # A verdict of worse or undecided is an answer, not an error of make.
-compare: setup
-	@$(HARNESS) compare $(KERNELS) $(MEASURING) || case $$? in 3|4) ;; *) exit $$?;; esac
-
-calibrate: setup
-	@$(HARNESS) calibrate $(KERNELS) $(MEASURING)
-
-overhead: setup
-	@$(HARNESS) overhead $(KERNELS) $(MEASURING) $(call option,SIZES,sizes) \
-		$(call option,FILL,fill) $(call option,STEPS,steps)
-
-walk: setup
-	@$(HARNESS) walk $(KERNELS) $(MEASURING) $(call option,SIZES,sizes) $(call option,FILL,fill) \
-		$(call option,STEPS,steps) $(call option,AT,at) $(call option,BYTES,overhead) \
-		|| case $$? in 3|4) ;; *) exit $$?;; esac
+compare walk revisions nightly: setup
+	@$(HARNESS) $@ $(WORDS) || case $$? in 3|4) ;; *) exit $$?;; esac
 
 bisect: setup
-	@$(HARNESS) bisect $(KERNELS) $(MEASURING) $(call option,MOST_PAIRS,most-pairs) \
-		-- $(call quoted,METRIC) || case $$? in 4) ;; *) exit $$?;; esac
+	@$(HARNESS) $@ $(WORDS) || case $$? in 4) ;; *) exit $$?;; esac
 
-revisions: setup
-	@$(HARNESS) revisions $(KERNELS) $(MEASURING) $(call option,ONLY,only) \
-		|| case $$? in 3|4) ;; *) exit $$?;; esac
+calibrate overhead bench build: setup
+	@$(HARNESS) $@ $(WORDS)
 
-nightly: setup
-	@$(HARNESS) nightly $(call option,NIGHTLY,config) $(call option,KERNEL_GIT,kernel-git) \
-		$(call option,LORE,lore) $(call option,MIRROR,mirror) $(call option,SANDBOX,sandbox) \
-		$(call option,JOBS,jobs) $(call option,SCHEDULER,scheduler) --results $(call quoted,RESULTS) || case $$? in 3|4) ;; *) exit $$?;; esac
-
-bench: setup
-	@$(HARNESS) bench $(KERNELS) $(MEASURING)
-
-build: setup
-	@$(HARNESS) build $(KERNELS) $(MEASURING)
-
-report: setup-python
-	@$(HARNESS) report $(call quoted,RESULT)
-
-reply: setup-python
-	@$(HARNESS) reply $(call quoted,RESULT) $(call option,OVERHEAD,overhead) \
-		$(call option,QUOTE,quote) $(call option,LORE,lore) $(call option,MIRROR,mirror)
-
-bundle: setup-python
-	@$(HARNESS) bundle $(call quoted,RESULT) $(call option,OVERHEAD,overhead)
-
-verify: setup-python
-	@$(HARNESS) verify $(call quoted,RESULT)
-
-doctor: setup-python
-	@$(HARNESS) doctor
-
-workloads: setup-python
-	@$(HARNESS) workloads
+report reply bundle verify doctor workloads clean-cache: setup-python
+	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e
 
@@ -191,6 +120,3 @@ lock:
 		--generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host $$([ $$name = requirements.txt ] || \
 		echo -c requirements.txt) -o $$name pyproject.toml || exit; done
-
-clean-cache: setup-python
-	@$(HARNESS) clean-cache $(call option,OLDER_THAN,older-than) $(if $(DRY_RUN),--dry-run)

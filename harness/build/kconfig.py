@@ -186,15 +186,14 @@ def parity(
     base: Mapping[str, str],
     patch: Mapping[str, str],
     *,
-    added: frozenset[str],
-    removed: frozenset[str] = frozenset(),
+    alone: frozenset[str],
     same_tree: bool,
     requested: Iterable[Option] = (),
     chosen: frozenset[str] = frozenset(),
 ) -> tuple[SymbolDifference, ...]:
     """The differences between the arms' configurations, each with the reason it is allowed.
 
-    ``added`` and ``removed`` are the symbols that only the patched, or only the base tree defines.
+    ``alone`` are the symbols that only one of the trees defines.
     With ``same_tree`` (base against series) nothing else may differ.  Between two kernel versions
     defaults move; there only a symbol *requested* alike for both arms may not differ.  ``chosen``
     are symbols that the user set for the second kernel alone.
@@ -203,7 +202,7 @@ def parity(
     asked = {item.symbol for item in requested}
     allowed, refused = [], []
     for symbol, (old, new) in difference(base, patch).items():
-        if symbol in added or symbol in removed:
+        if symbol in alone:
             reason = "only one tree has it"
         elif symbol in chosen:
             reason = "asked for by HEAD_CONFIG"

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from harness.build import kbuild, kconfig
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
 from harness.experiment.arch import HERE
+from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.series import basis, series
 from harness.series.basis import Basis
@@ -19,7 +21,7 @@ from harness.series.mail.lore import MailSource
 from harness.series.model import AppliedSeries, Series
 from harness.source import sources
 from harness.source.gitstore import GitStore
-from harness.source.sources import Source
+from harness.source.sources import Origins, Source
 from harness.util import progress
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
@@ -47,6 +49,16 @@ class Context:
     mirror: str | None = None
     jobs: int = os.cpu_count() or 1
     scheduler: str | None = None
+
+    @property
+    def store(self) -> GitStore:
+        """The kernel store in the cache."""
+        return _store(self.cache.git)
+
+
+@cache
+def _store(path: Path) -> GitStore:
+    return GitStore(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,24 +96,24 @@ KernelPair = tuple[dict[str, Arm], tuple[kconfig.SymbolDifference, ...]]
 
 def make(experiment: Experiment, site: Context) -> KernelPair:
     """Get, patch, configure and build both arms; also how their configurations differ."""
-    return construct(prepare(experiment, site), experiment, site)
+    return plan(prepare(experiment, site), experiment, site).build()
 
 
 def prepare(experiment: Experiment, site: Context) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
-    extra = (*experiment.config, *experiment.head_config)
-    kconfig.request(fragment_paths(experiment.fragments), version="6.12", extra=extra)
-    if experiment.patch:
-        series.check(experiment.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
-    store = GitStore(site.cache.git)
-    store.ensure()
-    if experiment.patch:
-        base, loaded, fit = _based(experiment.base, experiment.patch, store, site)
-        trees = Trees(base, base, _apply(loaded, base, store, site), fit)
-        return cut(trees, experiment.upto, site) if experiment.upto else trees
-    base = _resolve(experiment.base, "base", store, site)
-    return Trees(base, _resolve(str(experiment.head), "patch", store, site), None, None)
+    wanted = experiment.kernels
+    extra = (*wanted.config, *wanted.head_config)
+    kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
+    if wanted.patch:
+        series.check(wanted.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
+    site.store.ensure()
+    if wanted.patch:
+        base, loaded, fit = _based(wanted.base, wanted.patch, site)
+        trees = Trees(base, base, _apply(loaded, base, site), fit)
+        return cut(trees, wanted.upto, site) if wanted.upto else trees
+    base = _resolve(wanted.base, "base", site)
+    return Trees(base, _resolve(str(wanted.head), "patch", site), None, None)
 
 
 def cut(trees: Trees, count: int, site: Context) -> Trees:
@@ -111,65 +123,71 @@ def cut(trees: Trees, count: int, site: Context) -> Trees:
         raise UserError("a walk goes over the patches of a series: give PATCH and not HEAD")
     part = series.first(applied.series, count)
     commit = applied.steps[count - 1].commit
-    tree = GitStore(site.cache.git).tree_of(commit)
+    tree = site.store.tree_of(commit)
     shorter = AppliedSeries(part, commit, tree, applied.commits[:count])
     return replace(trees, applied=shorter, tip=applied.commit)
 
 
-def construct(trees: Trees, experiment: Experiment, site: Context) -> KernelPair:
-    """Configure and build both arms, base first."""
-    store = GitStore(site.cache.git)
-    builder = _builder(store, site)
-    orders = _orders(trees, experiment, store)
-    arms = {
-        "base": Arm(trees.base, None, orders["base"], builder.build(orders["base"])),
-        "patch": Arm(
-            trees.other, trees.applied, orders["patch"], builder.build(orders["patch"]), trees.basis
-        ),
-    }
-    chosen = kconfig.request((), version=trees.other.version, extra=experiment.head_config)
-    return arms, _parity(arms, frozenset(item.symbol for item in chosen))
+@dataclass(frozen=True, slots=True)
+class PairPlan:
+    """Both kernels as they will be built; nothing is built yet.
+
+    ``requests`` are by arm; ``chosen`` are the symbols that one kernel is to have otherwise.
+    """
+
+    trees: Trees
+    requests: Mapping[str, BuildRequest]
+    builder: KernelBuilder
+    chosen: frozenset[str]
+
+    def build(self) -> KernelPair:
+        """Configure and build both arms, base first."""
+        trees, base, patch = self.trees, self.requests["base"], self.requests["patch"]
+        arms = {
+            "base": Arm(trees.base, None, base, self.build_base()),
+            "patch": Arm(trees.other, trees.applied, patch, self.builder.build(patch), trees.basis),
+        }
+        return arms, _parity(arms, self.chosen)
+
+    def build_base(self) -> Kernel:
+        """Only the base: what fails afterwards is the series' doing."""
+        return self.builder.build(self.requests["base"])
+
+    def space(self) -> int:
+        """Bytes of disk that building both arms may take; 0 if both are built."""
+        missing = [one for one in self.requests.values() if not self.builder.find(one)]
+        workspaces = {self.builder.places(one)[1] for one in missing}
+        new = [one for one in workspaces if not one.is_dir()]
+        # Building in an old workspace takes room, too; those of one comparison follow each other.
+        return max(1, len(new)) * kbuild.SPACE if missing else 0
+
+    def places(self) -> frozenset[Path]:
+        """The folders of the cache that building both arms takes or makes."""
+        found = (path for one in self.requests.values() for path in self.builder.places(one))
+        return frozenset(found)
 
 
-def space(trees: Trees, experiment: Experiment, site: Context) -> int:
-    """Bytes of disk that building both arms may take; 0 if both are built."""
-    store = GitStore(site.cache.git)
-    builder = _builder(store, site)
-    orders = [one for one in _orders(trees, experiment, store).values() if not builder.find(one)]
-    new = {one.workspace for one in orders if not (site.cache.build / one.workspace).is_dir()}
-    # Building in an old workspace takes room, too; those of one comparison follow each other.
-    return max(1, len(new)) * kbuild.SPACE if orders else 0
-
-
-def places(trees: Trees, experiment: Experiment, site: Context) -> frozenset[Path]:
-    """The folders of the cache that building both arms takes or makes."""
-    store = GitStore(site.cache.git)
-    builder, orders = _builder(store, site), _orders(trees, experiment, store)
-    return frozenset(path for order in orders.values() for path in builder.places(order))
-
-
-def build_base(trees: Trees, experiment: Experiment, site: Context) -> Kernel:
-    """Only the base: what fails afterwards is the series' doing."""
-    store = GitStore(site.cache.git)
-    return _builder(store, site).build(_orders(trees, experiment, store)["base"])
-
-
-def _builder(store: GitStore, site: Context) -> KernelBuilder:
-    return KernelBuilder(cache=site.cache, store=store, jobs=site.jobs, sandbox=site.sandbox)
-
-
-def _orders(trees: Trees, experiment: Experiment, store: GitStore) -> dict[str, BuildRequest]:
-    orders = {
-        "base": _order("base", trees.base, None, experiment),
-        "patch": _order("patch", trees.other, trees.applied, experiment),
+def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
+    """How both arms of ``experiment`` are built from their trees."""
+    kernels = experiment.kernels
+    requests = {
+        "base": _request("base", trees.base, None, kernels),
+        "patch": _request("patch", trees.other, trees.applied, kernels),
     }
     if trees.applied:
-        whole = replace(orders["patch"], commit=trees.tip or orders["patch"].commit)
-        orders = {name: _without_new(order, whole, store) for name, order in orders.items()}
-    return orders
+        whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
+        requests = {name: _without_new(one, whole, site.store) for name, one in requests.items()}
+    chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)
+    builder = KernelBuilder(
+        cache=site.cache,
+        store=site.store,
+        jobs=site.jobs,
+        sandbox=site.sandbox,
+    )
+    return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
 
 
-def _based(name: str, patch: str, store: GitStore, site: Context) -> tuple[Source, Series, Basis]:
+def _based(name: str, patch: str, site: Context) -> tuple[Source, Series, Basis]:
     """The base and the series, each found by the other where need be, and how they fit."""
 
     def load(version: str | None) -> Series:
@@ -183,32 +201,30 @@ def _based(name: str, patch: str, store: GitStore, site: Context) -> tuple[Sourc
 
     if name == basis.AUTO:
         loaded = load(None)
-        found, by = basis.resolve(loaded, store=store, kernel_git=site.kernel_git)
-        base = _resolve(found, "base", store, site)
+        found, by = basis.resolve(loaded, store=site.store, kernel_git=site.kernel_git)
+        base = _resolve(found, "base", site)
     else:
-        base, by = _resolve(name, "base", store, site), "user"
+        base, by = _resolve(name, "base", site), "user"
         loaded = load(base.version)
     for note in loaded.notes:
         _log.info(f"{loaded.name}: {note}")
-    fit = basis.check(loaded, base, store=store, by=by)
+    fit = basis.check(loaded, base, store=site.store, by=by)
     if fit.warning:
         _log.warning(fit.warning)
     return base, loaded, fit
 
 
-def _order(
-    label: str, source: Source, applied: AppliedSeries | None, experiment: Experiment
+def _request(
+    label: str, source: Source, applied: AppliedSeries | None, kernels: Kernels
 ) -> BuildRequest:
-    fragments = fragment_paths(experiment.fragments)
-    own = experiment.head_config if label == "patch" else ()
+    fragments = fragment_paths(kernels.fragments)
+    own = kernels.head_config if label == "patch" else ()
     return BuildRequest(
         label=label,
         commit=applied.commit if applied else source.commit,
         tree=applied.tree if applied else source.tree,
         version=source.version,
-        options=kconfig.request(
-            fragments, version=source.version, extra=(*experiment.config, *own)
-        ),
+        options=kconfig.request(fragments, version=source.version, extra=(*kernels.config, *own)),
         # A series is built where its base was: only what it touches is compiled again.
         workspace=kbuild.workspace_name(source.tree),
     )
@@ -252,27 +268,29 @@ def debugging(kernel: Kernel) -> tuple[str, ...]:
     return tuple(sorted(item.symbol for item in known if config.get(item.symbol) == "y"))
 
 
-def _resolve(name: str, arm: str, store: GitStore, site: Context) -> Source:
+def _resolve(name: str, arm: str, site: Context) -> Source:
     with progress.stage(f"source {arm}", note=name):
         source = sources.resolve(
             name,
-            store=store,
-            cache=site.cache.downloads,
-            kernel_git=site.kernel_git,
-            mirror=site.mirror,
-            keyring=site.keyring,
-            missing_ok=site.missing_ok,
+            store=site.store,
+            origins=Origins(
+                downloads=site.cache.downloads,
+                kernel_git=site.kernel_git,
+                mirror=site.mirror,
+                keyring=site.keyring,
+                missing_ok=site.missing_ok,
+            ),
         )
     _log.info(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
     return source
 
 
-def _apply(loaded: Series, base: Source, store: GitStore, site: Context) -> AppliedSeries:
+def _apply(loaded: Series, base: Source, site: Context) -> AppliedSeries:
     with progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
         site.cache.build.mkdir(parents=True, exist_ok=True)
         return series.apply(
             loaded,
-            store=store,
+            store=site.store,
             base_commit=base.commit,
             base_name=base.name,
             scratch=site.cache.build,
@@ -287,8 +305,7 @@ def _parity(arms: dict[str, Arm], chosen: frozenset[str]) -> tuple[kconfig.Symbo
     return kconfig.parity(
         base.config,
         patch.config,
-        added=patch.symbols - base.symbols,
-        removed=base.symbols - patch.symbols,
+        alone=base.symbols ^ patch.symbols,
         same_tree=arms["patch"].applied is not None,
         requested=same,
         chosen=chosen,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The sub-commands that read a result: report, reply, bundle, verify."""
+"""Runs the sub-commands that read a result."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from harness.cli import options
-from harness.report import formats
+from harness.cli import context
 from harness.series.mail import lore
 from harness.studies import bundle, kinds, verify
 from harness.studies.reply import draft
@@ -17,72 +16,17 @@ from harness.util.errors import Exit
 _log = logging.getLogger(__name__)
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The sub-commands that read a result."""
-    text = "write the report of a results folder again from its raw files"
-    more = f"{text}; refused if a raw file is not as SHA256SUMS recorded it"
-    command = commands.add_parser("report", help=text, description=more)
-    command.add_argument("folder", help="a folder below results/")
-    command.add_argument(
-        "--format",
-        choices=formats.NAMES,
-        help="print it in this format and write nothing: junit for CI systems, csv and json for "
-        "programs",
-    )
-    command.set_defaults(run=_report)
-    text = "write the draft of a mail that answers the series with a result; sends nothing"
-    command = commands.add_parser(
-        "reply",
-        help=text,
-        description=f"{text}. The draft is RESULT/{draft.NAME}: plain ASCII text with To, Cc, "
-        "In-Reply-To and Subject of the series' cover letter, for git send-email or b4.",
-    )
-    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
-    command.add_argument("--overhead", help="a result of make overhead, for its table")
-    command.add_argument(
-        "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
-    )
-    options.mails(command)
-    command.set_defaults(run=_reply)
-    text = "check a results folder: hashes of all files, and the report against its raw files"
-    command = commands.add_parser(
-        "verify",
-        help=text,
-        description=f"{text}. Names each file that changed, is missing or is not listed in "
-        "SHA256SUMS; derives the report again into a temporary folder and names each number that "
-        "differs. Writes nothing into the folder.",
-        epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
-        "6 something differs",
-    )
-    command.add_argument(
-        "folder", metavar="RESULT", help="a folder below results/, or a bundle of make bundle"
-    )
-    command.set_defaults(run=_verify)
-    text = "pack a result with all its evidence into one file, which verify reads"
-    command = commands.add_parser(
-        "bundle",
-        help=text,
-        description=f"{text}: raw samples, consoles, configurations, manifest and report, as "
-        f"RESULT{bundle.SUFFIX}. The same result gives the same bytes. Refused if a file is not as "
-        "recorded.",
-    )
-    command.add_argument("folder", metavar="RESULT", help="a folder below results/")
-    command.add_argument("--overhead", help="a second result, whose table the reply has")
-    command.add_argument("--output", help="the file to write")
-    command.set_defaults(run=_bundle)
-
-
-def _report(args: argparse.Namespace) -> Exit:
+def run_report(args: argparse.Namespace) -> Exit:
     folder = Path(args.folder)
     text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
     print(text, end="")
     return Exit.OK
 
 
-def _reply(args: argparse.Namespace) -> Exit:
+def run_reply(args: argparse.Namespace) -> Exit:
     quoted = None
     if args.quote and not Path(args.quote).exists() and (address := lore.parse(args.quote)):
-        quoted = draft.from_mail(lore.mail(address, options.desk(args)))
+        quoted = draft.from_mail(lore.mail(address, context.mail_source(args)))
     elif args.quote:
         quoted = draft.from_file(Path(args.quote))
     folder = Path(args.folder)
@@ -93,7 +37,7 @@ def _reply(args: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def _bundle(args: argparse.Namespace) -> Exit:
+def run_bundle(args: argparse.Namespace) -> Exit:
     results = [Path(one) for one in (args.folder, args.overhead) if one]
     made = bundle.make(results, Path(args.output) if args.output else None)
     print(
@@ -102,7 +46,7 @@ def _bundle(args: argparse.Namespace) -> Exit:
     return Exit.OK
 
 
-def _verify(args: argparse.Namespace) -> Exit:
+def run_verify(args: argparse.Namespace) -> Exit:
     path = Path(args.folder)
     if not path.is_file():
         found = [verify.verify(path)]

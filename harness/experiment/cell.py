@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from harness.experiment import workload as catalogue
+from harness.experiment.settings import GUEST_SETTINGS
 from harness.experiment.workload import Workload
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import parse_size
-from harness.util.yamlfile import Check, Items, Model, Pairs, Text, nearest, one_of
+from harness.util.yamlfile import Items, Model, Pairs, Text, nearest, one_of
 
 _BACKENDS = Path(__file__).parent / "backends.yaml"
-_GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
 _SIZES = {"size", "fast"}
 
 
@@ -188,34 +188,6 @@ def halves(
     return tuple(found)
 
 
-def _axes(guest: dict[str, Any]) -> dict[str, Any]:
-    for key, value in guest.items():
-        if value == []:
-            raise ValueError(f"'{key}' is a list with nothing in it")
-    return guest
-
-
-GuestSettings = Annotated[dict[Annotated[str, one_of(_GUEST_SETTINGS)], Any], Check(_axes)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Guest(Model):
-    guest: GuestSettings
-
-
-def check_guest(place: str, guest: object) -> None:
-    """Raise UserError unless ``guest`` is a mapping of known settings, lists not empty."""
-    yamlfile.check({"guest": guest}, _Guest, place)
-
-
-def entries(place: str, key: str, value: object) -> tuple[Any, ...]:
-    """A list of back-ends or workloads: from YAML, or as words of the command line."""
-    items = value.replace(",", " ").split() if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not items:
-        raise UserError(f"{place}: '{key}' must be a list with something in it")
-    return tuple(items)
-
-
 def _variants(item: Any, guest: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
     """(guest settings, end of the name) for each choice from the lists among the settings.
 
@@ -248,7 +220,7 @@ def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
     name, changes = _named(item, "back-end", known)
     kind = known[name]
     settings = {**guest, **dict(kind.settings)}
-    allowed = (*kind.takes, *_GUEST_SETTINGS)
+    allowed = (*kind.takes, *GUEST_SETTINGS)
     label = str(changes.pop("name", _label(name, changes))) + suffix
     _checked_label("back-end", label)
     for key, value in changes.items():

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.experiment import cell, workload
-from harness.experiment.cell import Cell, GuestSettings
+from harness.experiment import cell, settings
+from harness.experiment.cell import Cell
+from harness.experiment.settings import GuestSettings
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.yamlfile import Model, SomeItems, Text, Words, nearest
 
-FOLDER = workload.FOLDER / "suites"
+FOLDER, names = settings.SUITES, settings.suites
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,6 @@ class Suite:
     name: str
     description: str
     cells: tuple[Cell, ...]
-
-
-def names(folder: Path = FOLDER) -> list[str]:
-    """The suites there are."""
-    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def groups(name: str, *, folder: Path = FOLDER) -> tuple[Group, ...]:

@@ -17,7 +17,6 @@ from harness.report.text import judged, numbers
 from harness.stats.verdict import Kind
 from harness.util.escape import harmless
 
-NAMES = ("text", "markdown", "csv", "json", "junit")
 SCHEMA = 1
 _TOP_COUNTERS = 20
 

@@ -11,7 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from harness.build import kconfig
 from harness.build.image import Image
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Trees, debugging
+from harness.experiment import settings
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
+from harness.experiment.settings import Identity, Repeat
 from harness.experiment.spec import Experiment
 from harness.experiment.workload import Workload
 from harness.results import manifest as schema
@@ -47,17 +49,11 @@ from harness.source.gitnames import for_others
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.progress import StageTime
-from harness.util.units import format_size
 from harness.vm import accel, disk, hostfacts
 from harness.vm.accel import Accelerator
 
 _SPEC = "spec.yaml"
 _OF_A_RUN = ("stages", "boots_run", "boots_kept", "qemu_seconds", "shared_boots")
-# What a command must say again when it is not the default.
-_REPEATED = (
-    "upto", "backends", "workloads", "suite", "preset", "aa", "memory", "cpus", "swap", "clock",
-    "accel", "disk", "config", "head_config", "fragments", "timeout",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,15 +136,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def identify(folder: Path, setting: Setting) -> None:
     """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
-    data = setting.experiment.as_data()
-    for free in ("pairs", "aa", "timeout", "accel", "clock", "disk", "name"):
-        data.pop(free)
-    if data["upto"] is None:  # results of before it was there go on
-        data.pop("upto")
-    if setting.clock == "insn":  # neighbours do not matter to it
-        data.pop("parallel")
     identity = {
-        "experiment": data,
+        "experiment": identifying(setting.experiment, setting.clock),
         "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
         "clock": setting.clock,
         "disk": setting.disk,
@@ -170,6 +159,18 @@ def identify(folder: Path, setting: Setting) -> None:
             "choose another NAME=, or remove that folder"
         )
     atomic.text(path, text)
+
+
+def identifying(experiment: Experiment, clock: str) -> dict[str, Any]:
+    """The settings that identify a result, as plain data."""
+    data = experiment.as_data()
+    return {
+        name: data[name]
+        for name, one in settings.stored().items()
+        if one.identity is Identity.ALWAYS
+        or (one.identity is Identity.WALL and clock == "wall")
+        or (one.identity is Identity.CHANGED and experiment.value(name) != one.default)
+    }
 
 
 def _first_difference(old: Any, new: Any, path: str = "") -> str:
@@ -211,7 +212,7 @@ def write_spec(folder: Path, experiment: Experiment, target: str = "compare") ->
     """Write the experiment as a spec file into its results folder."""
     data = {key: value for key, value in experiment.as_data().items() if value is not None}
     data.pop("name", None)  # run again, it is another result
-    if experiment.suite:
+    if experiment.matrix.suite:
         data = {key: value for key, value in data.items() if key not in ("backends", "workloads")}
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     head = f"# What was run, to be run again: make {target} SPEC=this\n"
@@ -236,12 +237,12 @@ def describe(setting: Setting) -> Manifest:
         ),
         config_diff=tuple(SymbolFacts(**asdict(item)) for item in setting.config_diff),
         guest=GuestFacts(
-            memory=experiment.memory,
-            cpus=experiment.cpus,
-            swap=experiment.swap,
+            memory=experiment.guest.memory,
+            cpus=experiment.guest.cpus,
+            swap=experiment.guest.swap,
             disk=setting.disk,
             disk_latency_ns=disk.LATENCY_NS if setting.disk == "sim" else None,
-            settings=dict(experiment.guest or {}),
+            settings=dict(experiment.matrix.guest or {}),
         ),
         backends={
             cell.backend.name: BackendFacts(
@@ -260,11 +261,12 @@ def describe(setting: Setting) -> Manifest:
             name: SelftestFacts.model_validate(one.as_data())
             for name, one in setting.selftests.items()
         },
-        pairs=experiment.pairs,
-        aa=experiment.aa,
-        seed=experiment.seed,
-        suite=experiment.suite,
-        preset=experiment.preset or ("its groups' own" if experiment.suite else "quick"),
+        pairs=experiment.schedule.pairs,
+        aa=experiment.schedule.aa,
+        seed=experiment.schedule.seed,
+        suite=experiment.matrix.suite,
+        preset=experiment.matrix.preset
+        or ("its groups' own" if experiment.matrix.suite else "quick"),
         image=_image(setting.image, ()),
         images=tuple(_image(one, names) for names, one in sorted(setting.variants.items())),
     )
@@ -272,11 +274,11 @@ def describe(setting: Setting) -> Manifest:
 
 def pinned(experiment: Experiment, trees: Trees) -> Experiment:
     """The experiment with the very versions that it is run with instead of "the newest"."""
-    head = trees.other.name if experiment.head else None
-    patch = experiment.patch
+    head = trees.other.name if experiment.kernels.head else None
+    patch = experiment.kernels.patch
     if trees.applied and trees.applied.series.locator.startswith(("registry:", "mail:")):
         patch = trees.applied.series.locator.removeprefix("registry:")  # the very revision
-    return replace(experiment, base=trees.base.name, patch=patch, head=head)
+    return experiment.changed(base=trees.base.name, patch=patch, head=head)
 
 
 def repository(trees: Trees) -> str:
@@ -294,26 +296,19 @@ def repeat_command(experiment: Experiment, target: str = "compare", *, git: str 
     What no variable can say (settings of a back-end or workload, of the guest) is in the result's
     spec.yaml, and the command names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
     """
-    nested = () if experiment.suite else (*experiment.backends, *experiment.workloads)
+    matrix = experiment.matrix
+    nested = () if matrix.suite else (*matrix.backends, *matrix.workloads)
     where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
-    if experiment.guest or not all(isinstance(item, str) for item in nested):
+    if matrix.guest or not all(isinstance(item, str) for item in nested):
         return " ".join(["make", target, f"SPEC=results/{experiment.title}/{_SPEC}", *where])
-    default = Experiment()
-    always = ("base", "head" if experiment.head else "patch", "pairs", "seed")
     words = ["make", target]
-    for item in fields(Experiment):
-        value = getattr(experiment, item.name)
-        if item.name in always or (item.name in _REPEATED and value != getattr(default, item.name)):
-            words.append(shlex.quote(f"{item.name.upper()}={_variable(item.name, value)}"))
+    for name, one in settings.stored().items():
+        value = experiment.value(name)
+        if value is not None and (
+            one.repeat is Repeat.ALWAYS or (one.repeat is Repeat.CHANGED and value != one.default)
+        ):
+            words.append(shlex.quote(f"{name.upper()}={one.show(value)}"))
     return " ".join([*words, *where])
-
-
-def _variable(name: str, value: Any) -> str:
-    if name in {"memory", "swap"}:
-        return format_size(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _arm(arm: Arm) -> ArmFacts:

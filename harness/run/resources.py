@@ -140,42 +140,49 @@ def _require_disk(
         )
 
 
-def admitted(
-    experiment: Experiment,
-    cells: Sequence[Cell],
-    clock: str,
-    kind: str,
-    site: Context,
-    written: int | None,
-    *,
-    to_make: Mapping[str, int],
-) -> Admitted:
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The boots of a comparison, as far as this machine feels them.
+
+    disk: the kind of disk that swap files lie on; written: what one boot writes to its swap disk
+    at most, in bytes, if that is less than the whole disk
+    """
+
+    experiment: Experiment
+    cells: Sequence[Cell]
+    clock: str
+    disk: str
+    written: int | None = None
+
+
+def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitted:
     """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
 
     Raises what `admit` does where the comparison does not fit.  ``to_make`` are bytes to
     be written in the cache, by what they are.
     """
-    folder, temporary = site.results / experiment.title, Path(tempfile.gettempdir())
-    blocks = len(cells) * experiment.pairs
+    folder, temporary = site.results / load.experiment.title, Path(tempfile.gettempdir())
+    guest, schedule = load.experiment.guest, load.experiment.schedule
+    blocks = len(load.cells) * schedule.pairs
     done = len(list(folder.glob("boots/*/*/boot.json")))
     # Swap disks are sparse, but a series may fill them.
-    kinds = [(one.backend, one.disk_on(kind)) for one in cells]
-    on_host = [disk.disk_bytes(one, experiment.swap) for one, where in kinds if where == "host"]
+    kinds = [(one.backend, one.disk_on(load.disk)) for one in load.cells]
+    on_host = [disk.disk_bytes(one, guest.swap) for one, where in kinds if where == "host"]
     swap = max(on_host, default=0)
-    swap = swap if written is None else min(swap, written)
-    on_top = max(disk.guest_bytes(one, where, experiment.swap) for one, where in kinds)
-    limit = 1 if clock == "wall" else min(cores(), blocks)
+    swap = swap if load.written is None else min(swap, load.written)
+    on_top = max(disk.guest_bytes(one, where, guest.swap) for one, where in kinds)
+    limit = 1 if load.clock == "wall" else min(cores(), blocks)
     is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
     needs = Needs(
-        guest=experiment.memory + on_top if is_here else 0,
-        cpus=experiment.cpus if is_here else 0,
-        most=(experiment.parallel or limit) if is_here else 1,
-        asked=is_here and experiment.parallel > 0,
+        guest=guest.memory + on_top if is_here else 0,
+        cpus=guest.cpus if is_here else 0,
+        most=(schedule.parallel or limit) if is_here else 1,
+        asked=is_here and schedule.parallel > 0,
         disk=disk_shares(
             cache=site.cache.root,
             results=folder,
             temporary=temporary,
-            boots=max(0, blocks * (3 if experiment.aa else 2) - done),
+            boots=max(0, blocks * (3 if schedule.aa else 2) - done),
             swap=swap if is_here else 0,
             to_make=to_make,
         ),

@@ -17,14 +17,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.experiment import settings
 from harness.results import checksums
 from harness.run.plan import Block
 from harness.util import atomic
 from harness.vm.boot import BootRequest
 
 RECORD = "shared.json"
-# What may differ between two comparisons without changing what a boot of the base is.
-_FREE = ("base", "patch", "upto", "head", "config", "head_config", "fragments")
 
 
 def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int:
@@ -60,7 +59,9 @@ def _identity(folder: Path) -> dict[str, Any] | None:
     data = _json(folder / "experiment.json")
     if data is None:
         return None
-    experiment = {key: value for key, value in data["experiment"].items() if key not in _FREE}
+    # How the kernels were asked for may differ where the kernel of the base does not.
+    free = {name for name, one in settings.stored().items() if one.part == "kernels"}
+    experiment = {key: value for key, value in data["experiment"].items() if key not in free}
     return {**data, "experiment": experiment, "kernels": data["kernels"]["base"]}
 
 

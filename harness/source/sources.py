@@ -59,34 +59,44 @@ class SourceName:
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """Where kernels come from: the folder for downloads, and what the environment says.
+
+    kernel_git: KERNEL_GIT; mirror: DEBIAN_MIRROR; keyring: KERNEL_KEYRING
+    missing_ok: KERNEL_GIT_MISSING (see `gitsource.get`)
+    """
+
+    downloads: Path
+    kernel_git: str | None = None
+    mirror: str | None = None
+    keyring: Path | None = None
+    missing_ok: bool = False
+
+
 def resolve(
-    name: str,
-    *,
-    store: GitStore,
-    cache: Path,
-    kernel_git: str | None = None,
-    mirror: str | None = None,
-    keyring: Path | None = None,
-    missing_ok: bool = False,
-    apt: AptSource | None = None,
+    name: str, *, store: GitStore, origins: Origins, apt: AptSource | None = None
 ) -> Source:
     """Bring the kernel tree called `name` into the store.
 
     ``debian/6.12[=VERSION]``, a git tag, branch or commit of ``kernel_git``, a tarball (path or
-    URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is meant.  ``cache`` is
-    the folder for downloads, ``mirror`` DEBIAN_MIRROR, ``keyring`` KERNEL_KEYRING, ``missing_ok``
-    KERNEL_GIT_MISSING (see `gitsource.get`).  Raises
+    URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is meant.  Raises
     UserError for a name that means nothing or two things, InfraError when its origin cannot be
     reached.
     """
     store.ensure()
-    place = classify(name, store=store, kernel_git=kernel_git)
+    cache, keyring = origins.downloads, origins.keyring
+    place = classify(name, store=store, kernel_git=origins.kernel_git)
     if place.kind == "debian":
-        apt = apt or AptSource(cache, mirror=mirror)
+        apt = apt or AptSource(cache, mirror=origins.mirror)
         return _debian(place.value, store=store, cache=cache, apt=apt)
     if place.kind == "git":
         got = gitsource.get(
-            place.value, store=store, kernel_git=kernel_git, keyring=keyring, missing_ok=missing_ok
+            place.value,
+            store=store,
+            kernel_git=origins.kernel_git,
+            keyring=keyring,
+            missing_ok=origins.missing_ok,
         )
         return _made(got.name, "git", got.commit, store, dict(got.origin))
     if place.kind == "tar":

@@ -25,6 +25,7 @@ from harness.results.pairing import by_pair
 from harness.run.manifest import Request
 from harness.stats import paired as stats
 from harness.studies import compare
+from harness.studies.compare import Boots
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
@@ -51,17 +52,16 @@ class Effect:
 
 def bench(experiment: Experiment, site: Context) -> StudyResult:
     """Measure the observer on the base kernel.  Raises the harness's typed errors."""
-    if experiment.patch not in {None, "calibration"} or experiment.head:
+    if experiment.kernels.patch not in {None, "calibration"} or experiment.kernels.head:
         raise UserError("bench looks at the base alone: leave PATCH and HEAD out")
-    one = replace(
-        experiment,
+    one = experiment.changed(
         patch=None,
-        head=experiment.base,
-        name=experiment.name or f"bench-{experiment.base}",
+        head=experiment.kernels.base,
+        name=experiment.name or f"bench-{experiment.kernels.base}",
         aa=True,
     )
-    request = Request(experiment, "bench")
-    with compare.measured(one, site, change=_watched, request=request) as (folder, ran):
+    boots = Boots(change=_watched, request=Request(experiment, "bench"))
+    with compare.measured(one, site, boots) as (folder, ran):
         effects = effects_of(frames.load(folder, counters=False), manifest.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from harness.experiment import defaults
 from harness.results import checksums
 from harness.studies import kinds
 from harness.studies.reply import draft
@@ -26,7 +27,7 @@ from harness.util import atomic, command
 from harness.util.errors import InfraError, UserError
 from harness.util.process import tethered
 
-SUFFIX = ".tar.zst"
+SUFFIX = defaults.BUNDLE_SUFFIX
 README = "README.txt"
 
 _LEVEL = "-12"

@@ -6,8 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build import image, kbuild, kselftest, pair, trace
@@ -16,6 +15,7 @@ from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Context, KernelPair
 from harness.experiment import spec
 from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
+from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
 from harness.report import files, live
 from harness.report.live import Survey, View
@@ -26,12 +26,12 @@ from harness.run.cluster import cluster
 from harness.run.engine import Engine, Local
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
-from harness.source.gitstore import GitStore
 from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
 from harness.vm import accel, disk
+from harness.vm.accel import Accelerator
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
 from harness.vm.watch import Deadlines
@@ -48,11 +48,11 @@ def compare(
 ) -> StudyResult:
     """Run ``experiment`` from sources to report; goes on where an earlier call was stopped.
 
-    ``made`` and ``donors`` are as in `measured`.
+    ``made`` and ``donors`` are as in `Boots`.
     Raises the harness's typed errors; see ``harness.util.errors`` for what each means.
     """
     with (
-        measured(experiment, site, made=made, donors=donors) as (folder, ran),
+        measured(experiment, site, Boots(made=made, donors=donors)) as (folder, ran),
         progress.stage("report"),
     ):
         made_of = report(folder)
@@ -73,52 +73,67 @@ def _as_planned(ticket: BootRequest) -> BootRequest:
     return ticket
 
 
+@dataclass(frozen=True, slots=True)
+class Boots:
+    """What a study asks of the boots of an experiment.
+
+    change: asked for each boot of the plan
+    written: what one boot writes to its swap disk at most, in bytes, if that is less than the
+    whole disk
+    made: the kernels if they are built already
+    donors: results folders whose boots of the base may serve this one, too (see ``reuse``)
+    request: what the experiment was made from, if it was
+    alone: a cell that one kernel cannot run is run on the other
+    """
+
+    change: Callable[[BootRequest], BootRequest] = _as_planned
+    written: int | None = None
+    made: KernelPair | None = None
+    donors: Sequence[Path] = ()
+    request: Request | None = None
+    alone: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that runs them."""
+        return self.request.target if self.request else "compare"
+
+
+_PLAIN = Boots()
+
+
 @contextmanager
 def measured(
-    experiment: Experiment,
-    site: Context,
-    *,
-    change: Callable[[BootRequest], BootRequest] = _as_planned,
-    written: int | None = None,
-    made: KernelPair | None = None,
-    donors: Sequence[Path] = (),
-    request: Request | None = None,
-    alone: bool = False,
+    experiment: Experiment, site: Context, boots: Boots = _PLAIN
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
     The folder is held against others until the block ends, for what the caller derives from it.
-    ``change`` is asked for each boot of the plan; ``written`` is what one boot writes to its swap
-    disk at most, in bytes, if that is less than the whole disk.  ``made`` are the kernels if they
-    are built already; ``donors`` are results folders whose boots of the base may serve this one,
-    too (see ``share``).  ``request`` is what ``experiment`` was made from, if it was.  With
-    ``alone`` a cell that one kernel cannot run is run on the other.
     """
     folder = site.results / experiment.title
     before = progress.finished()  # by a walk's earlier trials
-    command = request.target if request else "compare"
     # What no kernel could run is told before an hour of building, not after it.
-    _runnable(experiment, {}, command)
+    cells, _ = _runnable(experiment, boots.command)
     _log.info(spec.describe(experiment))
     _log.info(f"results go to {folder}")
     scratch.sweep()
+    chosen = accel.choose(experiment.guest.accel, cache=site.cache)
     with (
         manifest.locked(folder),
-        _engine(experiment, site) as engine,
+        _engine(chosen, site) as engine,
         live.view() as shown,
     ):
-        setting = _set_up(experiment, site, made, command, written, alone=alone)
-        setting = replace(setting, request=request)
+        setting = _set_up(experiment, cells, chosen, site, boots)
         manifest.identify(folder, setting)
         checksums.resume(folder)
-        _log.info(f"{setting.experiment.pairs} pairs of boots for each cell")
-        planned = _planned(setting, change)
-        shared = reuse.boots(planned, folder, donors)
+        _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
+        planned = _planned(setting, boots.change)
+        shared = reuse.boots(planned, folder, boots.donors)
         if shared:
             _log.info(f"{shared} boots of the base are shared with other results")
-        ran = _boot_all(planned, setting, site, folder, written, shown, engine)
-        boots = {ticket.folder: ticket.kernel for block in planned for ticket in block.tickets}
-        for trouble in trace.record(folder, boots, site.sandbox):
+        ran = _boot_all(planned, setting, site, boots.written, shown, engine)
+        kernels = {ticket.folder: ticket.kernel for block in planned for ticket in block.tickets}
+        for trouble in trace.record(folder, kernels, site.sandbox):
             _log.warning(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
         checksums.raw(folder)
@@ -130,44 +145,42 @@ def measured(
 
 def _set_up(
     experiment: Experiment,
+    cells: Sequence[Cell],
+    chosen: Accelerator,
     site: Context,
-    kernels: KernelPair | None,
-    command: str,
-    written: int | None,
-    *,
-    alone: bool,
+    boots: Boots,
 ) -> Setting:
+    """Get, build and make what the boots need; ``cells`` are those that some kernel could run."""
     cache = site.cache
-    chosen = accel.choose(experiment.accel, cache=cache)
     clock = choose_clock(experiment, chosen.name)
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
-    kind, most = disk.choose(experiment.disk, clock), eviction.limit()
+    kind, most = disk.choose(experiment.guest.disk, clock), eviction.limit()
     experiment = resolved(experiment, clock)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
-    cells, _ = _runnable(experiment, {}, command)
     missing = _images_to_make(cells, cache)
-    ask = partial(
-        resources.admitted, experiment, cells, clock=clock, kind=kind, site=site, written=written
-    )
-    first = {} if kernels or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
-    for warning in ask(to_make={**first, **missing}).warnings:
+    load = resources.Load(experiment, cells, clock, kind, boots.written)
+    first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
+    for warning in resources.admitted(load, site, to_make={**first, **missing}).warnings:
         _log.warning(warning)
+    kernels = boots.made
     if kernels is None:
-        trees = pair.prepare(experiment, site)
-        needed = pair.places(trees, experiment, site) | _image_places(cells, cache)
+        planned = pair.plan(pair.prepare(experiment, site), experiment, site)
+        needed = planned.places() | _image_places(cells, cache)
         eviction.keep_below(cache, most, needed=needed)
-        ask(to_make={"building": pair.space(trees, experiment, site), **missing})
-        kernels = pair.construct(trees, experiment, site)
+        resources.admitted(load, site, to_make={"building": planned.space(), **missing})
+        kernels = planned.build()
     made, config_diff = kernels
     archives = AptSource(cache.downloads, mirror=site.mirror).archives()
     tools = image.build_tools(cache=cache)
-    half = _halves(experiment, made, command) if alone else ()
-    cells, skipped = _runnable(experiment, made, command, half)
+    able, guest = abilities(made), experiment.guest
+    half = _halves(experiment, able, boots.command) if boots.alone else ()
+    cells, skipped = _runnable(experiment, boots.command, able, half)
+    for item in skipped:
+        _log.warning(f"{item.cell} is skipped: {item.reason}")
     for cell in cells:
-        on_top = disk.guest_bytes(cell.backend, cell.disk_on(kind), experiment.swap)
-        memory = experiment.memory + on_top
-        disk.boot_words(cell.backend, memory, experiment.swap)  # an error now, not at that boot
+        memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
+        disk.boot_words(cell.backend, memory, guest.swap)  # an error now, not at that boot
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, site)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
@@ -186,6 +199,7 @@ def _set_up(
         observer=seen,
         selftests=selftests,
         halves=half,
+        request=boots.request,
     )
 
 
@@ -211,7 +225,10 @@ def _selftests(
     if not tests:
         return {}
     builder = kselftest.SelftestBuilder(
-        cache=site.cache, store=GitStore(site.cache.git), sandbox=site.sandbox, jobs=site.jobs
+        cache=site.cache,
+        store=site.store,
+        sandbox=site.sandbox,
+        jobs=site.jobs,
     )
     return {
         name: builder.build(
@@ -227,32 +244,32 @@ def abilities(made: Mapping[str, Arm]) -> list[Ability]:
 
 
 def _runnable(
-    experiment: Experiment, made: Mapping[str, Arm], command: str, half: Sequence[ArmOnlyCell] = ()
+    experiment: Experiment,
+    command: str,
+    able: Sequence[Ability] = (),
+    half: Sequence[ArmOnlyCell] = (),
 ) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
     """The cells that both kernels can run; with no kernels yet, those that some kernel could.
 
     ``half`` are taken, too.  Raises UserError when that is none.
     """
-    cells, skipped = runnable(
-        experiment.cells(), abilities(made), memory=experiment.memory, command=command
-    )
+    every = experiment.cells()
+    cells, skipped = runnable(every, able, memory=experiment.guest.memory, command=command)
     taken = {one.cell for one in half}
-    cells = tuple(one for one in experiment.cells() if one in cells or one.name in taken)
+    cells = tuple(one for one in every if one in cells or one.name in taken)
     skipped = tuple(one for one in skipped if one.cell not in taken)
     if not cells:
         raise UserError(
             f"no cell of the matrix can run; {skipped[0].cell}: {skipped[0].reason}; "
             "choose other BACKENDS or WORKLOADS"
         )
-    for item in skipped if made else ():
-        _log.warning(f"{item.cell} is skipped: {item.reason}")
     return cells, skipped
 
 
 def _halves(
-    experiment: Experiment, made: Mapping[str, Arm], command: str
+    experiment: Experiment, able: Sequence[Ability], command: str
 ) -> tuple[ArmOnlyCell, ...]:
-    found = halves(experiment.cells(), abilities(made), memory=experiment.memory, command=command)
+    found = halves(experiment.cells(), able, memory=experiment.guest.memory, command=command)
     for one in found:
         _log.warning(f"{one.cell} runs on {one.arm} alone: {one.reason}")
     return found
@@ -260,7 +277,13 @@ def _halves(
 
 def resolved(experiment: Experiment, clock: str) -> Experiment:
     """The experiment with what depends on the clock filled in."""
-    return replace(experiment, pairs=experiment.pairs or spec.PAIRS[clock])
+    return experiment.changed(pairs=experiment.schedule.pairs or PAIRS[clock])
+
+
+def counted(experiment: Experiment) -> Experiment:
+    """The experiment under the instruction clock, which needs TCG."""
+    wanted = experiment.guest.accel
+    return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
 
 
 def choose_clock(experiment: Experiment, accelerator: str) -> str:
@@ -268,24 +291,22 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
 
     Raises UserError when the instruction clock cannot be had as asked.
     """
-    clock = experiment.clock
+    clock, cpus = experiment.guest.clock, experiment.guest.cpus
     if clock == "auto":
         clock = "wall" if accelerator == "kvm" else "insn"
     if clock == "insn" and accelerator == "kvm":
         raise UserError("the instruction clock needs TCG: use --accel tcg with --clock insn")
-    if clock == "insn" and experiment.cpus != 1:
-        raise UserError(
-            f"the instruction clock runs one CPU, not {experiment.cpus}: use CPUS=1 or CLOCK=wall"
-        )
+    if clock == "insn" and cpus != 1:
+        raise UserError(f"the instruction clock runs one CPU, not {cpus}: use CPUS=1 or CLOCK=wall")
     return clock
 
 
 def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> list[plan.Block]:
-    experiment = setting.experiment
+    schedule = setting.experiment.schedule
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
-    if experiment.aa:
+    if schedule.aa:
         kernels["control"] = kernels["base"]
-    blocks = plan.blocks(setting.cells, kernels, pairs=experiment.pairs, seed=experiment.seed)
+    blocks = plan.blocks(setting.cells, kernels, pairs=schedule.pairs, seed=schedule.seed)
     only = {one.cell: one.arm for one in setting.halves}
     return [
         plan.Block(
@@ -303,15 +324,15 @@ def _boot_all(
     planned: Sequence[plan.Block],
     setting: Setting,
     site: Context,
-    folder: Path,
     written: int | None,
     shown: View,
     engine: Engine | None,
 ) -> plan.Run:
-    experiment = setting.experiment
+    experiment, folder = setting.experiment, site.results / setting.experiment.title
+    guest, timeout = experiment.guest, float(experiment.schedule.timeout)
     if engine is None:
-        needs = (setting.cells, setting.clock, setting.disk, site, written)
-        engine = Local(resources.admitted(experiment, *needs, to_make={}).guests)
+        load = resources.Load(experiment, setting.cells, setting.clock, setting.disk, written)
+        engine = Local(resources.admitted(load, site, to_make={}).guests)
     folders = [[one.folder for one in block.tickets] for block in planned]
     survey = Survey(folders, folder / "boots", engine.workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
@@ -330,11 +351,11 @@ def _boot_all(
             keys=keys,
             accel=setting.accelerator.name,
             clock=setting.clock,
-            memory=experiment.memory,
-            cpus=experiment.cpus,
-            swap=experiment.swap,
+            memory=guest.memory,
+            cpus=guest.cpus,
+            swap=guest.swap,
             disk=setting.disk,
-            deadlines=Deadlines.for_clock(setting.clock, workload=float(experiment.timeout)),
+            deadlines=Deadlines.for_clock(setting.clock, workload=timeout),
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )
@@ -342,12 +363,11 @@ def _boot_all(
 
 
 @contextmanager
-def _engine(experiment: Experiment, site: Context) -> Iterator[Engine | None]:
+def _engine(chosen: Accelerator, site: Context) -> Iterator[Engine | None]:
     """The cluster that was asked for, looked at before anything is built; None: this machine."""
     if site.scheduler is None:
         yield None
         return
-    chosen = accel.choose(experiment.accel, cache=site.cache)
     with cluster.connected(site.scheduler, chosen.name) as engine:
         yield engine
 

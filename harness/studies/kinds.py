@@ -33,7 +33,7 @@ class StudyKind:
     """How one kind is read.
 
     make: writes the report of a results folder again, from its raw files; runs nothing
-    render: the report in one of `formats.NAMES`; None where it has no other format
+    render: the report in one of `defaults.FORMATS`; None where it has no other format
     parts: the results that it is made of, in the folder or beside it
     """
 

@@ -197,7 +197,8 @@ def _pairs(value: Any) -> Any:
     return tuple(sorted(value.items(), key=lambda pair: str(pair[0])))
 
 
-def _words(value: Any) -> Any:
+def words(value: Any) -> Any:
+    """A list, or a text of words with blanks or commas between, as a tuple; for a `Check`."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else _listed(value)
 
 
@@ -228,7 +229,7 @@ Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
 """A list, perhaps empty."""
 Pairs = Annotated[tuple[tuple[str, T], ...], Check(_pairs, first=True)]
 """A mapping, as pairs in the order of its keys."""
-Words = Annotated[tuple[Any, ...], Check(_some), Check(_words, first=True)]
+Words = Annotated[tuple[Any, ...], Check(_some), Check(words, first=True)]
 """A list with something in it, or a text of words with blanks or commas between."""
 Named = Annotated[tuple[T, ...], Check(_named, first=True)]
 """A mapping of names to models that have a field ``name``."""

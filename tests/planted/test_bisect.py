@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.results import frames
 from harness.source import sources
 from harness.source.gitstore import GitStore
+from harness.source.sources import Origins
 from harness.studies.walk import trial
 from harness.util.errors import Exit
 from harness.util.paths import REPO, Cache
@@ -50,7 +51,7 @@ def test_one_costly_patch_of_twelve_is_found(tmp_path: Path) -> None:
     """A hundred instructions for each page swapped in: 1 % of what zram takes."""
     cache = Cache.from_environment()
     store = GitStore(cache.git)
-    tree = sources.resolve("debian/6.12", store=store, cache=cache.downloads)
+    tree = sources.resolve("debian/6.12", store=store, origins=Origins(cache.downloads))
     repo = _series(tmp_path / "steps.git", cache.git, tree.commit)
     words = ["--base", "debian/6.12", "--patch", f"{tree.commit}..steps", "--kernel-git", str(repo)]
     words += ["--name", "steps", "--results", str(tmp_path / "results")]

@@ -74,7 +74,8 @@ def missing_paths(page: Path) -> Iterator[str]:
 
 def targets() -> set[str]:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    return set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+    rules = re.findall(r"^([a-z][a-z -]*):", makefile, re.MULTILINE)
+    return {target for rule in rules for target in rule.split()}
 
 
 def code(page: Path) -> str:

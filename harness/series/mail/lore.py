@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from harness.experiment import defaults
 from harness.series import patchset
 from harness.series.mail import cover as letter
 from harness.series.mail import mbox, posting
@@ -33,7 +34,7 @@ from harness.util.errors import InfraError, UserError
 
 _log = logging.getLogger(__name__)
 
-SERVER = "https://lore.kernel.org/all"
+SERVER = defaults.LORE
 """The server that is asked when none is given: every list that lore has."""
 
 _TIMEOUT = 600.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 
 from harness.build.pair import Context
+from harness.experiment.defaults import BISECT_MOST_PAIRS
+from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import checksums, frames, record
 from harness.results.frames import ARMS, CONTROL
@@ -29,8 +30,6 @@ from harness.util.yamlfile import nearest
 
 _log = logging.getLogger(__name__)
 
-MOST = 12
-"""Pairs after which a question stays undecided."""
 BACKENDS = ("zram",)
 """Where nobody says which: it boots and runs in the shortest time, and waits for no disk."""
 
@@ -38,14 +37,16 @@ Values = Mapping[int, float]
 """One metric of one kernel, by pair."""
 
 
-def bisect(experiment: Experiment, metric: str, site: Context, *, most: int = MOST) -> StudyResult:
+def bisect(
+    experiment: Experiment, metric: str, site: Context, *, most: int = BISECT_MOST_PAIRS
+) -> StudyResult:
     """Search the series for the patch that changes ``metric``; resumes like a comparison.
 
     Raises the harness's typed errors: UserError for a metric that no chosen workload has,
     KernelFailure when the whole series does not build or survive.
     """
     one = aimed(experiment, metric)
-    first = compare.resolved(one, "insn").pairs
+    first = compare.resolved(one, "insn").schedule.pairs
     if most < first:
         raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
     folder = site.results / one.title
@@ -65,13 +66,13 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
     Without a choice of the user's that is the default workload that has the metric, on zram.
     UserError if there is no such cell, or more than one.
     """
-    if experiment.suite:
+    if experiment.matrix.suite:
         raise UserError("bisect looks at one cell: leave SUITE out, choose with WORKLOADS=")
-    if experiment.backends == Experiment().backends:
-        experiment = replace(experiment, backends=BACKENDS)
+    if experiment.matrix.backends == Matrix().backends:
+        experiment = experiment.changed(backends=BACKENDS)
     having, every = [], set()
-    for item in experiment.workloads:
-        cell = replace(experiment, workloads=(item,)).cells()[0]
+    for item in experiment.matrix.workloads:
+        cell = experiment.changed(workloads=(item,)).cells()[0]
         every |= set(cell.workload.data["metrics"])
         if metric in cell.workload.data["metrics"]:
             having.append(item)
@@ -80,14 +81,14 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
             f"no chosen workload has a metric '{metric}' (WORKLOADS= chooses)"
             f"{nearest(metric, every)}"
         )
-    one = replace(experiment, workloads=tuple(having))
+    one = experiment.changed(workloads=tuple(having))
     cells = one.cells()
     if len(cells) > 1:
         raise UserError(
             f"'{metric}' is looked for in one cell, and {', '.join(c.name for c in cells)} have "
             "it: choose with BACKENDS= and WORKLOADS="
         )
-    return replace(one, name=one.name or f"bisect-{metric}-{one.title}")
+    return one.changed(name=one.name or f"bisect-{metric}-{one.title}")
 
 
 class _Search:
@@ -97,7 +98,7 @@ class _Search:
         self._track, self._metric = track, metric
         (cell,) = track.experiment.cells()
         self._cell = cell
-        self._sizes = search.sizes(track.experiment.pairs, most)
+        self._sizes = search.sizes(track.experiment.schedule.pairs, most)
         self._count = len(track.steps)
         self._level = search.level(self._count, first=self._sizes[0], most=most)
         self._base: Values = {}
@@ -214,12 +215,12 @@ class _Search:
         )
 
     def _command(self) -> str:
-        named = replace(self._track.experiment, name=self._track.folder.name)
+        named = self._track.experiment.changed(name=self._track.folder.name)
         manifest.write_spec(self._track.folder, named, "bisect")
         command = manifest.repeat_command(named, "bisect", git=self._track.git)
         words = f"{command} METRIC={self._metric}"
         most = self._sizes[-1]
-        return words if most == MOST else f"{words} MOST_PAIRS={most}"
+        return words if most == BISECT_MOST_PAIRS else f"{words} MOST_PAIRS={most}"
 
     def _boots(self) -> int:
         """Boots that the search took; one that serves several patches is one."""

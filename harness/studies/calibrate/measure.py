@@ -12,6 +12,7 @@ import logging
 from dataclasses import replace
 
 from harness.build.pair import Context
+from harness.experiment.defaults import CALIBRATION_PAIRS
 from harness.experiment.spec import Experiment
 from harness.results import checksums, record
 from harness.results.manifest import ResultKind
@@ -23,35 +24,29 @@ from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
 
-PAIRS = 6
-"""A weight of 10 instructions needs more than a verdict about one per cent."""
-
 
 def calibrate(experiment: Experiment, site: Context) -> StudyResult:
     """Run what is missing of all comparisons, then weigh.
 
     Raises the harness's typed errors; UserError for a clock under which the weights are not exact.
     """
-    if experiment.patch not in {None, "calibration"} or experiment.head:
+    if experiment.kernels.patch not in {None, "calibration"} or experiment.kernels.head:
         raise UserError("calibrate brings its own series: leave PATCH and HEAD out")
-    if experiment.suite:
+    if experiment.matrix.suite:
         raise UserError("calibrate has a workload of its own: leave SUITE out")
-    if experiment.clock == "wall":
+    if experiment.guest.clock == "wall":
         raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
-    folder = site.results / replace(experiment, name=experiment.name or "calibration").title
+    folder = site.results / experiment.changed(name=experiment.name or "calibration").title
     inner = replace(site, results=folder)
     for series in SERIES:
         _log.info(f"series {series}")
         # The null series is the A/A of all others: no third boot.
-        one = replace(
-            experiment,
+        one = compare.counted(experiment).changed(
             patch=series,
             name=series,
             workloads=("pageio",),
-            pairs=experiment.pairs or PAIRS,
+            pairs=experiment.schedule.pairs or CALIBRATION_PAIRS,
             aa=False,
-            clock="insn",
-            accel="tcg" if experiment.accel == "auto" else experiment.accel,
         )
         # All of them start from the same boots of the base.
         compare.compare(one, inner, donors=[folder / name for name in SERIES if name != series])

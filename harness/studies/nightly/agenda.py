@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.experiment import settings
+from harness.experiment.settings import Identity
 from harness.experiment.spec import Experiment
 from harness.studies.nightly.config import Config
 from harness.studies.nightly.job import Job, Subject
@@ -33,8 +35,6 @@ from harness.util.errors import Exit, InfraError
 NAME = "night.json"
 _SCHEMA = 1
 _RANKS = ("never measured", "moved last time", "undecided last time", "steady last time")
-# What does not make it another comparison.
-_FREE = ("pairs", "parallel", "timeout", "name", "base", "patch", "head", "upto", "suite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,14 @@ def plan(
     ranked: list[tuple[tuple[int, int, int, int], Job]] = []
     for number, (suite, unit) in enumerate(config.units):
         name, data = unit_name(suite, unit), unit_data(unit)
+        least = unit.schedule.pairs
         for place, point in enumerate(points):
             key = _key(point, suite, data)
-            job = Job(key, point, suite, name, data, unit.pairs, "")
+            job = Job(key, point, suite, name, data, least, "")
             rank, pairs = past.rank(job, config.most_pairs)
             if rank is None:
                 continue
-            why = _RANKS[rank] if pairs == unit.pairs else f"undecided: {pairs} pairs in all"
+            why = _RANKS[rank] if pairs == least else f"undecided: {pairs} pairs in all"
             looks = past.done[key].looks if key in past.done else 0
             job = dataclasses.replace(job, pairs=pairs, why=why, looks=looks)
             ranked.append(((point.age, rank, number, place), job))
@@ -92,13 +93,12 @@ def unit_name(suite: str, unit: Experiment) -> str:
 
 def unit_data(unit: Experiment) -> dict[str, Any]:
     """The settings of a unit as plain data, without what is at its default."""
-    default = Experiment().as_data()
     data = json.loads(json.dumps(unit.as_data()))
     return {
-        key: value
-        for key, value in data.items()
-        if key in ("backends", "workloads")
-        or (key not in ("pairs", "name", "base", "patch", "head") and value != _plain(default[key]))
+        name: data[name]
+        for name, one in settings.stored().items()
+        if name in ("backends", "workloads")
+        or (one.nightly and name != "pairs" and data[name] != _plain(one.default))
     }
 
 
@@ -167,8 +167,13 @@ def _key(point: Subject, suite: str, data: Mapping[str, Any]) -> str:
     # A posting that the registry learns of later is the same one.
     which = point.head or point.revision or point.patch
     what = [point.subject, point.kind, which, point.base, suite]
-    settings = {key: value for key, value in data.items() if key not in _FREE}
-    return hashlib.sha256(json.dumps([what, settings], sort_keys=True).encode()).hexdigest()[:16]
+    known = settings.stored()
+    figures = {
+        name: value
+        for name, value in data.items()
+        if known[name].identity not in (Identity.NEVER, Identity.WALL)
+    }
+    return hashlib.sha256(json.dumps([what, figures], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from harness.experiment import spec, suite
+from harness.experiment import settings, spec, suite
 from harness.experiment.spec import Experiment
 from harness.series import registry
 from harness.series.basis import AUTO
@@ -33,9 +33,6 @@ from harness.util.yamlfile import (
     matching,
 )
 
-# What a spec file has, too, but a nightly job decides for each comparison.
-_DECIDED = ("base", "patch", "upto", "head", "name", "suite")
-_SPEC = tuple(one.name for one in dataclasses.fields(Experiment) if one.name not in _DECIDED)
 _OURS = ("path", "sha256", "units")
 """Fields of `Config` that are no keys."""
 _UNITS = {"h": 3600.0, "m": 60.0, "": 3600.0}
@@ -151,7 +148,7 @@ def load(path: Path, *, registry_folder: Path) -> Config:
         raise UserError(f"'{path}' cannot be read; kernels/nightly.yaml is an example")
     data = yamlfile.read(path)
     own = [one.name for one in dataclasses.fields(Config) if one.name not in _OURS]
-    unknown = yamlfile.unknown(data, (*own, *_SPEC))
+    unknown = yamlfile.unknown(data, (*own, *_spec_keys()))
     if unknown:
         raise UserError(f"{place}: {unknown}")
     read = yamlfile.check({key: data[key] for key in own if key in data}, Config, place, path=path)
@@ -180,25 +177,31 @@ def load(path: Path, *, registry_folder: Path) -> Config:
     return replace(
         read,
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        most_pairs=read.most_pairs or 2 * units[0][1].pairs,
+        most_pairs=read.most_pairs or 2 * units[0][1].schedule.pairs,
         series=series,
         branches=branches,
         units=units,
     )
 
 
+def _spec_keys() -> tuple[str, ...]:
+    """The keys of a spec file that a night's comparisons have in common."""
+    return tuple(name for name, one in settings.stored().items() if one.nightly)
+
+
 def _units(
     place: str, data: Mapping[str, Any], suites: Sequence[str]
 ) -> Iterator[tuple[str, Experiment]]:
     """One back-end by one workload each, so that the order of a night goes by cells."""
-    common = {key: data[key] for key in _SPEC if key in data}
+    common = {key: data[key] for key in _spec_keys() if key in data}
     common.setdefault("pairs", PAIRS)
     # All settings at once: a mistake is said before the first of them is used.
     whole = spec.load(None, common, source=place)
+    matrix = whole.matrix
     if not suites:
-        for workload in whole.workloads:
-            for backend in whole.backends:
-                yield "", replace(whole, backends=(backend,), workloads=(workload,))
+        for workload in matrix.workloads:
+            for backend in matrix.backends:
+                yield "", whole.changed(backends=(backend,), workloads=(workload,))
         return
     for key in ("backends", "workloads"):
         if key in data:
@@ -209,11 +212,10 @@ def _units(
                 for backend in group.backends:
                     yield (
                         name,
-                        replace(
-                            whole,
+                        whole.changed(
                             backends=(backend,),
                             workloads=(workload,),
-                            preset=whole.preset or group.preset,
-                            guest={**(whole.guest or {}), **group.guest} or None,
+                            preset=matrix.preset or group.preset,
+                            guest={**(matrix.guest or {}), **group.guest} or None,
                         ),
                     )

@@ -204,7 +204,7 @@ class _Night:
         experiment = job.experiment(str(self._root / agenda.NAME))
         made = self._kernels(job.point, experiment, site)
         good, skipped = cell.runnable(
-            experiment.cells(), compare.abilities(made[0]), memory=experiment.memory
+            experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory
         )
         if not good:
             return None, skipped[0].reason

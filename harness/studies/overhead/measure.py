@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build.pair import Context, KernelPair
+from harness.experiment import defaults
 from harness.experiment.cell import Backend
+from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import checksums
 from harness.run.manifest import Request
 from harness.studies import compare
+from harness.studies.compare import Boots
 from harness.studies.overhead import report
 from harness.studies.overhead.model import ALONE
 from harness.studies.result import StudyResult
@@ -22,13 +25,6 @@ from harness.util.units import format_size, parse_size
 from harness.vm.boot import BootRequest
 
 BACKENDS = ("zswap", "swapfile", "zram", ALONE)
-SIZES = ("640M", "4G", "32G")
-"""Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
-
-From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
-that a swap file cannot be filled further one chunk after the other.
-"""
-FILL = "256M"
 PAIRS = 2
 """Boots of each size: errors come from leaving one out at a time."""
 WORKLOAD = "overhead"
@@ -41,9 +37,9 @@ _AREAS = {"swapfile": "/mnt/swap/swapfile", "zswap": "/mnt/swap/swapfile", "swap
 class OverheadOptions:
     """What is asked beside the kernels. Sizes and fill in words like 4G."""
 
-    sizes: Sequence[str] = SIZES
-    fill: str = FILL
-    steps: int = 4
+    sizes: Sequence[str] = defaults.OVERHEAD_SIZES
+    fill: str = defaults.OVERHEAD_FILL
+    steps: int = defaults.OVERHEAD_STEPS
 
 
 def overhead(
@@ -56,21 +52,20 @@ def overhead(
 ) -> StudyResult:
     """Boot both kernels over each back-end and area size, take snapshots, report.
 
-    ``made`` and ``donors`` are as in `compare.measured`.  Raises the harness's typed errors.
+    ``made`` and ``donors`` are as in `compare.Boots`.  Raises the harness's typed errors.
     """
     one = planned(experiment, options)
+    boots = Boots(
+        change=instrumented,
+        written=parse_size(options.fill) + _METADATA,
+        made=made,
+        donors=donors,
+        request=request(experiment, options),
+        # What one kernel alone can do is measured there: the other has no figure beside it.
+        alone=True,
+    )
     with (
-        compare.measured(
-            one,
-            site,
-            change=instrumented,
-            written=parse_size(options.fill) + _METADATA,
-            made=made,
-            donors=donors,
-            request=request(experiment, options),
-            # What one kernel alone can do is measured there: the other has no figure beside it.
-            alone=True,
-        ) as (folder, ran),
+        compare.measured(one, site, boots) as (folder, ran),
         progress.stage("report"),
     ):
         written = report.make(folder)
@@ -85,12 +80,12 @@ def request(experiment: Experiment, options: OverheadOptions) -> Request:
         f"FILL={options.fill}",
         f"STEPS={options.steps}",
     )
-    return Request(replace(experiment, pairs=experiment.pairs or PAIRS), WORKLOAD, words)
+    return Request(experiment.changed(pairs=experiment.schedule.pairs or PAIRS), WORKLOAD, words)
 
 
 def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
     """The matrix: each back-end at each size.  Raises UserError for a back-end with settings."""
-    if experiment.suite:
+    if experiment.matrix.suite:
         raise UserError("overhead has cells of its own: leave SUITE out")
     sizes = [parse_size(size) for size in options.sizes]
     fill = parse_size(options.fill)
@@ -100,9 +95,9 @@ def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
             f"a fill of {options.fill} does not fit a swap area of {smallest}: "
             "make FILL smaller or SIZES larger"
         )
-    default = experiment.backends == Experiment().backends
+    default = experiment.matrix.backends == Matrix().backends
     backends: list[object] = []
-    for name in BACKENDS if default else experiment.backends:
+    for name in BACKENDS if default else experiment.matrix.backends:
         if not isinstance(name, str):
             raise UserError(f"overhead takes back-ends without settings, not {name}")
         if name == ALONE:
@@ -112,12 +107,11 @@ def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
             label = f"{name}-{format_size(size)}"
             backends.append({name: {"size": size, "hold": "yes", "name": label}})
     settings = {"bytes": fill, "steps": options.steps}
-    return replace(
-        experiment,
+    return experiment.changed(
         name=experiment.name or f"overhead-{experiment.title}",
         backends=tuple(backends),
         workloads=({WORKLOAD: settings},),
-        pairs=experiment.pairs or PAIRS,
+        pairs=experiment.schedule.pairs or PAIRS,
         aa=False,
         # An area of 32 GiB cannot lie in the guest's memory; nothing here is timed.
         disk="host",

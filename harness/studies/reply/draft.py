@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from email.header import Header
 from pathlib import Path
 
+from harness.experiment import defaults
 from harness.report import analysis
 from harness.results import checksums, frames, manifest
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
@@ -24,8 +25,7 @@ from harness.studies.reply.body import Evidence
 from harness.util import atomic, header
 from harness.util.errors import UserError
 
-NAME = "reply.eml"
-"""The draft beside manifest.json. It is in no SHA256SUMS, because it names the hash of that."""
+NAME = defaults.DRAFT
 
 _MIME = (
     "MIME-Version: 1.0",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.build import pair
 from harness.build.pair import Context, Trees
+from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.results import checksums
 from harness.run import manifest
@@ -39,12 +40,12 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
     whose base is not at hand is named in the table.  Raises the harness's typed errors.
     """
     entry = _entry(experiment)
-    if experiment.base not in (AUTO, Experiment().base):
+    if experiment.kernels.base not in (AUTO, Kernels().base):
         raise UserError("each revision is compared with its own base: leave BASE out")
     wanted = [entry.revision(name) for name in only] or list(entry.revisions)
     folder = site.results / (experiment.name or f"revisions-{entry.name}")
     with manifest.locked(folder):
-        case = _Revisions(replace(experiment, base=AUTO, name=None), entry, site)
+        case = _Revisions(experiment.changed(base=AUTO, name=None), entry, site)
         postings = [case.post(one) for one in wanted]
         every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
         table.record(folder, every)
@@ -55,9 +56,9 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
 
 
 def _entry(experiment: Experiment) -> Entry:
-    name = experiment.patch or ""
+    name = experiment.kernels.patch or ""
     known = [one for one in registry.names(REGISTRY) if _revised(one)]
-    if experiment.head or experiment.upto or name not in known:
+    if experiment.kernels.head or experiment.kernels.upto or name not in known:
         raise UserError(
             f"revisions takes PATCH= with a name of {REGISTRY} that has revisions: "
             f"{', '.join(known) or 'there is none'}"
@@ -71,7 +72,7 @@ def _revised(name: str) -> bool:
 
 def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
     git = for_others(site.kernel_git or "")
-    words = [manifest.repeat_command(replace(experiment, base=AUTO), "revisions", git=git)]
+    words = [manifest.repeat_command(experiment.changed(base=AUTO), "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 
 
@@ -94,12 +95,12 @@ class _Revisions:
         """Run or reuse one revision's comparison."""
         name = f"{self._entry.name}-{revision.name}"
         _log.info(f"revision {name} of {revision.date or 'an unknown day'}")
-        one = replace(self._experiment, patch=name)
+        one = self._experiment.changed(patch=name)
         posting = Posting(revision.name, revision.date or "")
         try:
             trees = pair.prepare(one, self._site)
             posting = self._described(posting, trees)
-            made = pair.construct(trees, one, self._site)
+            made = pair.plan(trees, one, self._site).build()
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
         done = compare.compare(one, self._site, made=made, donors=self._donors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def walk(experiment: Experiment, options: WalkOptions, site: Context) -> StudyRe
 
 def named(experiment: Experiment) -> Experiment:
     """With the name of its results folder."""
-    return replace(experiment, name=experiment.name or f"walk-{experiment.title}")
+    return experiment.changed(name=experiment.name or f"walk-{experiment.title}")
 
 
 def stops(at: Sequence[int], count: int) -> tuple[int, ...]:
@@ -102,7 +102,7 @@ class _Walk:
         if self._options.overhead is None:
             return ""
         track, name = self._track, f"{trial.name(number)}-overhead"
-        one = replace(track.experiment, upto=number, name=name, pairs=0)
+        one = track.experiment.changed(upto=number, name=name, pairs=0)
         try:
             overhead.overhead(
                 one,
@@ -123,7 +123,7 @@ class _Walk:
 
     def _command(self) -> str:
         options = self._options
-        named = replace(self._track.experiment, name=self._folder.name)
+        named = self._track.experiment.changed(name=self._folder.name)
         words = [manifest.repeat_command(named, "walk", git=self._track.git)]
         if options.at:
             words.append(f"AT={','.join(map(str, options.at))}")
@@ -134,8 +134,8 @@ class _Walk:
 
 def _say(track: Track, numbers: Sequence[int], site: Context) -> None:
     one = track.experiment
-    shared = 2 if one.aa else 1
-    boots = one.pairs * len(one.cells()) * (len(numbers) + shared)
+    shared = 2 if one.schedule.aa else 1
+    boots = one.schedule.pairs * len(one.cells()) * (len(numbers) + shared)
     _log.info(
         f"{len(numbers)} of {len(track.steps)} patches to build; at most {boots} boots, those of "
         "the base shared by all patches"

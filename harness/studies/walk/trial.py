@@ -92,7 +92,7 @@ class Track:
         _log.info(f'patch {number} of {len(self.steps)}: "{step.subject}"')
         try:
             trees = pair.cut(self._trees, number, self._site)
-            made = pair.construct(trees, self._named(number), self._site)
+            made = pair.plan(trees, self._named(number), self._site).build()
         except (KernelFailure, UserError) as error:
             # The base is built, so a configuration that does not take is the patch's doing, too.
             _log.warning(f"patch {number}: {error}")
@@ -104,7 +104,7 @@ class Track:
         """Compare the base with the first ``number`` patches, which are built."""
         one = self._named(number)
         return compare.compare(
-            replace(one, pairs=pairs or one.pairs),
+            one.changed(pairs=pairs or one.schedule.pairs),
             self._site,
             made=self._made[number],
             donors=self.donors(),
@@ -119,7 +119,7 @@ class Track:
         return self._made[number]
 
     def _named(self, number: int) -> Experiment:
-        return replace(self.experiment, upto=number, name=name(number))
+        return self.experiment.changed(upto=number, name=name(number))
 
     def _failure(self, number: int, error: Exception) -> str:
         """Why, and where the compiler's words are: they are evidence, and the cache may go."""
@@ -136,23 +136,16 @@ def lay(experiment: Experiment, site: Context, folder: Path) -> Track:
 
     Raises the harness's typed errors; UserError for a clock under which boots cannot be shared.
     """
-    if experiment.head or not experiment.patch:
+    if experiment.kernels.head or not experiment.kernels.patch:
         raise UserError("the patches of a series are looked at: give PATCH and not HEAD")
-    if experiment.clock == "wall":
+    if experiment.guest.clock == "wall":
         raise UserError(
             "all patches share the boots of the base, which only the instruction clock allows: "
             "leave CLOCK out, or say CLOCK=insn"
         )
-    experiment = compare.resolved(
-        replace(
-            experiment,
-            clock="insn",
-            accel="tcg" if experiment.accel == "auto" else experiment.accel,
-        ),
-        "insn",
-    )
-    whole = pair.prepare(replace(experiment, upto=None), site)
-    pair.build_base(whole, experiment, site)
+    experiment = compare.resolved(compare.counted(experiment), "insn")
+    whole = pair.prepare(experiment.changed(upto=None), site)
+    pair.plan(whole, experiment, site).build_base()
     return Track(experiment, site, folder, whole)
 
 

@@ -207,15 +207,15 @@ NONE: frozenset[str] = frozenset()
 
 @given(CONFIGS)
 def test_a_configuration_is_on_a_par_with_itself(config: dict[str, str]) -> None:
-    assert kconfig.parity(config, config, added=NONE, same_tree=True) == ()
+    assert kconfig.parity(config, config, alone=NONE, same_tree=True) == ()
 
 
 def test_in_one_tree_only_added_symbols_may_differ() -> None:
     base, patch = {"CONFIG_A": "y"}, {"CONFIG_A": "y", "CONFIG_VSWAP": "y"}
-    allowed = kconfig.parity(base, patch, added=frozenset({"CONFIG_VSWAP"}), same_tree=True)
+    allowed = kconfig.parity(base, patch, alone=frozenset({"CONFIG_VSWAP"}), same_tree=True)
     assert [(d.symbol, d.base, d.patch) for d in allowed] == [("CONFIG_VSWAP", "n", "y")]
     with pytest.raises(UserError, match=r"CONFIG_VSWAP \(n -> y\)"):
-        kconfig.parity(base, patch, added=NONE, same_tree=True)
+        kconfig.parity(base, patch, alone=NONE, same_tree=True)
 
 
 @given(CONFIGS, CONFIGS)
@@ -223,26 +223,26 @@ def test_in_one_tree_nothing_differs_without_a_reason(
     base: dict[str, str], patch: dict[str, str]
 ) -> None:
     differs = set(kconfig.difference(base, patch))
-    allowed = kconfig.parity(base, patch, added=frozenset(differs), same_tree=True)
+    allowed = kconfig.parity(base, patch, alone=frozenset(differs), same_tree=True)
     assert {item.symbol for item in allowed} == differs
     for symbol in sorted(differs)[:1]:
         with pytest.raises(UserError, match=symbol):
-            kconfig.parity(base, patch, added=frozenset(differs - {symbol}), same_tree=True)
+            kconfig.parity(base, patch, alone=frozenset(differs - {symbol}), same_tree=True)
 
 
 def test_between_versions_defaults_may_move_but_not_what_was_asked_alike() -> None:
     base, patch = {"CONFIG_DEFAULT": "3"}, {"CONFIG_DEFAULT": "4", "CONFIG_ASKED": "y"}
-    allowed = kconfig.parity(base, {"CONFIG_DEFAULT": "4"}, added=NONE, same_tree=False)
+    allowed = kconfig.parity(base, {"CONFIG_DEFAULT": "4"}, alone=NONE, same_tree=False)
     assert allowed[0].reason.startswith("differs between the versions")
     asked = [option("CONFIG_ASKED")]
     with pytest.raises(UserError, match=r"CONFIG_ASKED \(n -> y\)"):
-        kconfig.parity(base, patch, added=NONE, same_tree=False, requested=asked)
+        kconfig.parity(base, patch, alone=NONE, same_tree=False, requested=asked)
 
 
 def test_what_the_user_sets_for_one_kernel_alone_may_differ_and_is_told() -> None:
     base, patch = {"CONFIG_A": "y", "CONFIG_B": "y"}, {"CONFIG_B": "n"}
     (found,) = kconfig.parity(
-        base, {"CONFIG_B": "y"}, added=NONE, same_tree=False, chosen=frozenset({"CONFIG_A"})
+        base, {"CONFIG_B": "y"}, alone=NONE, same_tree=False, chosen=frozenset({"CONFIG_A"})
     )
     assert (found.symbol, found.base, found.patch) == ("CONFIG_A", "y", "n")
     assert found.reason == "asked for by HEAD_CONFIG"
@@ -251,7 +251,7 @@ def test_what_the_user_sets_for_one_kernel_alone_may_differ_and_is_told() -> Non
         kconfig.parity(
             base,
             patch,
-            added=NONE,
+            alone=NONE,
             same_tree=False,
             requested=asked,
             chosen=frozenset({"CONFIG_A"}),
@@ -260,7 +260,7 @@ def test_what_the_user_sets_for_one_kernel_alone_may_differ_and_is_told() -> Non
 
 def test_what_the_tool_chain_decides_may_differ() -> None:
     base, patch = {"CONFIG_GCC_VERSION": "120200"}, {"CONFIG_GCC_VERSION": "140200"}
-    assert kconfig.parity(base, patch, added=NONE, same_tree=False)
+    assert kconfig.parity(base, patch, alone=NONE, same_tree=False)
 
 
 @pytest.mark.parametrize("same_tree", [True, False])
@@ -271,7 +271,7 @@ def test_the_optimisation_level_is_not_the_tool_chains_to_decide(same_tree: bool
         kconfig.parity(
             base,
             patch,
-            added=NONE,
+            alone=NONE,
             same_tree=same_tree,
             requested=[option("CONFIG_CC_OPTIMIZE_FOR_PERFORMANCE")],
         )

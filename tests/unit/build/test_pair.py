@@ -10,12 +10,12 @@ import pytest
 
 from harness.build import kbuild, pair
 from harness.build.pair import Context, Trees
+from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.run import manifest
 from harness.series import series
 from harness.series.mail.lore import MailSource
 from harness.source.gitnames import CLONE
-from harness.source.gitstore import GitStore
 from harness.source.sources import Source
 from harness.util.errors import UserError
 from harness.util.paths import Cache
@@ -43,7 +43,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 
 def test_a_message_id_is_all_that_is_needed(site: Context) -> None:
-    made, differences = pair.make(Experiment(base="auto", patch="1-2@mail.example"), site)
+    made, differences = pair.make(Experiment(Kernels(base="auto", patch="1-2@mail.example")), site)
     base, patch = made["base"], made["patch"]
     assert differences == ()
     tag = inbox.git(Path(str(site.kernel_git)), "rev-parse", "v6.12^{commit}").strip()
@@ -65,7 +65,7 @@ def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFi
     text = (repo / "mm/swap.c").read_text()
     (repo / "mm/swap.c").write_text("/* another beginning */\n" + text)
     inbox.git(repo, "commit", "-q", "-a", "-m", "other")
-    made, _ = pair.make(Experiment(base="other", patch="1-0@mail.example"), site)
+    made, _ = pair.make(Experiment(Kernels(base="other", patch="1-0@mail.example")), site)
     facts = manifest._arm(made["patch"]).series
     assert facts and facts.basis
     warning = facts.basis.warning
@@ -75,24 +75,27 @@ def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFi
 
 def test_no_base_at_hand_is_one_sentence(site: Context) -> None:
     with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
-        pair.make(Experiment(base="auto", patch="1-0@mail.example"), replace(site, kernel_git=None))
+        pair.make(
+            Experiment(Kernels(base="auto", patch="1-0@mail.example")),
+            replace(site, kernel_git=None),
+        )
 
 
 def test_a_part_of_a_series_is_its_own_first_commits(site: Context) -> None:
-    one = Experiment(base="v6.12", patch="v6.12..main")
-    whole, part = pair.prepare(one, site), pair.prepare(replace(one, upto=1), site)
+    one = Experiment(Kernels(base="v6.12", patch="v6.12..main"))
+    whole, part = pair.prepare(one, site), pair.prepare(one.changed(upto=1), site)
     assert whole.applied and part.applied
     assert part.applied.commits == whole.applied.commits[:1]
     assert part.applied.commit == whole.applied.steps[0].commit
     assert part.tip == whole.applied.commit
     assert "only the first 1 of its 2 patches" in part.applied.series.title
     # Applied by itself it is the same commit: what git am makes depends on nothing else.
-    alone = pair._apply(series.first(whole.applied.series, 1), whole.base, _store(site), site)
+    alone = pair._apply(series.first(whole.applied.series, 1), whole.base, site)
     assert alone.commit == part.applied.commit and alone.tree == part.applied.tree
-    made, _ = pair.construct(part, one, site)
+    made, _ = pair.plan(part, one, site).build()
     symbols = (made["patch"].kernel.path / "System.map").read_text()
     assert "more_swap" in symbols and "more_pages" not in symbols
-    assert " UPTO=1 " in manifest.repeat_command(replace(one, upto=1))
+    assert " UPTO=1 " in manifest.repeat_command(one.changed(upto=1))
     # What came from a repository of this machine is asked of the reader's own.
     assert manifest.repository(part) == CLONE
     command = manifest.repeat_command(one, git=manifest.repository(part))
@@ -119,10 +122,6 @@ def test_the_repository_in_a_command_is_of_use_to_others(
 
 @pytest.mark.parametrize("upto", [0, 3])
 def test_a_part_has_no_more_patches_than_the_whole(site: Context, upto: int) -> None:
-    one = pair.prepare(Experiment(base="v6.12", patch="v6.12..main"), site)
+    one = pair.prepare(Experiment(Kernels(base="v6.12", patch="v6.12..main")), site)
     with pytest.raises(UserError, match=rf"has 2 patches: there is no patch {upto}"):
         pair.cut(one, upto, site)
-
-
-def _store(site: Context) -> GitStore:
-    return GitStore(site.cache.git)

@@ -282,7 +282,7 @@ def test_no_name_reaches_a_shell(tmp_path: Path, name: str) -> None:
     subprocess.run([*argv, f"PATCH={name}"], cwd=tmp_path, check=True, capture_output=True)
     assert not (tmp_path / "pwned").exists()
     args = (tmp_path / "args").read_text().splitlines()
-    assert args[args.index("--patch") + 1] == name
+    assert f"PATCH={name}" in args
 
 
 def test_a_subject_with_shell_characters_is_only_text(bench: Bench, confined: Sandbox) -> None:

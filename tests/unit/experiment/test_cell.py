@@ -165,7 +165,7 @@ def test_a_cell_that_wants_more_memory_or_another_command_is_skipped() -> None:
 def test_a_matrix_of_which_nothing_can_run_is_a_mistake() -> None:
     experiment = spec.load(None, {"backends": "zram", "workloads": "zswap-writeback"})
     with pytest.raises(UserError, match=r"no cell .* zram\.zswap-writeback: it needs the back-end"):
-        compare._runnable(experiment, {}, "compare")
+        compare._runnable(experiment, "compare")
 
 
 # Suites as a matrix
@@ -197,8 +197,9 @@ def test_an_unknown_suite_is_named() -> None:
 
 def test_debug_is_a_word_for_two_fragments() -> None:
     made = spec.load(None, {"debug": "y", "fragments": "mine"})
-    assert made.fragments == ("mine", "watchdog", "debug")
-    assert spec.load(None, {"debug": True, "fragments": "debug"}).fragments == ("debug", "watchdog")
+    assert made.kernels.fragments == ("mine", "watchdog", "debug")
+    both = spec.load(None, {"debug": True, "fragments": "debug"})
+    assert both.kernels.fragments == ("debug", "watchdog")
     assert spec.load(None, {"debug": "no"}) == spec.load(None, {})
     with pytest.raises(UserError, match="'debug' is 'maybe'; it must be yes or no"):
         spec.load(None, {"debug": "maybe"})

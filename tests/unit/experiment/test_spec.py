@@ -57,7 +57,7 @@ def test_a_size_written_is_the_size_read(count: int) -> None:
 
 def test_the_defaults_are_a_whole_experiment() -> None:
     experiment = load()
-    assert experiment.patch == "calibration"
+    assert experiment.kernels.patch == "calibration"
     assert len(experiment.cells()) == 6
     assert "6 cells x 3 (insn) or 10 (wall) pairs" in spec.describe(experiment)
 
@@ -65,7 +65,8 @@ def test_the_defaults_are_a_whole_experiment() -> None:
 def test_a_file_and_the_command_line_on_top(tmp_path: Path) -> None:
     path = written(tmp_path, {"pairs": 5, "memory": "1G", "backends": ["zram"], "patch": "mine"})
     experiment = spec.load(path, {"pairs": "7", "swap": None})
-    assert (experiment.pairs, experiment.memory, experiment.patch) == (7, 1 << 30, "mine")
+    assert (experiment.schedule.pairs, experiment.guest.memory) == (7, 1 << 30)
+    assert experiment.kernels.patch == "mine"
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
@@ -117,13 +118,14 @@ def test_a_wrong_value_is_refused_with_its_key(tmp_path: Path, key: str, value: 
 def test_a_series_and_a_second_kernel_exclude_each_other() -> None:
     with pytest.raises(UserError, match="PATCH and HEAD"):
         load(patch="mine", head="v6.19")
-    assert load(head="v6.19").patch is None
+    assert load(head="v6.19").kernels.patch is None
     with pytest.raises(UserError, match="BASE=auto is the base of a series"):
         load(base="auto", head="v6.19")
 
 
 def test_options_of_the_second_kernel_alone_need_a_second_kernel() -> None:
-    assert load(head="v6.19", head_config="THP_SWAP=n").head_config == ("THP_SWAP=n",)
+    made = load(head="v6.19", head_config="THP_SWAP=n")
+    assert made.kernels.head_config == ("THP_SWAP=n",)
     with pytest.raises(UserError, match="HEAD_CONFIG has options of HEAD alone"):
         load(patch="mine", head_config="THP_SWAP=n")
 
@@ -347,4 +349,5 @@ def test_an_option_that_is_not_given_leaves_the_file_as_it_is(tmp_path: Path) ->
     path = tmp_path / "spec.yaml"
     path.write_text("pairs: 7\nworkloads: [fill]\nhead: v6.19\n", encoding="utf-8")
     made = spec.load(path, {"pairs": None, "workloads": None, "head": None, "seed": "4"})
-    assert (made.pairs, made.workloads, made.head, made.seed) == (7, ("fill",), "v6.19", 4)
+    assert (made.schedule.pairs, made.schedule.seed) == (7, 4)
+    assert (made.matrix.workloads, made.kernels.head) == (("fill",), "v6.19")

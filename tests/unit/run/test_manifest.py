@@ -187,7 +187,7 @@ def test_the_command_repeats_the_same_experiment(
     cli.main(["compare", *options])
     assert [item.cells() for item in seen] == [original.cells()]
     for free in ("parallel", "name"):
-        seen = [replace(item, **{free: getattr(original, free)}) for item in seen]
+        seen = [item.changed(**{free: original.value(free)}) for item in seen]
     left, right = seen[0].as_data(), original.as_data()
     assert {key: str(left[key]) for key in left} == {key: str(right[key]) for key in right}
 
@@ -215,7 +215,9 @@ def test_the_command_repeats_a_measurement_of_overhead(
     monkeypatch.setattr(measure, "overhead", stop)
     cli.main(["overhead", *(f"--{name.lower()}={value}" for name, value in pairs)])
     ((wanted, given),) = seen
-    assert replace(given, sizes=tuple(given.sizes)) == options and wanted.backends == ("zram",)
+    assert replace(given, sizes=tuple(given.sizes)) == options and wanted.matrix.backends == (
+        "zram",
+    )
     assert measure.planned(wanted, given).cells() == measure.planned(original, options).cells()
 
 
@@ -246,4 +248,5 @@ def test_a_clock_that_cannot_be_had(wanted: dict[str, Any], accelerator: str, wo
 def test_the_clock_says_how_many_pairs_unless_somebody_does(
     clock: str, given: int, pairs: int
 ) -> None:
-    assert compare.resolved(experiment(**({"pairs": given} if given else {})), clock).pairs == pairs
+    wanted = experiment(**({"pairs": given} if given else {}))
+    assert compare.resolved(wanted, clock).schedule.pairs == pairs

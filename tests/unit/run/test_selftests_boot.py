@@ -138,7 +138,7 @@ def test_both_arms_build_what_a_cell_asks_for_and_nothing_where_none_does(
         arm: SimpleNamespace(order=SimpleNamespace(commit=f"c-{arm}", tree=f"t-{arm}"))
         for arm in ("base", "patch")
     }
-    site: Any = SimpleNamespace(cache=Cache(tmp_path), sandbox=sandbox.OFF, jobs=1)
+    site: Any = SimpleNamespace(cache=Cache(tmp_path), store=None, sandbox=sandbox.OFF, jobs=1)
     assert compare._selftests([_cell("pageio")], made, site) == {}
     assert orders == []
     found = compare._selftests([_cell("pageio"), _cell("selftests")], made, site)

@@ -16,7 +16,7 @@ from harness.series.mail import mbox
 from harness.series.model import Series
 from harness.source import sources
 from harness.source.gitstore import GitStore
-from harness.source.sources import Source
+from harness.source.sources import Origins, Source
 from harness.util.errors import UserError
 from tests.fakes import inbox, tree
 
@@ -51,8 +51,8 @@ def mailed(repo: Path, *, base: bool) -> Series:
 
 
 def source(name: str, repo: Path, store: GitStore) -> Source:
-    cache = repo.parent / "downloads"
-    return sources.resolve(name, store=store, cache=cache, kernel_git=str(repo))
+    origins = Origins(repo.parent / "downloads", str(repo))
+    return sources.resolve(name, store=store, origins=origins)
 
 
 def found(loaded: Series, repo: Path | None, store: GitStore) -> tuple[str, str]:

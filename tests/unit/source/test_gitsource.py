@@ -15,7 +15,7 @@ from harness.series.model import Series
 from harness.source import promisor, sources
 from harness.source.git import run_git
 from harness.source.gitstore import GitStore
-from harness.source.sources import Source
+from harness.source.sources import Origins, Source
 from harness.util.errors import UserError
 from harness.util.sandbox import OFF
 from tests.fakes import inbox, tree
@@ -43,10 +43,9 @@ class World:
         return sources.resolve(
             rev,
             store=self.store,
-            cache=self.root / "downloads",
-            kernel_git=str(where or self.repo),
-            keyring=key,
-            missing_ok=missing,
+            origins=Origins(
+                self.root / "downloads", str(where or self.repo), keyring=key, missing_ok=missing
+            ),
         )
 
     def id(self, rev: str) -> str:

@@ -19,7 +19,7 @@ from harness.source import sources
 from harness.source.apt import AptSource, Candidate, Deb
 from harness.source.git import run_git
 from harness.source.gitstore import GitStore
-from harness.source.sources import Source
+from harness.source.sources import Origins, Source
 from harness.util.errors import InfraError, UserError
 from tests.fakes import loopback
 
@@ -103,9 +103,8 @@ class World:
         return sources.resolve(
             name,
             store=self.store,
-            cache=self.root / "downloads",
+            origins=Origins(self.root / "downloads", **more),
             apt=cast(AptSource, self.archive),
-            **more,
         )
 
 

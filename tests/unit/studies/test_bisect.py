@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def test_which_cell_is_looked_at() -> None:
     assert measure.aimed(chosen, "swapin").title == "mine"
     with pytest.raises(UserError, match=r"'swapn_ns'.*did you mean 'swapin'"):
         measure.aimed(chosen, "swapn_ns")
-    two = replace(chosen, backends=("zram", "zswap"))
+    two = chosen.changed(backends=("zram", "zswap"))
     with pytest.raises(UserError, match=r"zram\.pageio, zswap\.pageio.*BACKENDS="):
         measure.aimed(two, "swapin")
 

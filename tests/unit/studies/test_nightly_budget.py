@@ -59,7 +59,7 @@ class Pretended:
     def __call__(self, experiment: Experiment, site: Context, **_: Any) -> StudyResult:
         target = site.results / experiment.title
         place = f"{site.results.name}/{experiment.title}"
-        self.ran.append((place, experiment.pairs))
+        self.ran.append((place, experiment.schedule.pairs))
         if len(self.ran) == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         if place == self.broken:
@@ -69,7 +69,7 @@ class Pretended:
         shutil.rmtree(target, ignore_errors=True)
         cell = experiment.cells()[0].name
         effect = self.effects.get(site.results.name, 1.0)
-        fake = Fake(pairs=experiment.pairs, effect=effect, scatter=self.scatter, aa=True,
+        fake = Fake(pairs=experiment.schedule.pairs, effect=effect, scatter=self.scatter, aa=True,
                     cells=(cell,))  # fmt: skip
         made = fake_results.write(site.results / "new", fake)
         made.rename(target)

@@ -30,7 +30,7 @@ def load(folder: Path, text: str) -> Config:
 
 def test_the_example_is_right() -> None:
     found = config.load(REPO / "kernels" / "nightly.yaml", registry_folder=measure.REGISTRY)
-    assert (found.name, found.budget, found.units[0][1].pairs) == ("nightly", 8 * 3600, 6)
+    assert (found.name, found.budget, found.units[0][1].schedule.pairs) == ("nightly", 8 * 3600, 6)
     assert found.series == (FollowedSeries("vswap", "vswap", from_="v5", bases=("auto",)),)
     names = [agenda.unit_name(*unit) for unit in found.units]
     assert "quick-zram.pageio" in names and len(set(names)) == len(names)

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The sub-commands and their options.  Imports nothing that takes long: --help is fast."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from harness import __version__
+from harness.cli import options
+from harness.experiment import defaults
+
+_STATUSES = (
+    "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
+    "not apply, build, boot or survive; 6 infrastructure failure; 130 interrupted (run the same "
+    "command to go on)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The parser, and those of the sub-commands by name."""
+
+    parser: argparse.ArgumentParser
+    commands: dict[str, argparse.ArgumentParser]
+
+    def parse(self, argv: Sequence[str]) -> argparse.Namespace:
+        """The arguments; ends the program with status 2 and the nearest word for a mistyped one."""
+        named = next((word for word in argv if not word.startswith("-")), None)
+        if named is not None and named not in self.commands:
+            self.parser.error(f"there is no command '{named}'{near(named, self.commands)}")
+        args, unknown = self.parser.parse_known_args(argv)
+        if unknown:
+            command = self.commands[args.command]
+            word = unknown[0].partition("=")[0]
+            known = [name for one in actions(command) for name in one.option_strings]
+            command.error(f"unrecognized arguments: {' '.join(unknown)}{near(word, known)}")
+        return args
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of an error: the word that was meant, if one is near."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def actions(command: argparse.ArgumentParser) -> list[argparse.Action]:
+    """The options and arguments of a sub-command."""
+    return [one for one in command._actions if one.dest != "help"]
+
+
+_Add = Callable[..., argparse.ArgumentParser]
+
+
+def build() -> CommandLine:
+    """The command line.  Each sub-command names the module of harness.cli that runs it."""
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Measure what a kernel patch series costs and saves when Linux swaps.",
+        epilog=_STATUSES,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+
+    def add(
+        name: str, help: str, more: str = "", *, module: str, epilog: str | None = None
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help, description=f"{help}{more}", epilog=epilog)
+        command.set_defaults(module=module)
+        return command
+
+    _add_running(partial(add, module="running", epilog=_STATUSES))
+    _add_patchwise(partial(add, module="running", epilog=_STATUSES))
+    _add_reading(partial(add, module="reading"))
+    _add_upkeep(partial(add, module="upkeep"))
+    return CommandLine(parser, dict(commands.choices))
+
+
+def _add_running(add: _Add) -> None:
+    command = add("compare", "build, boot, measure and report base against patch")
+    options.experiment(command)
+    command = add(
+        "calibrate",
+        "measure patches whose cost is known, and fail if it is not found",
+        ": no change, 10, 100 and 1000 instructions for each page swapped in, 1000 for each page "
+        f"swapped out; {defaults.CALIBRATION_PAIRS} pairs each unless --pairs says so.",
+        epilog="exit status: 0 all weights are found; 6 one is not; else as compare",
+    )
+    options.experiment(command)
+    command = add(
+        "overhead",
+        "measure what swap metadata costs in memory, by structure, for each slot and entry",
+        "; claimed, modelled and measured side by side.",
+    )
+    options.experiment(command)
+    options.overhead(command)
+    command = add(
+        "nightly",
+        "measure what is new on followed lists and branches, and draw the trend",
+        ". nightly.yaml says what is followed and how long a night may take; kernels/nightly.yaml "
+        "is an example.",
+    )
+    options.nightly(command)
+    command = add("bench", "measure what the sampler itself adds to the figures of the base kernel")
+    options.experiment(command)
+    options.experiment(add("build", "only get, patch, configure and build both kernels"))
+
+
+def _add_patchwise(add: _Add) -> None:
+    """The commands that look at single patches, or at all revisions, of a series."""
+    command = add(
+        "walk",
+        "measure the cost of each patch of a series, build by build",
+        ", under the instruction clock; patches that do not build or boot are named and passed by.",
+    )
+    options.experiment(command)
+    options.overhead(command)
+    group = command.add_argument_group("walk")
+    group.add_argument("--at", help="the patches to stop at, e.g. 3,5,9-12 (default: all)")
+    group.add_argument(
+        "--bytes",
+        "--overhead",
+        choices=("yes", "no"),
+        default="no",
+        help="yes: also the bytes for each slot and entry at each patch",
+    )
+    command = add(
+        "bisect",
+        "find the first patch of a series that is responsible for its effect on a metric",
+        ", with about log2 of its patches to build.",
+        epilog="exit status: 0 one patch is found; 4 it is not pinned down, or there is no effect; "
+        "else as compare",
+    )
+    command.add_argument("metric", metavar="METRIC", help="of a workload, e.g. swapin")
+    options.experiment(command)
+    most = defaults.BISECT_MOST_PAIRS
+    command.add_argument_group("bisect").add_argument(
+        "--most-pairs",
+        type=int,
+        default=most,
+        help=f"after which a patch stays undecided (default: {most})",
+    )
+    command = add(
+        "revisions",
+        "compare each revision of a series with its own base, and show them side by side",
+    )
+    options.experiment(command)
+    group = command.add_argument_group("revisions")
+    group.add_argument("--only", help="some revisions, e.g. v3,v6 (default: all)")
+
+
+def _add_reading(add: _Add) -> None:
+    """The commands that read a result."""
+    folder = partial(
+        argparse.ArgumentParser.add_argument, metavar="RESULT", help="a folder below results/"
+    )
+    command = add(
+        "report",
+        "write the report of a results folder again from its raw files",
+        "; refused if a raw file is not as SHA256SUMS recorded it",
+    )
+    folder(command, "folder")
+    command.add_argument(
+        "--format",
+        choices=defaults.FORMATS,
+        help="print it in this format and write nothing: junit for CI systems, csv and json for "
+        "programs",
+    )
+    command = add(
+        "reply",
+        "write the draft of a mail that answers the series with a result; sends nothing",
+        f". The draft is RESULT/{defaults.DRAFT}: plain ASCII text with To, Cc, In-Reply-To and "
+        "Subject of the series' cover letter, for git send-email or b4.",
+    )
+    folder(command, "folder")
+    command.add_argument("--overhead", help="a result of make overhead, for its table")
+    command.add_argument(
+        "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
+    )
+    options.mails(command)
+    command = add(
+        "verify",
+        "check a results folder: hashes of all files, and the report against its raw files",
+        ". Names each file that changed, is missing or is not listed in SHA256SUMS; derives the "
+        "report again into a temporary folder and names each number that differs. Writes nothing "
+        "into the folder.",
+        epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
+        "6 something differs",
+    )
+    folder(command, "folder", help="a folder below results/, or a bundle of make bundle")
+    command = add(
+        "bundle",
+        "pack a result with all its evidence into one file, which verify reads",
+        ": raw samples, consoles, configurations, manifest and report, as "
+        f"RESULT{defaults.BUNDLE_SUFFIX}. The same result gives the same bytes. Refused if a file "
+        "is not as recorded.",
+    )
+    folder(command, "folder")
+    command.add_argument("--overhead", help="a second result, whose table the reply has")
+    command.add_argument("--output", help="the file to write")
+
+
+def _add_upkeep(add: _Add) -> None:
+    """The commands that look at the machine, the workloads, the cache and the harness itself."""
+    command = add("doctor", "say what this machine has, what is missing, which accelerator works")
+    command.add_argument("--packages", action="store_true", help="only list missing packages")
+    command = add("clean-cache", "show what the cache holds, by kind, and remove it")
+    command.add_argument(
+        "--older-than", type=float, metavar="DAYS", help="only what was not used for so long"
+    )
+    command.add_argument("--dry-run", action="store_true", help="only show it")
+    command = add(
+        "workloads", "list the workloads and suites, check their folders, or write a new one"
+    )
+    command.add_argument(
+        "action",
+        nargs="?",
+        choices=("list", "check", "new"),
+        default="list",
+        help="list (default); check: build the programs and look for mistakes in their folders; "
+        "new: write a folder that builds, runs and passes the check",
+    )
+    command.add_argument("name", nargs="?", metavar="NAME", help="of the new workload")

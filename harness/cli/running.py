@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the sub-commands that build and measure."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+
+from harness.build import pair
+from harness.build.pair import Context
+from harness.cli.context import experiment, site
+from harness.studies import bench, compare
+from harness.studies.bisect import measure as bisect
+from harness.studies.calibrate import measure as calibrate
+from harness.studies.nightly import config as nightly_config
+from harness.studies.nightly import measure as night
+from harness.studies.overhead import measure
+from harness.studies.result import StudyResult
+from harness.studies.revisions import measure as revisions
+from harness.studies.walk import measure as walk
+from harness.util.errors import Exit
+from harness.util.escape import harmless
+
+_log = logging.getLogger(__name__)
+
+
+Run = Callable[[argparse.Namespace], Exit]
+
+
+def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
+    """The handler of a sub-command that runs a study."""
+
+    def run(args: argparse.Namespace) -> Exit:
+        done = study(args, site(args))
+        print(done.screen, end="")
+        _log.info(f"report: {done.page}")
+        return done.status
+
+    return run
+
+
+@_study
+def run_compare(args: argparse.Namespace, where: Context) -> StudyResult:
+    return compare.compare(experiment(args), where)
+
+
+@_study
+def run_calibrate(args: argparse.Namespace, where: Context) -> StudyResult:
+    return calibrate.calibrate(experiment(args), where)
+
+
+@_study
+def run_overhead(args: argparse.Namespace, where: Context) -> StudyResult:
+    return measure.overhead(experiment(args), _overhead_options(args), where)
+
+
+def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
+    return measure.OverheadOptions(
+        sizes=args.sizes.replace(",", " ").split(), fill=args.fill, steps=args.steps
+    )
+
+
+@_study
+def run_walk(args: argparse.Namespace, where: Context) -> StudyResult:
+    wanted = walk.WalkOptions(
+        at=walk.parse_stops(args.at),
+        overhead=_overhead_options(args) if args.bytes == "yes" else None,
+    )
+    return walk.walk(experiment(args), wanted, where)
+
+
+@_study
+def run_bisect(args: argparse.Namespace, where: Context) -> StudyResult:
+    return bisect.bisect(experiment(args), args.metric, where, most=args.most_pairs)
+
+
+@_study
+def run_revisions(args: argparse.Namespace, where: Context) -> StudyResult:
+    only = (args.only or "").replace(",", " ").split()
+    return revisions.revisions(experiment(args), only, where)
+
+
+def run_nightly(args: argparse.Namespace) -> Exit:
+    config = nightly_config.load(args.nightly, registry_folder=night.REGISTRY)
+    args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
+    return _study(lambda _, where: night.nightly(config, where))(args)
+
+
+@_study
+def run_bench(args: argparse.Namespace, where: Context) -> StudyResult:
+    return bench.bench(experiment(args), where)
+
+
+def run_build(args: argparse.Namespace) -> Exit:
+    made, differences = pair.make(experiment(args), site(args))
+    for name, arm in made.items():
+        print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
+    for item in differences:
+        print(harmless(f"config: {item.symbol} {item.base} -> {item.patch} ({item.reason})"))
+    return Exit.OK

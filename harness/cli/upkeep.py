@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the sub-commands that look at the machine, the workloads and the cache."""
+
+from __future__ import annotations
+
+import argparse
+
+from harness.build import image
+from harness.cli import doctor
+from harness.experiment import catalogue, workload
+from harness.run import eviction
+from harness.util.errors import Exit, UserError
+from harness.util.paths import Cache
+
+
+def run_clean_cache(args: argparse.Namespace) -> Exit:
+    days = args.older_than
+    if days is not None and days < 0:
+        raise UserError(f"--older-than is {days:g}; it counts days, from 0")
+    done = eviction.clean(Cache.from_environment(), older_than=days, dry=args.dry_run)
+    print(done.text(dry=args.dry_run), end="")
+    return Exit.OK
+
+
+def run_doctor(args: argparse.Namespace) -> Exit:
+    if args.packages:
+        print(" ".join(doctor.missing_packages()))
+        return Exit.OK
+    found = doctor.examine(cache=Cache.from_environment())
+    for item in found:
+        print(f"{'ok ' if item.ok else 'NOT'} {item.topic:<12} {item.text}")
+    return Exit.OK if all(item.ok for item in found) else Exit.INFRA
+
+
+def run_workloads(args: argparse.Namespace) -> Exit:
+    if args.name and args.action != "new":
+        raise UserError(f"workloads {args.action} takes no name; 'workloads new NAME' does")
+    if args.action == "new":
+        for path in catalogue.new(args.name or ""):
+            print(path)
+        return Exit.OK
+    if args.action == "check":
+        image.build_tools(cache=Cache.from_environment())
+        problems = catalogue.check()
+        for item in problems:
+            print(item)
+        print(f"{len(workload.names())} workloads, {len(problems)} problems")
+        return Exit.USER if problems else Exit.OK
+    print(catalogue.listing(), end="")
+    return Exit.OK

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What --help says of the studies, without importing them."""
+
+from __future__ import annotations
+
+LORE = "https://lore.kernel.org/all"
+"""The server that message-ids are looked up on."""
+CALIBRATION_PAIRS = 6
+"""A weight of 10 instructions needs more than a verdict about one per cent."""
+OVERHEAD_SIZES = ("640M", "4G", "32G")
+"""Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
+
+From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
+that a swap file cannot be filled further one chunk after the other.
+"""
+OVERHEAD_FILL = "256M"
+OVERHEAD_STEPS = 4
+BISECT_MOST_PAIRS = 12
+"""Pairs after which a question stays undecided."""
+FORMATS = ("text", "markdown", "csv", "json", "junit")
+"""Of a report."""
+DRAFT = "reply.eml"
+"""The draft beside manifest.json. It is in no SHA256SUMS, because it names the hash of that."""
+BUNDLE_SUFFIX = ".tar.zst"

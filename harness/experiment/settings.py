@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The declaration of all settings of an experiment, each in one place.
+
+A setting is a field of one of the parts below.  Its name is the key in a spec file; the option of
+the command line is --name with dashes, and the variable of make is NAME.  What else depends on it
+(``make help``, the command that repeats a result, what identifies a result, what a nightly job
+decides) is derived from what stands here.  Light: --help imports it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from harness.util.paths import REPO
+from harness.util.units import format_size, parse_size
+from harness.util.yamlfile import Check, Model, Wanted, Words, at_least, one_of, words
+
+if TYPE_CHECKING:
+    from harness.experiment.cell import Cell
+
+SUITES = REPO / "workloads" / "suites"
+PAIRS = {"insn": 3, "wall": 10}
+"""Under the instruction clock A/A spreads by some 0.02 %, so three pairs decide about a margin of
+one per cent; wall time on a quiet host spreads by per cents."""
+GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
+
+
+class Identity(Enum):
+    """Whether a results folder goes on when a setting has another value."""
+
+    ALWAYS = auto()
+    """It does not: the value identifies the result."""
+    CHANGED = auto()
+    """As ALWAYS, but the default is not recorded: for settings that older results do not have."""
+    WALL = auto()
+    """As ALWAYS under wall time; under the instruction clock the value changes no figure."""
+    RESOLVED = auto()
+    """What it comes to on this host identifies the result, not what was asked for."""
+    BOOTS = auto()
+    """It does, with more or fewer boots."""
+    NEVER = auto()
+    """It does: the value changes no figure."""
+
+
+class Repeat(Enum):
+    """Whether the command that repeats a result names a setting."""
+
+    ALWAYS = auto()
+    CHANGED = auto()
+    """Only where it is not the default."""
+    NEVER = auto()
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecKey:
+    """One setting.
+
+    part: the field of `Experiment` that has it, "" for the experiment itself
+    help: None: it has no option and no variable
+    show: value -> the text that the command line takes for it
+    nightly: may stand in nightly.yaml; else each nightly comparison decides it
+    stored: is a field; else `spec.load` turns it into other settings
+    """
+
+    name: str
+    part: str
+    default: Any
+    help: str | None
+    metavar: str | None = None
+    show: Callable[[Any], str] = _shown
+    identity: Identity = Identity.CHANGED
+    repeat: Repeat = Repeat.CHANGED
+    nightly: bool = True
+    stored: bool = True
+
+    @property
+    def option(self) -> str:
+        """As the command line has it."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+def setting(default: Any, help: str | None, **more: Any) -> Any:
+    """A field of a part; arguments as `SpecKey` has them."""
+    data = {"default": default, "help": help, **more}
+    return dataclasses.field(default=default, metadata={"setting": data})
+
+
+def recorded(default: Any, help: str | None, **more: Any) -> Any:
+    """A setting that all results have on record."""
+    return setting(default, help, identity=Identity.ALWAYS, **more)
+
+
+# The command line has a word where YAML has a number or a list.
+
+
+def _number(value: Any) -> Any:
+    try:
+        return int(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _flag(value: Any) -> bool:
+    """YAML reads a bare yes as true."""
+    word = str(value).lower()
+    if word not in ("true", "yes", "y", "1", "false", "no", "n", "0"):
+        raise Wanted("yes or no")
+    return word in ("true", "yes", "y", "1")
+
+
+def _size(least: int, value: Any) -> int:
+    count = parse_size(value)
+    if count < least:
+        raise Wanted(f"at least {format_size(least)}")
+    return count
+
+
+def _axes(guest: dict[str, Any]) -> dict[str, Any]:
+    for key, value in guest.items():
+        if value == []:
+            raise ValueError(f"'{key}' is a list with nothing in it")
+    return guest
+
+
+_Count = Annotated[int, at_least(0), Check(_number, first=True)]
+_Positive = Annotated[int, at_least(1), Check(_number, first=True)]
+_Flag = Annotated[bool, Check(_flag, first=True)]
+_Words = Annotated[tuple[str, ...], Check(words, first=True)]
+GuestSettings = Annotated[dict[Annotated[str, one_of(GUEST_SETTINGS)], Any], Check(_axes)]
+
+
+def suites(folder: Path = SUITES) -> list[str]:
+    """The suites there are."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels(Model):
+    """What is compared: the base, and a series on it or a second kernel ``head``.
+
+    ``upto`` cuts the series behind that patch; None takes all of it.  ``config`` is for both
+    kernels, ``head_config`` for ``head`` alone.
+    """
+
+    base: str = recorded(
+        "debian/6.12",
+        "debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball (path or "
+        "URL), a folder, or auto: what the series was made on",
+        repeat=Repeat.ALWAYS,
+        nightly=False,
+    )
+    patch: str | None = recorded(
+        None,
+        "a name in kernels/series/ (default: calibration), a message-id or URL of a mail, a folder "
+        "of patches, a mailbox, or a range a..b of --kernel-git",
+        repeat=Repeat.ALWAYS,
+        nightly=False,
+    )
+    upto: _Positive | None = setting(
+        None, "only the first N patches of the series", metavar="N", nightly=False
+    )
+    head: str | None = recorded(
+        None, "a second kernel, named like --base, instead of a series", nightly=False
+    )
+    config: _Words = recorded((), "kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
+    head_config: _Words = recorded(
+        (), "kernel options of --head alone: with --head the same as --base, what they cost"
+    )
+    fragments: _Words = recorded((), "config fragments on top (names or paths)")
+
+
+@dataclass(frozen=True)  # no slots: the cells are kept with it
+class Matrix(Model):
+    """Which cells: those of ``suite``, or each of ``workloads`` on each of ``backends``.
+
+    A ``preset`` of "" is "quick", or what the suite's groups say.  ``guest`` are settings of the
+    guest's kernel; one with a list of values makes a back-end of each.
+    """
+
+    backends: Words = recorded(
+        ("swapfile", "zswap", "zram"), "e.g. 'swapfile,zswap,zram' (the default)"
+    )
+    workloads: Words = recorded(("pageio", "pressure"), "e.g. 'pageio,pressure' (the default)")
+    suite: str | None = recorded(
+        None,
+        f"a set of cells, in place of backends and workloads: {', '.join(suites())}",
+        nightly=False,
+    )
+    preset: str = recorded(
+        "", "size of the workloads: quick (default), standard, full; default in a suite: its own"
+    )
+    guest: GuestSettings | None = recorded(None, None, repeat=Repeat.NEVER)
+
+    @cached_property
+    def cells(self) -> tuple[Cell, ...]:
+        """The cells.  UserError for an unknown name or setting."""
+        from harness.experiment import cell, suite  # noqa: PLC0415  read YAML
+
+        if self.suite:
+            return suite.load(self.suite, preset=self.preset, guest=self.guest).cells
+        cells = cell.matrix(
+            backends=self.backends,
+            workloads=self.workloads,
+            preset=self.preset or "quick",
+            guest=self.guest,
+        )
+        cell.require_distinct(cells)
+        return cells
+
+
+@dataclass(frozen=True, slots=True)
+class Guest(Model):
+    """The machine that runs a cell.  Sizes in bytes."""
+
+    memory: Annotated[int, Check(partial(_size, 128 << 20), first=True)] = recorded(
+        768 << 20, "guest memory (default: 768M)", show=format_size
+    )
+    cpus: _Positive = recorded(1, "guest CPUs (default: 1; more need the wall clock)")
+    swap: Annotated[int, Check(partial(_size, 1 << 20), first=True)] = recorded(
+        1 << 30, "size of the swap area (default: 1G)", show=format_size
+    )
+    clock: Annotated[str, one_of(("auto", "insn", "wall"))] = setting(
+        "auto", "auto (default), insn: count instructions, wall: time", identity=Identity.RESOLVED
+    )
+    accel: Annotated[str, one_of(("auto", "kvm", "tcg"))] = setting(
+        "auto", "auto (default), kvm, tcg", identity=Identity.RESOLVED
+    )
+    disk: Annotated[str, one_of(("auto", "sim", "host"))] = setting(
+        "auto",
+        "under swap files: auto (default), sim: in the guest's memory with a fixed latency (auto "
+        "takes it under the instruction clock), host: a file of the host's",
+        identity=Identity.RESOLVED,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule(Model):
+    """How often each cell is booted, and for how long.  ``pairs`` of 0: see ``PAIRS``."""
+
+    pairs: _Positive = setting(
+        0,
+        "pairs of boots for each cell (default: 3; wall clock: 10)",
+        identity=Identity.BOOTS,
+        repeat=Repeat.ALWAYS,
+    )
+    aa: _Flag = setting(
+        True, "boot the base once more in each pair: yes (default), no", identity=Identity.BOOTS
+    )
+    seed: _Count = recorded(1, "what orders and seeds the boots (default: 1)", repeat=Repeat.ALWAYS)
+    parallel: _Count = setting(
+        0,
+        "guests side by side (default: one a CPU; wall: 1)",
+        identity=Identity.WALL,
+        repeat=Repeat.NEVER,
+    )
+    timeout: _Positive = setting(
+        1800, "seconds a workload may take (default: 1800)", identity=Identity.NEVER
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Others(Model):
+    """What no part has."""
+
+    debug: _Flag = setting(
+        False,
+        "yes: kernels with lockdep and mm's debug options (fragments watchdog and debug): for "
+        "finding mistakes, not for measuring",
+        part="kernels",
+        stored=False,
+    )
+    name: str | None = setting(
+        None,
+        "name of the folder below results/",
+        identity=Identity.NEVER,
+        repeat=Repeat.NEVER,
+        nightly=False,
+    )
+
+
+PARTS: dict[str, type[Model]] = {
+    "kernels": Kernels,
+    "matrix": Matrix,
+    "guest": Guest,
+    "schedule": Schedule,
+    "": Others,
+}
+"""The parts of an experiment, by the field of `Experiment` that has each."""
+
+
+def declared() -> dict[str, SpecKey]:
+    """All settings by name, in the order of the parts."""
+    return {
+        field.name: SpecKey(field.name, **{"part": part, **field.metadata["setting"]})
+        for part, made in PARTS.items()
+        for field in dataclasses.fields(made)  # type: ignore[arg-type]
+    }
+
+
+def stored() -> dict[str, SpecKey]:
+    """The settings that an experiment has."""
+    return {name: one for name, one in declared().items() if one.stored}

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What make is given reaches the command line, and means there what it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.cli import commands, variables
+from harness.cli import main as cli
+from harness.util.errors import UserError
+from harness.util.paths import REPO
+
+MAKEFILE = (REPO / "Makefile").read_text(encoding="utf-8")
+
+
+def arguments(command: str, **given: str) -> list[str]:
+    return variables.arguments(commands.build(), command, given)
+
+
+def test_a_variable_is_the_option_of_its_name() -> None:
+    assert arguments("compare", PATCH="it's", KERNEL_GIT="/a b") == [
+        "compare", "--patch=it's", "--kernel-git=/a b",
+    ]  # fmt: skip
+    assert arguments("walk", BYTES="yes", AT="-1") == ["walk", "--at=-1", "--bytes=yes"]
+    assert arguments("nightly", NIGHTLY="n.yaml") == ["nightly", "--nightly=n.yaml"]
+    assert arguments("clean-cache", DRY_RUN="yes", OLDER_THAN="3") == [
+        "clean-cache", "--older-than=3", "--dry-run",
+    ]  # fmt: skip
+    assert arguments("clean-cache", DRY_RUN="") == ["clean-cache"]
+
+
+def test_an_argument_comes_last_and_is_never_an_option() -> None:
+    assert arguments("bisect", METRIC="--help", PATCH="x") == [
+        "bisect", "--patch=x", "--", "--help",
+    ]  # fmt: skip
+    assert arguments("report", RESULT="results/x") == ["report", "--", "results/x"]
+    assert arguments("report") == ["report", "--", ""]
+
+
+def test_a_variable_of_another_command_or_program_does_not_count() -> None:
+    assert arguments("verify", RESULT="x", PATCH="y") == ["verify", "--", "x"]
+    assert arguments("nightly", CONFIG="NUMA=y") == ["nightly"]
+    environment = re.findall(r"\b[A-Z_]{6,}\b", MAKEFILE.partition("#: Environment:")[2][:600])
+    assert {"DEBIAN_MIRROR", "SANDBOX_READ", "CACHE_LIMIT"} <= set(environment)
+    given = dict.fromkeys(
+        [*environment, "PATH", "TMPDIR", "SETUP_PACKAGES", "http_proxy", "V"], "x"
+    )
+    given.pop("KERNEL_GIT", None)
+    assert arguments("compare", **given) == ["compare"]
+
+
+def test_a_mistyped_variable_is_an_error() -> None:
+    with pytest.raises(UserError, match="there is no variable PACTH; did you mean PATCH"):
+        arguments("compare", PACTH="mine")
+    assert variables.run(["compare", "BAKENDS=zram"]) == 2
+
+
+def test_the_environment_gives_no_options(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+
+    def run(words: list[str]) -> int:
+        seen.append(words)
+        return 0
+
+    monkeypatch.setattr(cli, "main", run)
+    for name in ("HEAD", "NAME", "KERNEL_GIT"):
+        monkeypatch.setenv(name, "mine")
+    assert variables.run(["compare", "PAIRS=3"]) == 0
+    assert seen == [["compare", "--pairs=3"]]
+    assert not os.environ.keys() & {"HEAD", "NAME", "KERNEL_GIT"}
+
+
+def make(folder: Path, *words: str, **environment: str) -> list[str]:
+    """The words with which make calls the harness."""
+    recorder = folder / "record"
+    recorder.write_text('#!/bin/sh\nprintf "%s\\n" "$@" >args\nenv >env\n')
+    recorder.chmod(0o755)
+    argv = ["make", "-f", str(REPO / "Makefile"), "SETUP=true", f"HARNESS={recorder}", *words]
+    env = {"PATH": os.environ["PATH"], **environment}
+    subprocess.run(argv, cwd=folder, check=True, capture_output=True, env=env)
+    return (folder / "args").read_text().splitlines()
+
+
+@pytest.mark.parametrize("command", commands.build().commands)
+def test_each_command_is_a_target_that_passes_its_variables(tmp_path: Path, command: str) -> None:
+    hostile = "a' $(shell touch made) `touch made` $$ \"#"
+    assert make(tmp_path, command, f"PATCH={hostile}", "PAIRS=3") == [
+        command, "PAIRS=3", f"PATCH={hostile}", "RESULTS=results",
+    ]  # fmt: skip
+    assert not (tmp_path / "made").exists()
+    assert "\nPATCH=" not in (tmp_path / "env").read_text()
+
+
+def test_only_what_make_is_given_counts(tmp_path: Path) -> None:
+    words = make(tmp_path, "compare", HEAD="mine", RESULTS="/r", NAME="me")
+    assert words == ["compare", "RESULTS=/r"]
+
+
+def test_make_help_has_each_variable() -> None:
+    done = subprocess.run(
+        ["make", "help", f"PYTHON={sys.executable}"],
+        cwd=REPO,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    named = re.findall(r"^  ([A-Z_]+)= ", done.stdout, re.MULTILINE)
+    assert sorted(named) == sorted(variables.variables(commands.build()))
+    assert max(map(len, done.stdout.splitlines())) <= 104
