@@ -130,9 +130,9 @@ def warnings(report: Overhead) -> Iterator[str]:
                 f"{', '.join(outside)}"
             )
     if report.claim and not report.claim_fits:
+        models = report.claim.models
         yield (
-            f"The claim is about {report.claim.models.old} and {report.claim.models.new}, which "
-            "are not the two kernels here."
+            f"The claim is about {models.old} and {models.new}, which are not the two kernels here."
         )
     for backend in report.backends:
         full = backend.rows[-1]
