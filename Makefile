@@ -12,7 +12,7 @@ SETUP        := ./harness/cli/setup.sh $(VENV)
 quoted = '$(subst ','\'',$(value $(1)))'
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # Not handed on: make expands what it exports.
-unexport AT BYTES METRIC MOST_PAIRS NIGHTLY ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
+unexport AT BYTES LONG METRIC MOST_PAIRS NIGHTLY ONLY SPEC BASE PATCH UPTO HEAD KERNEL_GIT CONFIG HEAD_CONFIG FRAGMENTS BACKENDS \
          WORKLOADS SUITE NAME RESULT RESULTS DEBUG LORE MIRROR OVERHEAD QUOTE SECONDS PARSER SCHEDULER
 KERNELS = $(call option,SPEC,spec) $(call option,BASE,base) $(call option,PATCH,patch) \
           $(call option,UPTO,upto) $(call option,HEAD,head) $(call option,KERNEL_GIT,kernel-git) \
@@ -44,7 +44,7 @@ help:
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make report     write the report of RESULT=results/NAME again
-#: make reply      draft a mail with RESULT=results/NAME: OVERHEAD=results/OTHER QUOTE=FILE|message-id
+#: make reply      draft a mail with RESULT=results/NAME: OVERHEAD=results/OTHER QUOTE=FILE|message-id LONG=yes
 #: make verify     check RESULT=results/NAME: hashes, and every number of its report
 #: make bundle     pack RESULT=results/NAME (and OVERHEAD=) with all evidence: verify takes the file
 #: make doctor     what this machine has and lacks, which accelerator works
@@ -144,7 +144,8 @@ report: setup-python
 
 reply: setup-python
 	@$(HARNESS) reply $(call quoted,RESULT) $(call option,OVERHEAD,overhead) \
-		$(call option,QUOTE,quote) $(call option,LORE,lore) $(call option,MIRROR,mirror)
+		$(call option,QUOTE,quote) $(if $(LONG),--long) \
+		$(call option,LORE,lore) $(call option,MIRROR,mirror)
 
 bundle: setup-python
 	@$(HARNESS) bundle $(call quoted,RESULT) $(call option,OVERHEAD,overhead)

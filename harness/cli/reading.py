@@ -51,6 +51,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
     )
+    command.add_argument(
+        "--long",
+        action="store_true",
+        help="with configuration, method, noise, secondary metrics and memory at each usage",
+    )
     options.mails(command)
     command.set_defaults(run=_reply)
     text = "check a results folder: hashes of all files, and the report against its raw files"
@@ -115,7 +120,7 @@ def _reply(args: argparse.Namespace) -> Exit:
         quoted = draft.from_file(Path(args.quote))
     folder = Path(args.folder)
     overhead_of = Path(args.overhead) if args.overhead else None
-    made = draft.make(folder, overhead=overhead_of, quoted=quoted)
+    made = draft.make(folder, overhead=overhead_of, quoted=quoted, long=args.long)
     print(made, end="")
     _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK

@@ -60,9 +60,13 @@ def write(results: Path) -> Path:
     return make(results).folder
 
 
-def read(results: Path) -> Report:
-    """What a report would say; writes nothing. Errors as in `make`."""
-    return analysis.analyse(frames.load(results), manifest.load(results), results)
+def read(results: Path, *, counters: bool = True) -> Report:
+    """What a report would say; writes nothing. Errors as in `make`.
+
+    Without ``counters`` the samples are not read, which takes most of the time.
+    """
+    data = frames.load(results, counters=counters)
+    return analysis.analyse(data, manifest.load(results), results)
 
 
 __all__ = ["Written", "make", "read", "write"]
