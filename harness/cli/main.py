@@ -16,6 +16,7 @@ from harness.build import image, pair
 from harness.build.pair import Context
 from harness.cli import doctor, options, reading
 from harness.experiment import catalogue, spec, workload
+from harness.report import files, summary
 from harness.run import eviction
 from harness.studies import bench, compare
 from harness.studies.bisect import measure as bisect
@@ -66,8 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compare(args: argparse.Namespace) -> Exit:
     done = compare.compare(_experiment(args), _site(args))
-    print((done.report / "report.txt").read_text(encoding="utf-8"), end="")
-    _log.info(f"report: {done.report / 'report.html'}")
+    summary.show(files.read(done.results, counters=False), done.report)
     return done.status
 
 
