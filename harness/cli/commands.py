@@ -180,6 +180,12 @@ def _add_reading(add: _Add) -> None:
     command.add_argument(
         "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
     )
+    command.add_argument(
+        "--long",
+        choices=("yes", "no"),
+        default="no",
+        help="yes: with configuration, method, noise, secondary metrics and memory at each usage",
+    )
     options.mails(command)
     command = add(
         "verify",

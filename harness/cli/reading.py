@@ -31,7 +31,7 @@ def run_reply(args: argparse.Namespace) -> Exit:
         quoted = draft.from_file(Path(args.quote))
     folder = Path(args.folder)
     overhead_of = Path(args.overhead) if args.overhead else None
-    made = draft.make(folder, overhead=overhead_of, quoted=quoted)
+    made = draft.make(folder, overhead=overhead_of, quoted=quoted, long=args.long == "yes")
     print(made, end="")
     _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from harness.build import pair
 from harness.build.pair import Context
 from harness.cli.context import experiment, site
+from harness.report import summary
 from harness.studies import bench, compare
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
@@ -33,7 +34,8 @@ def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
 
     def run(args: argparse.Namespace) -> Exit:
         done = study(args, site(args))
-        print(done.screen, end="")
+        failed = done.status is Exit.KERNEL
+        summary.show(harmless(done.screen), failed=failed)
         _log.info(f"report: {done.page}")
         return done.status
 

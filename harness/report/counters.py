@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +26,16 @@ _MIN_BY_UNIT = {"ns": 100_000.0, "us": 100.0, "B": 65_536.0}
 _PROBES = (
     "vmstat", "memcg", "zswap", "zram", "blockstat", "stat", "psi", "kthreads", "generic",
 )  # fmt: skip
+SHARE = 1.0
+"""Per cent by which a counter or percentile must change for a text report or a mail to name it."""
+# Of swap, reclaim and memory. A memcg counts most of vmstat's again: of it only what vmstat lacks.
+_RELEVANT = re.compile(
+    r"vmstat (pswp|zswp|swp|swap_ra|thp_swp|pgscan|pgsteal|pgdemote|pgmajfault$|pgfault$|pgrefill"
+    r"|allocstall|workingset_|drop_|oom_kill|kswapd|pageoutrun|compact_|nr_(anon|zspages|swapcached"
+    r"|slab|page_table|kernel_stack|shmem))"
+    r"|memcg \S+ memory\.(swap|zswap|current|peak|stat\.(zswap|swapcached))"
+    r"|zswap |zram |kthreads (kswapd|kcompactd|zswap)"
+)
 _KEYS = ["phase", "probe", "key", "field", "unit"]
 
 
@@ -68,6 +79,21 @@ def gather(data: Frames, clock: str, used: Counted, unlike: frozenset[str]) -> C
     lacking = {workload: tuple(sorted(names)) for workload, names in only_one.items()}
     others = {workload: frozenset(names) for workload, names in left.items()}
     return Counters(tuple(_moved(found)), lacking, tested, others)
+
+
+def relevant(rows: Iterable[Estimate]) -> list[Estimate]:
+    """Counters of swap, reclaim and memory that changed by more than `SHARE`, in their order."""
+    return [row for row in rows if _RELEVANT.match(row.name) and beyond(row)]
+
+
+def beyond(row: Estimate) -> bool:
+    """Whether a row changed by more than `SHARE`: its interval excludes zero, or one arm has none.
+
+    A counter that has no per cent is zero in every boot of one arm only.
+    """
+    if row.change.estimate_pct is None:
+        return row.role == "counter"
+    return row.change.excludes_zero and abs(row.change.estimate_pct) > SHARE
 
 
 def _zeroed(group: Group) -> Group:

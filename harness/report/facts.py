@@ -51,7 +51,7 @@ _EVERYWHERE = {
 """Options that are paid at every step of a kernel's way, with what they cost."""
 
 _UNSEEN = {
-    "insn": "What the instruction clock cannot see: caches, TLB, lock contention, device time.",
+    "insn": "Instruction clock: blind to caches, TLBs, lock contention, device time.",
 }
 
 

@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report import analysis, canvas, page, plots, tables, text
-from harness.report.model import Regression, Report
+from harness.report.model import Report
 from harness.results import frames, manifest
 from harness.stats import verdict
-from harness.stats.verdict import Verdict
 from harness.util import atomic
 from harness.util.errors import Exit
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A report that was written.
-
-    folder: results/<name>/report
-    verdicts: one for each primary metric of each cell
-    regressions: the kernel's own tests that pass on base and fail on patch
-    """
+    """A report that was written. folder: results/<name>/report; report: what its files say."""
 
     folder: Path
-    verdicts: tuple[Verdict, ...]
-    regressions: tuple[Regression, ...] = ()
+    report: Report
 
     @property
     def status(self) -> Exit:
@@ -34,7 +27,7 @@ class Written:
 
         A test of the kernel's own that the patch breaks is WORSE, whatever the verdicts.
         """
-        return Exit.WORSE if self.regressions else verdict.worst(self.verdicts)
+        return Exit.WORSE if self.report.regressions else verdict.worst(self.report.verdicts)
 
 
 def make(results: Path) -> Written:
@@ -52,7 +45,7 @@ def make(results: Path) -> Written:
     atomic.text(target / "estimates.csv", tables.estimates(report))
     atomic.text(target / "report.html", page.render(report, figures))
     atomic.text(target / "report.txt", text.render(report))
-    return Written(target, report.verdicts, report.regressions)
+    return Written(target, report)
 
 
 def write(results: Path) -> Path:
@@ -60,9 +53,13 @@ def write(results: Path) -> Path:
     return make(results).folder
 
 
-def read(results: Path) -> Report:
-    """What a report would say; writes nothing. Errors as in `make`."""
-    return analysis.analyse(frames.load(results), manifest.load(results), results)
+def read(results: Path, *, counters: bool = True) -> Report:
+    """What a report would say; writes nothing. Errors as in `make`.
+
+    Without ``counters`` the samples are not read, which takes most of the time.
+    """
+    data = frames.load(results, counters=counters)
+    return analysis.analyse(data, manifest.load(results), results)
 
 
 __all__ = ["Written", "make", "read", "write"]

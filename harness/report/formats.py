@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.report import model, phrases, tables, text
+from harness.report import layout, model, phrases, table, tables, text
 from harness.report.model import Estimate, Report
-from harness.report.numbers import change, fine, fine_interval, interval, number
-from harness.report.text import judged, numbers
+from harness.report.numbers import change, interval
+from harness.report.table import Table, marked
 from harness.stats.verdict import Kind
 from harness.util.escape import harmless
 
@@ -31,7 +31,7 @@ def comparison(report: Report, name: str) -> str:
         return json_text(_data(report))
     if name == "junit":
         return junit(report.name, list(_cases(report)))
-    return "\n\n".join("\n".join(block) for block in _markdown(report)) + "\n"
+    return layout.page(_markdown(report))
 
 
 # Markdown
@@ -40,24 +40,25 @@ def comparison(report: Report, name: str) -> str:
 def _markdown(report: Report) -> Iterator[list[str]]:
     yield [f"# {marked(report.name)}"]
     yield [f"**{marked(line)}**  " for line in model.opening(report)]
+    yield table.markdown(tables.verdicts(report))
     yield [marked(f"Clock: {report.facts.clock}")]
     yield [f"- {arm}: {marked(said)}" for arm, said in report.facts.compared]
     for part in report.parts:
         yield [f"## {marked(part.workload)}"]
         yield [marked(part.description), marked(f"Parameters: {part.parameters}")]
-        for name, rows in phrases.by_metric(part.primary):
-            yield [f"### {marked(name)} (primary), {marked(phrases.unit(rows))}"]
-            yield markdown_table(_JUDGED, [_judged(row) for row in rows])
-            yield [f"- {marked(line)}" for line in phrases.reasons(rows)]
-        others = [*phrases.by_metric(part.secondary), *phrases.by_histogram(part.percentiles)]
-        for name, rows in others:
-            yield [f"### {marked(name)}, {marked(phrases.unit(rows))}"]
-            yield markdown_table(_PLAIN, [(_label(row), *numbers(row)) for row in rows])
+        aa = report.has_control
+        for one in (
+            tables.primary(part, aa=aa),
+            tables.secondary(part, aa=aa),
+            tables.percentiles(part, aa=aa),
+        ):
+            yield from _titled(one)
+        if same := tables.unchanged(part.secondary):
+            yield [marked(f"Unchanged in all pairs: {', '.join(same)}.")]
         if part.counters:
             yield ["### Counters"]
-            said = phrases.COUNTERS.format(moved=len(part.counters), tested=part.tested)
-            yield [marked(said)]
-            yield markdown_table(_COUNTED, [_counter(row) for row in part.counters[:_TOP_COUNTERS]])
+            yield [marked(phrases.counted(part))]
+            yield table.markdown(tables.counters(part.counters[:_TOP_COUNTERS], whole=True))
     yield from _tested(report)
     yield ["## What this clock cannot see"]
     yield [f"- {marked(line)}" for line in report.facts.blind]
@@ -75,49 +76,12 @@ def _tested(report: Report) -> Iterator[list[str]]:
         yield [f"- {marked(text)}" for text in (*part.changes, *part.unbuilt)]
 
 
-_JUDGED = (
-    "back-end", "base", "patch", "change", "95 % interval", "n", "verdict", "A/A, %",
-    "A/A 95 % interval", "detects, %",
-)  # fmt: skip
-_PLAIN = ("back-end", "base", "+-", "patch", "change", "95 % interval", "n")
-_COUNTED = ("counter", "back-end", "phase", "base", "patch", "change", "95 % interval", "q")
-
-
-def _judged(row: Estimate) -> tuple[str, ...]:
-    noise: tuple[str, ...] = ("-", "none", "-")
-    if row.noise is not None:
-        aa = row.noise.change
-        noise = (
-            fine(aa.estimate_pct, sign=True), fine_interval(aa), fine(row.noise.detectable_pct),
-        )  # fmt: skip
-    return (row.backend, *judged(row), *noise)
-
-
-def _label(row: Estimate) -> str:
-    last = row.name.rpartition(" ")[2]
-    return f"{last} {row.backend}" if row.role == "percentile" else row.backend
-
-
-def _counter(row: Estimate) -> tuple[str, ...]:
-    return (
-        row.name, row.backend, row.phase, number(row.base.median),
-        f"{number(row.patch.median)} {row.unit}", change(row.change), interval(row.change),
-        "-" if row.q is None else f"{row.q:.2g}",
-    )  # fmt: skip
-
-
-def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [heads, [":--", *["--:"] * (len(heads) - 1)], *rows]
-    return [
-        f"| {' | '.join(cell if place == 1 else marked(cell) for cell in line)} |"
-        for place, line in enumerate(lines)
-    ]
-
-
-def marked(said: str) -> str:
-    """Text that is no mark-up of Markdown or HTML."""
-    one_line = harmless(" ".join(said.split()))
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>|#" else c for c in one_line)
+def _titled(one: Table) -> Iterator[list[str]]:
+    """The title as a heading, the table, its notes; nothing for a table without rows."""
+    if one.rows:
+        yield [f"### {marked(one.title)}"]
+        yield table.markdown(one)
+        yield [f"- {marked(note)}" for note in one.notes]
 
 
 # JSON

@@ -23,13 +23,15 @@ def wrap(text: str, first: str = "", rest: str | None = None, *, width: int = WI
 
     ``first`` begins the first line, ``rest`` the others; None stands for blanks of that width.
     """
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         visible(text),
         width,
         initial_indent=first,
         subsequent_indent=" " * len(first) if rest is None else rest,
         break_on_hyphens=False,
     )
+    # Before a word that it breaks, textwrap leaves a blank.
+    return [line.rstrip() for line in lines]
 
 
 def listed(items: Iterable[str], *, width: int = WIDTH) -> Iterator[str]:

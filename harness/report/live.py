@@ -26,6 +26,7 @@ from rich.text import Text
 from harness.report import analysis
 from harness.report.model import Estimate
 from harness.report.numbers import change, interval
+from harness.report.summary import COLOURS
 from harness.results import frames
 from harness.results.manifest import Manifest
 from harness.stats.verdict import MIN_PAIRS
@@ -38,7 +39,6 @@ _TICK = {"insn": 1.0, "wall": 5.0}
 _EVERY = 30.0
 _SHARE = 20.0
 _MOST_ROWS = 12
-_COLOURS = {"worse": "red", "better": "green", "equivalent": "green"}
 _LOOKS = "running estimates: to stop when they look good is a second try, see the report's method"
 _NO_LOOKS = "verdicts come at the end: under wall time nothing runs beside a guest"
 
@@ -226,7 +226,7 @@ def render(state: State) -> RenderableType:
             cells = (visible(row.cell), visible(row.name), change(row.change))
             table.add_row(
                 *map(Text, (*cells, interval(row.change), str(row.change.n))),
-                Text(kind, style=_COLOURS.get(kind, "")),
+                Text(kind, style=COLOURS.get(kind, "")),
             )
         lines.append(table)
         if len(state.rows) > _MOST_ROWS:

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import model, numbers, phrases
+from harness.report import counters, model, phrases, table, tables
 from harness.report.canvas import COLOURS, GRID, INK, Plot
-from harness.report.model import Estimate, Report, WorkloadReport
+from harness.report.model import BootPair, Report, WorkloadReport
+from harness.report.table import Table, columns
 from harness.util import escape
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +30,8 @@ _THEME = {INK: "currentColor", GRID: "var(--line)"} | {
 def environment() -> Environment:
     """What every page of ours is rendered with: text from outside is escaped.
 
-    Known to all templates: ``style``, the sheet, and ``inline``, a figure for the page.
+    Known to all templates: ``style``, the sheet; ``inline``, a figure for the page; and the filter
+    ``table``, which makes a `Table` HTML.
     """
     made = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -42,14 +46,7 @@ def environment() -> Environment:
         "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),
         "inline": inline,
     }
-    made.filters |= {
-        "number": numbers.number,
-        "percent": numbers.percent,
-        "change": numbers.change,
-        "interval": numbers.interval,
-        "fine": numbers.fine,
-        "fine_interval": numbers.fine_interval,
-    }
+    made.filters["table"] = lambda one: Markup(table.region(one))
     return made
 
 
@@ -63,10 +60,13 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
             plots=plots,
             opening=model.opening(report),
             caution=model.caution(report),
-            headlines=[phrases.headline(row) for row in report.primary],
-            tables={part.workload: _tables(part) for part in report.parts},
+            verdicts=tables.verdicts(report),
+            clock_line=phrases.clock_line(report),
+            tables={part.workload: _tables(report, part) for part in report.parts},
+            unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},
+            counted={part.workload: phrases.counted(part) for part in report.parts},
+            boots=_boots(report.blocks[:_MOST_BLOCKS]),
             method=phrases.METHOD,
-            counters=phrases.COUNTERS,
             top=_TOP_COUNTERS,
             most_blocks=_MOST_BLOCKS,
             command=dict(report.facts.repeat)["Command"],
@@ -80,25 +80,37 @@ def _harmless(value: object) -> object:
     return value
 
 
-def _tables(part: WorkloadReport) -> list[tuple[str, str, list[Estimate], list[str]]]:
-    """(title, label of the first column, rows, notes on verdict and method) of each table."""
-    tables = []
-    margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
-    for name, rows in phrases.by_metric(part.primary):
-        notes = [*phrases.reasons(rows), *_notes(rows), *phrases.scatters(rows)]
-        title = f"{name} (primary), {phrases.unit(rows)}{margin}"
-        tables.append((title, "back-end", rows, notes))
-    for name, rows in phrases.by_metric(part.secondary):
-        title = f"{name} (secondary), {phrases.unit(rows)}"
-        tables.append((title, "back-end", rows, _notes(rows)))
-    for name, rows in phrases.by_histogram(part.percentiles):
-        title = f"Latency of {name}, {phrases.unit(rows)}"
-        tables.append((title, "percentile", rows, _notes(rows)))
-    return tables
+def _tables(report: Report, part: WorkloadReport) -> dict[str, Table]:
+    """The tables of a workload by the place that the page has for them."""
+    aa = report.has_control
+    return {
+        "primary": tables.primary(part, aa=aa),
+        "secondary": tables.secondary(part, aa=aa),
+        "percentiles": tables.percentiles(part, aa=aa),
+        "relevant": tables.counters(counters.relevant(part.counters), whole=True),
+        "counters": tables.counters(part.counters[:_TOP_COUNTERS], whole=True),
+    }
 
 
-def _notes(rows: list[Estimate]) -> list[str]:
-    return [*phrases.methods(rows), *phrases.skews(rows)]
+def _boots(blocks: Sequence[BootPair]) -> Table:
+    """Every pair; each boot links to its console."""
+    heads = columns("cell", "pair", "begun", "counts", "boots in their order")
+    rows = tuple(
+        (
+            block.cell, str(block.pair), block.started or "-", "yes" if block.counts else "no",
+            Markup(", ").join(_boot(*boot) for boot in block.boots),
+        )
+        for block in blocks
+    )  # fmt: skip
+    return Table("All boots", (*heads[:-1], replace(heads[-1], name=True)), rows)
+
+
+def _boot(arm: str, outcome: str, folder: str) -> Markup:
+    if outcome == "missing":
+        return Markup("{} not run").format(escape.harmless(arm))
+    bad = Markup("" if outcome == "ok" else ' class="bad"')
+    link = Markup('<a href="../{}/console.log"{}>{} {}</a>')
+    return link.format(quote(folder), bad, escape.harmless(arm), escape.harmless(outcome))
 
 
 def inline(plot: Plot) -> Markup:

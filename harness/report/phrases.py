@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from harness.report.model import Estimate
-from harness.report.numbers import change, fine, fine_interval, interval
+from harness.report import counters
+from harness.report.model import Estimate, Report, WorkloadReport
+from harness.report.numbers import fine, fine_interval
 from harness.stats import paired
 
 # Two spreads of a few pairs differ that much by chance seldom enough.
@@ -15,9 +16,8 @@ _ROUNDING = 1e-9
 _BETTER = {"lower": "less is better", "higher": "more is better"}
 
 COUNTERS = (
-    "Counters by phase (exploratory): {moved} of {tested} moved, that is the interval excludes "
-    "zero, or one arm has none in any boot; strongest evidence first. q is p adjusted for all "
-    "counters tested (Benjamini-Hochberg); above 0.05 expect chance hits."
+    "Counters by phase: {moved} of {tested} moved, {relevant} of swap, reclaim and memory by more "
+    "than {share:g} %."
 )
 
 METHOD = (
@@ -28,10 +28,10 @@ METHOD = (
     "signed change from base to patch in per cent, estimated from the log-ratios of the pairs; n "
     "counts pairs.",
     "A/A is base again against base, taken like any change. Its CV is that of one boot (sd of "
-    "the differences / sqrt 2). 'detects' is the smallest change that would be called worse or "
-    "better in four runs of five: from the sd of the A/A differences and the number of pairs, by "
-    "noncentral t at 5 % two-sided, 90 % for each of a verdict's two conditions, for normal "
-    "noise.",
+    "the differences / sqrt 2). 'min. detectable' is the minimum detectable effect (MDE): the "
+    "smallest change that would be called worse or better in four runs of five. It follows from "
+    "the sd of the A/A differences and the number of pairs, by noncentral t at 5 % two-sided, "
+    "90 % for each of a verdict's two conditions, for normal noise.",
     "Verdicts, on primary metrics only, with the margin declared before the run. none: too few "
     "pairs (3 are needed), or A/A itself differs: its 95 % interval excludes zero and reaches "
     "beyond a tenth of the margin; by chance alone that happens in one run of twenty. "
@@ -39,25 +39,17 @@ METHOD = (
     "better: the 95 % interval excludes zero and the estimate lies outside the 95 % interval of "
     "A/A. undecided: anything else; the pairs still needed are about those that decide a true "
     "change of the estimated size. A margin of 1 % is a factor of 1.01 either way.",
-    "With 6 or more pairs the intervals rest on ranks and hold for any noise. If 8 or more "
+    "With 6 or more pairs the intervals rest on ranks and hold for any noise. Below 6 pairs ranks "
+    "can never reach p < 0.05: intervals there are t intervals, from the wider of the spreads of "
+    "A/B and A/A, and rest on normal noise. If 8 or more "
     "differences are skewed (more than 2 standard errors) the t interval of their mean is given "
     "beside. Pairs added after a look at the result are a second try: count the looks.",
+    "Counters are exploratory. One moved if its interval excludes zero, or if one arm has none in "
+    "any boot; the strongest evidence comes first. q is p adjusted for all counters tested "
+    "(Benjamini-Hochberg); above 0.05 expect chance hits.",
     "A percentile is a nearest-rank percentile of one boot's histogram, then paired like any "
     "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden.",
 )
-
-
-def headline(row: Estimate) -> str:
-    """One primary result as a sentence."""
-    where = f"{row.backend} {row.workload} {row.name}"
-    kind = f": {row.verdict.kind}" if row.verdict and row.noise else ""
-    if row.change.estimate_pct is None:
-        return f"{where}: {row.change.method} (n = {row.change.n}){kind}"
-    bounds = f" {interval(row.change)}" if row.change.low_pct is not None else ", no interval"
-    floor = ""
-    if row.noise and row.noise.detectable_pct is not None:
-        floor = f" (detects {fine(row.noise.detectable_pct)}%)"
-    return f"{where}: {change(row.change)}{bounds}, n = {row.change.n}{kind}{floor}"
 
 
 def unit(rows: Sequence[Estimate]) -> str:
@@ -73,15 +65,33 @@ def by_metric(rows: Sequence[Estimate]) -> Iterator[tuple[str, list[Estimate]]]:
         yield name, [row for row in rows if row.name == name]
 
 
-def by_histogram(rows: Sequence[Estimate]) -> Iterator[tuple[str, list[Estimate]]]:
-    """The rows of each table of percentiles."""
+def counted(part: WorkloadReport) -> str:
+    """How many counters were compared, moved, and are worth a line."""
+    return COUNTERS.format(
+        moved=len(part.counters),
+        tested=part.tested,
+        relevant=len(counters.relevant(part.counters)),
+        share=counters.SHARE,
+    )
 
-    def title(row: Estimate) -> str:
-        name = row.name.rpartition(" ")[0]
-        return f"{name} in phase {row.phase}" if row.phase else name
 
-    for name in sorted({title(row) for row in rows}):
-        yield name, [row for row in rows if title(row) == name]
+def histogram(row: Estimate) -> str:
+    """What a percentile is one of."""
+    name = f"latency of {row.name.rpartition(' ')[0]}"
+    return f"{name} in phase {row.phase}" if row.phase else name
+
+
+def clock_line(report: Report) -> str:
+    """What the clock cannot see, in one sentence."""
+    if report.facts.unseen:
+        return report.facts.unseen
+    return " ".join(("Clock: wall time.", *report.facts.blind[:1]))
+
+
+def _where(row: Estimate, rows: Sequence[Estimate]) -> str:
+    """The back-end; with the metric where several rows are of that back-end."""
+    alone = sum(row.backend == one.backend for one in rows) == 1
+    return row.backend if alone else f"{row.backend} {row.name}"
 
 
 def reasons(rows: Sequence[Estimate]) -> list[str]:
@@ -90,7 +100,7 @@ def reasons(rows: Sequence[Estimate]) -> list[str]:
     for row in rows:
         if row.verdict is not None:
             text = f"{row.verdict.kind}: {row.verdict.reason}."
-            found.setdefault(text, []).append(row.backend)
+            found.setdefault(text, []).append(_where(row, rows))
     return [
         text[0].upper() + text[1:] if len(found) == 1 else f"{', '.join(who)}: {text}"
         for text, who in found.items()
@@ -108,7 +118,7 @@ def methods(rows: Sequence[Estimate]) -> list[str]:
             shown = [f"{cover:.1f} % at n = {n}" for n, cover in sorted(covers.items())]
             text += f"; covers {', '.join(shown)}"
         if len(mine) < len(rows):
-            text = f"{', '.join(dict.fromkeys(row.backend for row in mine))}: {text}"
+            text = f"{', '.join(_where(row, rows) for row in mine)}: {text}"
         sentences.append(text + ".")
     return sentences
 
@@ -119,9 +129,8 @@ def skews(rows: Sequence[Estimate]) -> list[str]:
     for row in rows:
         if row.change.beside is not None:
             low, high = (fine(bound, sign=True) for bound in row.change.beside)
-            name = row.name.rpartition(" ")[2] if row.role == "percentile" else ""
             sentences.append(
-                f"{' '.join(filter(None, (name, row.backend)))}: the differences are skewed; "
+                f"{_where(row, rows)}: the differences are skewed; "
                 f"t interval of their mean [{low}, {high}] %."
             )
     return sentences
@@ -138,7 +147,7 @@ def scatters(rows: Sequence[Estimate]) -> list[str]:
         times = f"{own / floor:.0f} times as widely as A/A" if floor else "and A/A does not at all"
         sentences.append(
             f"{row.backend}: the changes of the pairs scatter {times}: they differ from seed to "
-            "seed, which A/A does not show. The intervals hold; 'detects' is too hopeful here."
+            "seed, which A/A does not show. The intervals hold; 'min. detectable' is too small."
         )
     return sentences
 

@@ -8,26 +8,32 @@ knows how its columns are aligned and which of them may be cut or put on a line 
 from __future__ import annotations
 
 import csv
-import html
 import io
-import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+
+from markupsafe import Markup, escape
 
 from harness.report.layout import WIDTH, wrap
 from harness.util.escape import harmless, visible
 
 _LEAST = 8
 """Characters of a name that are kept when a line would be too long."""
+_PIECE = 5000
+"""Rows of CSV that are written at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its head, its unit ("" for none), and whether it holds names or numbers."""
+    """One column: its head, its unit ("" for none), and whether it holds names or numbers.
+
+    strong: its cells stand out where the output can show it
+    """
 
     head: str
     unit: str = ""
     name: bool = False
+    strong: bool = False
 
     @property
     def title(self) -> str:
@@ -39,7 +45,8 @@ class Column:
 class Table:
     """A title, columns, rows of text, and notes below.
 
-    rows: one text a column; a cell of "" is empty.
+    rows: one text a column; a cell of "" is empty. A row with nothing but its first cell is a
+    heading of the rows below it; see `heading_row`
     """
 
     title: str
@@ -68,37 +75,70 @@ def trimmed(table: Table) -> Table:
     )
 
 
-def text(table: Table, *, width: int = WIDTH, title: bool = True) -> list[str]:
+def heading_row(said: str, count: int) -> tuple[str, ...]:
+    """A row of ``count`` cells that is the heading of the rows below it."""
+    return (said, *[""] * (count - 1))
+
+
+def _is_heading(row: Sequence[str]) -> bool:
+    return len(row) > 1 and not any(row[1:])
+
+
+def text(
+    table: Table,
+    *,
+    width: int = WIDTH,
+    title: bool = True,
+    filler: str = "",
+    indent: str = "  ",
+) -> list[str]:
     """ASCII lines of at most ``width`` columns: title, heads, a rule, rows, notes.
 
     Columns are as wide as their widest cell, one blank between.  Where a line would be longer, the
-    first column's cell gets a line of its own; then names are cut; numbers never are.
+    first column's cell gets a line of its own, with ``filler`` in its place below; then names are
+    cut; numbers never are: where they alone are too wide, each row is a list of heads and cells.
+    ``indent`` stands before notes.
     """
     if not table.rows:
         return []
-    whole = [tuple(column.title for column in table.columns), *table.rows]
-    whole = [tuple(visible(cell) for cell in row) for row in whole]
-    sizes = [max(len(row[place]) for row in whole) for place in range(len(table.columns))]
-    spare = width - (sum(sizes) + len(sizes) - 1)
-    if spare < 0 and table.columns[0].name:
-        rest = sum(sizes[1:]) + len(sizes) - 1
-        sizes[0] = max(len(whole[0][0]), min(sizes[0], width - rest), 1)
+    heads = tuple(visible(column.title) for column in table.columns)
+    rows = [tuple(visible(cell) for cell in row) for row in table.rows]
+    sizes = _sizes(table, [heads, *(row for row in rows if not _is_heading(row))], width, filler)
+    lines = wrap(table.title, width=width) if title and table.title else []
+    fits = _total(sizes) <= width
+    if fits:
+        lines += [_line(table, heads, sizes), "-" * _total(sizes)]
+    for row in rows:
+        if _is_heading(row):
+            lines += wrap(row[0], width=width)
+        elif not fits:
+            cells = "; ".join(f"{head} {cell}" for head, cell in zip(heads, row, strict=True))
+            lines += wrap(cells, rest=f"{filler} " if filler else "", width=width)
+        elif len(row[0]) > sizes[0]:
+            lines += wrap(row[0], width=width)
+            lines.append(_line(table, (filler, *row[1:]), sizes))
+        else:
+            lines.append(_line(table, row, sizes))
+    return lines + [line for note in table.notes for line in wrap(note, indent, width=width)]
+
+
+def _sizes(table: Table, rows: Sequence[Sequence[str]], width: int, filler: str) -> list[int]:
+    """The width of each column; their sum is larger than ``width`` only where numbers are."""
+    sizes = [max(len(row[place]) for row in rows) for place in range(len(table.columns))]
+    if _total(sizes) > width and table.columns[0].name:
+        least = max(len(rows[0][0]), len(filler))
+        sizes[0] = max(least, sizes[0] - (_total(sizes) - width))
     cut = [place for place, column in enumerate(table.columns) if column.name and place > 0]
-    while sum(sizes) + len(sizes) - 1 > width and cut:
+    while _total(sizes) > width and cut:
         widest = max(cut, key=lambda place: sizes[place])
         if sizes[widest] <= _LEAST:
             break
         sizes[widest] -= 1
-    lines = wrap(table.title, width=width) if title and table.title else []
-    heads, *rows = whole
-    lines += [_line(table, heads, sizes), "-" * min(width, sum(sizes) + len(sizes) - 1)]
-    for row in rows:
-        if len(row[0]) > sizes[0]:
-            lines += textwrap.wrap(row[0], width, break_on_hyphens=False)
-            lines.append(_line(table, ("", *row[1:]), sizes))
-        else:
-            lines.append(_line(table, row, sizes))
-    return lines + [line for note in table.notes for line in wrap(note, "  ", width=width)]
+    return sizes
+
+
+def _total(sizes: Sequence[int]) -> int:
+    return sum(sizes) + len(sizes) - 1
 
 
 def _line(table: Table, row: Sequence[str], sizes: Sequence[int]) -> str:
@@ -112,7 +152,9 @@ def markdown(table: Table) -> list[str]:
     """A table of GitHub's Markdown; the title and the notes are the caller's to place."""
     marks = [":--" if column.name else "--:" for column in table.columns]
     lines = [[marked(column.title) for column in table.columns], marks]
-    lines += [[marked(cell) for cell in row] for row in table.rows]
+    for row in table.rows:
+        first = f"**{marked(row[0])}**" if _is_heading(row) else marked(row[0])
+        lines.append([first, *(marked(cell) for cell in row[1:])])
     return [f"| {' | '.join(line)} |" for line in lines]
 
 
@@ -125,26 +167,18 @@ def marked(said: str) -> str:
 def page(table: Table, links: Mapping[str, str] | None = None) -> str:
     """An HTML table element: title as caption, notes as paragraphs behind it.
 
-    links: by the text of a cell, the address that it leads to
+    links: by the text of a cell, the address that it leads to. A cell that is `Markup` already
+    stays as it is, everything else is escaped.
     """
-    found = links or {}
-
-    def shown(cell: str) -> str:
-        said = html.escape(harmless(cell))
-        return f'<a href="{html.escape(found[cell])}">{said}</a>' if cell in found else said
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        return "".join(
-            f"<{tag}{'' if column.name else ' class=n'}>{shown(cell)}</{tag}>"
-            for column, cell in zip(table.columns, cells, strict=True)
-        )
-
-    heads = row([column.title for column in table.columns], "th")
-    body = "".join(f"<tr>{row(cells, 'td')}</tr>\n" for cells in table.rows)
-    caption = f"<caption>{html.escape(harmless(table.title))}</caption>" if table.title else ""
-    notes = "".join(f"<p>{html.escape(harmless(note))}</p>\n" for note in table.notes)
+    heads = "".join(
+        Markup('<th scope="col"{}>{}</th>').format(_kind(column), _html(column.title))
+        for column in table.columns
+    )
+    body = "".join(f"<tr>{_cells(table, row, links or {})}</tr>\n" for row in table.rows)
+    caption = Markup("<caption>{}</caption>").format(_html(table.title)) if table.title else ""
+    notes = "".join(Markup('<p class="soft">{}</p>\n').format(_html(one)) for one in table.notes)
     return (
-        f"<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>{body}</tbody></table>\n{notes}"
+        f"<table>{caption}<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}</tbody></table>\n{notes}"
     )
 
 
@@ -152,11 +186,34 @@ def region(table: Table, links: Mapping[str, str] | None = None) -> str:
     """`page` in a box that scrolls where the window is narrower; "" for a table without rows."""
     if not table.rows:
         return ""
-    name = html.escape(harmless(table.title))
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}">\n'
-        f"{page(table, links)}</div>\n"
-    )
+    label = _html(table.title or ", ".join(column.head for column in table.columns))
+    box = Markup('<div class="scroll" tabindex="0" role="region" aria-label="{}">').format(label)
+    return f"{box}\n{page(table, links)}</div>\n"
+
+
+def _cells(table: Table, row: Sequence[str], links: Mapping[str, str]) -> str:
+    if _is_heading(row):
+        group = Markup('<th scope="colgroup" colspan="{}">{}</th>')
+        return group.format(len(row), _html(row[0]))
+    cells = [Markup('<th scope="row">{}</th>').format(_linked(row[0], links))]
+    for column, cell in zip(table.columns[1:], row[1:], strict=True):
+        form = "<td{}><b>{}</b></td>" if column.strong else "<td{}>{}</td>"
+        cells.append(Markup(form).format(_kind(column), _linked(cell, links)))
+    return "".join(cells)
+
+
+def _kind(column: Column) -> Markup:
+    return Markup(' class="name"' if column.name else "")
+
+
+def _linked(cell: str, links: Mapping[str, str]) -> Markup:
+    if cell not in links:
+        return _html(cell)
+    return Markup('<a href="{}">{}</a>').format(links[cell], _html(cell))
+
+
+def _html(said: str) -> Markup:
+    return said if isinstance(said, Markup) else escape(harmless(said))
 
 
 def values(table: Table) -> str:
@@ -166,8 +223,23 @@ def values(table: Table) -> str:
 
 def sheet(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """CSV of plain values, which need not be what is printed; None is empty."""
+    return "".join(pieces(heads, rows))
+
+
+def pieces(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """As `sheet`, in pieces of some thousand rows, for a table that is too large to hold."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(rows)
-    return out.getvalue()
+    for number, row in enumerate(rows, 1):
+        writer.writerow([_whole(cell) for cell in row])
+        if number % _PIECE == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _whole(cell: object) -> object:
+    """A carriage return is not quoted by the writer, and is a line's end to a reader."""
+    return harmless(cell) if isinstance(cell, str) and "\r" in cell else cell

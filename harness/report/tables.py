@@ -1,18 +1,185 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""metrics.csv (one value a boot) and estimates.csv (one row a comparison)."""
+"""The tables of a comparison: verdicts, noise, metrics, percentiles, counters; and its CSV files.
+
+metrics.csv has one value a boot, estimates.csv one row a comparison.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
 
-from harness.report.model import Estimate, Report
+from harness.report import counters as kernel_counters
+from harness.report import phrases, table
+from harness.report.model import Estimate, Report, WorkloadReport
+from harness.report.numbers import change, interval, number, percent
+from harness.report.table import Column, Table, columns, heading_row
 from harness.results import pairing
 from harness.results.frames import Frames
+from harness.stats.verdict import Kind
 
-_PIECE = 5000
+_COMPARED = ("base", "+-", "patch", "change", "95 % interval", "n")
+_JUDGED = ("base", "patch", "change", "95 % interval", "n")
+_NOISE = ("A/A change", "A/A 95 % interval", "A/A n", "A/A CV", "min. detectable")
+_LABEL = "back-end"
+
+
+def verdicts(report: Report) -> Table:
+    """One row for each primary metric of each cell, also of those that could not be measured."""
+    heads = (*columns("cell", *_JUDGED), Column("verdict", strong=True))
+    rows: list[tuple[str, ...]] = []
+    for part in report.parts:
+        found = dict(phrases.by_metric(part.primary))
+        for name in sorted({*found, *(name for _, name in part.unmeasured)}):
+            mine = found.get(name, [])
+            said = f"{name}, {phrases.unit(mine)}" if mine else name
+            lost = [f"{backend}.{part.workload}" for backend, one in part.unmeasured if one == name]
+            rows.append(heading_row(said, len(heads)))
+            rows += [(row.cell, *_judged(row)) for row in mine]
+            rows += [(cell, "-", "-", "-", "none", "0", str(Kind.NONE)) for cell in lost]
+    return Table("", heads, tuple(rows))
+
+
+def noise(part: WorkloadReport) -> Table:
+    """What A/A shows for the primary metrics, beside every verdict."""
+    rows = _grouped(part.primary, _metric(part), lambda row: (row.backend, *phrases.noise(row)))
+    return Table(
+        "Noise floor: base against base again (A/A), in %",
+        columns(_LABEL, *_NOISE),
+        rows,
+        tuple(phrases.scatters(part.primary)),
+    )
+
+
+def primary(part: WorkloadReport, *, aa: bool) -> Table:
+    """The primary metrics with spread, verdict and, if ``aa``, the noise floor in per cent."""
+    verdict = Column("verdict", strong=True)
+    rows = _grouped(
+        part.primary,
+        _metric(part),
+        lambda row: (row.backend, *_compared(row), _kind(row), *(phrases.noise(row) if aa else ())),
+    )
+    notes = (*judging(part), *(phrases.scatters(part.primary) if aa else ()))
+    heads = (*columns(_LABEL, *_COMPARED), verdict, *(_noise_columns() if aa else ()))
+    return Table("Primary metrics", heads, rows, notes)
+
+
+def judging(part: WorkloadReport) -> tuple[str, ...]:
+    """Why the verdicts are what they are, and how the intervals were made."""
+    rows = part.primary
+    return (*phrases.reasons(rows), *phrases.methods(rows), *phrases.skews(rows))
+
+
+def secondary(part: WorkloadReport, *, aa: bool = False) -> Table:
+    """The secondary metrics that some boot changes, by metric."""
+    rows = changed(part.secondary)
+    return _plain("Secondary metrics", rows, lambda row: f"{row.name}, {phrases.unit([row])}", aa)
+
+
+def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = False) -> Table:
+    """The latency percentiles, by histogram; only_moved: those that moved beyond
+    `counters.SHARE`."""
+    rows = [row for row in part.percentiles if not only_moved or kernel_counters.beyond(row)]
+    title = "Latency percentiles"
+    if only_moved:
+        title += f" that changed by more than {kernel_counters.SHARE:g} %"
+    return _plain(title, rows, lambda row: f"{phrases.histogram(row)}, {phrases.unit([row])}", aa)
+
+
+def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool = False) -> Table:
+    """Counters by back-end, at most ``most`` of each, in the order given; whole: with intervals."""
+    shown = [
+        row
+        for backend in sorted({row.backend for row in rows})
+        for row in [row for row in rows if row.backend == backend][:most]
+    ]
+    made = _grouped(
+        shown,
+        lambda row: row.backend,
+        lambda row: (
+            row.name, row.phase, number(row.base.median), number(row.patch.median), row.unit,
+            change(row.change), *((interval(row.change),) if whole else ()),
+            "-" if row.q is None else f"{row.q:.2g}",
+        ),
+    )  # fmt: skip
+    heads = ("change", "95 % interval", "q") if whole else ("change", "q")
+    return Table("", columns("counter", "phase", "base", "patch", "unit", *heads, names=2), made)
+
+
+def changed(rows: Sequence[Estimate]) -> list[Estimate]:
+    """The rows of metrics that some pair of some back-end changes."""
+    alive = {row.name for row in rows if not _unchanged(row)}
+    return [row for row in rows if row.name in alive]
+
+
+def unchanged(rows: Sequence[Estimate]) -> list[str]:
+    """The metrics that no pair of any back-end changes."""
+    return sorted({row.name for row in rows} - {row.name for row in changed(rows)})
+
+
+def _unchanged(row: Estimate) -> bool:
+    found = row.change.differences
+    return bool(found) and not any(found)
+
+
+def _metric(part: WorkloadReport) -> Callable[[Estimate], str]:
+    margin = "" if part.margin == "unknown" else f"; declared margin {part.margin}"
+    return lambda row: f"{row.name} (primary), {phrases.unit([row])}{margin}"
+
+
+def _plain(
+    title: str, rows: Sequence[Estimate], group: Callable[[Estimate], str], aa: bool
+) -> Table:
+    made = _grouped(
+        rows,
+        group,
+        lambda row: (_label(row), *_compared(row), *(phrases.noise(row) if aa else ())),
+    )
+    heads = (*columns(_LABEL, *_COMPARED), *(_noise_columns() if aa else ()))
+    return Table(title, heads, made, tuple(phrases.skews(rows)))
+
+
+def _grouped(
+    rows: Iterable[Estimate],
+    group: Callable[[Estimate], str],
+    cells: Callable[[Estimate], tuple[str, ...]],
+) -> tuple[tuple[str, ...], ...]:
+    """The rows below a heading for each group, groups in the order of their names."""
+    made: list[tuple[str, ...]] = []
+    for said, mine in groupby(sorted(rows, key=group), group):
+        found = [cells(row) for row in mine]
+        made += [heading_row(said, len(found[0])), *found]
+    return tuple(made)
+
+
+def _noise_columns() -> Iterator[Column]:
+    return (Column(head, "" if head == "A/A n" else "%") for head in _NOISE)
+
+
+def _label(row: Estimate) -> str:
+    return (
+        f"{row.name.rpartition(' ')[2]} {row.backend}" if row.role == "percentile" else row.backend
+    )
+
+
+def _kind(row: Estimate) -> str:
+    return "" if row.verdict is None else str(row.verdict.kind)
+
+
+def _judged(row: Estimate) -> tuple[str, ...]:
+    base, _, *rest = _compared(row)
+    return (base, *rest, _kind(row))
+
+
+def _compared(row: Estimate) -> tuple[str, ...]:
+    spread = percent(row.base.percent, sign=False)
+    return (
+        number(row.base.median), spread if spread == "-" else f"{spread}%",
+        number(row.patch.median), change(row.change), interval(row.change), str(row.change.n),
+    )  # fmt: skip
+
+
 _METRICS = (
     "cell", "backend", "workload", "arm", "pair", "outcome", "used", "name", "value", "unit",
 )  # fmt: skip
@@ -36,12 +203,12 @@ def metrics(data: Frames) -> Iterator[str]:
         (b.cell, b.pair, b.arm): (b.outcome, int(counted.holds((b.cell, b.pair, b.arm))))
         for b in pairing.rows(data.boots)
     }
-    return _csv(
+    return table.pieces(
         _METRICS,
         (
             (
-                m.cell, m.backend, m.workload, m.arm, m.pair, *boots[m.cell, m.pair, m.arm],
-                m.name, m.value, m.unit,
+                m.cell, m.backend, m.workload, m.arm, _cell(m.pair),
+                *map(_cell, boots[m.cell, m.pair, m.arm]), m.name, _cell(m.value), m.unit,
             )
             for m in pairing.rows(data.metrics)
         ),
@@ -57,14 +224,15 @@ def estimates(report: Report) -> str:
             row.base.percent, row.patch.median, row.patch.percent, row.base.kind,
             row.change.estimate_pct, row.change.low_pct, row.change.high_pct,
             row.change.coverage, row.change.p, row.q, row.change.method,
-            *(row.change.beside or (None, None)), *_verdict(row), *_noise(row),
+            *(row.change.beside or (None, None)), *_verdict_values(row), *_noise_values(row),
         )
         for row in report.rows
     ]  # fmt: skip
-    return "".join(_csv(_ESTIMATES, rows))
+    cells = (tuple(map(_cell, row)) for row in rows)
+    return "".join(table.pieces(_ESTIMATES, cells))
 
 
-def _verdict(row: Estimate) -> tuple[object, ...]:
+def _verdict_values(row: Estimate) -> tuple[object, ...]:
     one = row.verdict
     if one is None:
         return (None,) * 6
@@ -72,26 +240,12 @@ def _verdict(row: Estimate) -> tuple[object, ...]:
     return (one.kind, one.reason, one.more, one.margin_pct, narrow.low_pct, narrow.high_pct)
 
 
-def _noise(row: Estimate) -> tuple[object, ...]:
+def _noise_values(row: Estimate) -> tuple[object, ...]:
     noise = row.noise
     if noise is None:
         return (None,) * 6
     aa = noise.change
     return (aa.n, aa.estimate_pct, aa.low_pct, aa.high_pct, noise.cv_pct, noise.detectable_pct)
-
-
-def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """The table in pieces of some thousand rows: a large result has millions."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    for number, row in enumerate(rows, 1):
-        writer.writerow([_cell(value) for value in row])
-        if number % _PIECE == 0:
-            yield out.getvalue()
-            out.seek(0)
-            out.truncate()
-    yield out.getvalue()
 
 
 def _cell(value: object) -> str:

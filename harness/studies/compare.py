@@ -17,7 +17,7 @@ from harness.experiment import spec
 from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
 from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
-from harness.report import files, live
+from harness.report import files, live, summary
 from harness.report.live import Survey, View
 from harness.results import checksums, observer
 from harness.results.manifest import ResultKind
@@ -66,7 +66,8 @@ def report(folder: Path) -> StudyResult:
     written = files.make(folder)
     text = (written.folder / "report.txt").read_text(encoding="utf-8")
     page = written.folder / "report.html"
-    return StudyResult(ResultKind.COMPARE, folder, text, page, written.status)
+    screen = "\n".join(summary.text(written.report, written.folder)) + "\n"
+    return StudyResult(ResultKind.COMPARE, folder, text, page, written.status, screen)
 
 
 def _as_planned(ticket: BootRequest) -> BootRequest:

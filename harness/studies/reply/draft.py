@@ -14,6 +14,7 @@ from pathlib import Path
 
 from harness.experiment import defaults
 from harness.report import analysis
+from harness.report.layout import WIDTH
 from harness.results import checksums, frames, manifest
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
 from harness.results.record import kind_of
@@ -21,7 +22,7 @@ from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
-from harness.studies.reply.body import Evidence
+from harness.studies.reply.parts import Evidence
 from harness.util import atomic, header
 from harness.util.errors import UserError
 
@@ -51,8 +52,14 @@ class Quoted:
     letter: Cover | None = None
 
 
-def make(results: Path, *, overhead: Path | None = None, quoted: Quoted | None = None) -> str:
-    """The whole draft, headers first; every line ASCII.
+def make(
+    results: Path,
+    *,
+    overhead: Path | None = None,
+    quoted: Quoted | None = None,
+    long: bool = False,
+) -> str:
+    """The whole draft, headers first; every line ASCII. long: with all that is known.
 
     Refuses with UserError where a raw file is not as it was recorded, and raises what the reports
     of both results raise.
@@ -75,6 +82,7 @@ def make(results: Path, *, overhead: Path | None = None, quoted: Quoted | None =
         proofs,
         overheads.analyse(memory) if memory else None,
         only_overhead=only,
+        long=long,
     )
     head = _head(about)
     answered = (quoted.letter if quoted else None) or head
@@ -92,17 +100,13 @@ def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
     sizes = (one for one in beside if kind_of(one) is ResultKind.OVERHEAD)
     memory = [one for one in sizes if f"\n{one.name}, sha" in text]
     only = kind_of(results) is ResultKind.OVERHEAD
-    data, about = frames.load(results), manifest.load(results)
-    found = analysis.analyse(data, about, results)
-    blocks = [list(reply.opening(found, only_overhead=only))]
     if only:
         memory.insert(0, results)
-    else:
-        blocks += reply.numbers(found)
-    for one in memory:
-        blocks += reply.memory(overheads.analyse(one))
+    found = analysis.analyse(frames.load(results), manifest.load(results), results)
+    lines = reply.derived(
+        text, found, [overheads.analyse(one) for one in memory], only_overhead=only
+    )
     proofs = [atomic.sha256_file(one / checksums.NAME) for one in dict.fromkeys((results, *memory))]
-    lines = [line for block in blocks for line in block if any(c.isdigit() for c in line)]
     return [*lines, *proofs]
 
 
@@ -193,7 +197,7 @@ def quotation(passage: str, source: Cover | None) -> list[str]:
     if source is not None:
         name = next(filter(None, header.address(source.sender)), "")
         when = f"On {source.date}, " if source.date else ""
-        lines = textwrap.wrap(plain(f"{when}{name} wrote:"), reply.WIDTH)
+        lines = textwrap.wrap(plain(f"{when}{name} wrote:"), WIDTH)
     given = [line.rstrip() for line in plain(passage).expandtabs(8).split("\n")]
     kept: list[str] = []
     for line in given:

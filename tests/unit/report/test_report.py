@@ -8,13 +8,14 @@ import io
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness.report import analysis, model, numbers, tables, text
+from harness.report import analysis, counters, formats, model, numbers, page, tables, text
 from harness.report import files as reports
 from harness.results import frames, manifest
 from harness.util import escape
@@ -46,11 +47,8 @@ def test_ten_per_cent_is_reported_as_ten_per_cent(tmp_path: Path) -> None:
         assert row.change.n == 6
     shown = text.render(report)
     assert "All 24 boots finished; no failure.\n" in shown
-    assert "zram-lz4 pageio swapin: +10.00% [+10.00, +10.00], n = 6\n" in shown
-    (line,) = [
-        line for line in shown.splitlines() if line.startswith("zram-lz4 ") and "10330" in line
-    ]
-    assert line.split()[3] == "+10.00%"
+    (line,) = [line for line in shown.splitlines() if line.startswith(f"{ZRAM} ")]
+    assert line.split()[3:] == ["+10.00%", "[+10.00,", "+10.00]", "6", "none"]
     assert math.isclose(float(line.split()[1]), SWAPIN, rel_tol=2e-3)
 
 
@@ -73,7 +71,7 @@ def test_a_base_that_does_not_fit_and_a_tree_with_holes_are_told(tmp_path: Path)
 
 def test_a_gain_is_better_and_a_ratio_is_never_called_per_cent(tmp_path: Path) -> None:
     shown = _text(tmp_path, Fake(effect=1 / 2.43, cells=(ZRAM,)))
-    assert "-58.85% [-58.85, -58.85], n = 6\n" in shown
+    assert "-58.85% [-58.85, -58.85] 6 " in shown
     shown = _text(tmp_path / "b", Fake(effect=2.43, cells=(ZRAM,)))
     assert "+143.0%" in shown
     assert "243" not in shown.split("Counters by phase")[0]
@@ -98,17 +96,17 @@ def test_failures_come_first_and_their_pairs_do_not_count(tmp_path: Path) -> Non
 
 def test_one_pair_has_no_interval(tmp_path: Path) -> None:
     shown = _text(tmp_path, Fake(pairs=1, cells=(ZRAM,)))
-    assert "+10.00%, no interval, n = 1" in shown
+    assert "+10.00%          none 1 " in shown
     assert "One pair: no interval." in shown
 
 
 def test_instruction_clock_and_wall_time_have_their_own_units(tmp_path: Path) -> None:
     shown = _text(tmp_path / "a", Fake(cells=(ZRAM,)))
-    assert "swapin (primary), insn/page; less is better; declared margin 1%" in shown
+    assert "\nswapin, insn/page; less is better\n" in shown
     assert "Clock: instruction clock (QEMU TCG -icount, 1 vCPU)" in shown
     assert "no cost of cache misses" in _joined(shown)
     shown = _text(tmp_path / "b", Fake(cells=(ZRAM,), clock="wall"))
-    assert "swapin (primary), ns/page" in shown
+    assert "\nswapin, ns/page; less is better\n" in shown
     assert "Clock: wall time under QEMU tcg" in shown
     assert "insn" not in shown
 
@@ -128,7 +126,7 @@ def test_the_same_kernel_twice_is_said_to_be_an_a_a_run(tmp_path: Path) -> None:
     fake = Fake(effect=1.0, cells=(ZRAM,), manifest={"arms": {"base": arm, "patch": arm}})
     shown = _text(tmp_path, fake)
     assert "an A/A run, every change is noise" in _joined(shown)
-    assert "n = 6\n" in shown
+    assert "0.00%  [0.00, 0.00] 6 " in shown
 
 
 def test_an_absent_manifest_is_unknown_not_an_error(tmp_path: Path) -> None:
@@ -139,7 +137,7 @@ def test_an_absent_manifest_is_unknown_not_an_error(tmp_path: Path) -> None:
     assert report.clock == "insn"
     assert "Command: unknown" in shown
     assert "declares no primary metric" in _joined(shown)
-    assert "swapin (secondary), insn/page" in shown
+    assert "Secondary metrics\n" in shown and "\nswapin, insn/page\n" in shown
 
 
 def test_a_broken_manifest_of_any_shape_is_survived(tmp_path: Path) -> None:
@@ -213,6 +211,68 @@ def test_counters_that_moved_and_those_that_one_kernel_lacks(tmp_path: Path) -> 
     assert row.q == pytest.approx(row.change.p * part.tested / 2)
     assert appeared.q == pytest.approx(row.q)
     assert part.only_one == ("patch: vmstat swpin_zero",)
+
+
+def test_what_no_boot_changes_is_one_line(tmp_path: Path) -> None:
+    """Swap-out costs the same in every boot, swap-in does not."""
+    results = write(tmp_path, Fake(scatter=0.01, aa=True))
+    shown = text.render(reports.read(results))
+    assert "\nUnchanged in all pairs: swapout.\n" in shown
+    assert shown.count("swapout") == 1 and "swapin_cpu, insn/page" in shown
+    html = page.render(reports.read(results), [])
+    assert "Unchanged in all pairs: swapout." in html and html.count("swapout") == 1
+    path = results / "boots" / ZRAM / "03-patch" / "workload.jsonl"
+    path.write_text(path.read_text().replace("21548.0", "21548.1"))
+    shown = text.render(reports.read(results))
+    assert "Unchanged" not in shown and shown.count("swapout, insn/page") == 1
+    assert shown.count("21548") == 4, "a row for each back-end, once one of them changes"
+
+
+def test_counters_and_percentiles_are_told_from_a_share_on(tmp_path: Path) -> None:
+    much = _report(tmp_path / "much", Fake(cells=(ZRAM,), effect=1.05))
+    little = _report(tmp_path / "little", Fake(cells=(ZRAM,), effect=1.005))
+    assert "vmstat pgfault" in {row.name for row in little.parts[0].counters}
+    shown = text.render(much)
+    assert "of 2 moved" not in shown and "2 of swap, reclaim and memory by more" in _joined(shown)
+    assert "vmstat pgfault" in shown and "vmstat thp_swpout" in shown
+    assert "Latency percentiles that changed by more than 1 %" in shown
+    shown = text.render(little)
+    assert "1 of swap, reclaim and memory by more than 1 %" in _joined(shown)
+    assert "vmstat pgfault" not in shown and "vmstat thp_swpout" in shown
+    assert "Latency percentiles" not in shown
+    whole = formats.comparison(little, "markdown")
+    assert r"vmstat pgfault" in whole and "### Latency percentiles" in whole
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("vmstat pswpin", True), ("vmstat zswpout", True), ("vmstat pgscan_anon", True),
+     ("vmstat pgsteal_kswapd", True), ("vmstat allocstall_movable", True),
+     ("vmstat workingset_refault_anon", True), ("vmstat swap_ra_hit", True),
+     ("vmstat pgmajfault", True), ("memcg harness memory.swap.current", True),
+     ("memcg harness memory.zswap.current", True), ("zram zram0 mem_used_total", True),
+     ("kthreads kswapd0 cpu_ns", True), ("vmstat pgalloc_dma32", False),
+     ("vmstat pgfree", False), ("memcg / memory.stat.pgscan", False),
+     ("stat intr total", False), ("psi cpu some.total", False),
+     ("kthreads kworker/0:1 cpu_ns", False), ("blockstat nullb0 read_ticks", False)],
+)  # fmt: skip
+def test_which_counters_are_of_swap_reclaim_and_memory(
+    tmp_path: Path, name: str, told: bool
+) -> None:
+    (part,) = _report(tmp_path, Fake(cells=(ZRAM,))).parts
+    row = next(row for row in part.counters if row.name == "vmstat pgfault")
+    assert bool(counters.relevant([replace(row, name=name)])) is told
+
+
+def test_the_text_says_verdicts_then_kernels_then_details_then_method_once(tmp_path: Path) -> None:
+    shown = text.render(_report(tmp_path, Fake(aa=True, scatter=0.001)))
+    order = ["worse: 2", "cell ", "Report: demo", "Workload pageio", "Noise floor",
+             "Secondary metrics", "How to read this", "minimum detectable effect (MDE)",
+             "What this clock cannot see", "How to repeat it"]  # fmt: skip
+    places = [shown.index(said) for said in order]
+    assert places == sorted(places)
+    for once in ("(MDE)", "t intervals, from", "Instruction clock: blind", "Clock: "):
+        assert _joined(shown).count(once) == 1, once
 
 
 def test_a_single_pair_moves_no_counter(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_figures_follow_the_pages_colours(page: str) -> None:
 def test_the_page_says_what_the_text_says(page: str) -> None:
     assert "1 of 21 boots failed: panic in zram-lz4.pageio, 1 patch." in page
     assert page.index("1 of 21 boots failed") < page.index("What was compared")
-    assert re.search(r"zram-lz4 pageio swapin: \+(9|10)\.\d\d% \[.*\], n = 6: worse", page)
+    row = rf'<th scope="row">{CELL}</th>.*<td>\+(9|10)\.\d\d%</td><td>\[.*\]</td><td>6</td>'
+    found = re.search(row + "<td><b>worse</b></td></tr>", page)
+    assert found and found.start() < page.index("What was compared"), "the verdicts come first"
 
 
 def test_plots_are_whole_files_of_both_kinds(folder: Path) -> None:

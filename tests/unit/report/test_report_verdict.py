@@ -54,7 +54,7 @@ def test_a_known_effect_gets_its_verdict(
     counts = {k: int(k is kind) for k in (Kind.WORSE, Kind.BETTER, Kind.EQUIVALENT)}
     counted = ", ".join(f"{k}: {n}" for k, n in counts.items())
     assert shown.startswith(f"{counted}, undecided: 0.\nAll 24 boots finished; no failure.\n")
-    (line,) = [x for x in shown.splitlines() if x.startswith("zram-lz4  ") and x.endswith(kind)]
+    (line,) = [x for x in shown.splitlines() if x.startswith(f"{ZRAM} ") and x.endswith(kind)]
     assert line.split()[-2] == "8"
     assert files.make(results).status is status
 
@@ -63,7 +63,7 @@ def test_writing_a_report_says_what_the_verdicts_come_to(tmp_path: Path) -> None
     results = write(tmp_path, Fake(pairs=3, scatter=0.0001, aa=True, cells=(ZRAM,)))
     written = files.make(results)
     assert (written.status, written.folder) == (Exit.WORSE, results / "report")
-    assert [one.kind for one in written.verdicts] == [Kind.WORSE]
+    assert [one.kind for one in written.report.verdicts] == [Kind.WORSE]
     page = (written.folder / "report.html").read_text()
     assert "<b>worse</b>" in page
     assert 'scope="col">A/A 95 % interval' in page
@@ -97,7 +97,7 @@ def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -
     assert "none: 1." in shown
     assert "So there are no verdicts, only numbers." in shown
     assert "None: no A/A boots: the noise is unknown." in shown
-    assert "noise floor of" not in shown
+    assert "Noise floor" not in shown
     assert "+10.00% [+10.00, +10.00]" in shown
     assert files.make(results).status is Exit.UNDECIDED
 
@@ -114,8 +114,11 @@ def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
     assert aa.differences == pytest.approx(tuple(differences))
     assert aa.n == 8
     lines = _text(results).splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("noise floor of swapin"))
-    assert lines[at + 2].split()[:3] == ["back-end", "A/A", "change"]
+    at = next(i for i, line in enumerate(lines) if line.startswith("Noise floor: base against"))
+    assert lines[at + 1].split()[:3] == ["back-end", "A/A", "change"]
+    assert lines[at + 1].endswith("min. detectable")
+    heading = "swapin (primary), insn/page; less is better; declared margin 1%"
+    assert lines[at + 3] == heading
     assert lines[at + 4].split() == [
         "zram-lz4",
         numbers.fine(aa.estimate_pct, sign=True),
@@ -228,7 +231,7 @@ def test_estimates_hold_the_verdict_and_the_noise(tmp_path: Path) -> None:
 @pytest.mark.parametrize("clock", ["insn", "wall"])
 def test_what_the_clock_cannot_see_stands_under_the_tables(tmp_path: Path, clock: str) -> None:
     shown = _text(write(tmp_path, Fake(aa=True, clock=clock, scatter=0.02, pairs=9)))
-    said = "What the instruction clock cannot see: caches, TLB, lock contention, device time."
+    said = "Instruction clock: blind to caches, TLBs, lock contention, device time."
     assert (said in _joined(shown)) == (clock == "insn")
     assert shown.isascii()
     assert all(len(line) <= 72 for line in shown.splitlines())

@@ -40,8 +40,8 @@ def test_empty_columns_go() -> None:
 def test_a_page_escapes_cells_and_addresses() -> None:
     one = Table("<t>", columns("name", "n"), (("<b>", "1"), ("c", "2")), ("<i>",))
     page = table.region(one, {"<b>": '../"x"/report.html'})
-    assert '<a href="../&quot;x&quot;/report.html">&lt;b&gt;</a>' in page
-    assert "<td>c</td><td class=n>2</td>" in page
+    assert '<a href="../&#34;x&#34;/report.html">&lt;b&gt;</a>' in page
+    assert '<th scope="row">c</th><td>2</td>' in page
     assert '<div class="scroll" tabindex="0" role="region" aria-label="&lt;t&gt;">' in page
     assert "<b>" not in page and "<i>" not in page and "<t>" not in page
     assert table.region(Table("t", columns("name"), ())) == ""

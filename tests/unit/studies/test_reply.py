@@ -7,22 +7,27 @@ import email
 import email.policy
 import hashlib
 import json
+import re
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import main
-from harness.report import text
-from harness.results import checksums
+from harness.report import files
+from harness.results import checksums, manifest
 from harness.series.mail import cover as letter
 from harness.series.mail.cover import Cover
 from harness.source.gitnames import CLONE
+from harness.studies import verify
+from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
-from harness.studies.reply import draft
+from harness.studies.reply import draft, parts
+from harness.studies.reply.parts import Evidence
 from harness.util.errors import UserError
-from tests.fakes import overhead
+from tests.fakes import overhead as fake_overhead
 from tests.fakes.results import WORKLOAD, Fake, write
 
 COVER = Cover(
@@ -65,6 +70,11 @@ def made(folder: Path) -> str:
     return draft.make(folder)
 
 
+@pytest.fixture(scope="module")
+def full(folder: Path) -> str:
+    return draft.make(folder, long=True)
+
+
 def body(made: str) -> list[str]:
     return made.split("\n\n", 1)[1].splitlines()
 
@@ -82,7 +92,9 @@ def test_headers_are_those_of_an_answer_to_the_cover_letter(made: str) -> None:
     assert not mail.defects
 
 
-def test_the_body_is_fit_for_a_list(made: str) -> None:
+@pytest.mark.parametrize("form", ["made", "full"])
+def test_the_body_is_fit_for_a_list(form: str, request: pytest.FixtureRequest) -> None:
+    made = request.getfixturevalue(form)
     lines = body(made)
     assert made.isascii() and "\t" not in made
     assert max(map(len, lines)) <= 72
@@ -96,7 +108,7 @@ def test_tables_stay_aligned_after_two_rounds_of_quoting(made: str) -> None:
     once = [f"> {line}".rstrip() for line in body(made)]
     twice = [f">{line}" if line.startswith(">") else line for line in flowed(once)]
     assert max(map(len, twice)) <= 76
-    table = [line for line in twice if line.startswith((">> back-end", ">> zram-lz4  "))]
+    table = [line for line in twice if line.startswith((">> cell  ", ">> zram-lz4.pageio "))][:2]
     assert len(table) == 2
     assert len({len(line) for line in table}) == 1
     assert table[0].index("verdict") + 7 == len(table[1])
@@ -118,20 +130,64 @@ def flowed(lines: list[str]) -> list[str]:
 
 def test_it_says_what_the_report_says(made: str) -> None:
     text = "\n".join(body(made))
+    assert text.startswith("Swap performance of vswap-v3 against v6.19, in fresh QEMU guests.\n")
     assert "1 of 42 boots failed: panic in zram-lz4.pageio, 1 patch." in text
-    assert text.index("boots failed") < text.index("What was compared")
-    row = next(line for line in body(made) if line.startswith("zram-lz4  ")).split()
+    assert text.index("boots failed") < text.index("cell  ")
+    row = next(line for line in body(made) if line.startswith("zram-lz4.pageio ")).split()
     # +10 % was put in, with 1 % of noise.
     assert 8 < float(row[3].rstrip("%")) < 12 and row[-2:] == ["6", "worse"]
-    assert "base against base" in text and "smallest change that would get a verdict" in text
-    assert "mm: swap: add a layer (cccccccccccc)" in " ".join(body(made))
-    assert "No lock contention" in text or "no lock contention" in text
+    joined = " ".join(text.split())
+    assert "Instruction clock: blind to caches, TLBs, lock contention, device time." in joined
+    assert "A/A differs by at most" in joined and "minimum detectable effect" in joined
+    assert "n = 6 to 7 pairs a cell: intervals by ranks." in joined
     assert "vmstat pgfault" in text
+
+
+def test_the_series_is_named_by_reference_and_the_long_form_lists_it(made: str, full: str) -> None:
+    short, long = (" ".join(one.split()) for one in (made, full))
+    assert (
+        f"series: Virtual Swap Space, 2 patches, message-id <{COVER.message_id}>; patch ids are in "
+        "manifest.json" in short
+    )
+    assert "add a layer" not in short and "mm: swap: add a layer (cccccccccccc)" in long
+    assert "base against base" in long and "min. detectable" in long
+    assert "no lock contention" in long
+
+
+def test_only_counters_of_swap_reclaim_and_memory_that_changed_much(tmp_path: Path) -> None:
+    """A change of 10 % is named, one of half a per cent is not."""
+    said = "No counter of swap, reclaim or memory changed by more than 1 %."
+    much = "\n".join(body(draft.make(result(tmp_path / "a", Fake(pairs=6, aa=True, effect=1.1)))))
+    (row,) = [line for line in much.splitlines() if "pgfault " in line][:1]
+    assert row.split() == ["vmstat", "pgfault", "zram-lz4.pageio", "in", "99907.0", "109908",
+                           "+10.01%"]  # fmt: skip
+    assert said not in much and "kthreads" not in much
+    little = draft.make(result(tmp_path / "b", Fake(pairs=6, aa=True, effect=1.005)))
+    assert "pgfault" not in little and "thp_swpout" in little, "that one arm lacks it is a change"
+
+
+def test_it_has_at_most_sixty_lines(tmp_path: Path) -> None:
+    """Six cells, a failure, no verdict in any, a long series and a table of memory."""
+    cells = tuple(f"{b}.{w}" for b in ("disk", "zram", "zswap") for w in ("pageio", "pressure"))
+    workloads = {name: {**WORKLOAD, "name": name} for name in ("pageio", "pressure")}
+    outcomes = {(cells[0], 0, "patch"): "panic"}
+    fake = Fake(pairs=4, scatter=0.02, effect=1.02, aa=True, cells=cells, outcomes=outcomes,
+                manifest={"workloads": workloads})  # fmt: skip
+    memory = overheads.analyse(fake_overhead.write(tmp_path / "memory", fake_overhead.Fake()))
+    folder = result(tmp_path, fake)
+    text = reply.body(
+        files.read(folder),
+        manifest.load(folder),
+        [Evidence(name, "0" * 64, checksums.made_with()) for name in ("demo", "memory")],
+        replace(memory, backends=memory.backends * 3),
+    )
+    assert len(re.findall("^zswap +claim ", text, re.MULTILINE)) == 3 and text.count("make ") == 2
+    assert 50 < text.count("\n") <= 60
 
 
 def test_a_label_that_is_too_long_has_its_numbers_below(made: str) -> None:
     lines = body(made)
-    at = lines.index(LONG.rpartition(".")[0])
+    at = lines.index(LONG)
     assert lines[at + 1].startswith("|") and lines[at + 1].endswith("worse")
 
 
@@ -144,21 +200,22 @@ def test_the_command_is_one_that_a_shell_reads_back() -> None:
     command = "make compare BASE=v6.19 'BACKENDS=zram zswap swapfile' " + " ".join(
         f"NAME{number}=value" for number in range(12)
     )
-    lines = reply.command_lines(command)
+    lines = parts.command_lines(command)
     assert len(lines) > 2 and max(map(len, lines)) <= 72
     joined = "\n".join(lines).replace("\\\n", "")
     assert shlex.split(joined) == shlex.split(command)
-    assert reply.command_lines(f"make compare PATCH={'x' * 80}") == ["make compare SPEC=spec.yaml"]
+    assert parts.command_lines(f"make compare PATCH={'x' * 80}") == ["make compare SPEC=spec.yaml"]
 
 
-def test_the_overhead_table_has_the_claim_beside_it(tmp_path: Path) -> None:
-    memory = overhead.write(tmp_path / "memory", overhead.Fake())
-    made = draft.make(result(tmp_path), overhead=memory)
+@pytest.mark.parametrize("long", [False, True])
+def test_the_overhead_table_has_the_claim_beside_it(tmp_path: Path, long: bool) -> None:
+    memory = fake_overhead.write(tmp_path / "memory", fake_overhead.Fake())
+    made = draft.make(result(tmp_path), overhead=memory, long=long)
     lines = body(made)
     assert max(map(len, lines)) <= 72
-    assert any("claimed" in line and "measured" in line for line in lines)
-    row = next(line for line in lines if line.startswith("100%  patch")).split()
-    assert row[2] == "193.00", "the published figure of a full zswap area"
+    assert any("claimed" in line and "95 % interval" in line for line in lines)
+    start = r"100% patch  +193\.00 " if long else r"zswap +claim +153\.00 193\.00 \+40\.00 "
+    assert any(re.match(start, line) for line in lines), "the published figure of a full zswap area"
     assert memory.name in "\n".join(lines)
     with pytest.raises(UserError, match="make overhead"):
         draft.make(result(tmp_path / "two"), overhead=result(tmp_path / "three"))
@@ -225,6 +282,8 @@ def test_a_quoted_mail_is_the_one_that_is_answered(folder: Path, tmp_path: Path)
 def test_the_command_writes_the_file_and_prints_it(
     folder: Path, made: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["reply", str(folder), "--long=yes"]) == 0
+    assert "How it was measured" in capsys.readouterr().out
     assert main(["reply", str(folder)]) == 0
     assert capsys.readouterr().out == made == (folder / "reply.eml").read_text()
     assert not checksums.raw_differences(folder), "the draft is no raw file"
@@ -234,7 +293,7 @@ def test_the_command_writes_the_file_and_prints_it(
 
 def test_shell_reads_the_printed_command(made: str) -> None:
     lines = body(made)
-    at = lines.index("To repeat it") + 2
+    at = lines.index("To repeat it:") + 1
     done = subprocess.run(
         ["sh", "-c", f"make() {{ printf '%s\\n' \"$@\"; }}\n{lines[at]}"],
         capture_output=True, text=True, check=True,
@@ -251,6 +310,34 @@ def test_a_clone_of_the_readers_own_is_explained(folder: Path, made: str) -> Non
     assert said in draft.make(folder) and said not in made
 
 
-def test_no_row_of_a_table_is_wider_than_a_mail() -> None:
-    for widths in (reply._CLAIM, text.VERDICTS, text._COLUMNS, text._NOISE):
-        assert sum(widths) + len(widths) - 1 <= 72
+@pytest.mark.parametrize("long", [False, True])
+def test_verify_derives_each_number_of_both_forms_again(tmp_path: Path, long: bool) -> None:
+    folder = result(tmp_path, Fake(pairs=4, scatter=0.002, aa=True))
+    memory = fake_overhead.write(tmp_path / "memory", fake_overhead.Fake())
+    memory = memory.rename(memory.with_name("memory-demo"))
+    (folder / checksums.NAME).unlink()
+    for one in (folder, memory):
+        for boot in (one / "boots").glob("*/*"):
+            checksums.boot(boot)
+        checksums.raw(one)
+    files.write(folder)
+    checksums.report(folder)
+    made = draft.make(folder, overhead=memory, long=long)
+    path = draft.write(folder, made)
+    assert verify.verify(folder, beside=[folder, memory]).derived == ()
+    assert verify.verify(folder).derived == (), "without the other result at hand"
+    numbers = [line for line in body(made) if measured(line)]
+    assert len(numbers) > (30 if long else 6)
+    assert set(numbers) <= set(draft.numbers(folder, [folder, memory])), "verify looks for each"
+    forged = made.replace(numbers[0], numbers[0].translate(FORGED), 1)
+    path.write_text(forged)
+    (found,) = verify.verify(folder, beside=[folder, memory]).derived
+    assert found.place == draft.NAME and numbers[0] in found.what
+
+
+FORGED = str.maketrans("0123456789", "1234567890")
+
+
+def measured(line: str) -> bool:
+    """Whether a line has a per cent, an interval or a verdict: a number that was measured."""
+    return bool(re.search(r"\d ?%|\[[-+]?\d|\d (worse|undecided)$", line))

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The long form of the answer: configuration, method, all that moved, memory at each usage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from harness.report import model, phrases, tables
+from harness.report.layout import Block
+from harness.report.model import Report
+from harness.report.table import Table, columns
+from harness.results.frames import ARMS
+from harness.results.manifest import UNKNOWN, Manifest, known
+from harness.studies.overhead.analysis import Overhead
+from harness.studies.overhead.phrases import mib, span
+from harness.studies.overhead.projection import ArmUsage
+from harness.studies.reply import parts
+from harness.studies.reply.parts import Evidence, bullets, lined, titled, wrap
+from harness.util.units import format_size
+
+MARK = "How it was measured"
+"""A heading that only the long form has."""
+_COUNTERS = 4
+_MEMORY = columns(
+    "used", "kernel", "claimed", "model", "allocated", "measured", "95 % interval", "", names=2
+)
+
+
+def blocks(
+    report: Report,
+    manifest: Manifest,
+    evidence: Sequence[Evidence],
+    overhead: Overhead | None,
+    *,
+    only_overhead: bool,
+) -> Iterator[Block]:
+    """The whole body."""
+    yield opening(report, only_overhead=only_overhead)
+    yield titled("What was compared", _compared(report))
+    yield titled(MARK, _how(report, manifest))
+    if not only_overhead:
+        yield from numbers(report)
+    if overhead is not None:
+        yield from memory(overhead)
+    yield titled("Excluded boots", parts.excluded(report))
+    yield titled("What this cannot see", bullets(report.facts.blind))
+    yield titled("To repeat it", parts.repeat(report, overhead))
+    made = wrap(f"Tables made with {evidence[0].made}.")
+    yield titled("Evidence", [*parts.proof(evidence), *made])
+
+
+def derived(
+    report: Report, overhead: Iterable[Overhead], *, only_overhead: bool
+) -> Iterator[Block]:
+    """The blocks whose numbers follow from the raw files."""
+    yield opening(report, only_overhead=only_overhead)
+    if not only_overhead:
+        yield from numbers(report)
+    for one in overhead:
+        yield from memory(one)
+
+
+def opening(report: Report, *, only_overhead: bool) -> Iterator[str]:
+    """Failures first, then the verdicts."""
+    what = "memory overhead of swap metadata" if only_overhead else "swap performance"
+    yield from wrap(
+        f"Measured: {what}, base against patch, each boot a fresh QEMU guest. All raw data is "
+        "kept; its hash is below."
+    )
+    yield ""
+    yield from parts.outcome(report, only_overhead=only_overhead)
+    if not only_overhead:
+        yield from wrap(model.caution(report))
+
+
+def numbers(report: Report) -> Iterator[list[str]]:
+    """The tables: verdicts; and for each workload its noise, what else moved, counters."""
+    yield lined(tables.verdicts(report))
+    for part in report.parts:
+        yield [f"Workload {part.workload}"]
+        if report.has_control:
+            yield lined(tables.noise(part))
+        yield [line for said in tables.judging(part) for line in wrap(said)]
+        yield lined(tables.secondary(part))
+        yield lined(tables.percentiles(part, only_moved=True))
+        if part.tested:
+            yield wrap(phrases.counted(part))
+            yield lined(tables.counters(part.counters, most=_COUNTERS))
+
+
+def _compared(report: Report) -> Iterator[str]:
+    facts = report.facts
+    yield from bullets(f"{arm}: {said}" for arm, said in facts.compared)
+    if facts.basis:
+        yield from bullets([f"base of the series: {facts.basis}"])
+    if facts.patches:
+        yield from bullets([f"patches, with their patch ids: {'; '.join(facts.patches)}"])
+    if facts.config_diff:
+        yield from bullets(f"configurations differ: {line}" for line in facts.config_diff)
+    shas = [dict(facts.repeat)[f"{arm} config sha256"] for arm in ARMS]
+    if shas[0] == shas[1] != UNKNOWN:
+        yield f"- both kernels have the same configuration, sha256 {shas[0][:12]}"
+
+
+def _how(report: Report, manifest: Manifest) -> Iterator[str]:
+    yield from bullets([report.facts.clock])
+    had = manifest.guest
+    guest = f"memory {_size(had.memory)}, cpus {_size(had.cpus)}, swap {_size(had.swap)}"
+    said = ", ".join(f"{label} {value}" for label, value in report.facts.conditions)
+    yield from bullets([f"guest: {guest}; {said or 'MGLRU, THP and swappiness: unknown'}"])
+    yield from bullets([f"back-ends: {'; '.join(manifest.backend_list()) or UNKNOWN}"])
+    for part in report.parts:
+        yield from bullets([f"workload {part.workload}: {part.parameters}"])
+    block = "base, patch and control" if report.has_control else "base and patch, no A/A"
+    yield from bullets(
+        [
+            f"{report.usable} of {report.planned} boots count; planned: {known(manifest.pairs)} "
+            f"blocks of {block} for each back-end and workload, in random order "
+            f"(seed {known(manifest.seed)})"
+        ]
+    )
+    machine = dict(report.facts.machine)
+    yield from bullets([f"{machine['Compiler']}; {machine['QEMU']}; host: {machine['Host']}"])
+
+
+def _size(value: object) -> str:
+    if isinstance(value, int) and value >= 1 << 20:
+        return format_size(value)
+    return UNKNOWN if value is None else str(value)
+
+
+def memory(report: Overhead) -> Iterator[list[str]]:
+    """For each back-end the claimed, modelled and measured memory, side by side."""
+    lines = [
+        *bullets(_sides(report)),
+        *wrap(
+            "- model multiplies the terms, allocated rounds them as the allocators do, measured is "
+            "fitted to the guest's allocinfo; '!': the claim lies outside the measured interval"
+        ),
+    ]
+    if report.failed:
+        lines += wrap(f"- {len(report.failed)} boots of it are excluded")
+    size = format_size(report.projected)
+    yield titled(f"Memory overhead, projected to {size} of swap, MiB", lines)
+    for backend in report.backends:
+        cells = [
+            ((f"{row.usage:g}%", arm), cell)
+            for row in backend.rows
+            for arm, cell in row.cells.items()
+        ]
+        terms = tuple((*at, *found) for at, cell in cells if (found := _terms(cell)) is not None)
+        whole = tuple((*at, *_whole(cell)) for at, cell in cells)
+        for title, rows in (("the claim's terms", terms), ("all metadata", whole)):
+            yield lined(Table(f"{backend.name}, {title}:", _MEMORY, rows))
+
+
+def _sides(report: Overhead) -> Iterator[str]:
+    """Both kernels, and whose claim stands beside them."""
+    for kernel in report.kernels.values():
+        yield f"{kernel.arm}: {kernel.name} ({kernel.version}); {kernel.note}"
+    if report.claim:
+        yield f"claimed: {report.claim.title}; {report.claim.source}"
+    if report.claim and not report.claim_fits:
+        yield "The claim is about other kernels than these two."
+
+
+def _terms(cell: ArmUsage) -> tuple[str, ...] | None:
+    """The cells of the claim's terms; None where nothing is claimed or measured."""
+    fitted = cell.measured
+    if cell.claimed is None and fitted is None:
+        return None
+    return (
+        mib(cell.claimed), mib(cell.plain), mib(cell.rounded),
+        mib(fitted.value if fitted else None), span(fitted), "!" if cell.outside else "",
+    )  # fmt: skip
+
+
+def _whole(cell: ArmUsage) -> tuple[str, ...]:
+    """The cells of all metadata."""
+    total = cell.measured_all
+    return (
+        "-", "-", mib(cell.rounded_all), mib(total.value if total else None), span(total), "",
+    )  # fmt: skip
