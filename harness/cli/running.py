@@ -36,7 +36,8 @@ def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
         done = study(args, site(args))
         failed = done.status is Exit.KERNEL
         summary.show(harmless(done.screen), failed=failed)
-        _log.info(f"report: {done.page}")
+        if not done.summary:  # which names it
+            _log.info(f"report: {done.page}")
         return done.status
 
     return run

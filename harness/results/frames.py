@@ -25,7 +25,7 @@ from harness.util.errors import UserError
 ARMS = ("base", "patch")
 CONTROL = "control"
 """The third boot of a block: the base kernel once more, for A/A. Absent from older results."""
-_FORMER = {"again": CONTROL}
+FORMER = {"again": CONTROL}
 """Names of arms in the folders of older results."""
 _ORDER = (CONTROL, *ARMS)
 """Of the boots of a pair in tables: as it was when the control was "again"."""
@@ -138,7 +138,7 @@ def _folders(boots: Path) -> dict[BootKey, Path]:
     # A name that begins with a dot is a boot still under way.
     for folder in sorted(boots.glob("[!.]*/[!.]*")):
         pair, _, name = folder.name.partition("-")
-        arm = _FORMER.get(name, name)
+        arm = FORMER.get(name, name)
         if folder.is_dir() and pair.isdecimal() and arm in (*ARMS, CONTROL):
             key = (folder.parent.name, int(pair), arm)
             if name == arm or key not in found:

@@ -256,6 +256,28 @@ def test_another_harness_is_noted(results: Path, monkeypatch: pytest.MonkeyPatch
     assert "harness 9.9" in found.notes[0] and "matplotlib" in found.notes[0]
 
 
+def test_a_report_of_other_code_is_held_to_its_figures(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = results / "report" / "report.html"
+    page.write_text(page.read_text().replace("<body>", "<body><!-- other words -->"))
+    table = results / "report" / "metrics.csv"
+    table.write_text(table.read_text().replace(",control,", ",again,"))
+    checksums.report(results)
+    monkeypatch.setattr(checksums, "made_with", lambda: "harness 9.9")
+    found = verify.verify(results)
+    assert found.holds and "every figure of its 2 CSV tables follows" in found.text()
+    rows = table.read_text().splitlines()
+    cells = rows[1].split(",")
+    cells[8] = "1" + cells[8]
+    table.write_text("\n".join([rows[0], ",".join(cells), *rows[2:]]) + "\n")
+    monkeypatch.undo()
+    checksums.report(results)
+    monkeypatch.setattr(checksums, "made_with", lambda: "harness 9.9")
+    (wrong,) = verify.verify(results).derived
+    assert wrong.place == "report/metrics.csv line 2, column value:"
+
+
 @pytest.mark.parametrize("harm", ["change", "delete", "add", "list"])
 def test_report_refuses_over_changed_raw_files(
     results: Path, harm: str, capsys: pytest.CaptureFixture[str]
