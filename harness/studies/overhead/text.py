@@ -21,7 +21,7 @@ def render(report: Overhead) -> str:
     for backend in report.backends:
         blocks += _backend(report, backend)
     blocks += [
-        section("Boots that do not count", listed(report.failed)),
+        section("Excluded boots", listed(report.failed)),
         section("Notes", listed(report.notes)),
         section("How to read this", listed(phrases.METHOD)),
         section("Where the rest is", _rest(report)),
