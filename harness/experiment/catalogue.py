@@ -112,7 +112,11 @@ def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:
         (workload.DESCRIBED, workload.DESCRIBED),
     ):
         text = (folder / _SKELETON / old).read_text(encoding="utf-8")
-        lines = [line for line in text.splitlines() if not line.startswith("#" + " ")]
+        lines = [
+            line
+            for line in text.splitlines()
+            if not line.startswith("# ") or line.startswith("# SPDX-")
+        ]
         text = "\n".join(lines).replace(_SKELETON, name) + "\n"
         (folder / name).mkdir(exist_ok=True)
         atomic.text(folder / name / target, text)

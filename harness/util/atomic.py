@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -74,7 +77,12 @@ def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path`` (created if need be) for the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            # A build may hold it for ten minutes: who waits in silence looks stuck.
+            _log.info(f"waiting for another run of the harness, which holds {path}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
