@@ -64,16 +64,15 @@ def listing(*, folder: Path = workload.FOLDER, width: int = 100) -> str:
 
 
 def _facts(made: workload.Workload) -> list[str]:
-    data = made.data
-    requires = data.get("requires") or {}
-    needs = [f"back-end {' or '.join(requires['backends'])}"] if "backends" in requires else []
-    if "command" in requires:
-        needs.append(f"the command '{requires['command']}'")
+    definition = made.definition
+    requires = definition.requires
+    needs = [f"back-end {' or '.join(requires.backends)}"] if requires.backends else []
+    needs += [f"the command '{requires.command}'"] if requires.command else []
     needs += [f"{made.ram >> 20} MiB of memory"] if made.ram else []
-    primary = data["primary"] or "none, its outcome counts"
-    changed = [f"--{key}={value}" for key, value in (data["presets"]["quick"] or {}).items()]
+    primary = definition.primary or "none, its outcome counts"
+    changed = [f"--{key}={value}" for key, value in (definition.presets["quick"] or {}).items()]
     return [
-        str(data["description"]),
+        definition.description,
         f"primary metric: {primary}; needs: {', '.join(needs) or 'nothing'}",
         f"quick: {' '.join([made.program, *changed])}",
     ]
