@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.experiment import suite, workload
 from harness.util import atomic
@@ -19,31 +17,16 @@ _PRESETS = {"quick", "standard", "full"}
 _MARGIN = re.compile(r"\d+(\.\d+)?%")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a workload, as one sentence."""
-
-    workload: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"workloads/{self.workload}: {self.text}"
-
-
-def check(*, folder: Path = workload.FOLDER) -> tuple[Problem, ...]:
-    """What is wrong with the workloads in ``folder``.
+def check(*, folder: Path = workload.FOLDER) -> tuple[str, ...]:
+    """What is wrong with the workloads in ``folder``, a sentence each.
 
     That each described.json is what the program prints is checked where the programs are built.
     """
-    found: list[Problem] = []
-    for name in workload.names(folder):
-        try:
-            data = workload.read(name, folder)
-        except UserError as error:
-            found.append(Problem(name, str(error)))
-            continue
-        found += [Problem(name, text) for text in _described(name, data, folder)]
-    return tuple(found)
+    return tuple(
+        f"workloads/{name}: {text}"
+        for name in workload.names(folder)
+        for text in _described(name, folder)
+    )
 
 
 def listing(*, folder: Path = workload.FOLDER, width: int = 100) -> str:
@@ -119,8 +102,13 @@ def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:
     return tuple(made)
 
 
-def _described(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _described(name: str, folder: Path) -> Iterator[str]:
     """What the file itself has wrong."""
+    try:
+        data = workload.read(name, folder)
+    except UserError as error:
+        yield str(error)
+        return
     if data["name"] != name:
         yield f"its 'name' is '{data['name']}', not that of the folder"
     if not (folder / name / f"{data['program']}.c").is_file():
@@ -129,10 +117,6 @@ def _described(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str
         yield "its 'description' is more than one line"
     if not _MARGIN.fullmatch(str(data.get("margin"))):
         yield f"its 'margin' is '{data.get('margin')}', not a percentage such as 1%"
-    yield from _presets(name, data, folder)
-
-
-def _presets(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if set(data["presets"]) != _PRESETS:
         yield f"its presets must be {', '.join(sorted(_PRESETS))}"
     for preset in data["presets"]:

@@ -196,11 +196,6 @@ def load(
     return made
 
 
-def check_keys(path: Path, data: Any) -> Definition:
-    """The values of a workload.yaml.  Raises UserError naming the first key that is wrong."""
-    return yamlfile.check(data, Definition, str(path))
-
-
 def read(name: str, folder: Path) -> dict[str, Any]:
     """The workload.yaml of ``folder / name`` with ``parameters`` and ``metrics`` on top.
 
@@ -212,7 +207,7 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 def _read(name: str, folder: Path) -> tuple[Definition, dict[str, Any]]:
     path = folder / name / "workload.yaml"
     data = yamlfile.read(path)
-    definition = check_keys(path, data)
+    definition = yamlfile.check(data, Definition, str(path))
     place = path.with_name(DESCRIBED)
     try:
         described = json.loads(place.read_text(encoding="utf-8"))

@@ -153,7 +153,9 @@ def _set_up(
     experiment = resolved(experiment, clock)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
-    missing = _images_to_make(cells, cache)
+    places = frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
+    absent = [one for one in places if not (one / "root.img").is_file()]
+    missing = {"root images": len(absent) * image.SPACE} if absent else {}
     load = resources.Load(experiment, cells, clock, kind, boots.written)
     first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
     for warning in resources.admitted(load, site, to_make={**first, **missing}).warnings:
@@ -161,8 +163,7 @@ def _set_up(
     kernels = boots.made
     if kernels is None:
         planned = pair.plan(pair.prepare(experiment, site), experiment, site)
-        needed = planned.places() | _image_places(cells, cache)
-        eviction.keep_below(cache, most, needed=needed)
+        eviction.keep_below(cache, most, needed=planned.places() | places)
         resources.admitted(load, site, to_make={"building": planned.space(), **missing})
         kernels = planned.build()
     made, config_diff = kernels
@@ -359,16 +360,6 @@ def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
         made[name] = folder / f"tools-{name}.img"
         image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
     return made | ({"control": made["base"]} if made else {})
-
-
-def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
-    """Bytes for the root images that are not there yet."""
-    missing = [one for one in _image_places(cells, cache) if not (one / "root.img").is_file()]
-    return {"root images": len(missing) * image.SPACE} if missing else {}
-
-
-def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
-    return frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
 
 
 def _say_times(ran: plan.Run, before: int) -> None:
