@@ -94,20 +94,18 @@ def with_packages(recipe: Recipe, packages: Sequence[str]) -> Recipe:
     return replace(recipe, packages=tuple(sorted(known.items())), size=_ROOM)
 
 
-def build(recipe: Recipe, *, cache: Cache, mirror: str, root: bool | None = None) -> Image:
+def build(recipe: Recipe, *, cache: Cache, mirror: str) -> Image:
     """The root image of ``recipe``, from the cache or made now from the Debian ``mirror``.
 
-    ``root`` says whether we may act as root (default: asked of the system).
     Raises InfraError when a tool fails or the disk is full; nothing half-made stays.
     """
     target = cache.images / recipe.key
-    is_root = os.geteuid() == 0 if root is None else root
 
     def make(scratch: Path) -> None:
         note = f"Debian {recipe.suite} with {len(recipe.packages)} packages"
         with progress.stage("image", note=note):
             require_space(cache.images, SPACE, "making the root image")
-            _make_root(recipe, scratch, mirror=mirror, is_root=is_root)
+            _make_root(recipe, scratch, mirror=mirror)
 
     changed = f"image {target.name} is not as it was made: it is made again"
     if not _made_now(target, make, changed=changed):
@@ -136,7 +134,8 @@ def _made_now(target: Path, make: Callable[[Path], None], *, changed: str) -> bo
     return not sound
 
 
-def _make_root(recipe: Recipe, scratch: Path, *, mirror: str, is_root: bool) -> None:
+def _make_root(recipe: Recipe, scratch: Path, *, mirror: str) -> None:
+    is_root = os.geteuid() == 0
     tar = scratch / "root.tar"
     argv = bootstrap_argv(recipe, tar, mirror=mirror, is_root=is_root)
     progress.command(argv)

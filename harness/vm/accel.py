@@ -8,6 +8,7 @@ do that is found out in seconds.  The verdict is kept for this boot of this host
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import subprocess
 import tempfile
@@ -59,8 +60,9 @@ def check(accel: str, *, cache: Cache) -> AccelCheck:
     key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))
     record = cache.accel_checks / f"{accel}.json"
     kept = atomic.json_file(record) or {}
-    if kept.pop("key", "") == key:
-        return AccelCheck(**kept)
+    with contextlib.suppress(TypeError):  # of a version with other fields
+        if kept.pop("key", "") == key:
+            return AccelCheck(**kept)
     verdict = _boot(accel)
     # A quick refusal is not worth keeping: permissions change without a reboot.
     if verdict.works or (accel == "kvm" and verdict.seconds >= _DEADLINE):
