@@ -13,7 +13,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -94,45 +94,48 @@ def with_packages(recipe: Recipe, packages: Sequence[str]) -> Recipe:
     return replace(recipe, packages=tuple(sorted(known.items())), size=_ROOM)
 
 
-def build(recipe: Recipe, *, cache: Cache, mirror: str, root: bool | None = None) -> Image:
+def build(recipe: Recipe, *, cache: Cache, mirror: str) -> Image:
     """The root image of ``recipe``, from the cache or made now from the Debian ``mirror``.
 
-    ``root`` says whether we may act as root (default: asked of the system).
     Raises InfraError when a tool fails or the disk is full; nothing half-made stays.
     """
     target = cache.images / recipe.key
-    atomic.hold(target)
-    if _is_sound(target):
+
+    def make(scratch: Path) -> None:
+        note = f"Debian {recipe.suite} with {len(recipe.packages)} packages"
+        with progress.stage("image", note=note):
+            require_space(cache.images, SPACE, "making the root image")
+            _make_root(recipe, scratch, mirror=mirror)
+
+    changed = f"image {target.name} is not as it was made: it is made again"
+    if not _made_now(target, make, changed=changed):
         _log.info(f"image: already made ({recipe.key})")
-        return Image(recipe.key, target)
-    is_root = os.geteuid() == 0 if root is None else root
-    with (
-        atomic.locked(cache.images / f"{recipe.key}.lock"),
-        progress.stage("image", note=f"Debian {recipe.suite} with {len(recipe.packages)} packages"),
-    ):
-        if _is_sound(target):
-            return Image(recipe.key, target)
-        shutil.rmtree(target, ignore_errors=True)
-        require_space(cache.images, SPACE, "making the root image")
-        with atomic.folder(target) as scratch:
-            _make_root(recipe, scratch, mirror=mirror, is_root=is_root)
-        atomic.record(target)
     return Image(recipe.key, target)
 
 
-def _is_sound(target: Path) -> bool:
-    """Whether the image is there and as it was made: a guest of another one is no sample."""
-    if not (target / "root.img").is_file():
-        return False
-    sound = atomic.intact(target)
-    if sound is None:  # made by a version that kept no hash
-        atomic.record(target)
-    if sound is False:
-        _log.warning(f"image {target.name} is not as it was made: it is made again")
-    return sound is not False
+def _made_now(target: Path, make: Callable[[Path], None], *, changed: str) -> bool:
+    """Publish what ``make`` writes into a folder, unless it is there; whether it was made now.
+
+    ``changed`` is the warning where it is not as it was made: a guest of that is no sample.
+    """
+    atomic.hold(target)
+    with atomic.locked(target.with_name(f"{target.name}.lock")):
+        sound = atomic.intact(target)
+        if sound is False:
+            _log.warning(changed)
+        elif sound is None and target.is_dir():  # made by a version that kept no hash
+            atomic.record(target)
+            sound = True
+        if not sound:
+            shutil.rmtree(target, ignore_errors=True)
+            with atomic.folder(target) as scratch:
+                make(scratch)
+            atomic.record(target)
+    return not sound
 
 
-def _make_root(recipe: Recipe, scratch: Path, *, mirror: str, is_root: bool) -> None:
+def _make_root(recipe: Recipe, scratch: Path, *, mirror: str) -> None:
+    is_root = os.geteuid() == 0
     tar = scratch / "root.tar"
     argv = bootstrap_argv(recipe, tar, mirror=mirror, is_root=is_root)
     progress.command(argv)
@@ -199,27 +202,19 @@ def build_tools(*, cache: Cache) -> Path:
     for folder in sources:
         digest.update(atomic.sha256_tree(folder).encode())
     target = cache.tools / digest.hexdigest()[:16]
-    atomic.hold(target)
-    with atomic.locked(cache.tools / f"{target.name}.lock"):
-        sound = atomic.intact(target)
-        if sound:
-            return target
-        if sound is False:
-            _log.warning(f"guest programs {target.name} are not as they were built: built again")
-        shutil.rmtree(target, ignore_errors=True)
-        with progress.stage("guest programs"), atomic.folder(target) as scratch:
-            _make_tools(scratch)
-        atomic.record(target)
+    changed = f"guest programs {target.name} are not as they were built: built again"
+    _made_now(target, _make_tools, changed=changed)
     return target
 
 
 def _make_tools(scratch: Path) -> None:
     argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
-    progress.command(argv)
-    run(argv)
-    for name in ("prepare", "run-workload"):
-        shutil.copy(_GUEST / name, scratch / "bin" / name)
-    shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")
+    with progress.stage("guest programs"):
+        progress.command(argv)
+        run(argv)
+        for name in ("prepare", "run-workload"):
+            shutil.copy(_GUEST / name, scratch / "bin" / name)
+        shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")
 
 
 def make_tools_disk(

@@ -143,8 +143,7 @@ def load(path: Path) -> Kernel | None:
     """A published kernel, or None if ``path`` has none that is whole and as it was built."""
     try:
         manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
-        sizes = {name: (path / name).stat().st_size for name in _ARTEFACTS}
-        if manifest["sizes"] != sizes or manifest["sha256"] != _hashes(path):
+        if manifest["sha256"] != _hashes(path):
             return None
         return Kernel(
             key=manifest["key"],
@@ -162,23 +161,23 @@ def _hashes(path: Path) -> dict[str, str]:
     return {name: atomic.sha256_file(path / name) for name in _ARTEFACTS}
 
 
+@dataclass(frozen=True, slots=True)
 class KernelBuilder:
     """Builds kernels in the cache's workspaces and publishes them in its ``kernels`` folder."""
 
-    def __init__(self, *, cache: Cache, store: GitStore, jobs: int, sandbox: Sandbox) -> None:
-        self._cache = cache
-        self._store = store
-        self._jobs = jobs
-        self._sandbox = sandbox
+    cache: Cache
+    store: GitStore
+    sandbox: Sandbox
+    jobs: int
 
     def find(self, order: BuildRequest) -> Kernel | None:
         """The kernel of ``order`` if it was published before."""
-        return load(self._cache.kernels / kernel_key(order, compiler_version()))
+        return load(self.places(order)[0])
 
     def places(self, order: BuildRequest) -> tuple[Path, Path]:
         """Where the kernel of ``order`` is published, and the workspace that it is built in."""
         key = kernel_key(order, compiler_version())
-        return self._cache.kernels / key, self._cache.build / order.workspace
+        return self.cache.kernels / key, self.cache.build / order.workspace
 
     def build(self, order: BuildRequest) -> Kernel:
         """The kernel of ``order``, from the cache or built now.
@@ -188,7 +187,7 @@ class KernelBuilder:
         or a tool is missing.
         """
         compiler = compiler_version()
-        target = self._cache.kernels / kernel_key(order, compiler)
+        target = self.cache.kernels / kernel_key(order, compiler)
         atomic.hold(target)
         known = load(target)
         if known:
@@ -197,12 +196,12 @@ class KernelBuilder:
         if target.is_dir():
             _log.warning(f"kernel {target.name} is not as it was built: it is built again")
         shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
-        workspace = self._cache.build / order.workspace
+        workspace = self.cache.build / order.workspace
         with (
-            atomic.locked(self._cache.build / f"{order.workspace}.lock"),
+            atomic.locked(self.cache.build / f"{order.workspace}.lock"),
             progress.stage(f"build {order.label}", note=order.version),
         ):
-            require_space(self._cache.root, SPACE, f"building {order.label}")
+            require_space(self.cache.root, SPACE, f"building {order.label}")
             return self._build_in(workspace, order, compiler, target)
 
     def _build_in(
@@ -212,7 +211,7 @@ class KernelBuilder:
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(workspace)
         _log.info(f"checking out {order.commit[:12]} for {order.label}")
-        self._store.checkout(src, order.commit)
+        self.store.checkout(src, order.commit)
         config = self._configure(src, obj, order)
         watched = self._make(src, obj, order)
         release = read_release(obj)
@@ -235,7 +234,7 @@ class KernelBuilder:
                 "compiler": compiler,
                 "config_symbols_on": len(config),
                 "seconds": round(watched.seconds, 1),
-                "sandbox": self._sandbox.on,
+                "sandbox": self.sandbox.on,
                 "objects_compiled": watched.lines_matching(r"^  (CC|AS) "),
                 "sha256": _hashes(scratch),
                 "sizes": {name: (scratch / name).stat().st_size for name in _ARTEFACTS},
@@ -270,15 +269,8 @@ class KernelBuilder:
         return config
 
     def _make(self, src: Path, obj: Path, order: BuildRequest) -> Watched:
-        argv = [
-            "make",
-            "-C",
-            str(src),
-            f"O={obj}",
-            f"-j{self._jobs}",
-            *self._compilers(),
-            HERE.image,
-        ]
+        argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}"]
+        argv += [*self._compilers(), HERE.image]
         progress.command(argv)
         log = obj.parent / f"build-{order.tree[:12]}.log"
         watched = Watched.run(
@@ -297,8 +289,8 @@ class KernelBuilder:
 
     def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:
         """What runs the tree's own code sees the sources and writes objects, no more."""
-        self._cache.ccache.mkdir(parents=True, exist_ok=True)
-        return self._sandbox.wrap(argv, writable=(obj, self._cache.ccache), readable=(src,))
+        self.cache.ccache.mkdir(parents=True, exist_ok=True)
+        return self.sandbox.wrap(argv, writable=(obj, self.cache.ccache), readable=(src,))
 
     def _compilers(self) -> list[str]:
         if shutil.which("ccache") is None:
@@ -309,9 +301,9 @@ class KernelBuilder:
     def _environment(self) -> dict[str, str]:
         return {
             **_FIXED,
-            "CCACHE_DIR": str(self._cache.ccache),
+            "CCACHE_DIR": str(self.cache.ccache),
             # Paths below the build folder become relative, so that another base's workspace hits.
-            "CCACHE_BASEDIR": str(self._cache.build),
+            "CCACHE_BASEDIR": str(self.cache.build),
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_COMPILERCHECK": "content",
             "CCACHE_MAXSIZE": "5G",

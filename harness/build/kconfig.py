@@ -255,28 +255,25 @@ def _scan(text: str) -> list[tuple[str, int, tuple[str, ...]]]:
     blocks: list[str] = []
     name, line_number, depends = "", 0, list[str]()
 
-    def flush() -> None:
+    def close() -> None:
+        nonlocal name, depends
         if name:
             found.append((name, line_number, (*blocks, *depends)))
+        name, depends = "", []
 
     for number, line in enumerate(text.splitlines(), 1):
-        start = _DEFINITION.match(line)
-        if start:
-            flush()
-            name, line_number, depends = start[1], number, []
+        if match := _DEFINITION.match(line):
+            close()
+            name, line_number = match[1], number
         elif match := _DEPENDS.match(line):
             depends.append(match[1])
         elif _OTHER.match(line):
-            flush()
-            name, depends = "", []
+            close()
         elif match := _IF.match(line):
-            flush()
-            name, depends = "", []
+            close()
             blocks.append(match[1])
         elif line.startswith("endif"):
-            flush()
-            name, depends = "", []
-            if blocks:
-                blocks.pop()
-    flush()
+            close()
+            del blocks[-1:]
+    close()
     return found

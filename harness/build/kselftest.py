@@ -16,6 +16,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.build.kbuild import compiler_version, first_error
@@ -87,14 +88,14 @@ def load(path: Path) -> Selftests | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
 class SelftestBuilder:
     """Builds the tests of trees and publishes them in the cache's ``selftests`` folder."""
 
-    def __init__(self, *, cache: Cache, store: GitStore, sandbox: Sandbox, jobs: int = 1) -> None:
-        self._cache = cache
-        self._store = store
-        self._sandbox = sandbox
-        self._jobs = jobs
+    cache: Cache
+    store: GitStore
+    sandbox: Sandbox
+    jobs: int = 1
 
     def build(self, order: SelftestRequest) -> Selftests:
         """The tests of ``order``, from the cache or built now.
@@ -103,25 +104,25 @@ class SelftestBuilder:
         disk is too small or a tool is missing.
         """
         compiler = compiler_version()
-        target = self._cache.selftests / key_of(order, compiler)
-        lock = self._cache.selftests / f"{target.name}.lock"
+        target = self.cache.selftests / key_of(order, compiler)
+        lock = self.cache.selftests / f"{target.name}.lock"
         atomic.hold(target)
         with atomic.locked(lock):
             known = load(target)
             if known:
                 return known
             shutil.rmtree(target, ignore_errors=True)
-            require_space(self._cache.root, _SPACE, f"building the selftests of {order.label}")
+            require_space(self.cache.root, _SPACE, f"building the selftests of {order.label}")
             with progress.stage(f"selftests {order.label}", note=f"{len(order.tests)} tests"):
                 return self._build_in(target, order, compiler)
 
     def _build_in(self, target: Path, order: SelftestRequest, compiler: str) -> Selftests:
-        work = self._cache.build / f"selftests-{target.name}"
+        work = self.cache.build / f"selftests-{target.name}"
         self._forget(work)
         src, obj = work / "src", work / "obj"
         obj.mkdir(parents=True)
         try:
-            self._store.add_worktree(src, order.commit, checkout=False)
+            self.store.add_worktree(src, order.commit, checkout=False)
             self._check_out(src, order)
             said = [self._headers(src, obj, order)]
             results = {test: self._make(src, obj, test) for test in order.tests}
@@ -141,21 +142,21 @@ class SelftestBuilder:
 
     def _forget(self, work: Path) -> None:
         if work.exists():
-            self._store.remove_worktree(work / "src")
+            self.store.remove_worktree(work / "src")
             shutil.rmtree(work, ignore_errors=True)
 
     def _check_out(self, src: Path, order: SelftestRequest) -> None:
-        there = [place for place in _PLACES if self._has(src, place)]
-        done = self._store.git_in(src, "checkout", "--quiet", "HEAD", "--", *there)
+        git = partial(self.store.git_in, src)
+        there = [
+            place for place in _PLACES if git("cat-file", "-e", f"HEAD:{place}").returncode == 0
+        ]
+        done = git("checkout", "--quiet", "HEAD", "--", *there)
         if done.returncode != 0 or not (src / _SELFTESTS).is_dir():
             raise KernelFailure(f"{order.label} has no {_SELFTESTS} that can be checked out")
 
-    def _has(self, src: Path, place: str) -> bool:
-        return self._store.git_in(src, "cat-file", "-e", f"HEAD:{place}").returncode == 0
-
     def _headers(self, src: Path, obj: Path, order: SelftestRequest) -> str:
         """The user-space headers of the tree: what it defines may be newer than the host's."""
-        argv = ["make", "-C", str(src), f"O={obj}", f"-j{self._jobs}", "headers"]
+        argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}", "headers"]
         done = run(self._confined(argv, src, obj), check=False, timeout=900)
         if done.returncode != 0:
             raise KernelFailure(
@@ -183,7 +184,7 @@ class SelftestBuilder:
 
     def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:
         # The checkout is thrown away: its Makefiles may write where they always do.
-        return self._sandbox.wrap(argv, writable=(src, obj), readable=(src / ".git",), cwd=obj)
+        return self.sandbox.wrap(argv, writable=(src, obj), readable=(src / ".git",), cwd=obj)
 
     def _publish(
         self,
@@ -207,7 +208,7 @@ class SelftestBuilder:
             "commit": order.commit,
             "tree": order.tree,
             "compiler": compiler,
-            "sandbox": self._sandbox.on,
+            "sandbox": self.sandbox.on,
             "tests": list(order.tests),
             "missing": dict(missing),
             "sha256": {test: atomic.sha256_file(scratch / test) for test in built},

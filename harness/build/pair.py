@@ -163,8 +163,9 @@ class PairPlan:
 
     def places(self) -> frozenset[Path]:
         """The folders of the cache that building both arms takes or makes."""
-        found = (path for one in self.requests.values() for path in self.builder.places(one))
-        return frozenset(found)
+        return frozenset(
+            path for one in self.requests.values() for path in self.builder.places(one)
+        )
 
 
 def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
@@ -178,12 +179,7 @@ def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
         whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
         requests = {name: _without_new(one, whole, site.store) for name, one in requests.items()}
     chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)
-    builder = KernelBuilder(
-        cache=site.cache,
-        store=site.store,
-        jobs=site.jobs,
-        sandbox=site.sandbox,
-    )
+    builder = KernelBuilder(site.cache, site.store, site.sandbox, site.jobs)
     return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
 
 

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from harness import __version__
 from harness.cli import options
 from harness.experiment import defaults
+from harness.util.yamlfile import near
 
 _STATUSES = (
     "exit status: 0 nothing is worse; 3 something is; 4 undecided; 2 user error; 5 a kernel did "
@@ -39,12 +39,6 @@ class CommandLine:
             known = [name for one in actions(command) for name in one.option_strings]
             command.error(f"unrecognized arguments: {' '.join(unknown)}{near(word, known)}")
         return args
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The end of an error: the word that was meant, if one is near."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f"; did you mean '{close[0]}'?" if close else ""
 
 
 def actions(command: argparse.ArgumentParser) -> list[argparse.Action]:

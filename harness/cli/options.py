@@ -40,11 +40,8 @@ def _settings(group: argparse._ActionsContainer, part: str) -> None:
 
 def overhead(parser: argparse.ArgumentParser) -> None:
     """What `make overhead` measures."""
-    sizes, fill, steps = (
-        ",".join(defaults.OVERHEAD_SIZES),
-        defaults.OVERHEAD_FILL,
-        defaults.OVERHEAD_STEPS,
-    )
+    sizes = ",".join(defaults.OVERHEAD_SIZES)
+    fill, steps = defaults.OVERHEAD_FILL, defaults.OVERHEAD_STEPS
     group = parser.add_argument_group("overhead")
     group.add_argument("--sizes", default=sizes, help=f"of the swap area (default: {sizes})")
     group.add_argument("--fill", default=fill, help=f"memory to swap out (default: {fill})")

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from harness.experiment import suite, workload
 from harness.util import atomic
@@ -19,31 +17,16 @@ _PRESETS = {"quick", "standard", "full"}
 _MARGIN = re.compile(r"\d+(\.\d+)?%")
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong with a workload, as one sentence."""
-
-    workload: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"workloads/{self.workload}: {self.text}"
-
-
-def check(*, folder: Path = workload.FOLDER) -> tuple[Problem, ...]:
-    """What is wrong with the workloads in ``folder``.
+def check(*, folder: Path = workload.FOLDER) -> tuple[str, ...]:
+    """What is wrong with the workloads in ``folder``, a sentence each.
 
     That each described.json is what the program prints is checked where the programs are built.
     """
-    found: list[Problem] = []
-    for name in workload.names(folder):
-        try:
-            data = workload.read(name, folder)
-        except UserError as error:
-            found.append(Problem(name, str(error)))
-            continue
-        found += [Problem(name, text) for text in _described(name, data, folder)]
-    return tuple(found)
+    return tuple(
+        f"workloads/{name}: {text}"
+        for name in workload.names(folder)
+        for text in _described(name, folder)
+    )
 
 
 def listing(*, folder: Path = workload.FOLDER, width: int = 100) -> str:
@@ -64,16 +47,15 @@ def listing(*, folder: Path = workload.FOLDER, width: int = 100) -> str:
 
 
 def _facts(made: workload.Workload) -> list[str]:
-    data = made.data
-    requires = data.get("requires") or {}
-    needs = [f"back-end {' or '.join(requires['backends'])}"] if "backends" in requires else []
-    if "command" in requires:
-        needs.append(f"the command '{requires['command']}'")
+    definition = made.definition
+    requires = definition.requires
+    needs = [f"back-end {' or '.join(requires.backends)}"] if requires.backends else []
+    needs += [f"the command '{requires.command}'"] if requires.command else []
     needs += [f"{made.ram >> 20} MiB of memory"] if made.ram else []
-    primary = data["primary"] or "none, its outcome counts"
-    changed = [f"--{key}={value}" for key, value in (data["presets"]["quick"] or {}).items()]
+    primary = definition.primary or "none, its outcome counts"
+    changed = [f"--{key}={value}" for key, value in (definition.presets["quick"] or {}).items()]
     return [
-        str(data["description"]),
+        definition.description,
         f"primary metric: {primary}; needs: {', '.join(needs) or 'nothing'}",
         f"quick: {' '.join([made.program, *changed])}",
     ]
@@ -124,8 +106,13 @@ def new(name: str, *, folder: Path = workload.FOLDER) -> tuple[Path, ...]:
     return tuple(made)
 
 
-def _described(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _described(name: str, folder: Path) -> Iterator[str]:
     """What the file itself has wrong."""
+    try:
+        data = workload.read(name, folder)
+    except UserError as error:
+        yield str(error)
+        return
     if data["name"] != name:
         yield f"its 'name' is '{data['name']}', not that of the folder"
     if not (folder / name / f"{data['program']}.c").is_file():
@@ -134,10 +121,6 @@ def _described(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str
         yield "its 'description' is more than one line"
     if not _MARGIN.fullmatch(str(data.get("margin"))):
         yield f"its 'margin' is '{data.get('margin')}', not a percentage such as 1%"
-    yield from _presets(name, data, folder)
-
-
-def _presets(name: str, data: Mapping[str, Any], folder: Path) -> Iterator[str]:
     if set(data["presets"]) != _PRESETS:
         yield f"its presets must be {', '.join(sorted(_PRESETS))}"
     for preset in data["presets"]:

@@ -56,7 +56,7 @@ class Cell:
 
     def disk_on(self, usual: str) -> str:
         """The kind of disk that its swap files lie on where the run's is ``usual``."""
-        return self.workload.disk or usual
+        return self.workload.definition.requires.disk or usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,19 +154,16 @@ def runnable(
 
 
 def _reasons(cell: Cell, abilities: Sequence[Ability], memory: int, command: str) -> Iterator[str]:
-    backend = cell.backend
-    plain = catalogue.skip_reason(
-        cell.workload, backend=backend.kind, memory=memory, command=command
-    )
-    if plain:
-        yield plain
+    """Why it cannot be run, as clauses; arguments as `runnable` has them."""
+    backend, requires, ram = cell.backend, cell.workload.definition.requires, cell.workload.ram
+    if requires.command and requires.command != command:
+        yield f"it is run by the command '{requires.command}', not as part of a comparison"
+    if requires.backends and backend.kind not in requires.backends:
+        yield f"it needs the back-end {' or '.join(requires.backends)}, not {backend.kind}"
+    if memory and ram > memory:
+        yield f"it wants {ram >> 20} MiB of memory, and the guest has {memory >> 20} MiB"
     for one in abilities:
-        missing = catalogue.skip_reason(
-            cell.workload, backend=backend.kind, config=one.config, command=command
-        )
-        if missing:
-            yield f"{one.arm}: {missing}"
-        for option in backend.options:
+        for option in (*requires.kernel, *backend.options):
             if one.config.get(option) not in {"y", "m"}:
                 yield f"{one.arm}: the kernel is built without {option}"
         for function, cannot in backend.functions:

@@ -15,7 +15,6 @@ from harness.experiment.settings import PAIRS, Guest, Kernels, Matrix, Others, S
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import format_size
-from harness.util.yamlfile import Model
 
 _DEBUG = ("watchdog", "debug")
 
@@ -84,10 +83,11 @@ def load(
     if unknown := yamlfile.unknown(data, settings.declared()):
         raise UserError(f"{place}: {unknown}")
     data |= {key: value for key, value in overrides.items() if value is not None}
-    parts = {
-        part: yamlfile.check({key: data[key] for key in _keys(model) if key in data}, model, place)
-        for part, model in settings.PARTS.items()
-    }
+    parts = {}
+    for part, model in settings.PARTS.items():
+        names = {one.name for one in fields(model)}  # type: ignore[arg-type]
+        own = {key: value for key, value in data.items() if key in names}
+        parts[part] = yamlfile.check(own, model, place)
     others = cast(Others, parts.pop(""))
     experiment = Experiment(**cast(Any, parts), name=others.name)
     # A word for fragments that are also there by name: what is kept says which.
@@ -103,10 +103,6 @@ def load(
             raise UserError(f"{place}: SUITE and {key.upper()} were both given; use one of them")
     experiment.cells()
     return experiment
-
-
-def _keys(model: type[Model]) -> list[str]:
-    return [one.name for one in fields(model)]  # type: ignore[arg-type]
 
 
 def _consistent(place: str, kernels: Kernels) -> None:

@@ -60,6 +60,7 @@ class Memcg(Model):
 class Definition(Model):
     """A workload.yaml.  ``outputs`` are files that it leaves in the guest's /run/harness beside
     its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose.
+    ``sample_interval_ms`` lie between two samples; 0: marks only.
     """
 
     name: Text
@@ -88,11 +89,6 @@ class Workload:
     memcg_limit: str | None
     definition: Definition
     data: Mapping[str, Any]
-
-    @property
-    def sample_interval_ms(self) -> int:
-        """Milliseconds between two samples in the guest; 0 for marks only."""
-        return self.definition.sample_interval_ms
 
     @property
     def argv(self) -> list[str]:
@@ -125,21 +121,6 @@ class Workload:
     def selftests(self) -> tuple[str, ...]:
         """The kernel's own tests, ``collection/program``, to be built from each arm's tree."""
         return self.definition.requires.selftests
-
-    @property
-    def disk(self) -> str:
-        """The kind of disk that swap files must lie on, "host"; "" if any will do."""
-        return self.definition.requires.disk
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Files that it leaves in the guest's /run/harness beside its JSON lines."""
-        return self.definition.outputs
-
-    @property
-    def expected_console(self) -> tuple[str, ...]:
-        """Patterns of console lines that it brings about on purpose."""
-        return self.definition.expected_console
 
     def _bytes(self, what: str, text: str) -> int:
         """``size * procs / 2 + 128M`` with the parameters' values, left to right, rounded down.
@@ -215,11 +196,6 @@ def load(
     return made
 
 
-def check_keys(path: Path, data: Any) -> Definition:
-    """The values of a workload.yaml.  Raises UserError naming the first key that is wrong."""
-    return yamlfile.check(data, Definition, str(path))
-
-
 def read(name: str, folder: Path) -> dict[str, Any]:
     """The workload.yaml of ``folder / name`` with ``parameters`` and ``metrics`` on top.
 
@@ -231,7 +207,7 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 def _read(name: str, folder: Path) -> tuple[Definition, dict[str, Any]]:
     path = folder / name / "workload.yaml"
     data = yamlfile.read(path)
-    definition = check_keys(path, data)
+    definition = yamlfile.check(data, Definition, str(path))
     place = path.with_name(DESCRIBED)
     try:
         described = json.loads(place.read_text(encoding="utf-8"))
@@ -249,34 +225,6 @@ def _read(name: str, folder: Path) -> tuple[Definition, dict[str, Any]]:
                 f"its program{nearest(metric, data['metrics'])}"
             )
     return definition, data
-
-
-def skip_reason(
-    made: Workload,
-    *,
-    backend: str,
-    config: Mapping[str, str] | None = None,
-    memory: int = 0,
-    command: str = "compare",
-) -> str | None:
-    """Why ``made`` cannot run there, as one clause; None if it can.
-
-    ``backend`` is the kind of the back-end (``zswap``); ``config`` the kernel's options
-    (``{"CONFIG_ZSWAP": "y"}``) if they are known, ``memory`` the guest's bytes, 0 if unknown.
-    ``command`` is the harness's command that would run it.
-    """
-    requires = made.definition.requires
-    if requires.command and requires.command != command:
-        return f"it is run by the command '{requires.command}', not as part of a comparison"
-    if requires.backends and backend not in requires.backends:
-        return f"it needs the back-end {' or '.join(requires.backends)}, not {backend}"
-    if config is not None:
-        for option in requires.kernel:
-            if config.get(option) not in {"y", "m"}:
-                return f"the kernel is built without {option}"
-    if memory and made.ram > memory:
-        return f"it wants {made.ram >> 20} MiB of memory, and the guest has {memory >> 20} MiB"
-    return None
 
 
 def _check_sizes(made: Workload) -> None:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from harness.results import collected, deltas, histogram, ktap, manifest, probes, telemetry
 from harness.results.collected import BOOT, COLUMNS, Collected
+from harness.util import atomic
 from harness.util.errors import UserError
 
 ARMS = ("base", "patch")
@@ -148,7 +149,7 @@ def _folders(boots: Path) -> dict[BootKey, Path]:
 
 def _boot(tables: Collected, folder: Path, results: Path) -> None:
     """Read one boot's folder into the tables."""
-    facts = _json(folder / "boot.json")
+    facts = atomic.json_file(folder / "boot.json")
     if facts is None:
         facts = {"outcome": "unreadable", "detail": "boot.json is missing or damaged"}
         if not folder.is_dir():
@@ -306,15 +307,6 @@ def _records(
             file.path, record.probe, record.key, record.field, record.unit
         )
         yield tables.series.setdefault(series, len(tables.series)), record.value
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None if the file is missing or is not one."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _is_number(value: object) -> bool:

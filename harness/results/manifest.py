@@ -7,7 +7,6 @@ field's default, which is "unknown" for a text. It is never an error.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -27,6 +26,7 @@ from pydantic import (
 )
 
 from harness.experiment.arch import HERE
+from harness.util import atomic
 
 NAME = "manifest.json"
 SCHEMA = 2
@@ -396,11 +396,7 @@ def insn_unit(unit: str) -> str:
 
 def load(results: Path) -> Manifest:
     """results/<name>/manifest.json; an absent or damaged one gives an empty manifest."""
-    try:
-        data = json.loads((results / NAME).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        data = {}
-    return Manifest.tolerant(_upgraded(data if isinstance(data, dict) else {}, results))
+    return Manifest.tolerant(_upgraded(atomic.json_file(results / NAME) or {}, results))
 
 
 def _upgraded(data: Mapping[str, Any], results: Path) -> Mapping[str, Any]:

@@ -168,18 +168,6 @@ def clean(cache: Cache, *, older_than: float | None = None, dry: bool = False) -
     """
     before = time.time() - 86400 * (older_than or 0)
     chosen = [item for item in items(cache) if older_than is None or item.used < before]
-    gone, held = _removed(chosen, cache, dry=dry)
-    if older_than is None and not held:
-        rest = _rest(cache, chosen)
-        for item in rest if not dry else ():
-            _discard(item.path)
-        gone += rest
-        if not dry:
-            shutil.rmtree(cache.root, ignore_errors=True)
-    return Cleaned(tuple(gone), tuple(held))
-
-
-def _removed(chosen: Sequence[Item], cache: Cache, *, dry: bool) -> tuple[list[Item], list[Item]]:
     gone: list[Item] = []
     held: list[Item] = []
     for item in chosen:
@@ -189,7 +177,14 @@ def _removed(chosen: Sequence[Item], cache: Cache, *, dry: bool) -> tuple[list[I
         else:
             done = remove(item, cache)
         (gone if done else held).append(item)
-    return gone, held
+    if older_than is None and not held:
+        rest = _rest(cache, chosen)
+        for item in rest if not dry else ():
+            _discard(item.path)
+        gone += rest
+        if not dry:
+            shutil.rmtree(cache.root, ignore_errors=True)
+    return Cleaned(tuple(gone), tuple(held))
 
 
 def _rest(cache: Cache, chosen: Sequence[Item]) -> list[Item]:

@@ -26,11 +26,8 @@ ARMS = ("base", "patch", "control")
 """The boots of a pair; "control" is the base once more: what it differs by is the noise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The boots of one pair of a cell, in the order in which they run, on one host."""
-
-    tickets: tuple[BootRequest, ...]
+Block = tuple[BootRequest, ...]
+"""The boots of one pair of a cell, in the order in which they run, on one host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def blocks(
                 BootRequest(cell, arm, pair, position, guest_seed, kernels[arm])
                 for position, arm in enumerate(order)
             )
-            planned.append(Block(tuple(tickets)))
+            planned.append(tuple(tickets))
     return tuple(planned)
 
 
@@ -71,7 +68,7 @@ def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
     """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
     found = []
     for block in planned:
-        for ticket in block.tickets:
+        for ticket in block:
             text = (boots / ticket.folder / "boot.json").read_text(encoding="utf-8")
             facts = json.loads(text)
             if facts["outcome"] != Outcome.OK:
@@ -86,9 +83,13 @@ def run(planned: Sequence[Block], host: VmConfig, boots: Path, *, engine: Engine
     goes on with them.
     """
     _sweep(boots)
-    todo = [missing for block in planned if (missing := _missing(block, boots))]
-    total = sum(len(block.tickets) for block in planned)
-    kept = total - sum(len(missing) for missing in todo)
+    missing = [
+        [one for one in block if not (boots / one.folder / "boot.json").is_file()]
+        for block in planned
+    ]
+    todo = [block for block in missing if block]
+    total = sum(len(block) for block in planned)
+    kept = total - sum(len(block) for block in todo)
     if kept:
         _log.info(f"{kept} of {total} boots have their result already")
     meter = _Meter(total=total, finished=kept)
@@ -127,10 +128,6 @@ class _Meter:
             busy += max(0.0, end - max(start, reached))
             reached = max(reached, end)
         return busy
-
-
-def _missing(block: Block, boots: Path) -> list[BootRequest]:
-    return [item for item in block.tickets if not (boots / item.folder / "boot.json").is_file()]
 
 
 def _sweep(boots: Path) -> None:

@@ -19,7 +19,7 @@ from harness.build.pair import Context
 from harness.experiment.cell import Cell
 from harness.experiment.spec import Experiment
 from harness.util.errors import InfraError
-from harness.util.hostspace import NoSpaceError, free_bytes, in_words
+from harness.util.hostspace import NoSpaceError, existing, free_bytes, in_words
 from harness.vm import disk
 
 QEMU_BYTES = 256 << 20
@@ -165,6 +165,7 @@ def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitt
     guest, schedule = load.experiment.guest, load.experiment.schedule
     blocks = len(load.cells) * schedule.pairs
     done = len(list(folder.glob("boots/*/*/boot.json")))
+    boots = max(0, blocks * (3 if schedule.aa else 2) - done)
     # Swap disks are sparse, but a series may fill them.
     kinds = [(one.backend, one.disk_on(load.disk)) for one in load.cells]
     on_host = [disk.disk_bytes(one, guest.swap) for one, where in kinds if where == "host"]
@@ -178,42 +179,22 @@ def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitt
         cpus=guest.cpus if is_here else 0,
         most=(schedule.parallel or limit) if is_here else 1,
         asked=is_here and schedule.parallel > 0,
-        disk=disk_shares(
-            cache=site.cache.root,
-            results=folder,
-            temporary=temporary,
-            boots=max(0, blocks * (3 if schedule.aa else 2) - done),
-            swap=swap if is_here else 0,
-            to_make=to_make,
+        disk=(
+            *(
+                Share(site.cache.root, size, purpose, "XDG_CACHE_HOME")
+                for purpose, size in to_make.items()
+            ),
+            Share(folder, _RESULTS + boots * _BOOT, "results", "RESULTS"),
+            Share(temporary, swap if is_here else 0, "swap disks", "TMPDIR", each=True),
         ),
     )
     return admit(needs, available((site.cache.root, folder, temporary)))
 
 
-def disk_shares(
-    *,
-    cache: Path,
-    results: Path,
-    temporary: Path,
-    boots: int,
-    swap: int,
-    to_make: Mapping[str, int],
-) -> tuple[Share, ...]:
-    """What is written where: ``to_make`` are bytes in the cache by what they are for.
-
-    ``swap`` are the bytes of one guest's swap disk on the host, and ``boots`` are still to run.
-    """
-    return (
-        *(Share(cache, size, purpose, "XDG_CACHE_HOME") for purpose, size in to_make.items()),
-        Share(results, _RESULTS + boots * _BOOT, "results", "RESULTS"),
-        Share(temporary, swap, "swap disks", "TMPDIR", each=True),
-    )
-
-
 def available(paths: Sequence[Path]) -> Has:
     """What this host has now, and has free where ``paths`` are, or will be."""
     memory, bound = available_memory()
-    disk = {path: (_device(path), free_bytes(path)) for path in paths}
+    disk = {path: (existing(path).stat().st_dev, free_bytes(path)) for path in paths}
     return Has(memory, bound, cores(), disk)
 
 
@@ -241,11 +222,10 @@ def available_memory(proc: Path = _PROC, cgroups: Path = _CGROUPS) -> tuple[int,
 
 def _groups(proc: Path, cgroups: Path) -> list[Path]:
     """The folder of this process's control group and of all above it."""
-    try:
-        text = (proc / "self" / "cgroup").read_text(encoding="utf-8")
-    except OSError:
+    names = proc / "self" / "cgroup"
+    if not names.is_file():
         return []
-    own = next((line[3:] for line in text.splitlines() if line.startswith("0::")), "/")
+    own = next((line[3:] for line in _text(names).splitlines() if line.startswith("0::")), "/")
     place = cgroups / own.lstrip("/")
     # In a container the name may be the one that the host knows, and is not there.
     return [item for item in (place, *place.parents) if item.is_relative_to(cgroups)]
@@ -253,25 +233,20 @@ def _groups(proc: Path, cgroups: Path) -> list[Path]:
 
 def _in_use(folder: Path) -> int:
     """Bytes that the group cannot give back at once."""
-    try:
-        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
+    lines = _text(folder / "memory.stat").splitlines()
     cached = dict(line.split() for line in lines).get("inactive_file", "0")
     return max(0, (_number(folder / "memory.current") or 0) - int(cached))
 
 
 def _number(path: Path) -> int | None:
     """A control file's number, None where it is not there or says "max"."""
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except OSError:
-        return None
+    text = _text(path).strip()
     return int(text) if text.isdecimal() else None
 
 
-def _device(path: Path) -> int:
-    place = path
-    while not place.exists():
-        place = place.parent
-    return place.stat().st_dev
+def _text(path: Path) -> str:
+    """A file of the kernel's; "" where it is not there."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return ""

@@ -10,7 +10,6 @@ folder stays whole and can be verified alone; ``shared.json`` there says which b
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,13 +49,13 @@ def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int
 
 def read(folder: Path) -> dict[str, str]:
     """Which boots of a results folder were run for another one, and for which (relative to it)."""
-    data = _json(folder / RECORD) or {}
+    data = atomic.json_file(folder / RECORD) or {}
     return {str(boot): str(donor) for boot, donor in data.items()}
 
 
 def _identity(folder: Path) -> dict[str, Any] | None:
     """What the boots of the base depend on, of experiment.json; None if there is none."""
-    data = _json(folder / "experiment.json")
+    data = atomic.json_file(folder / "experiment.json")
     if data is None:
         return None
     # How the kernels were asked for may differ where the kernel of the base does not.
@@ -67,7 +66,7 @@ def _identity(folder: Path) -> dict[str, Any] | None:
 
 def _lacking(planned: Sequence[Block], folder: Path) -> Iterator[BootRequest]:
     for block in planned:
-        for ticket in block.tickets:
+        for ticket in block:
             if ticket.arm != "patch" and not (folder / "boots" / ticket.folder).exists():
                 yield ticket
 
@@ -80,8 +79,8 @@ def _is_of(boot: Path, ticket: BootRequest) -> bool:
         for path, value in sums.lines.items()
     ):
         return False
-    facts = _json(boot / "boot.json")
-    return facts is not None and all(
+    facts = atomic.json_file(boot / "boot.json") or {}
+    return all(
         facts.get(key) == value
         for key, value in {
             "cell": ticket.cell.name,
@@ -106,11 +105,3 @@ def _link_file(source: str, target: str) -> None:
         os.link(source, target)
     except OSError:  # a file system without hard links
         shutil.copy2(source, target)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return data if isinstance(data, dict) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,10 +70,6 @@ def report(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.COMPARE, folder, text, page, written.status, screen)
 
 
-def _as_planned(ticket: BootRequest) -> BootRequest:
-    return ticket
-
-
 @dataclass(frozen=True, slots=True)
 class Boots:
     """What a study asks of the boots of an experiment.
@@ -87,7 +83,7 @@ class Boots:
     alone: a cell that one kernel cannot run is run on the other
     """
 
-    change: Callable[[BootRequest], BootRequest] = _as_planned
+    change: Callable[[BootRequest], BootRequest] = lambda ticket: ticket
     written: int | None = None
     made: KernelPair | None = None
     donors: Sequence[Path] = ()
@@ -119,11 +115,9 @@ def measured(
     _log.info(f"results go to {folder}")
     scratch.sweep()
     chosen = accel.choose(experiment.guest.accel, cache=site.cache)
-    with (
-        manifest.locked(folder),
-        _engine(chosen, site) as engine,
-        live.view() as shown,
-    ):
+    # A cluster that was asked for is looked at before anything is built; None: this machine.
+    far = cluster.connected(site.scheduler, chosen.name) if site.scheduler else nullcontext()
+    with manifest.locked(folder), far as engine, live.view() as shown:
         setting = _set_up(experiment, cells, chosen, site, boots)
         manifest.identify(folder, setting)
         checksums.resume(folder)
@@ -133,7 +127,7 @@ def measured(
         if shared:
             _log.info(f"{shared} boots of the base are shared with other results")
         ran = _boot_all(planned, setting, site, boots.written, shown, engine)
-        kernels = {ticket.folder: ticket.kernel for block in planned for ticket in block.tickets}
+        kernels = {ticket.folder: ticket.kernel for block in planned for ticket in block}
         for trouble in trace.record(folder, kernels, site.sandbox):
             _log.warning(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
@@ -159,7 +153,9 @@ def _set_up(
     experiment = resolved(experiment, clock)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
-    missing = _images_to_make(cells, cache)
+    places = frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
+    absent = [one for one in places if not (one / "root.img").is_file()]
+    missing = {"root images": len(absent) * image.SPACE} if absent else {}
     load = resources.Load(experiment, cells, clock, kind, boots.written)
     first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
     for warning in resources.admitted(load, site, to_make={**first, **missing}).warnings:
@@ -167,8 +163,7 @@ def _set_up(
     kernels = boots.made
     if kernels is None:
         planned = pair.plan(pair.prepare(experiment, site), experiment, site)
-        needed = planned.places() | _image_places(cells, cache)
-        eviction.keep_below(cache, most, needed=needed)
+        eviction.keep_below(cache, most, needed=planned.places() | places)
         resources.admitted(load, site, to_make={"building": planned.space(), **missing})
         kernels = planned.build()
     made, config_diff = kernels
@@ -226,10 +221,7 @@ def _selftests(
     if not tests:
         return {}
     builder = kselftest.SelftestBuilder(
-        cache=site.cache,
-        store=site.store,
-        sandbox=site.sandbox,
-        jobs=site.jobs,
+        cache=site.cache, store=site.store, sandbox=site.sandbox, jobs=site.jobs
     )
     return {
         name: builder.build(
@@ -310,12 +302,10 @@ def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> 
     blocks = plan.blocks(setting.cells, kernels, pairs=schedule.pairs, seed=schedule.seed)
     only = {one.cell: one.arm for one in setting.halves}
     return [
-        plan.Block(
-            tuple(
-                change(ticket)
-                for ticket in block.tickets
-                if only.get(ticket.cell.name, ticket.arm) == ticket.arm
-            )
+        tuple(
+            change(ticket)
+            for ticket in block
+            if only.get(ticket.cell.name, ticket.arm) == ticket.arm
         )
         for block in blocks
     ]
@@ -334,10 +324,10 @@ def _boot_all(
     if engine is None:
         load = resources.Load(experiment, setting.cells, setting.clock, setting.disk, written)
         engine = Local(resources.admitted(load, site, to_make={}).guests)
-    folders = [[one.folder for one in block.tickets] for block in planned]
+    folders = [[one.folder for one in block] for block in planned]
     survey = Survey(folders, folder / "boots", engine.workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)
-    count = sum(len(block.tickets) for block in planned)
+    count = sum(len(block) for block in planned)
     with (
         scratch.folder() as name,
         progress.stage("boots", note=f"{count} of them, {engine.workers} side by side"),
@@ -363,16 +353,6 @@ def _boot_all(
         return plan.run(planned, host, folder / "boots", engine=engine)
 
 
-@contextmanager
-def _engine(chosen: Accelerator, site: Context) -> Iterator[Engine | None]:
-    """The cluster that was asked for, looked at before anything is built; None: this machine."""
-    if site.scheduler is None:
-        yield None
-        return
-    with cluster.connected(site.scheduler, chosen.name) as engine:
-        yield engine
-
-
 def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
     """By arm, a tools disk that has the tests of its kernel, too."""
     made = {}
@@ -380,16 +360,6 @@ def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
         made[name] = folder / f"tools-{name}.img"
         image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
     return made | ({"control": made["base"]} if made else {})
-
-
-def _images_to_make(cells: Sequence[Cell], cache: Cache) -> dict[str, int]:
-    """Bytes for the root images that are not there yet."""
-    missing = [one for one in _image_places(cells, cache) if not (one / "root.img").is_file()]
-    return {"root images": len(missing) * image.SPACE} if missing else {}
-
-
-def _image_places(cells: Sequence[Cell], cache: Cache) -> frozenset[Path]:
-    return frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
 
 
 def _say_times(ran: plan.Run, before: int) -> None:

@@ -72,6 +72,15 @@ def json_text(value: Any) -> str:
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
 
 
+def json_file(path: Path) -> dict[str, Any] | None:
+    """The object in a JSON file; None if it is missing, damaged or something else."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on ``path`` (created if need be) for the block."""

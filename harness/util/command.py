@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.util.errors import InfraError
@@ -18,14 +17,8 @@ _KEPT = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
 _PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """A finished program."""
-
-    argv: tuple[str, ...]
-    returncode: int
-    stdout: str
-    stderr: str
+Completed = subprocess.CompletedProcess[str]
+"""A finished program."""
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -73,4 +66,4 @@ def run(
     if check and done.returncode != 0:
         tail = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-5:])
         raise InfraError(f"exit status {done.returncode} from: {shlex.join(argv)}\n{tail}")
-    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+    return done

@@ -15,11 +15,13 @@ class NoSpaceError(InfraError):
 
 def free_bytes(path: Path) -> int:
     """Bytes that this user can still write where ``path`` is, or will be made."""
-    place = path
-    while not place.exists():
-        place = place.parent
-    status = os.statvfs(place)
+    status = os.statvfs(existing(path))
     return status.f_bavail * status.f_frsize
+
+
+def existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that is there."""
+    return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
 def require_space(path: Path, needed: int, purpose: str) -> None:

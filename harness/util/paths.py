@@ -20,6 +20,16 @@ RESULTS = (PACKAGE.parent if CHECKOUT else Path.cwd()) / "results"
 """Where results go unless somebody says otherwise."""
 
 
+class _Below:
+    """In a class that has a ``root``: a path below that."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Cache, _: type) -> Path:
+        return owner.root / self._name
+
+
 @dataclass(frozen=True, slots=True)
 class Cache:
     """The layout below ``$XDG_CACHE_HOME/swap-harness``.
@@ -29,58 +39,29 @@ class Cache:
 
     root: Path
 
+    git = _Below("linux.git")
+    """The one bare repository that holds every kernel tree as a commit."""
+    downloads = _Below("downloads")
+    """Source packages and tarballs, private apt lists."""
+    mails = _Below("mails")
+    """Fetched mail threads with their hashes, and the indexes of local mirrors."""
+    build = _Below("build")
+    """Work trees and object folders, one for each base and configuration."""
+    kernels = _Below("kernels")
+    """Published kernel artefacts, one folder a key; never changed."""
+    images = _Below("images")
+    """Published root images, one folder a key; never changed."""
+    tools = _Below("tools")
+    """The compiled guest programs, one folder a key."""
+    selftests = _Below("selftests")
+    """The kernels' own tests, built from their trees, one folder a key."""
+    ccache = _Below("ccache")
+    """The compiler cache."""
+    accel_checks = _Below("accel-checks")
+    """Which accelerators run a guest here: verdicts of the accelerator check."""
+
     @classmethod
     def from_environment(cls) -> Cache:
         """The cache of this user, honouring ``XDG_CACHE_HOME``."""
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return cls(Path(base).expanduser() / "swap-harness")
-
-    @property
-    def git(self) -> Path:
-        """The one bare repository that holds every kernel tree as a commit."""
-        return self.root / "linux.git"
-
-    @property
-    def downloads(self) -> Path:
-        """Source packages and tarballs, private apt lists."""
-        return self.root / "downloads"
-
-    @property
-    def mails(self) -> Path:
-        """Fetched mail threads with their hashes, and the indexes of local mirrors."""
-        return self.root / "mails"
-
-    @property
-    def build(self) -> Path:
-        """Work trees and object folders, one for each base and configuration."""
-        return self.root / "build"
-
-    @property
-    def kernels(self) -> Path:
-        """Published kernel artefacts, one folder a key; never changed."""
-        return self.root / "kernels"
-
-    @property
-    def images(self) -> Path:
-        """Published root images, one folder a key; never changed."""
-        return self.root / "images"
-
-    @property
-    def tools(self) -> Path:
-        """The compiled guest programs, one folder a key."""
-        return self.root / "tools"
-
-    @property
-    def selftests(self) -> Path:
-        """The kernels' own tests, built from their trees, one folder a key."""
-        return self.root / "selftests"
-
-    @property
-    def ccache(self) -> Path:
-        """The compiler cache."""
-        return self.root / "ccache"
-
-    @property
-    def accel_checks(self) -> Path:
-        """Which accelerators run a guest here: verdicts of the accelerator check."""
-        return self.root / "accel-checks"

@@ -110,52 +110,39 @@ class Check:
             raise ValueError(str(error)) from error
 
 
-class Unchecked:
-    """In Annotated: a field that no file has, of any type."""
+def holding(test: Callable[[Any], object], what: str) -> Check:
+    """A value for which ``test`` is true; ``what`` ends "it must be"."""
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
-        from pydantic_core import core_schema  # noqa: PLC0415
+    def check(value: Any) -> Any:
+        if not test(value):
+            raise Wanted(what)
+        return value
 
-        return core_schema.any_schema()
-
-
-def one_of(words: Iterable[str]) -> Check:
-    """A text that is one of these words."""
-    return Check(partial(_choice, tuple(words)))
+    return Check(check)
 
 
 def matching(pattern: str, what: str) -> Check:
-    """A text that a pattern matches as a whole; ``what`` ends "it must be"."""
-    return Check(partial(_match, re.compile(pattern), what))
+    """A text that a pattern matches as a whole."""
+    return holding(re.compile(pattern).fullmatch, what)
 
 
 def at_least(least: float, most: float | None = None) -> Check:
     """A number from ``least``, to ``most`` if there is one."""
-    return Check(partial(_bounded, least, most))
+    if most is None:
+        return holding(lambda value: value >= least, f"at least {least}")
+    return holding(lambda value: least <= value <= most, f"from {least} to {most}")
 
 
-def _choice(words: Collection[str], value: str) -> str:
-    if value not in words:
-        raise Wanted(f"one of {', '.join(words)}{_near(value, words)}")
-    return value
+def one_of(words: Iterable[str]) -> Check:
+    """A text that is one of these words."""
+    known = tuple(words)
 
+    def check(value: str) -> str:
+        if value not in known:
+            raise Wanted(f"one of {', '.join(known)}{near(value, known)}")
+        return value
 
-def _match(pattern: re.Pattern[str], what: str, value: str) -> str:
-    if not pattern.fullmatch(value):
-        raise Wanted(what)
-    return value
-
-
-def _bounded(least: float, most: float | None, value: float) -> float:
-    if value < least or (most is not None and value > most):
-        raise Wanted(f"at least {least}" if most is None else f"from {least} to {most}")
-    return value
-
-
-def _text(value: str) -> str:
-    if not value.strip():
-        raise Wanted("a text that is not empty")
-    return value.strip()
+    return Check(check)
 
 
 def regex(value: str) -> str:
@@ -202,13 +189,9 @@ def words(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else _listed(value)
 
 
-def _some(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not value:
-        raise Wanted("a list with something in it")
-    return value
+_some = holding(bool, "a list with something in it")
 
-
-Text = Annotated[str, Check(_text)]
+Text = Annotated[str, holding(str.strip, "a text that is not empty"), Check(str.strip)]
 """A text that says something, without the blanks around it."""
 Slug = Annotated[
     str,
@@ -229,11 +212,11 @@ Items = Annotated[tuple[T, ...], Check(_listed, first=True)]
 """A list, perhaps empty."""
 Pairs = Annotated[tuple[tuple[str, T], ...], Check(_pairs, first=True)]
 """A mapping, as pairs in the order of its keys."""
-Words = Annotated[tuple[Any, ...], Check(_some), Check(words, first=True)]
+Words = Annotated[tuple[Any, ...], _some, Check(words, first=True)]
 """A list with something in it, or a text of words with blanks or commas between."""
 Named = Annotated[tuple[T, ...], Check(_named, first=True)]
 """A mapping of names to models that have a field ``name``."""
-SomeItems = Annotated[tuple[T, ...], Check(_some), Check(_listed, first=True)]
+SomeItems = Annotated[tuple[T, ...], _some, Check(_listed, first=True)]
 """A list with something in it."""
 
 
@@ -284,10 +267,11 @@ def _check_leaf(value: Any) -> None:
 def nearest(word: str, known: Iterable[Any]) -> str:
     """The end of an error sentence: the nearest known word, or all of them."""
     words = sorted(str(item) for item in known)
-    return _near(word, words) or f"; there are: {', '.join(words)}"
+    return near(word, words) or f"; there are: {', '.join(words)}"
 
 
-def _near(word: object, words: Iterable[str]) -> str:
+def near(word: object, words: Iterable[str]) -> str:
+    """The end of an error sentence: the word that was meant, "" if none is near."""
     close = difflib.get_close_matches(str(word), words, n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
 

@@ -8,7 +8,7 @@ do that is found out in seconds.  The verdict is kept for this boot of this host
 
 from __future__ import annotations
 
-import json
+import contextlib
 import logging
 import subprocess
 import tempfile
@@ -59,12 +59,10 @@ def check(accel: str, *, cache: Cache) -> AccelCheck:
     """The verdict on ``accel``, from the cache if this host has not been booted since."""
     key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))
     record = cache.accel_checks / f"{accel}.json"
-    try:
-        kept = json.loads(record.read_text(encoding="utf-8"))
-        if kept.pop("key") == key:
+    kept = atomic.json_file(record) or {}
+    with contextlib.suppress(TypeError):  # of a version with other fields
+        if kept.pop("key", "") == key:
             return AccelCheck(**kept)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
     verdict = _boot(accel)
     # A quick refusal is not worth keeping: permissions change without a reboot.
     if verdict.works or (accel == "kvm" and verdict.seconds >= _DEADLINE):

@@ -12,7 +12,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def run(ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Eve
         record = _Record(ticket, host)
         try:
             _drive(ticket, host, folder, Path(tmp), record, stop)
-            outcome, detail = _conclude(folder, ticket.cell.workload.expected_console)
+            outcome, detail = _conclude(folder, ticket.cell.workload.definition.expected_console)
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
@@ -186,7 +186,7 @@ class _Record:
                 "detail": detail,
                 "clock": self._host.clock,
                 "accel": self._host.accel,
-                "host": hostfacts.here().as_data(),
+                "host": asdict(hostfacts.here()),
                 "kernel": ticket.kernel.key,
                 "kernel_release": ticket.kernel.release,
                 "observed": ticket.observed,
@@ -261,33 +261,33 @@ def _measure(
     ticket: BootRequest, host: VmConfig, folder: Path, shell: Shell, watch: Watch, record: _Record
 ) -> None:
     deadlines, cell = host.deadlines, ticket.cell
+    definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
         words = disk.words(cell.backend, host.disk_for(cell), host.swap)
         words += [f"{key}={value}" for key, value in cell.backend.settings]
         answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
-        if answer.status != 0:
+        if answer.returncode != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
         record.readback = {path: value.strip("; ") for path, value in lines}
     with record.timed("workload"):
         interval = {
-            Observed.FULL: str(cell.workload.sample_interval_ms),
+            Observed.FULL: str(definition.sample_interval_ms),
             Observed.MARKS: "bare",
             Observed.NONE: "off",
         }[ticket.observed]
         watched = ticket.observed is not Observed.NONE
         watch.expect("workload", deadlines.workload, samples=watched)
         in_step = "1" if host.clock == "insn" else "0"
-        argv = ["/opt/harness/bin/run-workload", interval, in_step]
-        argv += [cell.workload.memory_max]
+        argv = ["/opt/harness/bin/run-workload", interval, in_step, cell.workload.memory_max]
         answer = shell.run([*argv, *cell.workload.argv])
-        if answer.status != 0:
+        if answer.returncode != 0:
             raise BootEnded(Outcome.INFRA, f"run-workload: {answer.stderr.strip()}")
     with record.timed("collect"):
         watch.expect("collect", deadlines.command)
         plain = ("workload.jsonl", "workload.err", "workload.status", "footprint")
-        for name in (*plain, *cell.workload.outputs):
+        for name in (*plain, *definition.outputs):
             shell.fetch(f"{_REMOTE}/{name}", folder / name)
 
 

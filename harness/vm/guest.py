@@ -17,7 +17,7 @@ import paramiko
 from fabric import Config, Connection
 
 from harness.results.console import Outcome
-from harness.util.command import run
+from harness.util.command import Completed, run
 from harness.vm.watch import FLOOD, BootEnded
 
 # A broken connection is explained by the watch, not by a stack trace of the transport.
@@ -51,15 +51,6 @@ class Keys:
     def for_guest(self) -> tuple[Path, Path]:
         """What the guest's sshd needs."""
         return self.host, self.client.with_name("authorized_keys")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A finished command of the guest."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 class Shell:
@@ -107,7 +98,7 @@ class Shell:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def run(self, argv: Sequence[str]) -> Answer:
+    def run(self, argv: Sequence[str]) -> Completed:
         """Run ``argv`` in the guest and wait for it; a non-zero status is not an error here.
 
         Raises EOFError when the guest is gone before the command has ended.
@@ -116,7 +107,7 @@ class Shell:
         done = self._connection.run(shlex.join(argv), hide=True, warn=True, in_stream=False)
         if done.exited < 0:  # paramiko's word for a channel that closed without a status
             raise EOFError("no exit status")
-        return Answer(done.exited, done.stdout, done.stderr)
+        return Completed(tuple(argv), done.exited, done.stdout, done.stderr)
 
     def fetch(self, remote: str, local: Path) -> bool:
         """Copy a guest's file here; False when it is not there.

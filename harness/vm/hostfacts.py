@@ -7,7 +7,7 @@ import hashlib
 import os
 import platform
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,10 +27,6 @@ class HostFacts:
     cpu: str
     kernel: str
     qemu: str
-
-    def as_data(self) -> dict[str, str]:
-        """Plain values for boot.json."""
-        return asdict(self)
 
 
 @cache

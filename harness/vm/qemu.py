@@ -129,12 +129,11 @@ class Guest:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._process: subprocess.Popen[bytes] | None = None
-        self._log = machine.log
 
     def __enter__(self) -> Guest:
         line = argv(self.machine)
         (self.machine.folder / "qemu.txt").write_text(printable(line), encoding="utf-8")
-        with self._log.open("wb") as log:
+        with self.machine.log.open("wb") as log:
             self._process = subprocess.Popen(
                 tethered(line, fenced=True),
                 stdin=subprocess.DEVNULL,
@@ -166,7 +165,7 @@ class Guest:
 
     def words(self) -> str:
         """What QEMU itself said, for a message."""
-        text = self._log.read_text(encoding="utf-8", errors="replace").strip()
+        text = self.machine.log.read_text(encoding="utf-8", errors="replace").strip()
         return text.splitlines()[-1] if text else "no message"
 
     def ssh_port(self, *, deadline: float = 30.0) -> int:
@@ -190,15 +189,16 @@ class Guest:
 
     def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> object:
         """Run one QMP command and return its answer."""
-        return asyncio.run(self._qmp(command, arguments))
 
-    async def _qmp(self, command: str, arguments: dict[str, Any] | None) -> object:
-        client = QMPClient("harness")
-        await asyncio.wait_for(client.connect(str(self.machine.socket)), 10)
-        try:
-            return await asyncio.wait_for(client.execute(command, arguments), 10)
-        finally:
-            await client.disconnect()
+        async def ask() -> object:
+            client = QMPClient("harness")
+            await asyncio.wait_for(client.connect(str(self.machine.socket)), 10)
+            try:
+                return await asyncio.wait_for(client.execute(command, arguments), 10)
+            finally:
+                await client.disconnect()
+
+        return asyncio.run(ask())
 
 
 def _disk(name: str, path: Path, options: str) -> list[str]:

@@ -296,7 +296,7 @@ TARGETS: Sequence[Target] = (
     ),
     Target(
         "workload",
-        _yaml(lambda p: workload.check_keys(p, yamlfile.read(p)), "workload"),
+        _yaml(lambda p: yamlfile.load(p, workload.Definition), "workload"),
         seeds.WORKLOADS,
         seeds.YAML_WORDS,
     ),

@@ -151,7 +151,7 @@ def test_it_prints_no_more_than_it_may(guest: Guest) -> None:
 
 
 def test_what_its_console_lines_say_is_expected_of_its_own_tests_only() -> None:
-    patterns = workload.load("selftests").expected_console
+    patterns = workload.load("selftests").definition.expected_console
     mine = "[1.0] Memory cgroup out of memory: Killed process 71 (test_memcontrol) total-vm:1kB"
     other = mine.replace("test_memcontrol", "redis-server")
     assert console.worst(mine, expected=patterns) is None

@@ -9,6 +9,7 @@ in hand: Dask gives its block to another one, which runs what has not come back.
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -80,14 +81,14 @@ class Cluster:
         """
         if not blocks:
             return
-        run = transfer.run_name()
+        run = secrets.token_hex(8)
         orders = [
             BlockRequest(run, tuple(tickets), host, _files(tickets, host), self.asker)
             for tickets in blocks
         ]
         files = {name: path for one in orders for path, name in one.files.items()}
         supply = Supply(self.client, run, files)
-        supply.send(_one_a_host(self.stations))
+        supply.send(list({one.host.name: at for at, one in self.stations.items()}.values()))
         with Dispatch(self.client, run, boots, note=note, supply=supply) as sent:
             sent.give(orders)
             sent.wait()
@@ -111,20 +112,11 @@ def _stations(client: Any, asker: Station, accelerator: str) -> dict[str, Statio
             raise InfraError(f"the worker at {address} cannot say what it is: {one}")
         difference = asker.differs(one)
         if difference:
-            raise UserError(_refusal(one.host.name, address, difference))
+            raise UserError(
+                f"host {one.host.name} ({address}) {difference}: figures of both would not belong "
+                "together; make it the same, or stop that worker"
+            )
     return found
-
-
-def _refusal(host: str, address: str, difference: str) -> str:
-    return (
-        f"host {host} ({address}) {difference}: figures of both would not belong together; make it "
-        "the same, or stop that worker"
-    )
-
-
-def _one_a_host(stations: Mapping[str, Station]) -> list[str]:
-    """The address of one worker of each host."""
-    return list({one.host.name: address for address, one in stations.items()}.values())
 
 
 def _files(tickets: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
@@ -134,19 +126,4 @@ def _files(tickets: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
         paths |= {host.root_for(ticket.cell), host.tools_for(ticket.cell, ticket.arm)}
         paths |= {ticket.kernel.path / name for name in KERNEL_FILES}
     paths |= {host.root, host.tools, *host.variants.values(), *host.selftests.values()}
-    return {str(path): _name(path) for path in paths}
-
-
-_names: dict[tuple[str, int, int], str] = {}
-
-
-def _name(path: Path) -> str:
-    """The SHA-256 of a file, computed once for each state that it has."""
-    try:
-        status = path.stat()
-    except OSError:
-        return transfer.name_of(path)
-    key = (str(path), status.st_size, status.st_mtime_ns)
-    if key not in _names:
-        _names[key] = transfer.name_of(path)
-    return _names[key]
+    return {str(path): transfer.name_of(path) for path in paths}

@@ -170,7 +170,7 @@ class Dispatch:
             self._supply.send([reply.address])
             return self.give([order], trouble=f"host {reply.host} lost what it was sent")
         for item in reply.boots:
-            self._keep(item.folder, item.seconds, item.tar)
+            self._keep(*item)
         if not all((self._boots / one.folder / "boot.json").is_file() for one in order.tickets):
             self.give([order], trouble="not all of its boots came back")
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import os
 import shutil
@@ -12,6 +11,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from harness.util import atomic
@@ -54,7 +54,11 @@ class FileStore:
         part = target.with_name(f".{sha256}.{sender}")
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         data = zlib.decompress(piece)
-        with open(part, "wb" if offset == 0 else "r+b", opener=_private) as stream:
+        with open(
+            part,
+            "wb" if offset == 0 else "r+b",
+            opener=lambda name, flags: os.open(name, flags, 0o600),
+        ) as stream:
             if stream.seek(0, os.SEEK_END) != offset:
                 raise InfraError(f"a piece of {sha256[:12]} came out of order")
             if data.count(0) == len(data):
@@ -79,10 +83,6 @@ class FileStore:
                 break
             path.unlink(missing_ok=True)
             size -= status.st_size
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -142,14 +142,16 @@ def _extract(archive: tarfile.TarFile, folder: Path) -> None:
             shutil.copyfileobj(stream or io.BytesIO(), out)
 
 
+@cache
+def _hash(path: Path, size: int, changed: int) -> str:
+    """Computed once for each state that a file has."""
+    return atomic.sha256_file(path)
+
+
 def name_of(path: Path) -> str:
     """The SHA-256 by which a file travels.  Raises InfraError if it cannot be read."""
     try:
-        return atomic.sha256_file(path)
+        status = path.stat()
+        return _hash(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise InfraError(f"'{path}' cannot be sent to other hosts: {error.strerror}") from error
-
-
-def run_name() -> str:
-    """A name for one run, that no other has."""
-    return hashlib.sha256(os.urandom(32)).hexdigest()[:16]

@@ -74,13 +74,8 @@ class BlockRequest:
     asker: Station
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """One boot, come back: its place below boots/, its seconds, and its folder as a tar."""
-
-    folder: str
-    seconds: float
-    tar: bytes
+Returned = tuple[str, float, bytes]
+"""One boot, come back: its place below boots/, its seconds, and its folder as a tar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +146,16 @@ def run_block(order: BlockRequest) -> Reply:
     streams = order.host.clock == "insn"
     kept: list[Returned] = []
 
-    def send(item: Returned) -> None:
-        if streams:
-            Queue(f"boots-{order.run}").put((item.folder, item.seconds, item.tar))
-        else:
-            kept.append(item)
-
     def is_there(folder: str) -> bool:
         return streams and bool(Event(f"boot-{order.run}-{folder}").is_set())
 
     try:
         with _wanted(worker) as stop, scratch.folder() as name:
             for item in _boots(order, Path(name), stop, is_there):
-                send(item)
+                if streams:
+                    Queue(f"boots-{order.run}").put(item)
+                else:
+                    kept.append(item)
     except InfraError as error:
         return Reply(me.host.name, worker.address, failed=str(error))
     return Reply(me.host.name, worker.address, boots=tuple(kept))
@@ -186,7 +178,7 @@ def _boots(
                 engine.warm_up(ticket, host, stop)
                 _warm.add(ticket.kernel.key)
             ended = boot.run(ticket, host, place / "boots", stop=stop)
-            yield Returned(ticket.folder, ended.seconds, packed(ended.folder))
+            yield ticket.folder, ended.seconds, packed(ended.folder)
             shutil.rmtree(ended.folder)
 
 

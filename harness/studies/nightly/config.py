@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import SkipValidation
+
 from harness.experiment import settings, spec, suite
 from harness.experiment.spec import Experiment
 from harness.series import registry
@@ -28,7 +30,6 @@ from harness.util.yamlfile import (
     Slug,
     SomeItems,
     Text,
-    Unchecked,
     Wanted,
     matching,
 )
@@ -138,7 +139,7 @@ class Config(Model):
     mirror: Annotated[str, Check(_mirror, first=True)] = ""
     series: Items[Annotated[FollowedSeries, Check(_followed, first=True)]] = ()
     branches: Items[Annotated[Branch, Check(_branch, first=True)]] = ()
-    units: Annotated[tuple[tuple[str, Experiment], ...], Unchecked()] = ()
+    units: SkipValidation[tuple[tuple[str, Experiment], ...]] = ()
 
 
 def load(path: Path, *, registry_folder: Path) -> Config:

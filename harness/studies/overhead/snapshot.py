@@ -21,6 +21,7 @@ from typing import Any
 from harness.results import probes, telemetry
 from harness.results.probes import allocinfo, zoneinfo
 from harness.studies.overhead.sites import Rules, SitePosition, places
+from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.units import parse_size
 
@@ -126,7 +127,7 @@ def read(folder: Path, rules: Rules) -> Boot | None:
 
     Nothing of a damaged boot raises: what is missing is a sentence in `notes`.
     """
-    facts = _json(folder / "boot.json")
+    facts = atomic.json_file(folder / "boot.json") or {}
     cell = folder.parent.name
     pair, _, arm = folder.name.partition("-")
     label = str(facts.get("backend") or cell.rpartition(".")[0])
@@ -318,11 +319,3 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(item, dict):
             yield item
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}

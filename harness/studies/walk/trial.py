@@ -8,7 +8,6 @@ so that only what a patch touches is compiled; boots of the base serve all trial
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +22,7 @@ from harness.run import manifest
 from harness.series.model import Step
 from harness.studies import compare
 from harness.studies.result import StudyResult
+from harness.util import atomic
 from harness.util.errors import KernelFailure, UserError
 
 _log = logging.getLogger(__name__)
@@ -156,11 +156,8 @@ def name(number: int) -> str:
 
 def _facts(kernel: Kernel) -> dict[str, Any]:
     """Seconds and compiled objects of the build that made a kernel."""
-    try:
-        data = json.loads((kernel.path / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        data = {}
-    objects = data.get("objects_compiled") if isinstance(data, dict) else None
+    data = atomic.json_file(kernel.path / "manifest.json") or {}
+    objects = data.get("objects_compiled")
     return {
         "seconds": kernel.seconds,
         "objects": objects if isinstance(objects, int) else None,

@@ -16,6 +16,7 @@ from harness.experiment import cell, workload
 from harness.experiment.spec import Experiment
 from harness.run import manifest
 from harness.studies import compare
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import Cache
 from harness.vm import boot
@@ -77,11 +78,11 @@ def test_the_manifest_names_the_images(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a,b", "Redis", "-o", "a b", "../x", 7, ""])
-def test_what_cannot_be_a_package_is_refused(tmp_path: Path, name: object) -> None:
+def test_what_cannot_be_a_package_is_refused(name: object) -> None:
     data = yaml.safe_load((workload.FOLDER / "redis/workload.yaml").read_text(encoding="utf-8"))
     data["requires"]["packages"] = [name]
     with pytest.raises(UserError, match=r"requires\.packages: entry 1 is .*; it must be a"):
-        workload.check_keys(tmp_path / "workload.yaml", data)
+        yamlfile.check(data, workload.Definition, "workload.yaml")
 
 
 def test_no_default_cell_asks_for_a_larger_image() -> None:

@@ -168,7 +168,7 @@ def test_workloads_are_checked_with_their_programs_built(
     monkeypatch.setattr(image, "build_tools", build)
     assert ends(["workloads", "check"]) == Exit.OK
     assert f"{len(workload.names())} workloads, 0 problems" in capsys.readouterr().out
-    problem = catalogue.Problem("pageio", "its 'margin' is 'x'")
+    problem = "workloads/pageio: its 'margin' is 'x'"
     monkeypatch.setattr(catalogue, "check", lambda: (problem,))
     assert ends(["workloads", "check"]) == Exit.USER
     assert "workloads/pageio: its 'margin' is 'x'\n" in capsys.readouterr().out

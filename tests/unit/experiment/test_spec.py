@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.experiment import spec, workload
+from harness.experiment import cell, spec, workload
+from harness.experiment.cell import Ability
 from harness.experiment.spec import Experiment
 from harness.util.errors import UserError
 from harness.util.units import format_size, parse_size
@@ -318,10 +320,12 @@ def test_a_workload_says_why_it_cannot_run(
     tmp_path: Path, requires: dict[str, Any], reason: str | None
 ) -> None:
     made = workload.load("toy", folder=toy(tmp_path, requires=requires))
-    config = {"CONFIG_SWAP": "y", "CONFIG_ZSWAP": "n"}
-    got = workload.skip_reason(made, backend="zram", config=config, memory=128 << 20)
-    assert (got is None) == (reason is None)
-    assert reason is None or reason in str(got)
+    one = replace(cell.matrix(backends=["zram"], workloads=["pageio"])[0], workload=made)
+    config = dict.fromkeys(("CONFIG_SWAP", *one.backend.options), "y") | {"CONFIG_ZSWAP": "n"}
+    able = Ability("base", config, frozenset())
+    _, skipped = cell.runnable([one], [able], memory=128 << 20)
+    assert [item.cell for item in skipped] == ([one.name] if reason else [])
+    assert reason is None or reason in skipped[0].reason
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -244,4 +245,4 @@ def test_the_blocks_are_shared_among_the_workers(tmp_path: Path) -> None:
 def test_boot_json_names_its_host(tmp_path: Path) -> None:
     facts = hostfacts.here()
     assert facts.name == "here" and facts.qemu == fake.QEMU and facts.cpu and facts.kernel
-    assert json.loads(json.dumps(facts.as_data()))["name"] == "here"
+    assert json.loads(json.dumps(asdict(facts)))["name"] == "here"

@@ -48,14 +48,14 @@ def test_the_same_seed_gives_the_same_plan(seed: int, pairs: int) -> None:
 @settings(max_examples=25)
 def test_each_pair_has_each_arm_once_and_one_guest_seed(seed: int, arms: tuple[str, ...]) -> None:
     for block in planned(4, seed, arms):
-        assert sorted(ticket.arm for ticket in block.tickets) == sorted(arms)
-        assert [ticket.position for ticket in block.tickets] == list(range(len(arms)))
-        assert len({(t.cell.name, t.pair, t.seed) for t in block.tickets}) == 1
-        assert all(ticket.kernel is KERNELS[ticket.arm] for ticket in block.tickets)
+        assert sorted(ticket.arm for ticket in block) == sorted(arms)
+        assert [ticket.position for ticket in block] == list(range(len(arms)))
+        assert len({(t.cell.name, t.pair, t.seed) for t in block}) == 1
+        assert all(ticket.kernel is KERNELS[ticket.arm] for ticket in block)
 
 
 def test_every_boot_is_planned_once_in_a_folder_of_its_own() -> None:
-    folders = [ticket.folder for block in planned(5) for ticket in block.tickets]
+    folders = [ticket.folder for block in planned(5) for ticket in block]
     expected = {
         f"{cell.name}/{pair:02d}-{arm}" for cell in CELLS for pair in range(5) for arm in plan.ARMS
     }
@@ -63,13 +63,13 @@ def test_every_boot_is_planned_once_in_a_folder_of_its_own() -> None:
 
 
 def test_cells_are_interleaved() -> None:
-    names = [block.tickets[0].cell.name for block in planned(4)]
+    names = [block[0].cell.name for block in planned(4)]
     once = [cell.name for cell in CELLS]
     assert names == once * 4
 
 
 def test_guest_seeds_differ_between_pairs() -> None:
-    seeds = [block.tickets[0].seed for block in planned(50)]
+    seeds = [block[0].seed for block in planned(50)]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 1 << 32 for seed in seeds)
 
@@ -81,14 +81,14 @@ def test_more_pairs_leave_the_first_ones_as_they_were() -> None:
 @pytest.mark.parametrize("arms", [TWO, ALL])
 def test_which_arm_goes_first_is_a_fair_draw(arms: tuple[str, ...]) -> None:
     blocks = planned(400, 3, arms)
-    firsts = Counter(block.tickets[0].arm for block in blocks)
+    firsts = Counter(block[0].arm for block in blocks)
     # 2,400 draws: six standard deviations are at most 147.
     for arm in arms:
         assert abs(firsts[arm] - len(blocks) / len(arms)) < 150
-    places = [{t.arm: t.position for t in block.tickets} for block in blocks]
+    places = [{t.arm: t.position for t in block} for block in blocks]
     base_first = sum(place["base"] < place["patch"] for place in places)
     assert abs(base_first - len(blocks) / 2) < 150
-    orders = {tuple(b.tickets[0].arm for b in planned(4, seed, arms)) for seed in range(20)}
+    orders = {tuple(b[0].arm for b in planned(4, seed, arms)) for seed in range(20)}
     assert len(orders) == 20, "the order varies with the seed"
 
 
@@ -159,7 +159,7 @@ def test_one_worker_runs_in_the_planned_order(
     go(monkeypatch, tmp_path, boots, workers=1)
     kernels = {arm: kernel(tmp_path / arm) for arm in TWO}
     order = plan.blocks(CELLS, kernels, pairs=2, seed=1)
-    assert boots.ran == [ticket.folder for block in order for ticket in block.tickets]
+    assert boots.ran == [ticket.folder for block in order for ticket in block]
 
 
 @pytest.mark.parametrize("error", [InfraError("no disk"), Interrupted()])

@@ -41,7 +41,7 @@ def results(folder: Path, **identity: object) -> Path:
 def booted(folder: Path, blocks: list[Block]) -> Path:
     """All boots of a plan, sealed."""
     for block in blocks:
-        for ticket in block.tickets:
+        for ticket in block:
             boot = folder / "boots" / ticket.folder
             boot.mkdir(parents=True)
             facts = {
@@ -98,7 +98,7 @@ def test_a_boot_that_is_not_the_one_asked_for_is_not_taken(tmp_path: Path, what:
         blocks = planned(("base", "patch"))
     if what in ("place", "profiled"):
         change = {"position": 7} if what == "place" else {"profiled": True}
-        blocks = [Block(tuple(replace(t, **change) for t in b.tickets)) for b in blocks]
+        blocks = [tuple(replace(t, **change) for t in b) for b in blocks]
     for boot in donor.glob("boots/*/*"):
         if what == "damage":
             (boot / "boot.json").write_text((boot / "boot.json").read_text() + " ")

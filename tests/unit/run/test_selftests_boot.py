@@ -49,7 +49,7 @@ def test_a_kill_that_a_test_asks_for_is_no_failure_and_another_is(tmp_path: Path
     (tmp_path / "workload.status").write_text("0\n")
     (tmp_path / "workload.jsonl").write_text(DONE)
     (tmp_path / "console.log").write_text(OOM)
-    expected = workload.load("selftests").expected_console
+    expected = workload.load("selftests").definition.expected_console
     assert boot._conclude(tmp_path, expected) == (Outcome.OK, "")
     assert boot._conclude(tmp_path)[0] == Outcome.GUEST_OOM
     (tmp_path / "console.log").write_text(OOM + OOM.replace("test_memcontrol", "redis-server"))
