@@ -15,8 +15,8 @@ from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
 from harness.experiment.arch import HERE
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
-from harness.series import basis, series
-from harness.series.basis import Basis
+from harness.results.manifest import BasisFacts
+from harness.series import basis, locator, series
 from harness.series.mail.lore import MailSource
 from harness.series.model import AppliedSeries, Series
 from harness.source import sources
@@ -72,7 +72,7 @@ class Arm:
     applied: AppliedSeries | None
     order: BuildRequest
     kernel: Kernel
-    basis: Basis | None = None
+    basis: BasisFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Trees:
     base: Source
     other: Source
     applied: AppliedSeries | None
-    basis: Basis | None
+    basis: BasisFacts | None
     tip: str | None = None
 
 
@@ -106,7 +106,7 @@ def prepare(experiment: Experiment, site: Context) -> Trees:
     extra = (*wanted.config, *wanted.head_config)
     kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
     if wanted.patch:
-        series.check(wanted.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
+        locator.find(wanted.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
     site.store.ensure()
     if wanted.patch:
         base, loaded, fit = _based(wanted.base, wanted.patch, site)
@@ -183,7 +183,7 @@ def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
     return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
 
 
-def _based(name: str, patch: str, site: Context) -> tuple[Source, Series, Basis]:
+def _based(name: str, patch: str, site: Context) -> tuple[Source, Series, BasisFacts]:
     """The base and the series, each found by the other where need be, and how they fit."""
 
     def load(version: str | None) -> Series:

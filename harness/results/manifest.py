@@ -121,7 +121,12 @@ class PatchFacts(Section):
 
 
 class BasisFacts(Section):
-    """How the base fits the series."""
+    """How the base fits the series.
+
+    ``by`` tells who named it: user, base-commit or blobs.  ``stated`` is the series' base-commit,
+    None if it has none.  ``files`` of the base are named by the series' index lines, and
+    ``differ`` are those that the base has not as named.  ``warning`` is "" when all agrees.
+    """
 
     by: Text = UNKNOWN
     used: Text = UNKNOWN

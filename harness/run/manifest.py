@@ -36,7 +36,6 @@ from harness.results.manifest import (
     Manifest,
     ResultKind,
     SelftestFacts,
-    SeriesFacts,
     SkippedFacts,
     StageFacts,
     SymbolFacts,
@@ -313,10 +312,6 @@ def repeat_command(experiment: Experiment, target: str = "compare", *, git: str 
 
 def _arm(arm: Arm) -> ArmFacts:
     kernel, source = arm.kernel, arm.source
-    made = None
-    if arm.applied:
-        basis = arm.basis.as_data() if arm.basis else None
-        made = SeriesFacts.model_validate({**series.as_data(arm.applied), "basis": basis})
     return ArmFacts(
         name=source.name,
         kind=source.kind,
@@ -329,7 +324,7 @@ def _arm(arm: Arm) -> ArmFacts:
         build_seconds=kernel.seconds,
         artefact_sha256=dict(kernel.sha256),
         config_sha256=dict(kernel.sha256)["config"],
-        series=made,
+        series=series.facts(arm.applied, arm.basis) if arm.applied else None,
     )
 
 

@@ -8,15 +8,15 @@ hand.  What a cover letter says in prose does not count: it is wrong often enoug
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
 
+from harness.results.manifest import BasisFacts
 from harness.series import blobmatch
-from harness.series.blobmatch import Agreement, ExpectedBlob
+from harness.series.blobmatch import Agreement
 from harness.series.mail import mbox
 from harness.series.model import Series
-from harness.source.git import run_git
+from harness.source.git import commit_of, first_commits, run_git
 from harness.source.gitstore import GitStore
 from harness.source.sources import Source
 from harness.util.errors import HarnessError, UserError
@@ -29,44 +29,13 @@ AUTO = "auto"
 _MAX_TAGS = 400  # of a local repository, newest first: some 10 ms each
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
-    """The base that a series is applied to.
-
-    ``by`` tells who named it: user, base-commit or blobs.  ``stated`` is the series' base-commit,
-    None if it has none.  ``files`` of the base are named by the series' index lines, and
-    ``differ`` are those that the base has not as named.  ``warning`` is "" when all agrees.
-    """
-
-    by: str
-    used: str
-    commit: str
-    stated: str | None
-    files: int
-    differ: tuple[str, ...]
-    warning: str
-
-    def as_data(self) -> dict[str, Any]:
-        """Plain values for a manifest; no more than ten files are named."""
-        return {
-            "by": self.by,
-            "used": self.used,
-            "commit": self.commit,
-            "stated": self.stated,
-            "files": self.files,
-            "differ": list(self.differ[:10]),
-            "differ_count": len(self.differ),
-            "warning": self.warning,
-        }
-
-
-def expectations(series: Series) -> tuple[ExpectedBlob, ...]:
-    """What the series expects of its base."""
+def expectations(series: Series) -> dict[str, str]:
+    """The blob ids that the series expects of its base, by path."""
     return blobmatch.expected(mbox.read(raw, name="").diff for raw in mbox.split(series.mbox))
 
 
-def check(series: Series, source: Source, *, store: GitStore, by: str = "user") -> Basis:
-    """Hold a base against what the series says.
+def check(series: Series, source: Source, *, store: GitStore, by: str = "user") -> BasisFacts:
+    """Hold a base against what the series says; no more than ten files that differ are named.
 
     A base that is not the stated commit is right all the same when every file that the series
     touches is as it expects: a tarball has another commit id than the tag, and the same files.
@@ -90,7 +59,16 @@ def check(series: Series, source: Source, *, store: GitStore, by: str = "user") 
                 f"{series.name} names {other}, the base is {used} ({commit[:12]}), and no index "
                 "line tells whether the files are the same"
             )
-    return Basis(by, used, commit, stated, found.files, found.differ, warning)
+    return BasisFacts(
+        by=by,
+        used=used,
+        commit=commit,
+        stated=stated,
+        files=found.files,
+        differ=found.differ[:10],
+        differ_count=len(found.differ),
+        warning=warning,
+    )
 
 
 def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple[str, str]:
@@ -106,7 +84,7 @@ def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple
             return f"git:{stated}", "base-commit"
         why = f"its base-commit {stated} is neither in the store nor in KERNEL_GIT"
     wanted = expectations(series)
-    if not any(one.blob for one in wanted):
+    if not any(wanted.values()):
         raise UserError(f"{series.name}: {why}, and no index line names a blob: give BASE=")
     found = [name for name, one in _candidates(wanted, store, kernel_git) if one.whole]
     if not found:
@@ -126,8 +104,7 @@ def _at_hand(commit: str, store: GitStore, kernel_git: str | None) -> bool:
         return False
     local = Path(kernel_git).expanduser()
     if local.is_dir():
-        args = ["rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"]
-        return run_git(args, cwd=local).returncode == 0
+        return commit_of(local, commit) is not None
     try:
         store.fetch(kernel_git, commit)
     except HarnessError:
@@ -136,7 +113,7 @@ def _at_hand(commit: str, store: GitStore, kernel_git: str | None) -> bool:
 
 
 def _candidates(
-    wanted: tuple[ExpectedBlob, ...], store: GitStore, kernel_git: str | None
+    wanted: Mapping[str, str], store: GitStore, kernel_git: str | None
 ) -> list[tuple[str, Agreement]]:
     """The trees of a local KERNEL_GIT and of the store, under names that `sources` knows."""
     found: list[tuple[str, Agreement]] = []
@@ -174,14 +151,13 @@ def _revisions(repo: Path) -> list[tuple[str, str]]:
     listed = run_git(["for-each-ref", *form, "refs/tags", "refs/heads"], cwd=repo).stdout
     rows = [line.split(" ") for line in listed.decode(errors="replace").splitlines()]
     tips = [(row[0], row[1]) for row in reversed(rows) if len(row) == 2]
-    roots = run_git(["rev-list", "--max-parents=0", "--all"], cwd=repo).stdout.decode().split()
-    return [*((root, root) for root in roots), *tips]
+    return [*((root, root) for root in first_commits(repo)), *tips]
 
 
-def _tree(repo: Path, commit: str, wanted: tuple[ExpectedBlob, ...]) -> dict[str, str]:
+def _tree(repo: Path, commit: str, wanted: Collection[str]) -> dict[str, str]:
     """The blob ids of the files that matter; without those that the commit lacks."""
     if not wanted:
         return {}
-    done = run_git(["ls-tree", "-z", commit, "--", *(one.path for one in wanted)], cwd=repo)
+    done = run_git(["ls-tree", "-z", commit, "--", *wanted], cwd=repo)
     rows = [row.split("\t", 1) for row in done.stdout.decode(errors="surrogateescape").split("\0")]
     return {row[1]: row[0].split()[2] for row in rows if len(row) == 2}

@@ -18,14 +18,6 @@ _HUNK = re.compile(rb"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedBlob:
-    """A file of the base as a series expects it: ``blob`` is an abbreviated id, "" for no file."""
-
-    path: str
-    blob: str
-
-
-@dataclass(frozen=True, slots=True)
 class Agreement:
     """How a tree fits a series: of ``files`` expectations, those that ``differ``."""
 
@@ -38,9 +30,10 @@ class Agreement:
         return self.files > 0 and not self.differ
 
 
-def expected(diffs: Iterable[bytes]) -> tuple[ExpectedBlob, ...]:
-    """What the patches, in order, expect of their base; files they make themselves are left out.
+def expected(diffs: Iterable[bytes]) -> dict[str, str]:
+    """{path: abbreviated blob id, "" for no file} that the patches, in order, expect of their base.
 
+    Files that they make themselves are left out.
     Files without an index line (a pure rename, a patch not made by git) are left out too.
     """
     found: dict[str, str] = {}
@@ -52,18 +45,17 @@ def expected(diffs: Iterable[bytes]) -> tuple[ExpectedBlob, ...]:
             made.add(new_path)
             if set(new) == {"0"}:
                 made.add(old_path)
-    return tuple(ExpectedBlob(path, blob) for path, blob in sorted(found.items()))
+    return dict(sorted(found.items()))
 
 
-def agreement(wanted: Iterable[ExpectedBlob], tree: Mapping[str, str]) -> Agreement:
+def agreement(wanted: Mapping[str, str], tree: Mapping[str, str]) -> Agreement:
     """Hold expectations against a tree, path -> full blob id."""
-    files = list(wanted)
     differ = [
-        one.path
-        for one in files
-        if (not tree.get(one.path, "").startswith(one.blob) if one.blob else one.path in tree)
+        path
+        for path, blob in wanted.items()
+        if (not tree.get(path, "").startswith(blob) if blob else path in tree)
     ]
-    return Agreement(len(files), tuple(differ))
+    return Agreement(len(wanted), tuple(differ))
 
 
 def _files(diff: bytes) -> Iterable[tuple[str, str, str, str]]:

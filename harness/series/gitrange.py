@@ -9,7 +9,7 @@ from harness.series import patchset
 from harness.series.locator import GitRange
 from harness.series.mail import mbox
 from harness.series.patchset import PatchSet
-from harness.source.git import last_line, run_git
+from harness.source.git import commit_of, last_line, run_git
 from harness.util.errors import InfraError, UserError
 
 # What the repository's own configuration could change, stated.
@@ -31,22 +31,22 @@ _FORMAT = (
 )  # fmt: skip
 
 
-def read(place: GitRange) -> tuple[PatchSet, tuple[tuple[str, str], ...]]:
-    """The patches of a range, and (key, value) pairs that say which commits they are.
+def read(place: GitRange) -> PatchSet:
+    """The patches of a range; their origin says which commits they are.
 
     The base is the commit that the range starts from.  Raises UserError for a name that the
     repository does not have, a range without commits, or one with merges.
     """
     base, tip = _commit(place, place.base), _commit(place, place.tip)
-    start = _ask(place, "merge-base", base, tip).split()
+    start = _said(place, "merge-base", base, tip).split()
     if len(start) != 1:
         raise UserError(
             f"{place.base} and {place.tip} have no commit of {place.repository} in common"
         )
     shown = f"{place.base}..{place.tip}"
-    if _ask(place, "rev-list", "--merges", "--max-count=1", f"{base}..{tip}", "--"):
+    if _said(place, "rev-list", "--merges", "--max-count=1", f"{base}..{tip}", "--"):
         raise UserError(f"the range {shown} has merges: give one without, or rebase it")
-    if not _ask(place, "rev-list", "--max-count=1", f"{base}..{tip}", "--"):
+    if not _said(place, "rev-list", "--max-count=1", f"{base}..{tip}", "--"):
         raise UserError(f"the range {shown} holds no commits")
     done = run_git([*_FORMAT, f"{base}..{tip}", "--"], cwd=place.repository, settings=_SETTINGS)
     if done.returncode != 0:
@@ -56,20 +56,19 @@ def read(place: GitRange) -> tuple[PatchSet, tuple[tuple[str, str], ...]]:
     mails = [mbox.read(raw, name=shown) for raw in parts if raw.strip()]
     found = patchset.assemble(mails, where=f"the range {shown}")
     origin = {"range": shown, "repository": str(place.repository), "tip": tip, "start": start[0]}
-    return PatchSet(found.patches, None, start[0], found.notes), tuple(sorted(origin.items()))
+    return PatchSet(
+        found.patches, None, start[0], found.notes, origin=tuple(sorted(origin.items()))
+    )
 
 
 def _commit(place: GitRange, name: str) -> str:
-    done = _run(place, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    if done is None:
+    found = commit_of(place.repository, name)
+    if found is None:
         raise UserError(f"{place.repository} has no commit {name}")
-    return done
+    return found
 
 
-def _ask(place: GitRange, *args: str) -> str:
-    return _run(place, *args) or ""
-
-
-def _run(place: GitRange, *args: str) -> str | None:
+def _said(place: GitRange, *args: str) -> str:
+    """What git prints; "" when it fails."""
     done = run_git(args, cwd=place.repository)
-    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else None
+    return done.stdout.decode(errors="replace").strip() if done.returncode == 0 else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.series.mail import mbox
+from harness.series.mail.cover import Cover
 from harness.series.mail.mbox import Mail
 from harness.util.errors import UserError
 
@@ -20,7 +21,9 @@ _MAX_FILES = 1000
 class PatchSet:
     """Patches in the order of application, the cover letter's title, what was left out.
 
-    ``head`` is the message-id of the cover letter or else of the first patch.
+    ``head`` is the message-id of the cover letter or else of the first patch.  ``origin`` are
+    (key, value) pairs of where mails or commits are from; ``letter`` has the headers of the cover
+    letter (or one patch), None if it was never mailed.
     """
 
     patches: tuple[Mail, ...]
@@ -28,6 +31,8 @@ class PatchSet:
     base_commit: str | None
     notes: tuple[str, ...]
     head: str | None = None
+    origin: tuple[tuple[str, str], ...] = ()
+    letter: Cover | None = None
 
 
 def from_file(path: Path) -> PatchSet:

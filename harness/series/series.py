@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
+from harness.results.manifest import BasisFacts, PatchFacts, SeriesFacts
 from harness.series import gitrange, patchset
 from harness.series.locator import GitRange, Listed, find
 from harness.series.mail import cover, lore, mbox
-from harness.series.mail.cover import Cover
 from harness.series.mail.lore import Address, MailSource
 from harness.series.model import AppliedSeries, Patch, Series
 from harness.series.patchset import PatchSet
@@ -58,16 +56,7 @@ _FAILED_FILE = re.compile(
 
 
 class ApplyFailed(KernelFailure):
-    """A patch does not apply to the base; ``file`` and ``line`` are None when git names none."""
-
-    def __init__(
-        self, message: str, *, patch: Patch, file: str | None, line: int | None, base: str
-    ) -> None:
-        super().__init__(message)
-        self.patch = patch
-        self.file = file
-        self.line = line
-        self.base = base
+    """A patch does not apply to the base; the message names the patch, file and line."""
 
 
 def load(
@@ -88,19 +77,16 @@ def load(
     """
     place = find(name, registry=registry, kernel_git=kernel_git)
     if isinstance(place, Path):
-        path, stem = place, place.resolve().stem
-        mails = _from_path(path)
-        return _made(stem, f"{_kind(path)}:{name}", mails, letter=_letter(path, mails))
+        kind = "dir" if place.is_dir() else "mbox"
+        return _made(place.resolve().stem, f"{kind}:{name}", _from_path(place))
     if isinstance(place, GitRange):
-        ranged, origin = gitrange.read(place)
-        locator = f"{place.repository}:{ranged.base_commit}..{dict(origin)['tip']}"
-        return _made(f"{place.base}..{place.tip}", locator, ranged, origin=origin)
+        ranged = gitrange.read(place)
+        locator = f"{place.repository}:{ranged.base_commit}..{dict(ranged.origin)['tip']}"
+        return _made(f"{place.base}..{place.tip}", locator, ranged)
     if isinstance(place, Address):
-        got = lore.fetch(place, _needed(desk))
-        message_id = dict(got.origin)["message_id"]
-        return _made(
-            message_id, f"mail:{message_id}", got.patches, origin=got.origin, letter=got.letter
-        )
+        fetched = lore.fetch(place, _needed(desk))
+        message_id = dict(fetched.origin)["message_id"]
+        return _made(message_id, f"mail:{message_id}", fetched)
     return _from_registry(place, version, desk)
 
 
@@ -112,58 +98,39 @@ def _from_registry(place: Listed, version: str | None, desk: MailSource | None) 
         if not path.exists():
             raise UserError(f"{entry.path} names {path}, which does not exist")
         found = _from_path(path)
-        head = _letter(path, found)
-        return _made(entry.name, locator, found, title=entry.title, letter=head)
-    got = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
-    stated, base = got.patches.base_commit, revision.base
+        return _made(entry.name, locator, replace(found, title=entry.title or found.title))
+    found = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
+    stated, base = found.base_commit, revision.base
     if stated and base and stated != base:
         note = f"its mails name base-commit {stated}, {entry.path.name} names {base}"
-        got = replace(got, patches=replace(got.patches, notes=(*got.patches.notes, note)))
-    mails = replace(got.patches, base_commit=stated or base)
-    return _made(
-        place.name,
-        locator,
-        mails,
-        title=f"{entry.title} {revision.name}",
-        origin=got.origin,
-        letter=got.letter,
-    )
+        found = replace(found, notes=(*found.notes, note))
+    title = f"{entry.title} {revision.name}"
+    return _made(place.name, locator, replace(found, title=title, base_commit=stated or base))
 
 
 def _from_path(path: Path) -> PatchSet:
-    return patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
-
-
-def _letter(path: Path, found: PatchSet) -> Cover | None:
-    """The headers of the first mail of a posting that was saved as files."""
+    """The patches in a folder or file, and the first headers of a posting saved there."""
+    found = patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
     raws = (raw for one in files for raw in mbox.split(one.read_bytes()))
-    return cover.find(raws, found.head)
+    return replace(found, letter=cover.find(raws, found.head))
 
 
-def _made(
-    name: str,
-    locator: str,
-    mails: PatchSet,
-    *,
-    title: str | None = None,
-    origin: tuple[tuple[str, str], ...] = (),
-    letter: Cover | None = None,
-) -> Series:
-    ids = patch_ids([mail.diff for mail in mails.patches])
+def _made(name: str, locator: str, found: PatchSet) -> Series:
+    ids = patch_ids([mail.diff for mail in found.patches])
     return Series(
         name=name,
-        title=title or mails.title or name,
+        title=found.title or name,
         locator=locator,
         patches=tuple(
             Patch(number, mail.subject, mail.message_id, patch_id, mail.sha256)
-            for number, (mail, patch_id) in enumerate(zip(mails.patches, ids, strict=True), 1)
+            for number, (mail, patch_id) in enumerate(zip(found.patches, ids, strict=True), 1)
         ),
-        base_commit_hint=mails.base_commit,
-        mbox=mbox.join(mail.canonical for mail in mails.patches),
-        notes=mails.notes,
-        origin=origin,
-        letter=letter,
+        base_commit_hint=found.base_commit,
+        mbox=mbox.join(mail.canonical for mail in found.patches),
+        notes=found.notes,
+        origin=found.origin,
+        letter=found.letter,
     )
 
 
@@ -184,36 +151,32 @@ def first(series: Series, count: int) -> Series:
     )
 
 
-def check(name: str, *, registry: Path, kernel_git: str | None = None) -> None:
-    """Raise UserError now if `load` cannot find a series called `name`; asks no server."""
-    find(name, registry=registry, kernel_git=kernel_git)
-
-
 def _needed(desk: MailSource | None) -> MailSource:
     if desk is None:
         raise InfraError("a series known by its message-id was asked for where no mail can be had")
     return desk
 
 
-def as_data(applied: AppliedSeries) -> dict[str, Any]:
-    """What a manifest says of an applied series: plain values for JSON."""
+def facts(applied: AppliedSeries, basis: BasisFacts | None) -> SeriesFacts:
+    """What a manifest says of an applied series and of the base that it was put on."""
     series = applied.series
-    return {
-        "name": series.name,
-        "title": series.title,
-        "locator": series.locator,
-        "digest": series.digest,
-        "base_commit_hint": series.base_commit_hint,
-        "notes": list(series.notes),
-        "origin": dict(series.origin),
-        "letter": cover.as_data(series.letter) if series.letter else None,
-        "commit": applied.commit,
-        "tree": applied.tree,
-        "patches": [
-            asdict(patch) | {"commit": commit}
+    return SeriesFacts(
+        name=series.name,
+        title=series.title,
+        locator=series.locator,
+        digest=series.digest,
+        base_commit_hint=series.base_commit_hint,
+        notes=series.notes,
+        origin=dict(series.origin),
+        letter=cover.as_data(series.letter) if series.letter else None,
+        commit=applied.commit,
+        tree=applied.tree,
+        patches=tuple(
+            PatchFacts(**asdict(patch), commit=commit)
             for patch, commit in zip(applied.patches, applied.commits, strict=True)
-        ],
-    }
+        ),
+        basis=basis,
+    )
 
 
 def apply(
@@ -228,7 +191,7 @@ def apply(
     """Apply the series to a commit of the store; at once if that was done before.
 
     ``scratch`` is a folder for a small worktree that is removed again; ``base_name`` is what the
-    user calls the base.  Raises ApplyFailed with the patch, file and line; the store is then as
+    user calls the base.  Raises ApplyFailed; the store is then as
     it was before.
     """
     key = hashlib.sha256(f"{_SCHEMA} {base_commit} {series.digest}".encode()).hexdigest()
@@ -249,14 +212,15 @@ def apply(
 def _worktree(store: GitStore, commit: str, scratch: Path) -> Iterator[Path]:
     """A worktree without files in a folder of its own, removed afterwards."""
     scratch.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=scratch, prefix="apply-"))
-    worktree = folder / "tree"
-    try:
-        store.add_worktree(worktree, commit, checkout=False)
-        yield worktree
-    finally:
-        store.remove_worktree(worktree)
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        dir=scratch, prefix="apply-", ignore_cleanup_errors=True
+    ) as folder:
+        worktree = Path(folder) / "tree"
+        try:
+            store.add_worktree(worktree, commit, checkout=False)
+            yield worktree
+        finally:
+            store.remove_worktree(worktree)
 
 
 def _am(
@@ -288,27 +252,19 @@ def failure(series: Series, output: bytes, *, base: str) -> ApplyFailed | InfraE
     if not at or not 1 <= int(at[1]) <= len(series.patches):
         return InfraError(f"git am failed: {last_line(output)}")
     patch = series.patches[int(at[1]) - 1]
-    file, line, why = _failed_place(text)
-    where = f": {file}" if file else ""
-    where += f":{line}" if line else ""
-    message = (
+    return ApplyFailed(
         f'patch {patch.number}/{len(series.patches)} of {series.name}, "{patch.subject}", '
-        f"does not apply{where}: {why}; the base is {base}"
+        f"does not apply: {_complaint(text)}; the base is {base}"
     )
-    return ApplyFailed(message, patch=patch, file=file, line=line, base=base)
 
 
-def _failed_place(text: str) -> tuple[str | None, int | None, str]:
+def _complaint(text: str) -> str:
     """File, line and reason of the first complaint in git am's output."""
     place, file = _FAILED_PLACE.search(text), _FAILED_FILE.search(text)
     if place and (not file or place.start() < file.start()):
-        return place["file"], int(place["line"]), "the hunk does not match"
+        return f"{place['file']}:{place['line']}: the hunk does not match"
     if file:
         why = file["why"].replace("in index", "in the base").replace("in working directory", "")
-        return file["file"], None, why.strip()
+        return f"{file['file']}: {why.strip()}"
     other = re.search(r"^error: (.+)$", text, re.MULTILINE)
-    return None, None, other[1] if other else "git does not say why"
-
-
-def _kind(path: Path) -> str:
-    return "dir" if path.is_dir() else "mbox"
+    return other[1] if other else "git does not say why"

@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
-from itertools import zip_longest
 from pathlib import Path
 
 from harness.experiment.arch import HERE
@@ -136,15 +135,10 @@ def parse_madison(text: str) -> tuple[Candidate, ...]:
 
 
 def compare_versions(a: str, b: str) -> int:
-    """Debian's order of versions (deb-version(7)): negative when `a` is older than `b`."""
-    for left, right in zip(_split_version(a), _split_version(b), strict=True):
-        parts = zip_longest(_runs(left), _runs(right), fillvalue=("", 0))
-        for (text_a, number_a), (text_b, number_b) in parts:
-            weight_a, weight_b = _weights(text_a), _weights(text_b)
-            if weight_a != weight_b:
-                return -1 if weight_a < weight_b else 1
-            if number_a != number_b:
-                return -1 if number_a < number_b else 1
+    """Debian's order of versions, as dpkg has it: negative when `a` is older than `b`."""
+    for relation, order in (("lt", -1), ("gt", 1)):
+        if run(["dpkg", "--compare-versions", a, relation, b], check=False).returncode == 0:
+            return order
     return 0
 
 
@@ -314,22 +308,3 @@ def _is_debian(target: Target) -> bool:
 
 def _is_security(target: Target) -> bool:
     return target.release.endswith("-security")
-
-
-def _split_version(version: str) -> tuple[str, str, str]:
-    epoch, colon, rest = version.partition(":")
-    if not colon:
-        epoch, rest = "0", version
-    upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "0")
-    return epoch, upstream, revision
-
-
-def _runs(text: str) -> list[tuple[str, int]]:
-    """Pairs of text without digits and the number after it."""
-    return [(a, int(n or 0)) for a, n in re.findall(r"(\D*)(\d*)", text) if a or n]
-
-
-def _weights(text: str) -> list[int]:
-    """Sort keys of characters: tilde before the end, the end before letters, then the rest."""
-    weights = [-1 if c == "~" else ord(c) if c.isalpha() else ord(c) + 256 for c in text]
-    return [*weights, 0]

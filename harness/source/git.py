@@ -70,6 +70,27 @@ def run_git(
         raise InfraError(f"git is not installed, or {cwd} is gone") from error
 
 
+def ask(repo: Path, *args: str) -> str:
+    """What git prints in a repository.  Raises InfraError with git's own last line."""
+    done = run_git(args, cwd=repo)
+    if done.returncode != 0:
+        raise InfraError(f"git {args[0]} failed in {repo}: {last_line(done.stderr)}")
+    return done.stdout.decode(errors="surrogateescape")
+
+
+def commit_of(repo: Path, rev: str) -> str | None:
+    """The full commit id that `rev` means in a repository, None if nothing."""
+    spec = f"{rev}^{{commit}}"
+    args = ["rev-parse", "--verify", "--quiet", "--end-of-options", spec]
+    done = run_git(args, cwd=repo)
+    return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
+def first_commits(repo: Path) -> list[str]:
+    """The commits of a repository that have no parent; empty when git cannot tell."""
+    return run_git(["rev-list", "--max-parents=0", "--all"], cwd=repo).stdout.decode().split()
+
+
 def last_line(stderr: bytes) -> str:
     """The line of git's messages that says why it failed."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]

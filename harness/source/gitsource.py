@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from harness.source import promisor, signature
-from harness.source.git import run_git
+from harness.source.git import commit_of, first_commits, run_git
 from harness.source.gitnames import (
     check_revision,
     is_full_id,
@@ -27,18 +25,13 @@ _log = logging.getLogger(__name__)
 KERNEL_GIT_EXAMPLE = "https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git"
 
 
-@dataclass(frozen=True, slots=True)
-class Got:
-    """A commit in the store, the name that repeats it, and where it is from."""
-
-    name: str
-    commit: str
-    origin: Mapping[str, str]
+Named = tuple[str, str, dict[str, str]]
+"""A name that means the same commit later, that commit in the store, and where it is from."""
 
 
 def get(
     rev: str, *, store: GitStore, kernel_git: str | None, keyring: Path | None, missing_ok: bool
-) -> Got:
+) -> Named:
     """Bring a tag, branch or commit into the store.
 
     A tag's signature is checked when there is a ``keyring``.  With ``missing_ok`` a local
@@ -52,15 +45,18 @@ def get(
     shown = public_url(kernel_git)
     _log.info(f"looking for {rev} in {shown}")
     local = Path(kernel_git).expanduser().resolve()
-    holed = _holed(rev, local, store, missing_ok) if local.is_dir() else None
-    if holed:
+    original, missing = _missing(rev, local, store)
+    if missing:
+        if not missing_ok:
+            raise promisor.refuse(local, original, missing)
+        commit = promisor.fetch(store, local, original, missing)
         _log.warning(
-            f"the tree of {rev} is taken without {len(holed.missing)} files that {shown} lacks, "
-            f"{holed.missing[0]} among them"
+            f"the tree of {rev} is taken without {len(missing)} files that {shown} lacks, "
+            f"{missing[0]} among them"
         )
-        origin = {"repository": shown, "revision": rev, "commit": holed.original}
-        origin["missing_files"] = "\n".join(holed.missing)
-        return Got(f"git:{holed.original}", holed.commit, origin)
+        origin = {"repository": shown, "revision": rev, "commit": original}
+        origin["missing_files"] = "\n".join(missing)
+        return f"git:{original}", commit, origin
     try:
         commit = store.fetch(kernel_git, rev)
     except UserError as error:
@@ -69,13 +65,13 @@ def get(
     origin = {"repository": shown, "revision": rev, "commit": commit}
     origin |= _signature(rev, kernel_git, store, keyring)
     # A branch moves, so it is the commit that names it.
-    return Got(f"git:{rev if store.fetched(rev) else commit}", commit, origin)
+    return f"git:{rev if store.fetched(rev) else commit}", commit, origin
 
 
-def _fetched_before(rev: str, store: GitStore, keyring: Path | None) -> Got:
+def _fetched_before(rev: str, store: GitStore, keyring: Path | None) -> Named:
     stored = store.commit_of(rev) if is_short_id(rev) else None
     if stored:
-        return Got(f"git:{stored}", stored, {"commit": stored})
+        return f"git:{stored}", stored, {"commit": stored}
     known = store.fetched(rev)
     if len(set(known.values())) > 1:
         raise UserError(
@@ -84,7 +80,7 @@ def _fetched_before(rev: str, store: GitStore, keyring: Path | None) -> Got:
         )
     for url, commit in known.items():
         origin = {"repository": url, "revision": rev, "commit": commit}
-        return Got(f"git:{rev}", commit, origin | _signature(rev, url, store, keyring))
+        return f"git:{rev}", commit, origin | _signature(rev, url, store, keyring)
     what = "commit" if is_full_id(rev) else "tag or commit"
     raise UserError(
         f"{rev} is neither a folder here nor a {what} fetched before: to get it from git, set "
@@ -107,33 +103,21 @@ def _signature(rev: str, kernel_git: str, store: GitStore, keyring: Path | None)
     return {"signature": f"good, by key {key}"}
 
 
-def _holed(rev: str, repo: Path, store: GitStore, missing_ok: bool) -> promisor.Holed | None:
-    """The commit without what the repository lacks of it; None when that is nothing."""
-    commit = _local_commit(repo, rev)
-    if commit is None or store.commit_of(commit):
-        return None  # not there: fetching says so; in the store: whole
-    missing = promisor.missing_files(repo, commit)
-    if not missing:
-        return None
-    if not missing_ok:
-        raise promisor.refuse(repo, commit, missing)
-    return promisor.fetch(store, repo, commit, missing)
-
-
-def _local_commit(repo: Path, rev: str) -> str | None:
+def _missing(rev: str, repo: Path, store: GitStore) -> tuple[str, tuple[str, ...]]:
+    """The commit in a local repository, and the files of it that the repository lacks."""
+    if not repo.is_dir():
+        return "", ()
     names = [f"refs/tags/{rev}", f"refs/heads/{rev}", *([rev] if is_short_id(rev) else [])]
-    for name in names:
-        done = run_git(["rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], cwd=repo)
-        if done.returncode == 0:
-            return done.stdout.decode().strip()
-    return None
+    commit = next((found for name in names if (found := commit_of(repo, name))), None)
+    if commit is None or store.commit_of(commit):
+        return "", ()  # not there: fetching says so; in the store: whole
+    return commit, promisor.missing_files(repo, commit)
 
 
 def _same_version(rev: str, repo: Path) -> str:
     """For a tag that a local repository lacks: the first commit of that version, as a hint only."""
     wanted = re.fullmatch(r"v(\d+\.\d+(?:\.\d+)*(?:-rc\d+)?)", rev)
-    roots = run_git(["rev-list", "--max-parents=0", "--all"], cwd=repo).stdout.decode().split()
-    for root in roots if wanted else ():
+    for root in first_commits(repo) if wanted else ():
         done = run_git(["show", f"{root}:Makefile"], cwd=repo)
         try:
             version = makefile_version(done.stdout.decode(errors="replace"), where=root)

@@ -20,8 +20,9 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypedDict, Unpack
 
-from harness.source.git import last_line, run_git
+from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitnames import (
     check_revision,
     is_full_id,
@@ -53,6 +54,14 @@ _IMPORT_SETTINGS = (
     "core.preloadIndex=true",
     "index.threads=0",
 )
+
+
+class _How(TypedDict, total=False):
+    """What `run_git` is told beyond the command and its environment."""
+
+    cwd: Path
+    stdin: bytes
+    settings: Sequence[str]
 
 
 class GitStore:
@@ -191,8 +200,17 @@ class GitStore:
         if path.exists():
             raise InfraError(f"{path} exists: a worktree needs a new folder")
         path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "--checkout" if checkout else "--no-checkout"
+        workers = ("checkout.workers=0",)  # as many as there are processors
+        where = str(path.absolute())
         with self._lock():
-            self._add_worktree(path, commit, checkout=checkout)
+            try:
+                self._git("worktree", "add", mode, "--detach", where, commit, settings=workers)
+                if not checkout:
+                    ask(path, "read-tree", "HEAD")
+            except BaseException:
+                self._drop_worktree(path)
+                raise
 
     def remove_worktree(self, path: Path) -> None:
         """Remove a worktree, its folder and all that git remembers of it."""
@@ -236,20 +254,6 @@ class GitStore:
             readable=fixed,
         )
 
-    def _add_worktree(self, path: Path, commit: str, *, checkout: bool) -> None:
-        mode = "--checkout" if checkout else "--no-checkout"
-        workers = ("checkout.workers=0",)  # as many as there are processors
-        where = str(path.absolute())
-        try:
-            self._git("worktree", "add", mode, "--detach", where, commit, settings=workers)
-            if not checkout:
-                done = self.git_in(path, "read-tree", "HEAD")
-                if done.returncode != 0:
-                    raise InfraError(f"git read-tree failed in {path}: {last_line(done.stderr)}")
-        except BaseException:
-            self._drop_worktree(path)
-            raise
-
     def _drop_worktree(self, path: Path) -> None:
         self._try("worktree", "remove", "--force", "--force", str(path.absolute()))
         shutil.rmtree(path, ignore_errors=True)
@@ -259,7 +263,9 @@ class GitStore:
 
     def _create(self) -> None:
         # No template: the machine's own may bring hooks.
-        self._git("init", "--quiet", "--bare", "--template=", str(self.path), bare=False)
+        made = run_git(["init", "--quiet", "--bare", "--template=", str(self.path)])
+        if made.returncode != 0:
+            raise InfraError(f"git init failed in {self.path}: {last_line(made.stderr)}")
         for key, value in (
             ("gc.auto", "0"),
             ("core.fileMode", "true"),
@@ -304,11 +310,8 @@ class GitStore:
         if found:
             return f"refs/{found[0]}/{rev}", found[0]
         if is_short_id(rev):
-            if Path(source).is_dir():
-                args = ["rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"]
-                done = run_git(args, cwd=Path(source))
-                if done.returncode == 0:
-                    return done.stdout.decode().strip(), "commits"
+            if Path(source).is_dir() and (commit := commit_of(Path(source), rev)):
+                return commit, "commits"
             raise UserError(
                 f"{where} has no tag or branch {rev}; a commit needs its full id of 40 digits"
             )
@@ -330,27 +333,13 @@ class GitStore:
         return {"GIT_CONFIG_GLOBAL": str(self._config if self._config.exists() else "/dev/null")}
 
     def _try(
-        self,
-        *args: str,
-        cwd: Path | None = None,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        settings: Sequence[str] = (),
-        bare: bool = True,
+        self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[_How]
     ) -> subprocess.CompletedProcess[bytes]:
-        full = self._env() | ({"GIT_DIR": str(self.path)} if bare else {}) | dict(env or {})
-        return run_git(args, cwd=cwd, stdin=stdin, env=full, settings=settings)
+        full = self._env() | {"GIT_DIR": str(self.path)} | dict(env or {})
+        return run_git(args, env=full, **how)
 
-    def _git(
-        self,
-        *args: str,
-        cwd: Path | None = None,
-        stdin: bytes = b"",
-        env: Mapping[str, str] | None = None,
-        settings: Sequence[str] = (),
-        bare: bool = True,
-    ) -> str:
-        done = self._try(*args, cwd=cwd, stdin=stdin, env=env, settings=settings, bare=bare)
+    def _git(self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[_How]) -> str:
+        done = self._try(*args, env=env, **how)
         if done.returncode != 0:
             raise InfraError(f"git {args[0]} failed in {self.path}: {last_line(done.stderr)}")
         return done.stdout.decode(errors="surrogateescape")

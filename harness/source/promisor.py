@@ -8,10 +8,9 @@ and which ones they are is kept with it: a tree with holes must never pass for a
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-from harness.source.git import last_line, run_git
+from harness.source.git import ask, last_line, run_git
 from harness.source.gitstore import IDENTITY, GitStore, remote_key
 from harness.util.errors import InfraError, UserError
 
@@ -19,22 +18,13 @@ _MOST = 1000
 """More missing files than this are no hole but a tree that is not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holed:
-    """A commit of the store made from ``original`` without the files ``missing``."""
-
-    commit: str
-    original: str
-    missing: tuple[str, ...]
-
-
 def missing_files(repo: Path, commit: str) -> tuple[str, ...]:
     """The paths of a commit whose content a local repository does not have, sorted."""
-    listed = _git(repo, "rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}", "--")
+    listed = ask(repo, "rev-list", "--objects", "--missing=print", f"{commit}^{{tree}}", "--")
     absent = {line[1:] for line in listed.splitlines() if line.startswith("?")}
     if not absent:
         return ()
-    tree = _git(repo, "ls-tree", "-r", "-z", commit)
+    tree = ask(repo, "ls-tree", "-r", "-z", commit)
     rows = (row.split("\t", 1) for row in tree.split("\0") if row)
     files = tuple(sorted(row[1] for row in rows if row[0].split()[2] in absent))
     if not files:
@@ -51,8 +41,8 @@ def refuse(repo: Path, commit: str, missing: tuple[str, ...]) -> UserError:
     )
 
 
-def fetch(store: GitStore, repo: Path, commit: str, missing: tuple[str, ...]) -> Holed:
-    """Bring a commit of a local repository into the store without its missing files.
+def fetch(store: GitStore, repo: Path, commit: str, missing: tuple[str, ...]) -> str:
+    """Bring a commit of a local repository into the store without its missing files: its id there.
 
     The same commit and holes always give the same commit.  Raises UserError when so much is
     missing that the rest is no tree.
@@ -67,11 +57,11 @@ def fetch(store: GitStore, repo: Path, commit: str, missing: tuple[str, ...]) ->
     if known is None:
         known = _import(store, repo, commit, missing)
         store.set_ref(ref, known)
-    return Holed(known, commit, missing)
+    return known
 
 
 def _import(store: GitStore, repo: Path, commit: str, missing: tuple[str, ...]) -> str:
-    objects = _git(repo, "rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
+    objects = ask(repo, "rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
     with tempfile.TemporaryDirectory(dir=store.path, prefix="holed-") as scratch:
         env = {
             "GIT_DIR": str(store.path),
@@ -97,10 +87,3 @@ def _import(store: GitStore, repo: Path, commit: str, missing: tuple[str, ...]) 
         pack = str(store.path / "objects" / "pack" / "pack")
         git("pack-objects", "--quiet", "--revs", pack, stdin=f"{made}\n".encode())
     return made
-
-
-def _git(repo: Path, *args: str) -> str:
-    done = run_git(args, cwd=repo)
-    if done.returncode != 0:
-        raise InfraError(f"git {args[0]} failed in {repo}: {last_line(done.stderr)}")
-    return done.stdout.decode(errors="surrogateescape")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from harness.source import gitsource, tarball
 from harness.source.apt import AptSource, Candidate, Deb, compare_versions
-from harness.source.git import last_line, run_git
+from harness.source.git import ask, commit_of
 from harness.source.gitnames import is_short_id, makefile_version, public_url, ref_part
 from harness.source.gitstore import GitStore
 from harness.util.errors import InfraError, UserError
@@ -52,14 +51,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceName:
-    """A name with its kind settled."""
-
-    kind: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
 class Origins:
     """Where kernels come from: the folder for downloads, and what the environment says.
 
@@ -86,40 +77,43 @@ def resolve(
     """
     store.ensure()
     cache, keyring = origins.downloads, origins.keyring
-    place = classify(name, store=store, kernel_git=origins.kernel_git)
-    if place.kind == "debian":
+    kind, value = classify(name, store=store, kernel_git=origins.kernel_git)
+    if kind == "debian":
         apt = apt or AptSource(cache, mirror=origins.mirror)
-        return _debian(place.value, store=store, cache=cache, apt=apt)
-    if place.kind == "git":
-        got = gitsource.get(
-            place.value,
+        return _debian(value, store=store, cache=cache, apt=apt)
+    if kind == "git":
+        found, commit, origin = gitsource.get(
+            value,
             store=store,
             kernel_git=origins.kernel_git,
             keyring=keyring,
             missing_ok=origins.missing_ok,
         )
-        return _made(got.name, "git", got.commit, store, dict(got.origin))
-    if place.kind == "tar":
-        return _tar(place.value, store=store, cache=cache, keyring=keyring)
-    return _folder(Path(place.value).expanduser(), store=store)
+        return _made(found, "git", commit, store, origin)
+    if kind == "tar":
+        return _tar(value, store=store, cache=cache, keyring=keyring)
+    return _folder(Path(value).expanduser(), store=store)
 
 
-def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> SourceName:
-    """Say what `name` means, without network.  Raises UserError when that is not one thing."""
+def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> tuple[str, str]:
+    """The kind of source that `name` means, and the name without its prefix; asks no network.
+
+    Raises UserError when that is not one thing.
+    """
     prefix, colon, rest = name.partition(":")
     if name.startswith("debian/"):
-        return SourceName("debian", name.removeprefix("debian/"))
+        return "debian", name.removeprefix("debian/")
     if colon and prefix in ("git", "dir", "tar"):
-        return SourceName(prefix, rest)
+        return prefix, rest
     if tarball.parse_locator(name):
-        return SourceName("tar", name)
+        return "tar", name
     if "://" in name:
         raise UserError(
             f"{public_url(name)} is not a tarball (.tar.xz, .tar.gz or .tar.zst); "
             "a git repository goes into KERNEL_GIT=, and the tag into the name"
         )
     if name in (".", "..") or name.startswith(("./", "../", "/", "~")):
-        return SourceName("dir", name)
+        return "dir", name
     is_folder = Path(name).is_dir()
     if _BARE_VERSION.fullmatch(name):
         series = ".".join(re.split(r"[.-]", name)[:2])
@@ -127,13 +121,13 @@ def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> So
         ways += [f"dir:{name} (the folder)"] if is_folder else []
         raise UserError(f"{name} can mean more than one kernel: write {' or '.join(ways)}")
     if not is_folder:
-        return SourceName("git", name)
+        return "git", name
     if _is_revision(name, store=store, kernel_git=kernel_git):
         raise UserError(
             f"{name} is a folder here and can be a git tag or commit: "
             f"write dir:{name} or git:{name}"
         )
-    return SourceName("dir", name)
+    return "dir", name
 
 
 def _is_revision(name: str, *, store: GitStore, kernel_git: str | None) -> bool:
@@ -142,11 +136,7 @@ def _is_revision(name: str, *, store: GitStore, kernel_git: str | None) -> bool:
     local = Path(kernel_git).expanduser() if kernel_git else None
     if local is None or not local.is_dir():
         return False
-    names = [f"refs/tags/{name}", f"refs/heads/{name}"]
-    return any(
-        run_git(["rev-parse", "--verify", "--quiet", ref], cwd=local).returncode == 0
-        for ref in names
-    )
+    return any(commit_of(local, f"refs/{kind}/{name}") for kind in ("tags", "heads"))
 
 
 def _made(name: str, kind: str, commit: str, store: GitStore, origin: dict[str, str]) -> Source:
@@ -297,7 +287,7 @@ def _folder(path: Path, *, store: GitStore) -> Source:
         raise UserError(f"{path} is not a folder")
     version = _require_kernel(path, name=str(path))
     origin = {"folder": str(path)}
-    head = _head(path)
+    head = commit_of(path, "HEAD") if (path / ".git").exists() else None  # a checkout's top only
     _log.info(f"importing {path}")
     key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
     commit = store.import_folder(
@@ -308,33 +298,18 @@ def _folder(path: Path, *, store: GitStore) -> Source:
     )
     if head:
         # Exact where "git status" is not: the tree that was taken against the tree of HEAD.
-        clean = store.tree_of(commit) == _ask(path, "rev-parse", "HEAD^{tree}").strip()
+        clean = store.tree_of(commit) == ask(path, "rev-parse", "HEAD^{tree}").strip()
         origin |= {"head": head, "dirty": "no" if clean else "yes"}
         if not clean:
             _log.warning(f"{path} differs from its HEAD {head[:12]}: it is taken as it is")
     return _made(f"dir:{path}", "dir", commit, store, origin)
 
 
-def _head(path: Path) -> str | None:
-    """The commit of a git checkout whose top is `path`, None for a plain folder."""
-    if not (path / ".git").exists():
-        return None
-    done = run_git(["rev-parse", "--verify", "--quiet", "HEAD"], cwd=path)
-    return done.stdout.decode().strip() if done.returncode == 0 else None
-
-
 def _checkout_files(path: Path) -> list[str]:
     """What is tracked, and what is new and not ignored: the tree as its owner sees it."""
-    listed = _ask(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = ask(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     names = {name for name in listed.split("\0") if name}
     return [n for n in names if (path / n).is_symlink() or (path / n).is_file()]
-
-
-def _ask(path: Path, *args: str) -> str:
-    done = run_git(args, cwd=path)
-    if done.returncode != 0:
-        raise InfraError(f"git {args[0]} failed in {path}: {last_line(done.stderr)}")
-    return done.stdout.decode(errors="surrogateescape")
 
 
 def _require_kernel(folder: Path, *, name: str) -> str:
@@ -348,8 +323,7 @@ def _require_kernel(folder: Path, *, name: str) -> str:
 @contextmanager
 def _scratch(cache: Path) -> Iterator[Path]:
     cache.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=cache, prefix="unpack-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(
+        dir=cache, prefix="unpack-", ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)

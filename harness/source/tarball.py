@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from harness.source import signature
 from harness.source.gitnames import public_url
 from harness.util import atomic
 from harness.util.command import clean_environment
@@ -178,15 +179,10 @@ def pipe(argvs: Sequence[Sequence[str]], *, what: str, last_stdout: Path | None 
             log.seek(0)
             lines = log.read().decode(errors="replace").strip().splitlines()
             if status != 0 and lines:
-                _complain(f"{what} cannot be unpacked: {argv[0]}: {lines[0]}")
+                kind = InfraError if "No space left" in lines[0] else UserError
+                raise kind(f"{what} cannot be unpacked: {argv[0]}: {lines[0]}")
         if any(statuses):
             raise UserError(f"{what} cannot be unpacked: exit statuses {statuses}")
-
-
-def _complain(message: str) -> NoReturn:
-    if "No space left" in message:
-        raise InfraError(message)
-    raise UserError(message)
 
 
 def _promised_sha256(locator: Locator, *, signed: bool) -> tuple[str | None, str]:
@@ -218,16 +214,10 @@ def _check_signature(
     path: Path, locator: Locator, sign: bytes, keyring: Path, scratch: Path
 ) -> str:
     """Check kernel.org's detached signature of the uncompressed tar; return who signed."""
-    if not keyring.is_file():
-        raise UserError(f"KERNEL_KEYRING {keyring} is not a file")
     (scratch / "sign").write_bytes(sign)
     status = scratch / "status"
-    # gpg keeps sockets beside its keys, and a socket's path must be short: not below the cache.
-    with tempfile.TemporaryDirectory(prefix="harness-gpg-") as home:
-        gpg = ["gpg", "--homedir", home, "--batch", "--no-tty", "--no-autostart"]
-        # Imported first, so that armoured keys serve as well as binary ones.
-        pipe([[*gpg, "--import", str(keyring.absolute())]], what=f"KERNEL_KEYRING {keyring}")
-        verify = [*gpg, "--trust-model", "always", "--status-fd", "1"]
+    with signature.home_with(keyring) as home:
+        verify = [*signature.gpg(home), "--trust-model", "always", "--status-fd", "1"]
         verify += ["--verify", str(scratch / "sign"), "-"]
         try:
             pipe(
@@ -240,12 +230,10 @@ def _check_signature(
                 f"{_sign_name(locator)} is not a good signature of {locator.file} by a key of "
                 f"{keyring}"
             ) from error
-    text = status.read_text(encoding="utf-8", errors="replace")
-    key = re.search(r"^\[GNUPG:\] VALIDSIG ([0-9A-F]+)", text, re.MULTILINE)
-    # An expired or revoked key gives no GOODSIG, but a status of 0.
-    if not key or not re.search(r"^\[GNUPG:\] GOODSIG ", text, re.MULTILINE):
+    key = signature.signer(status.read_text(encoding="utf-8", errors="replace"))
+    if key is None:
         raise UserError(f"{_sign_name(locator)} is signed by an expired or revoked key")
-    return f"{_sign_name(locator)} by key {key[1]}"
+    return f"{_sign_name(locator)} by key {key}"
 
 
 def _local(locator: Locator, downloads: Path, promised: str | None) -> Path:

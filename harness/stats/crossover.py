@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 from harness.stats.fit import Fit, quantile
 
 NEVER, ALWAYS, AT = "never", "always", "at"
@@ -39,20 +41,22 @@ class Crossover:
 
 def straight(constant: float, slope: float) -> Crossover:
     """Of new - old = constant + slope * share, with share from 0 to 1. Exact."""
-    ends = (constant, constant + slope)
-    if max(ends) <= 0:
-        return Crossover(NEVER)
-    if min(ends) >= 0:
-        return Crossover(ALWAYS)
+    if known := _one_sided(constant, constant + slope):
+        return known
     return Crossover(AT, 100 * -constant / slope, slope < 0)
+
+
+def _one_sided(*differences: float) -> Crossover | None:
+    """Never or always, where no difference or every one is above zero; None in between."""
+    if max(differences) <= 0:
+        return Crossover(NEVER)
+    return Crossover(ALWAYS) if min(differences) >= 0 else None
 
 
 def rows(shares: Sequence[float], differences: Sequence[float]) -> Crossover:
     """Of a table: straight between two rows. shares ascend from 0 to 1."""
-    if max(differences) <= 0:
-        return Crossover(NEVER)
-    if min(differences) >= 0:
-        return Crossover(ALWAYS)
+    if known := _one_sided(*differences):
+        return known
     points = list(zip(shares, differences, strict=True))
     for (share, left), (other, right) in pairwise(points):
         if (left > 0) != (right > 0):
@@ -67,10 +71,8 @@ def stepped(slots: int, difference: Callable[[int], float]) -> Crossover:
     A model that goes up in steps can change sign more than once near the place; any one is given.
     """
     low, high = difference(0), difference(slots)
-    if low <= 0 and high <= 0:
-        return Crossover(NEVER)
-    if low >= 0 and high >= 0:
-        return Crossover(ALWAYS)
+    if known := _one_sided(low, high):
+        return known
     under, over = 0, slots
     while over - under > 1:
         middle = (under + over) // 2
@@ -89,37 +91,21 @@ def measured(old: Fit, new: Fit, slots: int) -> Crossover:
     exact = straight(a, b)
     if exact.kind != AT or old.cov is None or new.cov is None:
         return exact
-    low, high = _fieller(a, b, *_variances(old, new, slots), _t(old, new))
+    # The smaller number of boots decides: Welch's rule could only be less careful.
+    t = quantile(min(old.boots, new.boots))
+    places = np.array([start, (0.0, 0.0, float(slots), 0.0)])
+    (va, vab), (_, vb) = places @ (np.asarray(old.cov) + np.asarray(new.cov)) @ places.T
+    low, high = _fieller(a, b, float(va), float(vb), float(vab), t)
     method = "Fieller, arms independent"
     return Crossover(AT, exact.usage, exact.falls, low, high, method)
-
-
-def _t(old: Fit, new: Fit) -> float:
-    """The smaller number of boots decides: Welch's rule could only be less careful."""
-    return quantile(min(old.boots, new.boots))
-
-
-def _variances(old: Fit, new: Fit, slots: int) -> tuple[float, float, float]:
-    """Variance of a, of b, and their covariance."""
-    rows = ((1.0, float(slots), 0.0, 1.0), (0.0, 0.0, float(slots), 0.0))
-    cov = [
-        [
-            sum(r[i] * c[i][j] * s[j] for i in range(4) for j in range(4) for c in _covs(old, new))
-            for s in rows
-        ]
-        for r in rows
-    ]
-    return cov[0][0], cov[1][1], cov[0][1]
-
-
-def _covs(old: Fit, new: Fit) -> list[tuple[tuple[float, ...], ...]]:
-    return [one.cov for one in (old, new) if one.cov is not None]
 
 
 def _fieller(
     a: float, b: float, va: float, vb: float, vab: float, t: float
 ) -> tuple[float | None, float | None]:
     """Roots of (a + b s)^2 = t^2 (va + 2 vab s + vb s^2), in per cent, cut to 0 .. 100.
+
+    va, vb, vab: the variance of a, of b, and their covariance.
 
     Written in d = s - centre, with centre = -a / b: what cancels there is gone before it is
     computed, so that a tiny variance gives a tiny interval.

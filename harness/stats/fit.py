@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from harness.stats.paired import LEVEL, t_quantile
+
 Array = NDArray[np.float64]
-LEVEL = 0.95
 # A departure smaller than this part of the fitted range, or than one page, is rounding.
 MATERIAL = 0.01
 _PAGE = 4096
@@ -138,7 +139,7 @@ def row(slots: float, entries: float) -> Array:
 
 def quantile(boots: int) -> float:
     """Of Student's t for a 95 % interval from so many boots."""
-    return float(stats.t.ppf((1 + LEVEL) / 2, boots - 1))
+    return t_quantile((1 + LEVEL) / 2, boots - 1)
 
 
 def line(points: Sequence[FitPoint]) -> Fit | None:
@@ -151,7 +152,8 @@ def line(points: Sequence[FitPoint]) -> Fit | None:
     # Of const, per_slot, per_entry those that can be told apart.
     columns = [0] * has_const + [1] * (sizes != {0}) + [2]
     columns += [3] * (len({one.entries for one in points if one.entries}) > 1)
-    x, y = _design(points, columns)
+    x = np.array([row(one.slots, one.entries) for one in points])[:, columns]
+    y = np.array([one.bytes for one in points], dtype=np.float64)
     # Columns of like size: slots are millions, the constant is 1.
     scale = np.abs(x).max(axis=0)
     beta = _solve(x / scale, y)
@@ -183,11 +185,6 @@ def line(points: Sequence[FitPoint]) -> Fit | None:
         worst=float(np.abs(residual).max()),
         shape=_shape(points, x / scale, y, (x / scale) @ beta),
     )
-
-
-def _design(points: Sequence[FitPoint], columns: Sequence[int]) -> tuple[Array, Array]:
-    x = np.array([row(one.slots, one.entries) for one in points])[:, list(columns)]
-    return x, np.array([one.bytes for one in points], dtype=np.float64)
 
 
 def _solve(x: Array, y: Array) -> Array | None:

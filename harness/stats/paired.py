@@ -143,7 +143,7 @@ def _estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float)
         signed_rank_p(d),
         d,
         dropped,
-        _t_bounds(d, level) if skewed(d) else None,
+        _percents(t_interval(d, level)) if skewed(d) else None,
     )
 
 
@@ -179,21 +179,25 @@ def t_quantile(probability: float, df: int) -> float:
     return float(scipy_stats.t.ppf(probability, df))
 
 
-def _t_bounds(d: Sequence[float], level: float, least_sd: float = 0.0) -> tuple[float, float]:
-    n, mean = len(d), math.fsum(d) / len(d)
-    error = max(deviation(d) or 0.0, least_sd) / math.sqrt(n)
-    half = t_quantile((1 + level) / 2, n - 1) * error
-    return percent(mean - half), percent(mean + half)
+def t_interval(d: Sequence[float], level: float, least_sd: float = 0.0) -> tuple[float, float]:
+    """The t interval of the mean, in the units of ``d``; infinite below two values."""
+    if len(d) < 2:
+        return -math.inf, math.inf
+    mean = math.fsum(d) / len(d)
+    half = t_quantile((1 + level) / 2, len(d) - 1) * _error(d, least_sd)
+    return mean - half, mean + half
+
+
+def _error(d: Sequence[float], least_sd: float) -> float:
+    """The standard error of the mean."""
+    return max(deviation(d) or 0.0, least_sd) / math.sqrt(len(d))
 
 
 def _t_estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float) -> Paired:
-    n, mean = len(d), math.fsum(d) / len(d)
-    low, high = _t_bounds(d, level, least_sd)
     return Paired(
-        n,
-        percent(mean),
-        low,
-        high,
+        len(d),
+        percent(math.fsum(d) / len(d)),
+        *_percents(t_interval(d, level, least_sd)),
         T_FLOORED if least_sd > (deviation(d) or 0.0) else T_INTERVAL,
         level,
         _t_p(d, least_sd),
@@ -203,9 +207,8 @@ def _t_estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: floa
 
 
 def _t_p(d: Sequence[float], least_sd: float = 0.0) -> float | None:
-    n, mean = len(d), math.fsum(d) / len(d)
-    error = max(deviation(d) or 0.0, least_sd) / math.sqrt(n)
-    return 2 * float(scipy_stats.t.sf(abs(mean) / error, n - 1)) if error > 0 else None
+    mean, error = math.fsum(d) / len(d), _error(d, least_sd)
+    return 2 * float(scipy_stats.t.sf(abs(mean) / error, len(d) - 1)) if error > 0 else None
 
 
 def percent(difference: float) -> float:
@@ -214,6 +217,10 @@ def percent(difference: float) -> float:
         return 100 * math.expm1(difference)
     except OverflowError:
         return math.inf
+
+
+def _percents(interval: tuple[float, float]) -> tuple[float, float]:
+    return percent(interval[0]), percent(interval[1])
 
 
 _triangle = lru_cache(maxsize=4)(np.triu_indices)
@@ -321,14 +328,13 @@ def spread(values: Sequence[float]) -> Spread:
     middle = float(np.median(known))
     if n == 1:
         return Spread(1, middle, None, "one boot")
-    if all(a == b for a, b in pairwise(known)):
-        return Spread(n, middle, 0.0, "CV" if n > 2 else "half range")
     if n == 2:
-        half = abs(known[0] - known[1]) / 2
-        return Spread(n, middle, 100 * half / abs(middle) if middle else None, "half range")
-    mean = math.fsum(known) / n
-    deviation = float(np.std(known, ddof=1))
-    return Spread(n, middle, 100 * deviation / abs(mean) if mean else None, "CV")
+        size, centre, kind = abs(known[0] - known[1]) / 2, middle, "half range"
+    else:
+        size, centre, kind = deviation(known) or 0.0, math.fsum(known) / n, "CV"
+    if size == 0:
+        return Spread(n, middle, 0.0, kind)
+    return Spread(n, middle, 100 * size / abs(centre) if centre else None, kind)
 
 
 def detectable(sd: float, n: int, *, level: float = LEVEL, power: float = POWER) -> float | None:

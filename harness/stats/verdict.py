@@ -94,30 +94,18 @@ class Verdict:
     more: int | None = None
 
 
-def judge(
-    base: Sequence[float | None],
-    patch: Sequence[float | None],
-    again: Sequence[float | None] | None,
-    *,
-    direction: Direction | None,
-    margin_pct: float | None,
-) -> Verdict:
-    """The verdict on base[i], patch[i], again[i] of block i. None and NaN are missing values.
-
-    direction: which way is better; margin_pct: above 0. Where either is None, or again is, there
-    is no verdict. A missing value takes out only the pairs that it is in.
-    """
-    noise_pairs = None if again is None else (base, again)
-    return decide((base, patch), noise_pairs, direction=direction, margin_pct=margin_pct)
-
-
 Arms = tuple[Sequence[float | None], Sequence[float | None]]
 
 
 def decide(
     pairs: Arms, noise_pairs: Arms | None, *, direction: Direction | None, margin_pct: float | None
 ) -> Verdict:
-    """As `judge`, for (base, patch) and (base, again) of different blocks."""
+    """The verdict on pairs of (base, patch); (base, again) may be of other blocks.
+
+    None and NaN are missing values and take out only the pairs that they are in.
+    direction: which way is better; margin_pct: above 0. Where either is None, or ``noise_pairs``
+    is, there is no verdict.
+    """
     if margin_pct is not None and not (margin_pct > 0 and math.isfinite(margin_pct)):
         raise ValueError(f"a margin is a number of per cent above zero, not {margin_pct}")
     aa = stats.paired(*noise_pairs) if noise_pairs is not None else None

@@ -8,6 +8,7 @@ so headers are cut, and a mail whose parts nest without end is taken for plain t
 from __future__ import annotations
 
 import binascii
+import datetime
 import email.errors
 import email.header
 import email.message
@@ -22,6 +23,7 @@ _LONGEST = 16 << 10
 _MOST = 256 << 10
 """Bytes of all headers together."""
 _DEEPEST = 50
+_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
@@ -49,6 +51,19 @@ def decoded(value: object) -> str:
         return str(email.header.make_header(email.header.decode_header(text)))
     except (ValueError, LookupError, email.errors.MessageError, binascii.Error):
         return str(text)
+
+
+def message_ids(text: str) -> list[str]:
+    """The message-ids in a header, in order, without < and >."""
+    return _MESSAGE_ID.findall(text)
+
+
+def date(value: str) -> datetime.datetime | None:
+    """The time that a Date header states, in UTC; None if it cannot be read."""
+    try:
+        return email.utils.parsedate_to_datetime(value.strip()).astimezone(datetime.UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def addresses(values: Iterable[object]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from harness.source.gitnames import check_revision, makefile_version, public_url
 from harness.studies.nightly import config as nightly
 from harness.studies.overhead import claim, model, sites
 from harness.studies.overhead.snapshot import numbers
-from harness.util import yamlfile
+from harness.util import header, yamlfile
 from harness.util.errors import HarnessError, UserError
 from harness.util.paths import REPO
 from tests.faults import table
@@ -105,7 +105,7 @@ def _letter(data: bytes) -> None:
     found = cover.read(data)
     if found is not None:
         assert cover.from_data(json.loads(json.dumps(cover.as_data(found)))) == found
-        lore._utc(found.date)
+        header.date(found.date)
         shown.written(found)
 
 

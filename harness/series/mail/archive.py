@@ -9,7 +9,6 @@ a matter of milliseconds; what was added since is indexed at the next call.
 from __future__ import annotations
 
 import contextlib
-import email.utils
 import hashlib
 import re
 import sqlite3
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.series.mail.mbox import change_id, strip_brackets
-from harness.source.git import last_line, run_git
+from harness.source.git import ask, last_line, run_git
+from harness.util import header
 from harness.util.errors import InfraError, UserError
-from harness.util.header import address, decoded
 
 _SCHEMA = 2  # counts up when the same mails would be indexed otherwise
 _BATCH = 2000  # mails read at once: some 20 MB
@@ -41,7 +40,6 @@ _HEADER = re.compile(
     rb"^(message-id|in-reply-to|references|subject|from|date):((?:.*)(?:\n[ \t].*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
-_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
 _ADDED = re.compile(r":\d+ 100\d+ [0-9a-f]+ ([0-9a-f]{40,64}) [AM]\t")
 
 
@@ -64,7 +62,6 @@ class Archive:
 
     def __init__(self, paths: Sequence[Path], *, index: Path) -> None:
         """Raises UserError for a path that holds no git repository."""
-        self.paths = tuple(paths)
         self._parts = [_Part(repo, index) for path in paths for repo in repositories(path)]
 
     def refresh(self) -> int:
@@ -73,25 +70,15 @@ class Archive:
 
     def letter(self, message_id: str) -> ArchivedMail | None:
         """The headers of a mail, None when the archive does not have it."""
-        rows = self._select(
-            "select mid, sender, title, tags, date from mail where mid = ?", message_id
-        )
-        return next((ArchivedMail(*row) for row in rows), None)
+        return next(iter(self._mails("mail where mid = ?", message_id)), None)
 
     def titled(self, title: str, *, sender: str) -> tuple[ArchivedMail, ...]:
         """The mails of one sender with this title, whatever is in brackets; oldest first."""
-        query = "select mid, sender, title, tags, date from mail where title = ? and sender = ?"
-        found = {ArchivedMail(*row) for row in self._select(query, title, sender)}
-        return tuple(sorted(found, key=lambda letter: (letter.date, letter.message_id)))
+        return self._mails("mail where title = ? and sender = ?", title, sender)
 
     def changed(self, change: str) -> tuple[ArchivedMail, ...]:
         """The mails that name a change-id, answers that do not quote it too; oldest first."""
-        query = (
-            "select mail.mid, sender, title, tags, date from mail join change "
-            "on change.mid = mail.mid where change.id = ?"
-        )
-        found = {ArchivedMail(*row) for row in self._select(query, change)}
-        return tuple(sorted(found, key=lambda letter: (letter.date, letter.message_id)))
+        return self._mails("mail join change on change.mid = mail.mid where id = ?", change)
 
     def thread(self, message_id: str) -> tuple[bytes, ...]:
         """The raw mails of the whole thread of one mail, oldest first, each id once.
@@ -123,6 +110,12 @@ class Archive:
                 if blob in contents:
                     found.setdefault(mid, (date, mid, contents[blob]))
         return tuple(raw for _, _, raw in sorted(found.values(), key=lambda one: one[:2]))
+
+    def _mails(self, where: str, *values: str) -> tuple[ArchivedMail, ...]:
+        """The different headers that a query finds; oldest first."""
+        rows = self._select(f"select mail.mid, sender, title, tags, date from {where}", *values)
+        found = {ArchivedMail(*row) for row in rows}
+        return tuple(sorted(found, key=lambda mail: (mail.date, mail.message_id)))
 
     def _select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
         return [row for part in self._parts for row in part.select(query, *values)]
@@ -161,7 +154,7 @@ class _Part:
             return base.execute(query, values).fetchall()
 
     def refresh(self) -> int:
-        tip = self._git("rev-parse", "--verify", "HEAD^{commit}").strip()
+        tip = ask(self.repo, "rev-parse", "--verify", "HEAD^{commit}").strip()
         with self._open() as base:
             row = base.execute("select tip from state").fetchone()
             old = row[0] if row else None
@@ -178,9 +171,9 @@ class _Part:
             return count
 
     def _add(self, base: sqlite3.Connection, revisions: str) -> int:
-        log = self._git(
-            "log", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--root", "--format=",
-            revisions, "--",
+        log = ask(
+            self.repo, "log", "--reverse", "--raw", "--no-abbrev", "--no-renames", "--root",
+            "--format=", revisions, "--",
         )  # fmt: skip
         blobs = [match[1] for line in log.splitlines() if (match := _ADDED.match(line))]
         for start in range(0, len(blobs), _BATCH):
@@ -217,12 +210,6 @@ class _Part:
         finally:
             base.close()
 
-    def _git(self, *args: str) -> str:
-        done = run_git(args, cwd=self.repo)
-        if done.returncode != 0:
-            raise InfraError(f"git {args[0]} failed in {self.repo}: {last_line(done.stderr)}")
-        return done.stdout.decode(errors="replace")
-
 
 def _blobs(repo: Path, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """(id, content) of each blob that the repository has."""
@@ -248,28 +235,22 @@ def _headers(raw: bytes) -> tuple[ArchivedMail, tuple[str, ...]] | None:
     fields: dict[str, str] = {}
     for match in _HEADER.finditer(head):
         fields.setdefault(match[1].decode().lower(), match[2].decode(errors="replace"))
-    ids = _MESSAGE_ID.findall(fields.get("message-id", ""))
+    ids = header.message_ids(fields.get("message-id", ""))
     if not ids:
         return None
     title, tags = strip_brackets(" ".join(_text(fields.get("subject", "")).split()))
-    parents = _MESSAGE_ID.findall(fields.get("references", "") + fields.get("in-reply-to", ""))
+    sent = header.date(fields.get("date", ""))
+    parents = header.message_ids(fields.get("references", "") + fields.get("in-reply-to", ""))
     letter = ArchivedMail(
         message_id=ids[0],
-        sender=address(_text(fields.get("from", "")))[1].lower(),
+        sender=header.address(_text(fields.get("from", "")))[1].lower(),
         title=title,
         tags=tags,
-        date=_seconds(fields.get("date", "")),
+        date=int(sent.timestamp()) if sent else 0,
     )
     return letter, tuple(dict.fromkeys(one for one in parents if one != ids[0]))
 
 
 def _text(field: str) -> str:
     """A header's text; decoding is dear, and most need none."""
-    return decoded(field) if "=?" in field else field
-
-
-def _seconds(date: str) -> int:
-    try:
-        return int(email.utils.parsedate_to_datetime(date.strip()).timestamp())
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return 0
+    return header.decoded(field) if "=?" in field else field

@@ -11,8 +11,6 @@ from typing import Any
 
 from harness.util import header
 
-_MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
-
 
 @dataclass(frozen=True, slots=True)
 class Cover:
@@ -34,11 +32,11 @@ class Cover:
 def read(raw: bytes) -> Cover | None:
     """The headers of one mail; None if it has no Message-ID or no sender: nobody posted it."""
     message = _parse(raw)
-    ids = _MESSAGE_ID.findall(_decoded(message, "Message-ID"))
+    ids = header.message_ids(_decoded(message, "Message-ID"))
     senders = _addresses(message, "From")
     if not ids or not senders:
         return None
-    parents = _MESSAGE_ID.findall(f"{message['References']} {message['In-Reply-To']}")
+    parents = header.message_ids(f"{message['References']} {message['In-Reply-To']}")
     return Cover(
         message_id=ids[0],
         subject=_decoded(message, "Subject"),
@@ -59,7 +57,7 @@ def find(raws: Iterable[bytes], message_id: str | None) -> Cover | None:
 def find_raw(raws: Iterable[bytes], message_id: str | None) -> bytes | None:
     """The mail with that id; None if it is not there."""
     for raw in raws if message_id else ():
-        if message_id in _MESSAGE_ID.findall(_decoded(_parse(raw, headers=True), "Message-ID")):
+        if message_id in header.message_ids(_decoded(_parse(raw, headers=True), "Message-ID")):
             return raw
     return None
 

@@ -7,8 +7,6 @@ counts, and asks the given server only.  What it fetched is kept in the cache wi
 
 from __future__ import annotations
 
-import datetime
-import email.utils
 import hashlib
 import json
 import logging
@@ -25,10 +23,9 @@ from harness.series import patchset
 from harness.series.mail import cover as letter
 from harness.series.mail import mbox, posting
 from harness.series.mail.archive import Archive
-from harness.series.mail.cover import Cover
 from harness.series.mail.mbox import Mail
 from harness.series.patchset import PatchSet
-from harness.util import atomic
+from harness.util import atomic, header
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
 
@@ -53,18 +50,6 @@ class MailSource:
     server: str = SERVER
     mirrors: tuple[Path, ...] = ()
     trailers: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The patches of one posting, and (key, value) pairs that say where they are from.
-
-    ``letter`` has the headers of its cover letter, or of its one patch.
-    """
-
-    patches: PatchSet
-    origin: tuple[tuple[str, str], ...]
-    letter: Cover | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +96,24 @@ def parse(name: str) -> Address | None:
     return Address(text, server, revision)
 
 
-def fetch(address: Address, desk: MailSource) -> Fetched:
+def fetch(address: Address, desk: MailSource) -> PatchSet:
     """The series that the mail belongs to, or the ``revision`` of it that is asked for.
 
     Raises UserError when no mail of that id or revision exists or the posting is not whole,
     InfraError when neither mirror nor server can be asked.
     """
     raws, origin = _thread(address, desk)
-    mails = posting.read(raws)
-    picked = posting.pick(mails, address.message_id, revision=address.revision)
+    thread = posting.read(raws)
+    picked = posting.pick(thread, address.message_id, revision=address.revision)
     first = picked.patches[0]
-    origin["message_id"] = posting.cover_id(mails, str(first.message_id))
+    origin["message_id"] = posting.cover_id(thread, str(first.message_id))
     if desk.trailers:
         picked = _with_trailers(picked, raws, desk.server)
         origin["trailers"] = "yes"
     text = mbox.join(mail.canonical for mail in picked.patches)
     origin["sha256"] = hashlib.sha256(text).hexdigest()
     head = letter.find(raws, origin["message_id"])
-    return Fetched(picked, tuple(sorted(origin.items())), head)
+    return replace(picked, origin=tuple(sorted(origin.items())), letter=head)
 
 
 def postings(address: Address, desk: MailSource) -> tuple[Posted, ...]:
@@ -145,7 +130,9 @@ def postings(address: Address, desk: MailSource) -> tuple[Posted, ...]:
             continue
         tags = mbox.strip_brackets(known.subject)[1].upper().split()
         label = f"{'RFC-' if 'RFC' in tags else ''}v{head.revision}"
-        found.append(Posted(label, known.message_id, head.subject, _utc(known.date)))
+        sent = header.date(known.date)
+        date = sent.isoformat(timespec="seconds") if sent else ""
+        found.append(Posted(label, known.message_id, head.subject, date))
     found.sort(key=lambda one: (one.date, one.message_id))
     # A cover letter that was mailed twice is one revision.
     return tuple({one.label: one for one in reversed(found)}.values())[::-1]
@@ -164,15 +151,6 @@ def by_change_id(change_id: str, desk: MailSource) -> Address:
         if "PATCH" in one.tags.upper() or "RFC" in one.tags.upper():
             return Address(one.message_id, None, None)
     raise UserError(f"no posting with the change-id {change_id} is in {_listed(desk.mirrors)}")
-
-
-def _utc(date: str) -> str:
-    """The Date of a mail as ISO time in UTC, which can be sorted; "" if it is none."""
-    try:
-        found = email.utils.parsedate_to_datetime(date)
-        return found.astimezone(datetime.UTC).isoformat(timespec="seconds")
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return ""
 
 
 def mail(address: Address, desk: MailSource) -> bytes:
@@ -203,11 +181,11 @@ def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
     raws = archive.thread(address.message_id)
     if not raws or address.revision is None:
         return raws
-    mails = posting.read(raws)
-    cover = posting.cover_id(mails, address.message_id)
-    head = archive.letter(cover)
+    thread = posting.read(raws)
+    head_id = posting.cover_id(thread, address.message_id)
+    head = archive.letter(head_id)
     others = archive.titled(head.title, sender=head.sender) if head else ()
-    change = next((mail.change_id for mail in mails if mail.message_id == cover), None)
+    change = next((mail.change_id for mail in thread if mail.message_id == head_id), None)
     others += archive.changed(change) if change else ()
     ids = dict.fromkeys(one.message_id for one in others)
     return (*raws, *(raw for one in ids for raw in archive.thread(one)))

@@ -138,7 +138,7 @@ def read(raw: bytes, *, name: str) -> Mail:
     count, revision = _COUNT.search(tags), _REVISION.search(tags)
     base = _BASE_COMMIT.search(text)
     change = _CHANGE_ID.search(text)
-    message_id = re.search(r"<([^<>\s]+)>", header.decoded(message["Message-ID"]))
+    ids = header.message_ids(header.decoded(message["Message-ID"]))
     answered = header.decoded(message["In-Reply-To"])
     return Mail(
         subject=title,
@@ -146,12 +146,12 @@ def read(raw: bytes, *, name: str) -> Mail:
         total=int(count[2]) if count else None,
         revision=int(revision[1]) if revision else 1,
         reply=_REPLY.match(subject) is not None,
-        message_id=message_id[1] if message_id else None,
+        message_id=ids[0] if ids else None,
         diff=extract_diff(text),
         base_commit=base[1].decode() if base else None,
         canonical=_canonical(message, parts if message.is_multipart() else raw, name),
         sender=header.address(header.decoded(message["From"]))[1].lower(),
-        parents=tuple(re.findall(r"<([^<>\s]+)>", f"{message['References']} {answered}")),
+        parents=tuple(header.message_ids(f"{message['References']} {answered}")),
         parts=tuple(part.get_content_type() for part in message.walk() if not part.is_multipart()),
         change_id=change[1].decode(errors="replace") if change else None,
     )

@@ -29,8 +29,7 @@ def pick(mails: Sequence[Mail], message_id: str, *, revision: str | None = None)
     same sender under the same title.  Raises UserError when there is none, and what
     `patchset.assemble` raises for what is missing or contradictory.
     """
-    by_id = {mail.message_id: mail for mail in mails if mail.message_id}
-    first = _posted(by_id, message_id)
+    first = _posted(mails, message_id)
     if revision is not None:
         first = _of_revision(mails, first, revision)
     where = f"the posting <{first.message_id}>"
@@ -64,8 +63,7 @@ def family(mails: Sequence[Mail], message_id: str) -> tuple[Mail, ...]:
     They are by the sender of the one that the mail belongs to, under its title or with its
     change-id; a posting of somebody else with that change-id is not this series.
     """
-    by_id = {mail.message_id: mail for mail in mails}
-    head = by_id[cover_id(mails, message_id)]
+    head = _head(mails, _posted(mails, message_id))
     return tuple(
         mail
         for mail in mails
@@ -77,16 +75,20 @@ def family(mails: Sequence[Mail], message_id: str) -> tuple[Mail, ...]:
 
 def cover_id(mails: Sequence[Mail], message_id: str) -> str:
     """The id of the first mail of the series that a mail belongs to: its cover letter or patch."""
-    first = _posted({mail.message_id: mail for mail in mails if mail.message_id}, message_id)
+    return str(_head(mails, _posted(mails, message_id)).message_id)
+
+
+def _head(mails: Sequence[Mail], first: Mail) -> Mail:
     for parent in first.parents:
         for mail in mails:
             if mail.message_id == parent and _is_head(mail) and mail.revision == first.revision:
-                return parent
-    return str(first.message_id)
+                return mail
+    return first
 
 
-def _posted(by_id: dict[str, Mail], message_id: str) -> Mail:
+def _posted(mails: Sequence[Mail], message_id: str) -> Mail:
     """The mail itself, or the nearest one above it that was posted and is no answer."""
+    by_id = {mail.message_id: mail for mail in mails if mail.message_id}
     mail = by_id.get(message_id)
     if mail is None:
         raise UserError(f"there is no mail <{message_id}> in its own thread")
@@ -100,8 +102,7 @@ def _posted(by_id: dict[str, Mail], message_id: str) -> Mail:
 
 
 def _of_revision(mails: Sequence[Mail], first: Mail, revision: str) -> Mail:
-    by_id = {mail.message_id: mail for mail in mails}
-    head = by_id[cover_id(mails, str(first.message_id))]
+    head = _head(mails, first)
     heads = [
         mail
         for mail in mails

@@ -22,11 +22,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
-from scipy import stats as scipy_stats
 
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
 from harness.results.pairing import by_pair
+from harness.stats.paired import t_interval
 from harness.util.errors import UserError
 
 LEVEL = 0.95
@@ -188,8 +188,8 @@ def _check(
     pairs = sorted(set(base.index) & set(patch.index))
     if not pairs:
         raise UserError(f"{weight.series}, {cell}: no pair of boots with {weight.metric}")
-    differences = np.asarray([patch[pair] - base[pair] for pair in pairs], dtype=float)
-    low, high = _interval(differences, LEVEL)
+    differences = [float(patch[pair] - base[pair]) for pair in pairs]
+    low, high = t_interval(differences, LEVEL)
     share = 0.90 if weight.is_null else 1 - (1 - LEVEL) / count
     return Check(
         weight=weight,
@@ -197,20 +197,11 @@ def _check(
         unit="insn/page",
         base=float(np.median(np.asarray(base[pairs], dtype=float))),
         n=len(pairs),
-        difference=float(differences.mean()),
+        difference=math.fsum(differences) / len(differences),
         low=low,
         high=high,
-        wide=_interval(differences, share),
+        wide=t_interval(differences, share),
     )
-
-
-def _interval(values: np.ndarray[Any, np.dtype[np.float64]], level: float) -> tuple[float, float]:
-    """The t interval of the mean; infinite below two values."""
-    if len(values) < 2:
-        return -math.inf, math.inf
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(scipy_stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
-    return float(values.mean()) - reach, float(values.mean()) + reach
 
 
 def failures(checks: Sequence[Check]) -> tuple[str, ...]:

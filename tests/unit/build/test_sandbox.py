@@ -223,7 +223,7 @@ def test_a_patch_cannot_write_through_its_own_link(
     for by in (confined, OFF):
         with pytest.raises(series.ApplyFailed) as caught:
             apply(bench, patches, by)
-        assert caught.value.patch.number == 2
+        assert str(caught.value).startswith("patch 2/2 ")
         assert "symbolic link" in str(caught.value)
         assert sorted(path.name for path in victim.home.iterdir()) == [
             ".bashrc", ".ssh", "call.py", "keys"

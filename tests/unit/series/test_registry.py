@@ -38,9 +38,9 @@ def test_revisions_of_the_registry_have_names(registry: Path) -> None:
         assert isinstance(place, locator.Listed)
         assert place.name == meant
     with pytest.raises(UserError, match=r"no revision v4 of vs \(known: v3, v10\)"):
-        series.check("vs-v4", registry=registry)
+        locator.find("vs-v4", registry=registry)
     with pytest.raises(UserError, match="did you mean 'vs'"):
-        series.check("vss", registry=registry)
+        locator.find("vss", registry=registry)
 
 
 def test_a_name_of_its_own_comes_before_a_revision(registry: Path) -> None:

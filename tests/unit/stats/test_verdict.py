@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from harness.stats import paired, verdict
-from harness.stats.verdict import Kind, Verdict, judge
+from harness.stats.verdict import Direction, Kind, Verdict
 from harness.util.errors import Exit
 
 # Noise of ten boots by hand: symmetric about zero, sd 0.1 %.
@@ -25,6 +26,19 @@ def _boots(n: int, effect: float = 0.0, again: float = 0.0) -> tuple[list[float]
     patch = [b * math.exp(effect + e) for b, e in zip(base, NOISE, strict=False)]
     repeat = [b * math.exp(again - 0.9 * e) for b, e in zip(base, NOISE, strict=False)]
     return base, patch, repeat
+
+
+def judge(
+    base: Sequence[float | None],
+    patch: Sequence[float | None],
+    again: Sequence[float | None] | None,
+    *,
+    direction: Direction | None,
+    margin_pct: float | None,
+) -> Verdict:
+    """The verdict on base[i], patch[i], again[i] of block i."""
+    noise_pairs = None if again is None else (base, again)
+    return verdict.decide((base, patch), noise_pairs, direction=direction, margin_pct=margin_pct)
 
 
 def _judge(n: int = 10, effect: float = 0.0, again: float = 0.0, margin: float = 1.0) -> Verdict:

@@ -127,8 +127,8 @@ def simulate(
         base, patch, again = 1000 * np.exp(noise(random, at.size)[at])
         patch = patch * (1 + effect_pct / 100)
         for look in range(1, looks + 1):
-            arms = (list(arm[: pairs * look]) for arm in (base, patch, again))
-            got = verdict.judge(*arms, direction="lower", margin_pct=margin_pct)
+            old, new, same = (list(arm[: pairs * look]) for arm in (base, patch, again))
+            got = verdict.decide((old, new), (old, same), direction="lower", margin_pct=margin_pct)
             if got.kind is not Kind.UNDECIDED:
                 break
         kinds[got.kind] += 1
@@ -213,9 +213,8 @@ def test_ci_sees_the_simulated_machine_as_it_is() -> None:
     random = np.random.default_rng(1)
     at = blocks(random, 10)
     base, patch, again = 1000 * np.exp(_drift(random, at.size)[at])
-    got = verdict.judge(
-        list(base), list(patch * 1.1), list(again), direction="lower", margin_pct=1.0
-    )
+    old, new, same = list(base), list(patch * 1.1), list(again)
+    got = verdict.decide((old, new), (old, same), direction="lower", margin_pct=1.0)
     assert verdict.worst([got]) is Exit.WORSE
 
 
