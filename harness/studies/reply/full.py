@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from harness.report import model, phrases, tables
 from harness.report.layout import Block
 from harness.report.model import Report
-from harness.report.table import Table, columns
+from harness.report.table import trimmed
 from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest, known
 from harness.studies.overhead.analysis import Overhead
-from harness.studies.overhead.phrases import mib, span
-from harness.studies.overhead.projection import ArmUsage
+from harness.studies.overhead.tables import projected
 from harness.studies.reply import parts
 from harness.studies.reply.parts import Evidence, bullets, lined, titled, wrap
 from harness.util.units import format_size
@@ -21,9 +21,6 @@ from harness.util.units import format_size
 MARK = "How it was measured"
 """A heading that only the long form has."""
 _COUNTERS = 4
-_MEMORY = columns(
-    "used", "kernel", "claimed", "model", "allocated", "measured", "95 % interval", "", names=2
-)
 
 
 def blocks(
@@ -135,7 +132,8 @@ def memory(report: Overhead) -> Iterator[list[str]]:
         *bullets(_sides(report)),
         *wrap(
             "- model multiplies the terms, allocated rounds them as the allocators do, measured is "
-            "fitted to the guest's allocinfo; '!': the claim lies outside the measured interval"
+            "fitted to the guest's allocinfo; '!': the claim, '?': the model lies outside the "
+            "measured interval"
         ),
     ]
     if report.failed:
@@ -143,15 +141,8 @@ def memory(report: Overhead) -> Iterator[list[str]]:
     size = format_size(report.projected)
     yield titled(f"Memory overhead, projected to {size} of swap, MiB", lines)
     for backend in report.backends:
-        cells = [
-            ((f"{row.usage:g}%", arm), cell)
-            for row in backend.rows
-            for arm, cell in row.cells.items()
-        ]
-        terms = tuple((*at, *found) for at, cell in cells if (found := _terms(cell)) is not None)
-        whole = tuple((*at, *_whole(cell)) for at, cell in cells)
-        for title, rows in (("the claim's terms", terms), ("all metadata", whole)):
-            yield lined(Table(f"{backend.name}, {title}:", _MEMORY, rows))
+        for one in projected(report, backend):
+            yield lined(trimmed(replace(one, title=f"{backend.name}: {one.title}")))
 
 
 def _sides(report: Overhead) -> Iterator[str]:
@@ -162,22 +153,3 @@ def _sides(report: Overhead) -> Iterator[str]:
         yield f"claimed: {report.claim.title}; {report.claim.source}"
     if report.claim and not report.claim_fits:
         yield "The claim is about other kernels than these two."
-
-
-def _terms(cell: ArmUsage) -> tuple[str, ...] | None:
-    """The cells of the claim's terms; None where nothing is claimed or measured."""
-    fitted = cell.measured
-    if cell.claimed is None and fitted is None:
-        return None
-    return (
-        mib(cell.claimed), mib(cell.plain), mib(cell.rounded),
-        mib(fitted.value if fitted else None), span(fitted), "!" if cell.outside else "",
-    )  # fmt: skip
-
-
-def _whole(cell: ArmUsage) -> tuple[str, ...]:
-    """The cells of all metadata."""
-    total = cell.measured_all
-    return (
-        "-", "-", mib(cell.rounded_all), mib(total.value if total else None), span(total), "",
-    )  # fmt: skip
