@@ -23,6 +23,7 @@ from typing import Any
 from harness.build import pair
 from harness.build.pair import Context, KernelPair
 from harness.experiment import cell
+from harness.report import files
 from harness.results import checksums
 from harness.run import manifest
 from harness.studies import compare
@@ -187,7 +188,7 @@ class _Night:
             return "done"
         # Kernels are built once for all cells of a revision: their time says nothing of this one.
         seconds = time.monotonic() - begun if done.done else 0.0
-        found, night = outcome.read(done.folder), self._agenda.night
+        found, night = files.read(done.folder, counters=False), self._agenda.night
         self._add(
             job,
             done.status,

@@ -4,11 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from harness.report import analysis
 from harness.report.model import Estimate, Report
-from harness.results import frames, manifest
 from harness.studies.nightly.store import NightlyFailure, StoredEstimate
 from harness.util.errors import Exit
 
@@ -16,12 +13,6 @@ from harness.util.errors import Exit
 _GRAVEST = (
     Exit.KERNEL, Exit.WORSE, Exit.INFRA, Exit.USER, Exit.INTERRUPTED, Exit.UNDECIDED, Exit.OK,
 )  # fmt: skip
-
-
-def read(results: Path) -> Report:
-    """The report of a results folder without its counters, which take nearly all of the time."""
-    data = frames.load(results, counters=False)
-    return analysis.analyse(data, manifest.load(results), results)
 
 
 def estimates(report: Report, *, night: int, key: str) -> list[StoredEstimate]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from harness.report import model, phrases, tables
@@ -15,7 +15,7 @@ from harness.results.manifest import UNKNOWN, Manifest, known
 from harness.studies.overhead.analysis import Overhead
 from harness.studies.overhead.tables import projected
 from harness.studies.reply import parts
-from harness.studies.reply.parts import Evidence, bullets, lined, titled, wrap
+from harness.studies.reply.parts import Answer, Evidence, bullets, lined, titled, wrap
 from harness.util.units import format_size
 
 MARK = "How it was measured"
@@ -23,51 +23,41 @@ MARK = "How it was measured"
 _COUNTERS = 4
 
 
-def blocks(
-    report: Report,
-    manifest: Manifest,
-    evidence: Sequence[Evidence],
-    overhead: Overhead | None,
-    *,
-    only_overhead: bool,
-) -> Iterator[Block]:
+def blocks(answer: Answer, manifest: Manifest, evidence: Sequence[Evidence]) -> Iterator[Block]:
     """The whole body."""
-    yield opening(report, only_overhead=only_overhead)
+    report = answer.report
+    opening, *figures = derived(answer)
+    yield opening
     yield titled("What was compared", _compared(report))
     yield titled(MARK, _how(report, manifest))
-    if not only_overhead:
-        yield from numbers(report)
-    if overhead is not None:
-        yield from memory(overhead)
+    yield from figures
     yield titled("Excluded boots", parts.excluded(report))
     yield titled("What this cannot see", bullets(report.facts.blind))
-    yield titled("To repeat it", parts.repeat(report, overhead))
+    yield titled("To repeat it", parts.repeat(answer))
     made = wrap(f"Tables made with {evidence[0].made}.")
     yield titled("Evidence", [*parts.proof(evidence), *made])
 
 
-def derived(
-    report: Report, overhead: Iterable[Overhead], *, only_overhead: bool
-) -> Iterator[Block]:
+def derived(answer: Answer) -> Iterator[Block]:
     """The blocks whose numbers follow from the raw files."""
-    yield opening(report, only_overhead=only_overhead)
-    if not only_overhead:
-        yield from numbers(report)
-    for one in overhead:
+    yield _opening(answer)
+    if not answer.only_overhead:
+        yield from numbers(answer.report)
+    for one in answer.overheads:
         yield from memory(one)
 
 
-def opening(report: Report, *, only_overhead: bool) -> Iterator[str]:
+def _opening(answer: Answer) -> Iterator[str]:
     """Failures first, then the verdicts."""
-    what = "memory overhead of swap metadata" if only_overhead else "swap performance"
+    what = "memory overhead of swap metadata" if answer.only_overhead else "swap performance"
     yield from wrap(
         f"Measured: {what}, base against patch, each boot a fresh QEMU guest. All raw data is "
         "kept; its hash is below."
     )
     yield ""
-    yield from parts.outcome(report, only_overhead=only_overhead)
-    if not only_overhead:
-        yield from wrap(model.caution(report))
+    yield from parts.outcome(answer)
+    if not answer.only_overhead:
+        yield from wrap(model.caution(answer.report))
 
 
 def numbers(report: Report) -> Iterator[list[str]]:

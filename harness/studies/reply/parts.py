@@ -35,6 +35,19 @@ class Evidence:
     made: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the mail says.
+
+    overheads: measurements of memory to give beside the report; one at most is asked for
+    only_overhead: the result is of `make overhead`, so there are no timings
+    """
+
+    report: Report
+    overheads: Sequence[Overhead] = ()
+    only_overhead: bool = False
+
+
 def titled(title: str, lines: Iterable[str]) -> list[str]:
     """A heading and its lines; nothing without lines."""
     found = list(lines)
@@ -58,9 +71,10 @@ def lined(one: Table) -> list[str]:
     return table.text(one, filler=_FILLER, indent="")
 
 
-def outcome(report: Report, *, only_overhead: bool) -> Iterator[str]:
+def outcome(answer: Answer) -> Iterator[str]:
     """Failures first, then the verdicts."""
-    if only_overhead:
+    report = answer.report
+    if answer.only_overhead:
         yield from wrap(model.outcome_line(report))
         return
     for line in model.opening(report):
@@ -80,12 +94,11 @@ def excluded(report: Report) -> Iterator[str]:
     yield from bullets(layout.capped(said, _FAILURES))
 
 
-def repeat(report: Report, overhead: Overhead | None) -> Iterator[str]:
-    """The commands that measure it again."""
-    commands = [dict(report.facts.repeat)["Command"]]
-    if overhead is not None and overhead.command not in commands:
-        commands.append(overhead.command)
-    lines = [line for one in commands for line in command_lines(one)]
+def repeat(answer: Answer) -> Iterator[str]:
+    """The commands that measure it again, each once."""
+    commands = [dict(answer.report.facts.repeat)["Command"]]
+    commands += [one.command for one in answer.overheads]
+    lines = [line for one in dict.fromkeys(commands) for line in command_lines(one)]
     yield from lines
     if any(f"KERNEL_GIT={CLONE}" in line for line in lines):
         yield ""
