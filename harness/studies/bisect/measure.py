@@ -10,7 +10,7 @@ from harness.build.pair import Context
 from harness.experiment.defaults import BISECT_MOST_PAIRS
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
-from harness.results import checksums, frames, record
+from harness.results import frames, record
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import ResultKind
 from harness.results.pairing import by_pair
@@ -22,7 +22,7 @@ from harness.stats.search import Found, Side
 from harness.studies import compare
 from harness.studies.bisect import outcome
 from harness.studies.bisect.outcome import Bisection, Look
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
 from harness.util.errors import KernelFailure, UserError
@@ -54,9 +54,7 @@ def bisect(
         track = trial.lay(one, site, folder)
         found = _Search(track, metric, most).solve()
         record.write(folder, ResultKind.BISECT, outcome.as_data(found))
-        checksums.raw(folder)
-        made = outcome.make(folder)
-        checksums.report(folder)
+        made = sealed(folder, outcome.make)
     return made
 
 

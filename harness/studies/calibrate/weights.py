@@ -21,12 +21,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from scipy import stats as scipy_stats
 
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
 from harness.results.pairing import by_pair
+from harness.series import registry
+from harness.series.registry import Known
 from harness.util.errors import UserError
 
 LEVEL = 0.95
@@ -109,28 +110,20 @@ class Check:
         return self.wide[0] > 0 or self.wide[1] < 0
 
 
-def read(series: str, registry: Path) -> tuple[KnownWeight, ...]:
+def read(series: str, folder: Path) -> tuple[KnownWeight, ...]:
     """The weights of a series that a workload's metrics show, out of its registry file.
 
-    Raises UserError when the file has no usable ``known``.
+    Raises UserError as `registry.read`.
     """
-    path = registry / f"{series}.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    try:
-        return tuple(
-            _weight(series, item) for item in data.get("known", ()) if item["clock"] == "insn"
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: an entry of 'known' lacks or misspells {error}") from error
+    known = registry.read(series, registry=folder).known
+    return tuple(_weight(series, one) for one in known if one.clock == "insn")
 
 
-def _weight(series: str, item: Mapping[str, Any]) -> KnownWeight:
-    amount, tolerance = float(item["amount"]), float(item["tolerance"])
-    if amount == 0 and tolerance == 0:
-        return KnownWeight(series, str(item["metric"]), 0.0, 0.0, 0.0)
+def _weight(series: str, known: Known) -> KnownWeight:
+    amount = known.amount
     # The machine code is counted; what loads its operands comes on top, never off.
-    most = amount + tolerance + TICKS * abs(amount)
-    return KnownWeight(series, str(item["metric"]), amount, amount, most)
+    most = amount + known.tolerance + TICKS * abs(amount)
+    return KnownWeight(series, known.metric, amount, amount, most)
 
 
 def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:

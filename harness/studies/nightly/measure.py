@@ -24,7 +24,6 @@ from harness.build import pair
 from harness.build.pair import Context, KernelPair
 from harness.experiment import cell
 from harness.report import files
-from harness.results import checksums
 from harness.run import manifest
 from harness.studies import compare
 from harness.studies.nightly import agenda, news, outcome, report, store
@@ -39,7 +38,7 @@ from harness.studies.nightly.store import (
     NightlyFailure,
     StoredEstimate,
 )
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.util import progress
 from harness.util.errors import Exit, HarnessError, InfraError
 from harness.util.paths import REPO
@@ -154,9 +153,7 @@ class _Night:
         )  # fmt: skip
         report.record(self._root, self._config.name, plan.left)
         (self._root / agenda.NAME).unlink(missing_ok=True)
-        checksums.raw(self._root)
-        made = report.make(self._root)
-        checksums.report(self._root)
+        made = sealed(self._root, report.make)
         return replace(made, done=ran)
 
     def _usual(self) -> dict[tuple[str, str], float]:

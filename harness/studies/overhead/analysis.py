@@ -19,7 +19,7 @@ from harness.studies.overhead import kernels, projection, sites, snapshot
 from harness.studies.overhead.claim import Claim
 from harness.studies.overhead.kernels import KnownBytes, ModelledKernel
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.projection import Level, Method, Sparse, Static, UsageRow
+from harness.studies.overhead.projection import Growing, KernelOverhead, UsageRow
 from harness.studies.overhead.sites import Rules
 from harness.studies.overhead.snapshot import FILLED, SWAPON, Boot
 from harness.util.errors import UserError
@@ -32,44 +32,6 @@ PROJECTED = 32 << 30
 GROWING = 0.01
 """Bytes an entry from which on a site that no rule names is listed."""
 _ERRORS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Growing:
-    """A site that no rule names and that grows with the fill. per_entry: bytes a page in swap."""
-
-    site: str
-    per_entry: fit.Value
-
-
-@dataclass(frozen=True, slots=True)
-class KernelOverhead:
-    """One kernel on one back-end.
-
-    fits: by structure, those of kind metadata that ever changed; total: their sum
-    claimed: the sum of the structures that the claim counts; None without a claim or a model
-    sparse: structures that take more or less in a sparse area than by the line of a filled one
-    missing: structures of the model that were never seen, and that it says to be there
-    unmodelled: structures that were seen to grow and are in no term of the model
-    """
-
-    kernel: ModelledKernel
-    boots: tuple[Boot, ...]
-    fits: Mapping[str, Fit]
-    total: Fit | None
-    claimed: Fit | None
-    static: tuple[Static, ...]
-    levels: tuple[Level, ...]
-    growing: tuple[Growing, ...]
-    methods: tuple[Method, ...]
-    missing: tuple[str, ...]
-    unmodelled: tuple[str, ...]
-    sparse: tuple[Sparse, ...] = ()
-
-    @property
-    def has_allocinfo(self) -> bool:
-        """Whether all boots could name their allocation sites."""
-        return all(boot.has_allocinfo for boot in self.boots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,21 +182,12 @@ def _backend(
         if any(b.arm == arm for b in boots)
     }
     slots = size // snapshot.PAGE - 1
-    ends = {
-        arm: projection.Ends(
-            side.kernel.model,
-            side.claimed,
-            side.total,
-            tuple(side.fits[name] for name in side.unmodelled),
-        )
-        for arm, side in sides.items()
-    }
     return BackendOverhead(
         name=name,
         kind=kind,
         sides=sides,
         slots=slots,
-        rows=projection.rows(kind, slots, ends, claim),
+        rows=projection.rows(kind, slots, sides, claim),
         crossovers=_crossovers(kind, slots, sides, claim),
         known=_known(sides, name),
     )

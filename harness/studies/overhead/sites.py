@@ -169,10 +169,5 @@ def load(path: Path = RULES) -> Rules:
     return rules
 
 
-@cache
-def _expression(expression: str) -> re.Pattern[str]:
-    return re.compile(expression)
-
-
 def _matches(expression: str, name: str) -> bool:
-    return _expression(expression).fullmatch(name) is not None
+    return re.fullmatch(expression, name) is not None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.report.table import Column, Table, columns, trimmed
 from harness.results.frames import ARMS
 from harness.stats.fit import Value
-from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
+from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.model import ALONE
 from harness.studies.overhead.phrases import (
     STAYS,
@@ -21,7 +21,7 @@ from harness.studies.overhead.phrases import (
     span,
     weight,
 )
-from harness.studies.overhead.projection import ArmUsage
+from harness.studies.overhead.projection import ArmUsage, KernelOverhead
 from harness.studies.overhead.snapshot import SWAPOFF
 from harness.util.units import format_size
 

@@ -12,7 +12,6 @@ from harness.build import pair
 from harness.build.pair import Context, Trees
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
-from harness.results import checksums
 from harness.run import manifest
 from harness.series import rangediff, registry
 from harness.series.basis import AUTO
@@ -21,7 +20,7 @@ from harness.series.registry import Entry, Revision
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import for_others
 from harness.studies import compare
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.studies.revisions import table
 from harness.studies.revisions.table import History, Posting
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
@@ -49,9 +48,7 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
         postings = [case.post(one) for one in wanted]
         every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
         table.record(folder, every)
-        checksums.raw(folder)
-        made = table.make(folder)
-        checksums.report(folder)
+        made = sealed(folder, table.make)
     return replace(made, status=case.status)
 
 

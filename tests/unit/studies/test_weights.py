@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.results import frames, manifest
+from harness.series.registry import Known
 from harness.studies.calibrate import report, text, weights
 from harness.studies.calibrate.weights import KnownWeight, SeriesBoots
 from harness.util.errors import UserError
@@ -27,7 +28,7 @@ def comparison(folder: Path, added: float, *, scatter: float = 0.0, pairs: int =
 
 
 def weight(amount: float, tolerance: float = 0.0, series: str = "x") -> KnownWeight:
-    return weights._weight(series, {"metric": "swapin", "amount": amount, "tolerance": tolerance})
+    return weights._weight(series, Known("swapin", amount, tolerance))
 
 
 @pytest.mark.parametrize(
