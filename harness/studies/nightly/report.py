@@ -57,18 +57,15 @@ def make(root: Path) -> StudyResult:
 
 def _page(found: Trend, figures: Sequence[Plot]) -> str:
     links = {one.folder: f"../{quote(one.folder)}/report/report.html" for one, _ in found.fresh}
-    return (
-        page.environment()
-        .get_template("trend.html.j2")
-        .render(
-            trend=found,
-            opening=text.opening(found),
-            failures=text.failures(found),
-            fresh=Markup(table.region(text.fresh(found), links)),
-            plots=figures,
-            lines=[Markup(table.region(text.points(line))) for line in found.lines],
-            method=text.method(found),
-        )
+    return page.rendered(
+        "trend.html.j2",
+        trend=found,
+        opening=text.opening(found),
+        failures=text.failures(found),
+        fresh=Markup(table.region(text.fresh(found), links)),
+        plots=figures,
+        lines=map(text.points, found.lines),
+        method=text.method(found),
     )
 
 

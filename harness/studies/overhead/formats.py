@@ -9,7 +9,7 @@ from typing import Any
 from harness.report import formats
 from harness.report.formats import JunitCase
 from harness.report.table import Table, markdown, marked
-from harness.studies.overhead import csv, phrases, tables, text
+from harness.studies.overhead import phrases, tables, text
 from harness.studies.overhead.analysis import Known, Overhead
 
 
@@ -18,7 +18,7 @@ def render(report: Overhead, name: str) -> str:
     if name == "text":
         return text.render(report)
     if name == "csv":
-        return csv.render(report)
+        return tables.structures(report)
     opening = [phrases.title(report), *phrases.warnings(report)]
     answer = tables.answer(report)
     parts = [

@@ -49,12 +49,5 @@ def _status(walk: Walk) -> Exit:
 
 
 def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:
-    return (
-        page.environment()
-        .get_template("text-page.html.j2")
-        .render(
-            title=f"{walk.name}: {walk.series} patch by patch",
-            text=words,
-            plots=figures,
-        )
-    )
+    title = f"{walk.name}: {walk.series} patch by patch"
+    return page.rendered("text-page.html.j2", title=title, text=words, plots=figures)
