@@ -23,9 +23,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
-from harness.results.frames import Frames
-from harness.results.manifest import Manifest
-from harness.results.pairing import by_pair
+from harness.results.pairing import Measurement
 from harness.series import registry
 from harness.series.registry import Known
 from harness.util.errors import UserError
@@ -54,19 +52,6 @@ class KnownWeight:
     def is_null(self) -> bool:
         """The series must change nothing."""
         return self.least == self.most == 0
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesBoots:
-    """The boots of one series against the base."""
-
-    data: Frames
-    manifest: Manifest
-
-    @property
-    def cells(self) -> list[str]:
-        """Names of its cells, sorted."""
-        return sorted(set(self.data.boots["cell"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +111,7 @@ def _weight(series: str, known: Known) -> KnownWeight:
     return KnownWeight(series, known.metric, amount, amount, most)
 
 
-def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
+def weigh(data: Mapping[str, Measurement], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
     """Every weight on every cell of its comparison; ``data`` is by series.
 
     Where a back-end waits for I/O the CPU time stands for the elapsed one.
@@ -143,7 +128,7 @@ def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tu
 
 
 def steps(
-    data: Mapping[str, SeriesBoots], weights: Sequence[KnownWeight], *, light: str, heavy: str
+    data: Mapping[str, Measurement], weights: Sequence[KnownWeight], *, light: str, heavy: str
 ) -> tuple[Check, ...]:
     """Two series that differ in one constant only: what the heavier one adds to the lighter one.
 
@@ -169,10 +154,10 @@ def steps(
     )
 
 
-def _values(one: SeriesBoots, cell: str, metric: str, arm: str) -> pd.Series[float]:
+def _values(one: Measurement, cell: str, metric: str, arm: str) -> pd.Series[float]:
     """One value a pair, by pair number; of usable boots only."""
     waits = one.manifest.waits_io(cell.rpartition(".")[0])
-    return by_pair(one.data, cell, f"{metric}_cpu" if waits else metric, arm)
+    return one.values(cell, f"{metric}_cpu" if waits else metric, arm)
 
 
 def _check(

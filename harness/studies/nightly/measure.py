@@ -191,8 +191,7 @@ class _Night:
             done.status,
             seconds,
             outcome.estimates(found, night=night, key=job.key),
-            [(one.place, one.kind, one.detail)
-             for one in outcome.failures(found, night=night, key=job.key)],
+            outcome.failures(found),
         )  # fmt: skip
         return "done"
 

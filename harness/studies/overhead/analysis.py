@@ -61,6 +61,11 @@ class BackendOverhead:
     crossovers: Mapping[str, Crossover]
     known: tuple[Known, ...]
 
+    def total(self, arm: str) -> Fit | None:
+        """The fit of all metadata of one kernel."""
+        side = self.sides.get(arm)
+        return side.total if side else None
+
     @property
     def comparable(self) -> bool:
         """Both kernels are there and measured by the same means."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.report import formats
+from harness.report import formats, layout
 from harness.report.formats import JunitCase
 from harness.report.table import Table, markdown, marked
 from harness.studies.overhead import phrases, tables, text
@@ -43,7 +43,7 @@ def render(report: Overhead, name: str) -> str:
         *((f"{backend}: {table.title}", table) for backend, table in parts),
     ):
         blocks += [[f"### {marked(title)}"], markdown(table)]
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    return layout.page(blocks)
 
 
 def _data(table: Table) -> dict[str, Any]:

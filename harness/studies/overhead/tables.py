@@ -64,7 +64,7 @@ def answer(report: Overhead) -> list[Table]:
 
 def _each(backend: BackendOverhead) -> Iterator[str]:
     """Base, patch and change of the bytes a slot, then of those an entry."""
-    totals = [side.total if (side := backend.sides.get(arm)) else None for arm in ARMS]
+    totals = [backend.total(arm) for arm in ARMS]
     for name in ("per_slot", "per_entry"):
         old, new = (None if fit is None else float(getattr(fit, name).value) for fit in totals)
         yield from (weight(old), weight(new))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.report import layout, model, table
 from harness.report.layout import WIDTH
@@ -48,10 +49,8 @@ class Answer:
     only_overhead: bool = False
 
 
-def titled(title: str, lines: Iterable[str]) -> list[str]:
-    """A heading and its lines; nothing without lines."""
-    found = list(lines)
-    return [*layout.heading(title, "-"), *found] if found else []
+titled = partial(layout.section, mark="-")
+"""A heading of the mail and its lines; nothing without lines."""
 
 
 def bullets(items: Iterable[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,7 @@ class _Walk:
             if not built.failure:
                 folder = self._track.measure(number).folder.name
                 memory = self._weigh(number)
-            self._done.append({**built.as_data(), "folder": folder, "memory": memory})
+            self._done.append({**asdict(built), "folder": folder, "memory": memory})
             self._write()
 
     def _weigh(self, number: int) -> str:
