@@ -70,10 +70,6 @@ def report(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.COMPARE, folder, text, page, written.status, screen)
 
 
-def _as_planned(ticket: BootRequest) -> BootRequest:
-    return ticket
-
-
 @dataclass(frozen=True, slots=True)
 class Boots:
     """What a study asks of the boots of an experiment.
@@ -87,7 +83,7 @@ class Boots:
     alone: a cell that one kernel cannot run is run on the other
     """
 
-    change: Callable[[BootRequest], BootRequest] = _as_planned
+    change: Callable[[BootRequest], BootRequest] = lambda ticket: ticket
     written: int | None = None
     made: KernelPair | None = None
     donors: Sequence[Path] = ()
@@ -100,12 +96,9 @@ class Boots:
         return self.request.target if self.request else "compare"
 
 
-_PLAIN = Boots()
-
-
 @contextmanager
 def measured(
-    experiment: Experiment, site: Context, boots: Boots = _PLAIN
+    experiment: Experiment, site: Context, boots: Boots
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 

@@ -153,17 +153,14 @@ def headers(answered: Cover | None, subject: str) -> str:
             lines.append("References: " + "\n ".join(f"<{one}>" for one in ids))
         if answered.subject:
             subject = re.sub(r"^(re:\s*)?", "Re: ", answered.subject, count=1, flags=re.I)
-    shown = Header(" ".join(subject.split()), _charset(subject), 76, "Subject").encode()
+    charset = "us-ascii" if subject.isascii() else "utf-8"
+    shown = Header(" ".join(subject.split()), charset, 76, "Subject").encode()
     return "\n".join([*lines, f"Subject: {shown}", *_MIME]) + "\n"
 
 
 def _field(name: str, people: Sequence[str]) -> list[str]:
     """A header of addresses, one a line; nothing if there are none."""
     return [f"{name}: " + ",\n ".join(people)] if people else []
-
-
-def _charset(text: str) -> str:
-    return "us-ascii" if text.isascii() else "utf-8"
 
 
 def recipients(answered: Cover) -> tuple[list[str], list[str]]:

@@ -54,17 +54,15 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
 
 def _entry(experiment: Experiment) -> Entry:
     name = experiment.kernels.patch or ""
-    known = [one for one in registry.names(REGISTRY) if _revised(one)]
+    known = [
+        one for one in registry.names(REGISTRY) if registry.read(one, registry=REGISTRY).revisions
+    ]
     if experiment.kernels.head or experiment.kernels.upto or name not in known:
         raise UserError(
             f"revisions takes PATCH= with a name of {REGISTRY} that has revisions: "
             f"{', '.join(known) or 'there is none'}"
         )
     return registry.read(name, registry=REGISTRY)
-
-
-def _revised(name: str) -> bool:
-    return bool(registry.read(name, registry=REGISTRY).revisions)
 
 
 def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
@@ -101,9 +99,6 @@ class _Revisions:
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
         done = compare.compare(one, self._site, made=made, donors=self._donors)
-        return self._measured(posting, done)
-
-    def _measured(self, posting: Posting, done: StudyResult) -> Posting:
         self._donors.append(done.folder)
         self._statuses.append(done.status)
         return replace(posting, folder=done.folder.name)

@@ -125,14 +125,9 @@ def analyse(folder: Path) -> Walk:
     sizes, unweighed = memory.of(
         {int(step["number"]): folder / step["memory"] for step in steps if step["memory"]}
     )
+    facts = ("name", "command", "base", "version", "series", "title", "count")
     return Walk(
-        name=str(record["name"]),
-        command=str(record["command"]),
-        base=str(record["base"]),
-        version=str(record["version"]),
-        series=str(record["series"]),
-        title=str(record["title"]),
-        count=int(record["count"]),
+        **{key: record[key] for key in facts},
         stops=tuple(_stop(step, read.get(int(step["number"]))) for step in steps),
         lines=tuple(_lines(read)),
         memory=sizes,
@@ -157,13 +152,9 @@ def _check(folder: Path, names: Sequence[str]) -> None:
 
 
 def _stop(step: Mapping[str, Any], read: Measurement | None) -> Stop:
+    facts = ("number", "subject", "commit", "failure", "seconds", "objects")
     return Stop(
-        number=int(step["number"]),
-        subject=str(step["subject"]),
-        commit=str(step["commit"]),
-        failure=str(step["failure"]),
-        seconds=step["seconds"],
-        objects=step["objects"],
+        **{key: step[key] for key in facts},
         lost=_lost(read, ARMS[1:]) if read else (),
         boots=int((read.data.boots["arm"] == ARMS[1]).sum()) if read else 0,
     )
