@@ -327,11 +327,10 @@ def methods(boots: Sequence[Boot], names: Sequence[str]) -> tuple[Method, ...]:
         full = boot.at(FILLED)
         if full is None:
             continue
-        first = boot.snapshots[0]
         for name in names:
             both = sums.setdefault(name, [0.0, 0.0])
             both[0] += boot.change(full, name)
-            both[1] += full.standin.get(name, 0) - first.standin.get(name, 0)
+            both[1] += boot.change(full, name, "standin")
     found = [_method(n, both[0], both[1], len(boots)) for n, both in sums.items() if any(both)]
     whole = [math.fsum(both[i] for both in sums.values()) for i in (0, 1)]
     found.sort(key=lambda one: -abs(one.allocinfo))
