@@ -61,10 +61,10 @@ def heading(title: str, mark: str = "=") -> list[str]:
     return [text, mark * len(text)]
 
 
-def section(title: str, lines: Iterable[str]) -> list[str]:
+def section(title: str, lines: Iterable[str], mark: str = "=") -> list[str]:
     """Lines below a heading; nothing where there is no line."""
     found = list(lines)
-    return [*heading(title), *found] if found else []
+    return [*heading(title, mark), *found] if found else []
 
 
 def page(blocks: Iterable[Block]) -> str:

@@ -4,8 +4,19 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
-from harness.stats.paired import Paired
+
+class Change(Protocol):
+    """A change in per cent with its interval; None where there is none."""
+
+    @property
+    def estimate_pct(self) -> float | None: ...
+    @property
+    def low_pct(self) -> float | None: ...
+    @property
+    def high_pct(self) -> float | None: ...
+
 
 _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
 _DIGITS = 6
@@ -52,17 +63,17 @@ def percent(value: float | None, *, sign: bool = True) -> str:
     return text
 
 
-def change(paired: Paired) -> str:
+def change(one: Change) -> str:
     """The estimate, "+10.00%"; "-" if there is none."""
-    text = percent(paired.estimate_pct)
+    text = percent(one.estimate_pct)
     return text if text == "-" else f"{text}%"
 
 
-def interval(paired: Paired) -> str:
+def interval(one: Change) -> str:
     """The interval in per cent, "[+9.98, +10.02]"; "none" if there is none."""
-    if paired.low_pct is None:
+    if one.low_pct is None:
         return "none"
-    return f"[{percent(paired.low_pct)}, {percent(paired.high_pct)}]"
+    return f"[{percent(one.low_pct)}, {percent(one.high_pct)}]"
 
 
 def fine(value: float | None, *, sign: bool = False) -> str:
@@ -76,8 +87,8 @@ def fine(value: float | None, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.2g}"
 
 
-def fine_interval(paired: Paired) -> str:
+def fine_interval(one: Change) -> str:
     """The interval in per cent as `fine` numbers; "none" if there is none."""
-    if paired.low_pct is None:
+    if one.low_pct is None:
         return "none"
-    return f"[{fine(paired.low_pct, sign=True)}, {fine(paired.high_pct, sign=True)}]"
+    return f"[{fine(one.low_pct, sign=True)}, {fine(one.high_pct, sign=True)}]"

@@ -50,6 +50,11 @@ def environment() -> Environment:
     return made
 
 
+def rendered(template: str, **values: object) -> str:
+    """One of our templates with its values."""
+    return environment().get_template(template).render(values)
+
+
 def render(report: Report, plots: Sequence[Plot]) -> str:
     """The whole page. Everything that came from a guest, a mail or a file is escaped."""
     return (

@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.results import frames
+from harness.results import manifest as manifests
 from harness.results.frames import ARMS, CONTROL, BootKey, Frames
+from harness.results.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +143,40 @@ def _runs(index: Any) -> Iterator[tuple[int, int]]:
             yield begin, end
 
 
-def by_pair(data: Frames, cell: str, metric: str, arm: str) -> pd.Series[float]:
-    """One metric of one arm's usable boots, indexed by pair."""
-    boots = data.boots
-    usable = set(boots[(boots["cell"] == cell) & (boots["arm"] == arm) & boots["usable"]]["pair"])
-    rows = data.metrics
-    rows = rows[(rows["cell"] == cell) & (rows["arm"] == arm) & (rows["name"] == metric)]
-    found: pd.Series[float] = rows[rows["pair"].isin(usable)].set_index("pair")["value"]
-    return found
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The boots of one result, without their counters, and what was compared."""
+
+    data: Frames
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, results: Path) -> Measurement:
+        """Of results/<name>.  UserError as `frames.load`."""
+        return cls(frames.load(results, counters=False), manifests.load(results))
+
+    @property
+    def cells(self) -> list[str]:
+        """Names of its cells, sorted."""
+        return sorted(set(self.data.boots["cell"]))
+
+    def primary(self, cell: str) -> str | None:
+        """The primary metric that is declared for a cell."""
+        backend, _, workload = cell.rpartition(".")
+        return self.manifest.primary(workload, backend, self.manifest.clock)
+
+    def values(self, cell: str, metric: str, arm: str) -> pd.Series[float]:
+        """One metric of one arm's usable boots, indexed by pair."""
+        boots = self.data.boots
+        boots = boots[(boots["cell"] == cell) & (boots["arm"] == arm) & boots["usable"]]
+        rows = self.data.metrics
+        rows = rows[(rows["cell"] == cell) & (rows["arm"] == arm) & (rows["name"] == metric)]
+        found: pd.Series[float] = rows[rows["pair"].isin(boots["pair"])].set_index("pair")["value"]
+        return found
+
+
+def beside(old: pd.Series[float], new: pd.Series[float]) -> tuple[list[float], list[float]]:
+    """The values of two arms by pair number; what one side lacks is NaN."""
+    pairs = sorted({*old.index, *new.index})
+    found = [[float(one.get(pair, math.nan)) for pair in pairs] for one in (old, new)]
+    return found[0], found[1]

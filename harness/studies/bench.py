@@ -19,9 +19,9 @@ from pathlib import Path
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import checksums, frames, manifest, observer
-from harness.results.manifest import Manifest, ResultKind
-from harness.results.pairing import by_pair
+from harness.results import checksums, frames, observer
+from harness.results.manifest import ResultKind
+from harness.results.pairing import Measurement, beside
 from harness.run.manifest import Request
 from harness.stats import paired as stats
 from harness.studies import compare
@@ -62,7 +62,7 @@ def bench(experiment: Experiment, site: Context) -> StudyResult:
     )
     boots = Boots(change=_watched, request=Request(experiment, "bench"))
     with compare.measured(one, site, boots) as (folder, ran):
-        effects = effects_of(frames.load(folder, counters=False), manifest.load(folder))
+        effects = effects_of(Measurement.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
         key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])
         key.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +74,8 @@ def bench(experiment: Experiment, site: Context) -> StudyResult:
 
 def make(folder: Path) -> StudyResult:
     """Write bench.txt again from the boots below ``folder``.  Runs nothing."""
-    data = frames.load(folder, counters=False)
-    text = render(effects_of(data, manifest.load(folder)), data)
+    read = Measurement.load(folder)
+    text = render(effects_of(read), read.data)
     atomic.text(folder / "bench.txt", text)
     return StudyResult(ResultKind.BENCH, folder, text, folder / "bench.txt", Exit.OK)
 
@@ -90,19 +90,16 @@ def _watched(ticket: BootRequest) -> BootRequest:
     return replace(ticket, observed=_WATCHED[ticket.arm])
 
 
-def effects_of(data: frames.Frames, facts: Manifest) -> tuple[Effect, ...]:
+def effects_of(read: Measurement) -> tuple[Effect, ...]:
     """The effect on each cell's primary metric, from the boots that `bench` made."""
-    clock = facts.clock
     made = []
-    for cell in sorted(set(data.boots["cell"])):
-        backend, _, workload = cell.rpartition(".")
-        metric = facts.primary(workload, backend, clock)
+    for cell in read.cells:
+        metric = read.primary(cell)
         if metric is None:
             continue
         for part, arms in _PARTS.items():
-            seen, unseen = (by_pair(data, cell, metric, arm) for arm in arms)
-            pairs = sorted(set(seen.index) & set(unseen.index))
-            change = stats.paired([unseen[i] for i in pairs], [seen[i] for i in pairs])
+            seen, unseen = (read.values(cell, metric, arm) for arm in arms)
+            change = stats.paired(*beside(unseen, seen))
             bounds = (change.estimate_pct, change.low_pct, change.high_pct)
             made.append(Effect(part, cell, metric, change.n, *bounds))
     return tuple(made)

@@ -96,12 +96,9 @@ class Boots:
         return self.request.target if self.request else "compare"
 
 
-_PLAIN = Boots()
-
-
 @contextmanager
 def measured(
-    experiment: Experiment, site: Context, boots: Boots = _PLAIN
+    experiment: Experiment, site: Context, boots: Boots
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 

@@ -24,10 +24,6 @@ from harness.studies.walk import report as walk
 from harness.util.errors import UserError
 
 
-def _inside(folder: Path) -> tuple[Path, ...]:
-    return checksums.results_below(folder)
-
-
 @dataclass(frozen=True, slots=True)
 class StudyKind:
     """How one kind is read.
@@ -39,7 +35,7 @@ class StudyKind:
 
     make: Callable[[Path], StudyResult]
     render: Callable[[Path, str], str] | None = None
-    parts: Callable[[Path], Sequence[Path]] = _inside
+    parts: Callable[[Path], Sequence[Path]] = checksums.results_below
 
 
 def _overhead(folder: Path, name: str) -> str:

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.results import checksums
 from harness.results.manifest import ResultKind
 from harness.util.errors import Exit
 
@@ -31,3 +33,11 @@ class StudyResult:
     def screen(self) -> str:
         """What a terminal shows after a run."""
         return self.summary or self.text
+
+
+def sealed(folder: Path, make: Callable[[Path], StudyResult]) -> StudyResult:
+    """Seal what a study recorded, make its report, seal that, too."""
+    checksums.raw(folder)
+    made = make(folder)
+    checksums.report(folder)
+    return made

@@ -6,14 +6,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
+import pandas as pd
+
 from harness.build.pair import Context
 from harness.experiment.defaults import BISECT_MOST_PAIRS
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
-from harness.results import checksums, frames, record
+from harness.results import record
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import ResultKind
-from harness.results.pairing import by_pair
+from harness.results.pairing import Measurement, beside
 from harness.run import manifest, reuse
 from harness.stats import paired as stats
 from harness.stats import search
@@ -22,7 +24,7 @@ from harness.stats.search import Found, Side
 from harness.studies import compare
 from harness.studies.bisect import outcome
 from harness.studies.bisect.outcome import Bisection, Look
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
 from harness.util.errors import KernelFailure, UserError
@@ -54,9 +56,7 @@ def bisect(
         track = trial.lay(one, site, folder)
         found = _Search(track, metric, most).solve()
         record.write(folder, ResultKind.BISECT, outcome.as_data(found))
-        checksums.raw(folder)
-        made = outcome.make(folder)
-        checksums.report(folder)
+        made = sealed(folder, outcome.make)
     return made
 
 
@@ -171,27 +171,18 @@ class _Search:
         if pairs <= self._pairs.get(number, 0):
             return
         self._pairs[number] = pairs
-        data = frames.load(self._track.measure(number, pairs=pairs).folder, counters=False)
-        base, patch, control = (self._values(data, arm) for arm in (*ARMS, CONTROL))
-        self._patched[number] = patch
+        read = Measurement.load(self._track.measure(number, pairs=pairs).folder)
+        base, patch, control = (
+            read.values(self._cell.name, self._metric, arm) for arm in (*ARMS, CONTROL)
+        )
+        self._patched[number] = _by_pair(patch)
         if len(base) > len(self._base):
-            self._base = base
-            common = sorted(base.keys() & control.keys())
-            noise = stats.paired([base[i] for i in common], [control[i] for i in common])
-            self._noise = noise.deviation or 0.0
-
-    def _values(self, data: frames.Frames, arm: str) -> Values:
-        found = by_pair(data, self._cell.name, self._metric, arm)
-        return {int(pair): float(found[pair]) for pair in found.index}
+            self._base = _by_pair(base)
+            self._noise = stats.paired(*beside(base, control)).deviation or 0.0
 
     def _change(self, old: Values, new: Values) -> Paired:
-        common = sorted(old.keys() & new.keys())
-        return stats.paired(
-            [old[i] for i in common],
-            [new[i] for i in common],
-            level=self._level,
-            least_sd=self._noise,
-        )
+        ends = beside(pd.Series(old, dtype=float), pd.Series(new, dtype=float))
+        return stats.paired(*ends, level=self._level, least_sd=self._noise)
 
     def _concluded(self, whole: Paired, found: Found | None) -> Bisection:
         own = None
@@ -227,3 +218,7 @@ class _Search:
         folders = [self._track.folder / trial.name(number) for number in self._patched]
         there = sum(len(list(one.glob("boots/*/*/boot.json"))) for one in folders)
         return there - sum(len(reuse.read(one)) for one in folders)
+
+
+def _by_pair(values: pd.Series[float]) -> Values:
+    return {int(pair): float(values[pair]) for pair in values.index}

@@ -14,12 +14,12 @@ from dataclasses import replace
 from harness.build.pair import Context
 from harness.experiment.defaults import CALIBRATION_PAIRS
 from harness.experiment.spec import Experiment
-from harness.results import checksums, record
+from harness.results import record
 from harness.results.manifest import ResultKind
 from harness.studies import compare
 from harness.studies.calibrate import report
 from harness.studies.calibrate.report import SERIES
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
@@ -51,7 +51,5 @@ def calibrate(experiment: Experiment, site: Context) -> StudyResult:
         # All of them start from the same boots of the base.
         compare.compare(one, inner, donors=[folder / name for name in SERIES if name != series])
     record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": SERIES})
-    checksums.raw(folder)
-    made = report.make(folder)
-    checksums.report(folder)
+    made = sealed(folder, report.make)
     return made

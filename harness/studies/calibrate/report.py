@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from harness.results import frames, manifest
 from harness.results.manifest import ResultKind
+from harness.results.pairing import Measurement
 from harness.studies.calibrate import text, weights
-from harness.studies.calibrate.weights import SeriesBoots
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import Exit
@@ -30,7 +29,7 @@ STEPS = (
 
 def make(folder: Path) -> StudyResult:
     """Write calibration.txt again, from the comparisons below ``folder``.  Runs nothing."""
-    data = {series: _comparison(folder / series) for series in SERIES}
+    data = {series: Measurement.load(folder / series) for series in SERIES}
     known = [weight for series in SERIES for weight in weights.read(series, REGISTRY)]
     checks = (
         *weights.weigh(data, known),
@@ -41,7 +40,3 @@ def make(folder: Path) -> StudyResult:
     # An instrument that is off is no statement about a kernel.
     status = Exit.INFRA if weights.failures(checks) else Exit.OK
     return StudyResult(ResultKind.CALIBRATE, folder, words, folder / "calibration.txt", status)
-
-
-def _comparison(folder: Path) -> SeriesBoots:
-    return SeriesBoots(frames.load(folder, counters=False), manifest.load(folder))

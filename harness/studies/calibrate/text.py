@@ -9,8 +9,9 @@ from harness.report import layout, table
 from harness.report.layout import listed, paragraphs, section
 from harness.report.table import Table, columns
 from harness.results.manifest import Manifest
+from harness.results.pairing import Measurement
 from harness.studies.calibrate import weights
-from harness.studies.calibrate.weights import Check, SeriesBoots
+from harness.studies.calibrate.weights import Check
 
 _METHOD = (
     "Known: the machine code that the series adds, counted. What loads its operands comes on top "
@@ -22,7 +23,7 @@ _METHOD = (
 )
 
 
-def render(name: str, any_series: SeriesBoots, checks: Sequence[Check]) -> str:
+def render(name: str, any_series: Measurement, checks: Sequence[Check]) -> str:
     """The whole text.  any_series: one of them, for the facts that all share."""
     return layout.page(
         (
@@ -71,7 +72,7 @@ def _outcome(name: str, facts: Manifest, checks: Sequence[Check]) -> Iterator[st
     yield f"Calibration '{name}': known weights on {base.name} ({base.version})"
 
 
-def _counted(one: SeriesBoots) -> str:
+def _counted(one: Measurement) -> str:
     """Which back-ends are measured by CPU time because they wait for I/O."""
     backends = sorted({cell.rpartition(".")[0] for cell in one.cells})
     waiting = [name for name in backends if one.manifest.waits_io(name)]

@@ -17,15 +17,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
-from harness.results.frames import Frames
-from harness.results.manifest import Manifest
-from harness.results.pairing import by_pair
+from harness.results.pairing import Measurement
+from harness.series import registry
+from harness.series.registry import Known
 from harness.stats.paired import t_interval
 from harness.util.errors import UserError
 
@@ -53,19 +51,6 @@ class KnownWeight:
     def is_null(self) -> bool:
         """The series must change nothing."""
         return self.least == self.most == 0
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesBoots:
-    """The boots of one series against the base."""
-
-    data: Frames
-    manifest: Manifest
-
-    @property
-    def cells(self) -> list[str]:
-        """Names of its cells, sorted."""
-        return sorted(set(self.data.boots["cell"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,31 +94,23 @@ class Check:
         return self.wide[0] > 0 or self.wide[1] < 0
 
 
-def read(series: str, registry: Path) -> tuple[KnownWeight, ...]:
+def read(series: str, folder: Path) -> tuple[KnownWeight, ...]:
     """The weights of a series that a workload's metrics show, out of its registry file.
 
-    Raises UserError when the file has no usable ``known``.
+    Raises UserError as `registry.read`.
     """
-    path = registry / f"{series}.yaml"
-    data = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    try:
-        return tuple(
-            _weight(series, item) for item in data.get("known", ()) if item["clock"] == "insn"
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: an entry of 'known' lacks or misspells {error}") from error
+    known = registry.read(series, registry=folder).known
+    return tuple(_weight(series, one) for one in known if one.clock == "insn")
 
 
-def _weight(series: str, item: Mapping[str, Any]) -> KnownWeight:
-    amount, tolerance = float(item["amount"]), float(item["tolerance"])
-    if amount == 0 and tolerance == 0:
-        return KnownWeight(series, str(item["metric"]), 0.0, 0.0, 0.0)
+def _weight(series: str, known: Known) -> KnownWeight:
+    amount = known.amount
     # The machine code is counted; what loads its operands comes on top, never off.
-    most = amount + tolerance + TICKS * abs(amount)
-    return KnownWeight(series, str(item["metric"]), amount, amount, most)
+    most = amount + known.tolerance + TICKS * abs(amount)
+    return KnownWeight(series, known.metric, amount, amount, most)
 
 
-def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
+def weigh(data: Mapping[str, Measurement], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
     """Every weight on every cell of its comparison; ``data`` is by series.
 
     Where a back-end waits for I/O the CPU time stands for the elapsed one.
@@ -150,7 +127,7 @@ def weigh(data: Mapping[str, SeriesBoots], weights: Iterable[KnownWeight]) -> tu
 
 
 def steps(
-    data: Mapping[str, SeriesBoots], weights: Sequence[KnownWeight], *, light: str, heavy: str
+    data: Mapping[str, Measurement], weights: Sequence[KnownWeight], *, light: str, heavy: str
 ) -> tuple[Check, ...]:
     """Two series that differ in one constant only: what the heavier one adds to the lighter one.
 
@@ -176,10 +153,10 @@ def steps(
     )
 
 
-def _values(one: SeriesBoots, cell: str, metric: str, arm: str) -> pd.Series[float]:
+def _values(one: Measurement, cell: str, metric: str, arm: str) -> pd.Series[float]:
     """One value a pair, by pair number; of usable boots only."""
     waits = one.manifest.waits_io(cell.rpartition(".")[0])
-    return by_pair(one.data, cell, f"{metric}_cpu" if waits else metric, arm)
+    return one.values(cell, f"{metric}_cpu" if waits else metric, arm)
 
 
 def _check(

@@ -23,7 +23,7 @@ from typing import Any
 from harness.build import pair
 from harness.build.pair import Context, KernelPair
 from harness.experiment import cell
-from harness.results import checksums
+from harness.report import files
 from harness.run import manifest
 from harness.studies import compare
 from harness.studies.nightly import agenda, news, outcome, report, store
@@ -38,7 +38,7 @@ from harness.studies.nightly.store import (
     NightlyFailure,
     StoredEstimate,
 )
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.util import progress
 from harness.util.errors import Exit, HarnessError, InfraError
 from harness.util.paths import REPO
@@ -153,9 +153,7 @@ class _Night:
         )  # fmt: skip
         report.record(self._root, self._config.name, plan.left)
         (self._root / agenda.NAME).unlink(missing_ok=True)
-        checksums.raw(self._root)
-        made = report.make(self._root)
-        checksums.report(self._root)
+        made = sealed(self._root, report.make)
         return replace(made, done=ran)
 
     def _usual(self) -> dict[tuple[str, str], float]:
@@ -187,14 +185,13 @@ class _Night:
             return "done"
         # Kernels are built once for all cells of a revision: their time says nothing of this one.
         seconds = time.monotonic() - begun if done.done else 0.0
-        found, night = outcome.read(done.folder), self._agenda.night
+        found, night = files.read(done.folder, counters=False), self._agenda.night
         self._add(
             job,
             done.status,
             seconds,
             outcome.estimates(found, night=night, key=job.key),
-            [(one.place, one.kind, one.detail)
-             for one in outcome.failures(found, night=night, key=job.key)],
+            outcome.failures(found),
         )  # fmt: skip
         return "done"
 

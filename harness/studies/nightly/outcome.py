@@ -4,24 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from harness.report import analysis
 from harness.report.model import Estimate, Report
-from harness.results import frames, manifest
-from harness.studies.nightly.store import NightlyFailure, StoredEstimate
+from harness.studies.nightly.store import StoredEstimate
 from harness.util.errors import Exit
 
 # What was found goes before what hindered looking; a crash before everything.
 _GRAVEST = (
     Exit.KERNEL, Exit.WORSE, Exit.INFRA, Exit.USER, Exit.INTERRUPTED, Exit.UNDECIDED, Exit.OK,
 )  # fmt: skip
-
-
-def read(results: Path) -> Report:
-    """The report of a results folder without its counters, which take nearly all of the time."""
-    data = frames.load(results, counters=False)
-    return analysis.analyse(data, manifest.load(results), results)
 
 
 def estimates(report: Report, *, night: int, key: str) -> list[StoredEstimate]:
@@ -44,11 +35,10 @@ def estimates(report: Report, *, night: int, key: str) -> list[StoredEstimate]:
     return found
 
 
-def failures(report: Report, *, night: int, key: str) -> list[NightlyFailure]:
-    """The boots that do not count."""
+def failures(report: Report) -> list[tuple[str, str, str]]:
+    """The boots that do not count: place, kind and detail of each."""
     return [
-        NightlyFailure(night, key, f"{one.cell} {one.pair:02d}-{one.arm}", one.outcome, one.detail)
-        for one in report.failures
+        (f"{one.cell} {one.pair:02d}-{one.arm}", one.outcome, one.detail) for one in report.failures
     ]
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.report.canvas import COLOURS, GRID, INK, MARKERS, Plot, figure, plot, style
-from harness.studies.nightly.text import change, interval, moved
+from harness.report.numbers import change, interval
+from harness.studies.nightly.text import moved
 from harness.studies.nightly.trend import Trend, TrendLine, TrendPoint
 from harness.util.escape import visible
 

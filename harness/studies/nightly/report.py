@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 from harness.report import canvas, formats, page, table
 from harness.report.canvas import Plot
 from harness.report.formats import JunitCase
+from harness.report.numbers import change, interval
 from harness.results import record as records
 from harness.results.manifest import ResultKind
 from harness.studies.nightly import plots, store, text, trend
@@ -56,18 +57,15 @@ def make(root: Path) -> StudyResult:
 
 def _page(found: Trend, figures: Sequence[Plot]) -> str:
     links = {one.folder: f"../{quote(one.folder)}/report/report.html" for one, _ in found.fresh}
-    return (
-        page.environment()
-        .get_template("trend.html.j2")
-        .render(
-            trend=found,
-            opening=text.opening(found),
-            failures=text.failures(found),
-            fresh=Markup(table.region(text.fresh(found), links)),
-            plots=figures,
-            lines=[Markup(table.region(text.points(line))) for line in found.lines],
-            method=text.method(found),
-        )
+    return page.rendered(
+        "trend.html.j2",
+        trend=found,
+        opening=text.opening(found),
+        failures=text.failures(found),
+        fresh=Markup(table.region(text.fresh(found), links)),
+        plots=figures,
+        lines=map(text.points, found.lines),
+        method=text.method(found),
     )
 
 
@@ -75,9 +73,10 @@ def _cases(found: Trend) -> Iterator[JunitCase]:
     """Worse is a failure, what went wrong an error; undecided and not run are skipped."""
     for comparison, estimates in found.fresh:
         for one in estimates:
-            said = f"{one.verdict}: {text.change(one)} {text.interval(one)}, n = {one.n}"
-            group = f"{comparison.folder}"
-            yield JunitCase(group, one.metric, _LABELS.get(one.verdict, ""), said, one.reason)
+            said = f"{one.verdict}: {change(one)} {interval(one)}, n = {one.n}"
+            yield JunitCase(
+                comparison.folder, one.metric, _LABELS.get(one.verdict, ""), said, one.reason
+            )
     for lost in found.failures:
         bad = "skipped" if lost.kind in ("skipped", "missing") else "error"
         yield JunitCase(lost.place, lost.kind, bad, f"{lost.kind}: {lost.detail}")

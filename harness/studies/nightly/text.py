@@ -7,11 +7,10 @@ from collections import Counter
 
 from harness.report import layout, table
 from harness.report.layout import capped, paragraphs, section
-from harness.report.numbers import percent
+from harness.report.numbers import change, interval, percent
 from harness.report.table import Table, columns
 from harness.stats.changepoint import MIN_POINTS
 from harness.stats.verdict import Kind
-from harness.studies.nightly.store import StoredEstimate
 from harness.studies.nightly.trend import Trend, TrendLine, TrendPoint
 from harness.util.errors import Exit
 
@@ -72,17 +71,6 @@ def _time(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.3g} h"
-
-
-def change(one: StoredEstimate) -> str:
-    """The estimate, "+10.00%"; "-" if there is none."""
-    text = percent(one.estimate_pct)
-    return text if text == "-" else f"{text}%"
-
-
-def interval(one: StoredEstimate) -> str:
-    """The 95 % interval in per cent; "none" if there is none."""
-    return "none" if one.low_pct is None else f"[{percent(one.low_pct)}, {percent(one.high_pct)}]"
 
 
 def moved(mark: TrendPoint) -> str:

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from harness.results import frames, pairing
@@ -19,7 +18,7 @@ from harness.studies.overhead import kernels, projection, sites, snapshot
 from harness.studies.overhead.claim import Claim
 from harness.studies.overhead.kernels import KnownBytes, ModelledKernel
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.projection import Level, Method, Sparse, Static, UsageRow
+from harness.studies.overhead.projection import Growing, KernelOverhead, UsageRow
 from harness.studies.overhead.sites import Rules
 from harness.studies.overhead.snapshot import FILLED, SWAPON, Boot
 from harness.util.errors import UserError
@@ -32,44 +31,6 @@ PROJECTED = 32 << 30
 GROWING = 0.01
 """Bytes an entry from which on a site that no rule names is listed."""
 _ERRORS = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class Growing:
-    """A site that no rule names and that grows with the fill. per_entry: bytes a page in swap."""
-
-    site: str
-    per_entry: fit.Value
-
-
-@dataclass(frozen=True, slots=True)
-class KernelOverhead:
-    """One kernel on one back-end.
-
-    fits: by structure, those of kind metadata that ever changed; total: their sum
-    claimed: the sum of the structures that the claim counts; None without a claim or a model
-    sparse: structures that take more or less in a sparse area than by the line of a filled one
-    missing: structures of the model that were never seen, and that it says to be there
-    unmodelled: structures that were seen to grow and are in no term of the model
-    """
-
-    kernel: ModelledKernel
-    boots: tuple[Boot, ...]
-    fits: Mapping[str, Fit]
-    total: Fit | None
-    claimed: Fit | None
-    static: tuple[Static, ...]
-    levels: tuple[Level, ...]
-    growing: tuple[Growing, ...]
-    methods: tuple[Method, ...]
-    missing: tuple[str, ...]
-    unmodelled: tuple[str, ...]
-    sparse: tuple[Sparse, ...] = ()
-
-    @property
-    def has_allocinfo(self) -> bool:
-        """Whether all boots could name their allocation sites."""
-        return all(boot.has_allocinfo for boot in self.boots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +59,11 @@ class BackendOverhead:
     rows: tuple[UsageRow, ...]
     crossovers: Mapping[str, Crossover]
     known: tuple[Known, ...]
+
+    def total(self, arm: str) -> Fit | None:
+        """The fit of all metadata of one kernel."""
+        side = self.sides.get(arm)
+        return side.total if side else None
 
     @property
     def comparable(self) -> bool:
@@ -220,43 +186,43 @@ def _backend(
         if any(b.arm == arm for b in boots)
     }
     slots = size // snapshot.PAGE - 1
-    ends = {
-        arm: projection.Ends(
-            side.kernel.model,
-            side.claimed,
-            side.total,
-            tuple(side.fits[name] for name in side.unmodelled),
-        )
-        for arm, side in sides.items()
-    }
     return BackendOverhead(
         name=name,
         kind=kind,
         sides=sides,
         slots=slots,
-        rows=projection.rows(kind, slots, ends, claim),
+        rows=projection.rows(kind, slots, sides, claim),
         crossovers=_crossovers(kind, slots, sides, claim),
         known=_known(sides, name),
     )
 
 
-def points(
+def _fit(
     boots: Sequence[Boot],
-    measure: Callable[[Boot, snapshot.Snapshot], float],
+    names: Sequence[str],
+    of: str = "structures",
     stages: Sequence[str] = (SWAPON, FILLED),
-) -> list[FitPoint]:
-    """One point a snapshot at which the swap area is on and filled from the left.
+) -> Fit | None:
+    """The line of what all these names take together; ``of`` is as in `Boot.change`.
 
-    What a page costs is taken from areas that were filled, if there are any: what is projected is
-    a full area, and trees take more for each page of a sparse one.
+    One point a snapshot at which the swap area is on and filled from the left.  What a page costs
+    is taken from areas that were filled, if there are any: what is projected is a full area, and
+    trees take more for each page of a sparse one.
     """
     filled = {boot.slots for boot in boots if projection.usage(boot) >= projection.FULL}
-    return [
-        FitPoint(f"{boot.cell}/{boot.pair}", boot.slots, one.pages, measure(boot, one))
-        for boot in boots
-        for one in boot.snapshots
-        if one.stage in stages and (one.pages == 0 or not filled or boot.slots in filled)
-    ]
+    return fit.line(
+        [
+            FitPoint(
+                f"{boot.cell}/{boot.pair}",
+                boot.slots,
+                one.pages,
+                sum(boot.change(one, name, of) for name in names),
+            )
+            for boot in boots
+            for one in boot.snapshots
+            if one.stage in stages and (one.pages == 0 or not filled or boot.slots in filled)
+        ]
+    )
 
 
 def _side(
@@ -268,11 +234,7 @@ def _side(
         for name in metadata
         if any(boot.change(one, name) for boot in boots for one in boot.snapshots)
     ]
-    fits = {
-        name: found
-        for name in changed
-        if (found := fit.line(points(boots, lambda b, s, n=name: b.change(s, n))))  # type: ignore[misc]
-    }
+    fits = {name: found for name in changed if (found := _fit(boots, [name]))}
     model = kernel.model
     counted = model.sites(kind, claim=True) if model and claim else frozenset()
     expected = model.sites(kind) if model else frozenset()
@@ -280,8 +242,8 @@ def _side(
         kernel=kernel,
         boots=tuple(boots),
         fits=fits,
-        total=_sum(boots, metadata),
-        claimed=_sum(boots, sorted(counted)) if counted else None,
+        total=_fit(boots, metadata),
+        claimed=_fit(boots, sorted(counted)) if counted else None,
         static=projection.static(kind, boots, changed, model),
         levels=projection.levels(kind, boots, metadata, model),
         growing=_growing(boots),
@@ -292,27 +254,18 @@ def _side(
     )
 
 
-def _sum(boots: Sequence[Boot], names: Sequence[str]) -> Fit | None:
-    return fit.line(points(boots, lambda boot, one: sum(boot.change(one, n) for n in names)))
-
-
 def _growing(boots: Sequence[Boot]) -> tuple[Growing, ...]:
     names = {name for boot in boots for one in boot.snapshots for name in one.unnamed}
     found = []
     for name in sorted(names):
         # Not from swapon on: there the process that fills does not exist yet.
-        measure = partial(_unnamed, name)
-        line = fit.line(points(boots, measure, (FILLED,)))
+        line = _fit(boots, [name], "unnamed", (FILLED,))
         if line is None or line.per_entry.value <= GROWING:
             continue
         value = line.per_entry
         if value.error is None or value.value > _ERRORS * value.error:
             found.append(Growing(name, value))
     return tuple(sorted(found, key=lambda one: -one.per_entry.value))
-
-
-def _unnamed(site: str, boot: Boot, one: snapshot.Snapshot) -> float:
-    return one.unnamed.get(site, 0) - boot.snapshots[0].unnamed.get(site, 0)
 
 
 def _crossovers(
@@ -364,11 +317,7 @@ def _known(sides: Mapping[str, KernelOverhead], name: str) -> tuple[Known, ...]:
 def _at_site(boots: Sequence[Boot], weight: KnownBytes) -> fit.Value | None:
     if not all(boot.has_allocinfo for boot in boots):
         return None
-    line = fit.line(points(boots, lambda b, s: _since(b, s, weight.site)))
+    line = _fit(boots, [weight.site], "sites")
     if line is None:
         return None
     return line.per_slot if weight.per == "slot" else line.per_entry
-
-
-def _since(boot: Boot, one: snapshot.Snapshot, site: str) -> float:
-    return one.sites.get(site, 0) - boot.snapshots[0].sites.get(site, 0)

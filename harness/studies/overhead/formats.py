@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from harness.report import formats
+from harness.report import formats, layout
 from harness.report.formats import JunitCase
 from harness.report.table import Table, markdown, marked
-from harness.studies.overhead import csv, phrases, tables, text
+from harness.studies.overhead import phrases, tables, text
 from harness.studies.overhead.analysis import Known, Overhead
 
 
@@ -18,7 +18,7 @@ def render(report: Overhead, name: str) -> str:
     if name == "text":
         return text.render(report)
     if name == "csv":
-        return csv.render(report)
+        return tables.structures(report)
     opening = [phrases.title(report), *phrases.warnings(report)]
     answer = tables.answer(report)
     parts = [
@@ -43,7 +43,7 @@ def render(report: Overhead, name: str) -> str:
         *((f"{backend}: {table.title}", table) for backend, table in parts),
     ):
         blocks += [[f"### {marked(title)}"], markdown(table)]
-    return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+    return layout.page(blocks)
 
 
 def _data(table: Table) -> dict[str, Any]:

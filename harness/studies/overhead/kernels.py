@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.results.manifest import UNKNOWN, Manifest
 from harness.series import registry
 from harness.stats.fit import Value
 from harness.studies.overhead import model as models
-from harness.studies.overhead.model import Model, Term
+from harness.studies.overhead.model import BACKENDS, Model, Term
 from harness.studies.overhead.snapshot import Boot
 from harness.util.errors import UserError
 from harness.util.paths import REPO
@@ -98,8 +98,8 @@ def _model(
         return models.load(series), f"model {series}"
     if series and added and base and base.model:
         title = f"{base.model.title} with the weights of {series}"
-        terms = _terms(added)
-        return models.with_weights(base.model, terms, series, title), title
+        terms = (*base.model.structures, *map(_term, added))
+        return replace(base.model, name=series, title=title, structures=terms), title
     if series and not added:
         return None, f"no model of series {series}: kernels/models/{series}.yaml would be one"
     try:
@@ -112,13 +112,14 @@ def _model(
     return models.load(name), f"model {name}"
 
 
-def _terms(added: Sequence[KnownBytes]) -> list[Term]:
-    return [
-        models.weight(
-            name=f"weight {number}",
-            per_slot=one.amount if one.per == "slot" else 0.0,
-            per_entry=one.amount if one.per == "entry" else 0.0,
-            source=one.site,
-        )
-        for number, one in enumerate(added, 1)
-    ]
+def _term(known: KnownBytes) -> Term:
+    """A weight of a calibration series: exact, on each back-end, in no claim."""
+    return Term(
+        name=known.site,
+        allocated="objects",
+        source=known.site,
+        site="calibration",
+        backends=BACKENDS,
+        per_slot=known.amount if known.per == "slot" else 0.0,
+        per_entry=known.amount if known.per == "entry" else 0.0,
+    )

@@ -9,8 +9,8 @@ clusters, tree nodes; it predicts what /proc/allocinfo shows.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -262,21 +262,3 @@ def load(name: str, folder: Path = MODELS) -> Model:
     if twice:
         raise UserError(f"{path}: structures has '{twice[0]}' more than once")
     return model
-
-
-def with_weights(base: Model, terms: Sequence[Term], name: str, title: str) -> Model:
-    """A base's model with the weights of a calibration series."""
-    return replace(base, name=name, title=title, structures=(*base.structures, *terms))
-
-
-def weight(*, name: str, per_slot: float = 0.0, per_entry: float = 0.0, source: str) -> Term:
-    """A weight of a calibration series: exact, on each back-end, in no claim."""
-    return Term(
-        name=name,
-        allocated="objects",
-        source=source,
-        site="calibration",
-        backends=BACKENDS,
-        per_slot=per_slot,
-        per_entry=per_entry,
-    )

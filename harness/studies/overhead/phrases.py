@@ -9,9 +9,9 @@ from harness.stats import crossover
 from harness.stats.crossover import Crossover
 from harness.stats.fit import Fit, Value
 from harness.studies.overhead import projection
-from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
+from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.model import ALONE
-from harness.studies.overhead.projection import FULL, Level, usage
+from harness.studies.overhead.projection import FULL, KernelOverhead, Level, usage
 from harness.studies.overhead.snapshot import EXITED, FRAGMENTED, SPARSE, SWAPOFF
 
 # A structure with less than this share of the largest difference is left out of the sentence.

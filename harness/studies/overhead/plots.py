@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.patches import Patch
 
 from harness.report.canvas import COLOURS, MARKERS, STYLES, Plot, figure, plot, style
-from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
+from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.phrases import mib
+from harness.studies.overhead.projection import KernelOverhead
 from harness.util.escape import visible
 from harness.util.units import format_size
 

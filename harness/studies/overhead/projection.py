@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from harness.stats.fit import MATERIAL, Fit, Value
 from harness.studies.overhead.claim import Claim
+from harness.studies.overhead.kernels import ModelledKernel
 from harness.studies.overhead.model import Model
 from harness.studies.overhead.snapshot import (
     FILLED,
@@ -24,19 +25,6 @@ FULL = 0.35
 """Share of its slots from which on an area counts as one that was filled."""
 # A figure within this part of the claim is not called outside, however narrow the interval.
 _NEAR = 1e-3
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """What a kernel's figures come from: model, fit of the claim's terms, fit of all metadata.
-
-    other: the fits of what was measured and is in no term of the model
-    """
-
-    model: Model | None
-    claimed: Fit | None
-    total: Fit | None
-    other: tuple[Fit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +126,46 @@ class Method:
     error: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Growing:
+    """A site that no rule names and that grows with the fill. per_entry: bytes a page in swap."""
+
+    site: str
+    per_entry: Value
+
+
+@dataclass(frozen=True, slots=True)
+class KernelOverhead:
+    """One kernel on one back-end.
+
+    fits: by structure, those of kind metadata that ever changed; total: their sum
+    claimed: the sum of the structures that the claim counts; None without a claim or a model
+    sparse: structures that take more or less in a sparse area than by the line of a filled one
+    missing: structures of the model that were never seen, and that it says to be there
+    unmodelled: structures that were seen to grow and are in no term of the model
+    """
+
+    kernel: ModelledKernel
+    boots: tuple[Boot, ...]
+    fits: Mapping[str, Fit]
+    total: Fit | None
+    claimed: Fit | None
+    static: tuple[Static, ...]
+    levels: tuple[Level, ...]
+    growing: tuple[Growing, ...]
+    methods: tuple[Method, ...]
+    missing: tuple[str, ...]
+    unmodelled: tuple[str, ...]
+    sparse: tuple[Sparse, ...] = ()
+
+    @property
+    def has_allocinfo(self) -> bool:
+        """Whether all boots could name their allocation sites."""
+        return all(boot.has_allocinfo for boot in self.boots)
+
+
 def rows(
-    kind: str, slots: int, ends: Mapping[str, Ends], claim: Claim | None
+    kind: str, slots: int, sides: Mapping[str, KernelOverhead], claim: Claim | None
 ) -> tuple[UsageRow, ...]:
     """The projected table of a back-end: the claim's usages, or 0 to 100 %."""
     said = {row.usage: row for row in claim.of(kind)} if claim else {}
@@ -150,23 +176,30 @@ def rows(
         values = {"base": row.old, "patch": row.new} if row else {}
         tolerance = claim.tolerance if claim else 0.0
         cells = {
-            arm: _cell(kind, slots, entries, end, values.get(arm), tolerance)
-            for arm, end in ends.items()
+            arm: _cell(kind, slots, entries, side, values.get(arm), tolerance)
+            for arm, side in sides.items()
         }
         found.append(UsageRow(usage, entries, cells))
     return tuple(found)
 
 
 def _cell(
-    kind: str, slots: int, entries: int, end: Ends, claimed: float | None, tolerance: float
+    kind: str,
+    slots: int,
+    entries: int,
+    side: KernelOverhead,
+    claimed: float | None,
+    tolerance: float,
 ) -> ArmUsage:
-    model = end.model
+    model = side.kernel.model
     # The header's slot cannot be filled; a claim does not go into that.
     fill = min(entries, slots)
-    measured = end.claimed.predict(slots, entries) if end.claimed else None
+    measured = side.claimed.predict(slots, entries) if side.claimed else None
     rounded_all = model.rounded(kind, slots, fill) if model else None
-    measured_all = end.total.predict(slots, entries) if end.total else None
-    beside = math.fsum(one.predict(slots, entries).value for one in end.other)
+    measured_all = side.total.predict(slots, entries) if side.total else None
+    # What was measured and is in no term of the model.
+    other = (side.fits[name] for name in side.unmodelled)
+    beside = math.fsum(one.predict(slots, entries).value for one in other)
     return ArmUsage(
         claimed=claimed,
         plain=model.plain(kind, slots + 1, entries, claim=True) if model else None,
@@ -294,11 +327,10 @@ def methods(boots: Sequence[Boot], names: Sequence[str]) -> tuple[Method, ...]:
         full = boot.at(FILLED)
         if full is None:
             continue
-        first = boot.snapshots[0]
         for name in names:
             both = sums.setdefault(name, [0.0, 0.0])
             both[0] += boot.change(full, name)
-            both[1] += full.standin.get(name, 0) - first.standin.get(name, 0)
+            both[1] += boot.change(full, name, "standin")
     found = [_method(n, both[0], both[1], len(boots)) for n, both in sums.items() if any(both)]
     whole = [math.fsum(both[i] for both in sums.values()) for i in (0, 1)]
     found.sort(key=lambda one: -abs(one.allocinfo))

@@ -61,7 +61,7 @@ class AllocinfoRule(yamlfile.Model):
         """Whether it names that site of a kernel with these source files."""
         return (
             fnmatchcase(place.file, self.file)
-            and _matches(self.func, place.func)
+            and re.fullmatch(self.func, place.func) is not None
             and self.nth in (0, place.nth)
             and self.of in (0, place.of)
             and (not self.beside or self.beside in files)
@@ -78,7 +78,7 @@ class VmallocinfoRule(yamlfile.Model):
 
     def matches(self, name: str) -> bool:
         """Whether it names that caller."""
-        return _matches(self.caller, name)
+        return re.fullmatch(self.caller, name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +167,3 @@ def load(path: Path = RULES) -> Rules:
                     f"{nearest(rule.structure, rules.structures)}"
                 )
     return rules
-
-
-@cache
-def _expression(expression: str) -> re.Pattern[str]:
-    return re.compile(expression)
-
-
-def _matches(expression: str, name: str) -> bool:
-    return _expression(expression).fullmatch(name) is not None

@@ -99,10 +99,13 @@ class Boot:
         """The last snapshot of a stage."""
         return next((one for one in reversed(self.snapshots) if one.stage == stage), None)
 
-    def change(self, snapshot: Snapshot, structure: str) -> int:
-        """Bytes of a structure since the boot's first snapshot."""
-        first = self.snapshots[0].structures
-        return snapshot.structures.get(structure, 0) - first.get(structure, 0)
+    def change(self, snapshot: Snapshot, name: str, of: str = "structures") -> int:
+        """Bytes since the boot's first snapshot.
+
+        of: the table of `Snapshot` that has the name: structures, standin, sites or unnamed
+        """
+        now, first = (getattr(one, of).get(name, 0) for one in (snapshot, self.snapshots[0]))
+        return int(now - first)
 
     def residual(self, snapshot: Snapshot) -> int:
         """Bytes of the change in memory used since the first snapshot that nothing explains."""

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables of the report: the answer, those of a back-end, and its details."""
+"""The tables of the report: the answer, those of a back-end, its details; and overhead.csv.
+
+overhead.csv has one row a boot, mark and structure.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from harness.report.table import Column, Table, columns, trimmed
+from harness.report.table import Column, Table, columns, sheet, trimmed
+from harness.results.frames import ARMS
 from harness.stats.fit import Value
-from harness.studies.overhead.analysis import BackendOverhead, KernelOverhead, Overhead
-from harness.studies.overhead.model import ALONE
+from harness.studies.overhead.analysis import BackendOverhead, Overhead
+from harness.studies.overhead.model import ALONE, Model
 from harness.studies.overhead.phrases import (
     STAYS,
     difference,
@@ -20,11 +24,20 @@ from harness.studies.overhead.phrases import (
     span,
     weight,
 )
-from harness.studies.overhead.snapshot import SWAPOFF
+from harness.studies.overhead.projection import ArmUsage, KernelOverhead
+from harness.studies.overhead.sites import Rules
+from harness.studies.overhead.snapshot import (
+    FILLED,
+    FRAGMENTED,
+    SWAPOFF,
+    SWAPON,
+    UNNAMED,
+    Boot,
+    Snapshot,
+)
 from harness.util.units import format_size
 
-_ARMS = ("base", "patch")
-_WHOLE = ("back-end", "counted", *_ARMS, "change", "95 % interval", "claimed", "")
+_WHOLE = ("back-end", "counted", *ARMS, "change", "95 % interval", "claimed", "")
 
 
 def answer(report: Overhead) -> list[Table]:
@@ -51,7 +64,7 @@ def answer(report: Overhead) -> list[Table]:
 
 def _each(backend: BackendOverhead) -> Iterator[str]:
     """Base, patch and change of the bytes a slot, then of those an entry."""
-    totals = [side.total if (side := backend.sides.get(arm)) else None for arm in _ARMS]
+    totals = [backend.total(arm) for arm in ARMS]
     for name in ("per_slot", "per_entry"):
         old, new = (None if fit is None else float(getattr(fit, name).value) for fit in totals)
         yield from (weight(old), weight(new))
@@ -62,7 +75,7 @@ def _each(backend: BackendOverhead) -> Iterator[str]:
 
 def _whole(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
     """All metadata; where there is a claim, its terms with the claimed change beside."""
-    cells = [backend.rows[-1].cells.get(arm) for arm in _ARMS]
+    cells = [backend.rows[-1].cells.get(arm) for arm in ARMS]
     flag = "?" if any(cell and cell.unlike for cell in cells) else ""
     yield _pair(backend, "all", [cell.measured_all if cell else None for cell in cells], "", flag)
     claimed = [cell.claimed if cell else None for cell in cells]
@@ -75,23 +88,17 @@ def _whole(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
 def _pair(
     backend: BackendOverhead, counted: str, values: Sequence[Value | None], *last: str
 ) -> tuple[str, ...]:
-    change = difference(backend, *values)
-    return (
-        backend.name, counted, *(mib(one.value if one else None) for one in values),
-        gained(change.value if change else None), span(change), *last,
-    )  # fmt: skip
+    each = (mib(one.value if one else None) for one in values)
+    return (backend.name, counted, *each, *_difference(backend, *values), *last)
 
 
 def of(report: Overhead, backend: BackendOverhead) -> Iterator[Table]:
     """The tables of a back-end that have a row: projected, by structure, after pages are freed."""
-    size = format_size(report.projected)
-    what = f"{size} in zswap without a swap area" if backend.kind == ALONE else f"{size} swap area"
-    last = ("allocated", "measured", "95 % interval", "")
-    heads = columns("used", "", "claimed", "model", *last, names=2)
-    terms = Table(f"{what}, the claim's terms, MiB", heads, tuple(_terms(backend)))
-    heads = columns("used", "", *last, names=2)
-    every = Table(f"{what}, all metadata, MiB", heads, tuple(_all(backend)))
-    found = [terms, every, *map(_structures, backend.sides.values()), _freed(backend)]
+    found = [
+        *projected(report, backend),
+        *map(_structures, backend.sides.values()),
+        _freed(backend),
+    ]
     yield from (trimmed(table) for table in found if table.rows)
 
 
@@ -104,47 +111,51 @@ def details(backend: BackendOverhead) -> Iterator[Table]:
                 yield table
 
 
-def _terms(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
-    for row in backend.rows:
-        cells = {
-            arm: cell
-            for arm, cell in row.cells.items()
-            if cell.claimed is not None or cell.measured is not None
-        }
-        for i, (arm, cell) in enumerate(cells.items()):
-            yield (
-                f"{row.usage:g}%" if i == 0 else "",
-                arm,
-                *(mib(value) for value in (cell.claimed, cell.plain, cell.rounded)),
-                mib(cell.measured.value if cell.measured else None),
-                span(cell.measured),
-                "!" if cell.outside else "",
-            )
-        old, new = (cells.get(arm) for arm in _ARMS)
-        if old and new:
-            pairs = (
-                (old.claimed, new.claimed), (old.plain, new.plain), (old.rounded, new.rounded),
-            )  # fmt: skip
-            changes = (_change(*both) for both in pairs)
-            measured = difference(backend, old.measured, new.measured)
-            value = measured.value if measured else None
-            yield "", "change", *changes, gained(value), span(measured), ""
+def projected(report: Overhead, backend: BackendOverhead) -> tuple[Table, Table]:
+    """The claim's terms, and all metadata, of each kernel at each usage, and their difference."""
+    size = format_size(report.projected)
+    what = f"{size} in zswap without a swap area" if backend.kind == ALONE else f"{size} swap area"
+    last = ("allocated", "measured", "95 % interval", "")
+    heads = columns("used", "kernel", "claimed", "model", *last, names=2)
+    terms, every = (tuple(_projected(backend, figures)) for figures in (_terms, _all))
+    return (
+        Table(f"{what}, the claim's terms, MiB", heads, terms),
+        Table(f"{what}, all metadata, MiB", (*heads[:2], *heads[4:]), every),
+    )
 
 
-def _all(backend: BackendOverhead) -> Iterator[tuple[str, ...]]:
+_Figures = tuple[tuple[float | None, ...], Value | None, str]
+"""Bytes that are claimed or modelled, bytes as measured, and a flag."""
+
+
+def _terms(cell: ArmUsage) -> _Figures | None:
+    if cell.claimed is None and cell.measured is None:
+        return None
+    return (cell.claimed, cell.plain, cell.rounded), cell.measured, "!" if cell.outside else ""
+
+
+def _all(cell: ArmUsage) -> _Figures:
+    return (cell.rounded_all,), cell.measured_all, "?" if cell.unlike else ""
+
+
+def _projected(
+    backend: BackendOverhead, figures: Callable[[ArmUsage], _Figures | None]
+) -> Iterator[tuple[str, ...]]:
     for row in backend.rows:
-        for i, (arm, cell) in enumerate(row.cells.items()):
-            found = cell.measured_all
-            first = f"{row.usage:g}%" if i == 0 else ""
-            value = found.value if found else None
-            flag = "?" if cell.unlike else ""
-            yield first, arm, mib(cell.rounded_all), mib(value), span(found), flag
-        old, new = (row.cells.get(arm) for arm in _ARMS)
-        if old and new:
-            modelled = _change(old.rounded_all, new.rounded_all)
-            measured = difference(backend, old.measured_all, new.measured_all)
+        used = f"{row.usage:g}%"
+        cells = {arm: found for arm, cell in row.cells.items() if (found := figures(cell))}
+        for arm, (modelled, measured, flag) in cells.items():
             value = measured.value if measured else None
-            yield "", "change", modelled, gained(value), span(measured), ""
+            yield used, arm, *map(mib, modelled), mib(value), span(measured), flag
+        if len(cells) == 2:
+            (before, old, _), (after, new, _) = cells.values()
+            yield used, "change", *map(_change, before, after), *_difference(backend, old, new), ""
+
+
+def _difference(backend: BackendOverhead, *ends: Value | None) -> tuple[str, str]:
+    """The measured difference of two kernels and its interval."""
+    found = difference(backend, *ends)
+    return gained(found.value if found else None), span(found)
 
 
 def _change(old: float | None, new: float | None) -> str:
@@ -238,3 +249,59 @@ def _methods(side: KernelOverhead) -> Table:
 def _kib(value: float) -> str:
     text = f"{value / 1024:.1f}"
     return "0.0" if text == "-0.0" else text
+
+
+_STRUCTURES = (
+    "cell", "backend", "kind", "arm", "pair", "order", "mark", "slots", "pages", "structure",
+    "structure_kind", "source", "bytes", "change", "standin", "modelled",
+)  # fmt: skip
+
+
+def structures(report: Overhead) -> str:
+    """All structures of all snapshots, in bytes; `change` is since the boot's first mark.
+
+    Beside the structures: "unnamed", and of the whole machine "(used)", "(explained)",
+    "(residual)" and "(slack)".
+    """
+    return sheet(
+        _STRUCTURES,
+        (
+            row
+            for backend in report.backends
+            for side in backend.sides.values()
+            for boot in side.boots
+            for one in boot.snapshots
+            for row in _rows(boot, one, side.kernel.model, report.rules)
+        ),
+    )
+
+
+def _rows(
+    boot: Boot, one: Snapshot, model: Model | None, rules: Rules
+) -> Iterator[tuple[object, ...]]:
+    head = (
+        boot.cell, boot.backend, boot.kind, boot.arm, boot.pair, one.order, one.label, boot.slots,
+        one.pages,
+    )  # fmt: skip
+    source = "allocinfo" if boot.has_allocinfo else "standin"
+    modelled = {}
+    if model and one.stage in (SWAPON, FILLED, FRAGMENTED):
+        modelled = dict(model.by_site(boot.kind, boot.slots, one.pages, touched=one.touched))
+    names = [*rules.structures, UNNAMED]
+    for name in names:
+        ever = any(s.structures.get(name) or s.standin.get(name) for s in boot.snapshots)
+        if ever or name in modelled:
+            said = f"{modelled[name]:.10g}" if name in modelled else ""
+            yield (
+                *head, name, rules.kind(name), source, one.structures.get(name, 0),
+                boot.change(one, name), one.standin.get(name, 0), said,
+            )  # fmt: skip
+    first = boot.snapshots[0]
+    whole = (
+        ("(used)", one.used, one.used - first.used),
+        ("(explained)", one.explained, one.explained - first.explained),
+        ("(residual)", "", boot.residual(one)),
+        ("(slack)", one.slack, one.slack - first.slack),
+    )
+    for name, value, change in whole:
+        yield (*head, name, "machine", "meminfo", value, change, "", "")

@@ -6,7 +6,7 @@ At most 60 lines for the usual six cells; see `parts` for what a line must be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -22,68 +22,48 @@ from harness.stats.verdict import Kind
 from harness.studies.overhead import tables as answers
 from harness.studies.overhead.analysis import Overhead
 from harness.studies.reply import full, parts
-from harness.studies.reply.parts import Evidence, bullets, lined, wrap
+from harness.studies.reply.parts import Answer, Evidence, bullets, lined, wrap
 
 _COUNTERS = 4
 _REASONS = 2
 
 
 def body(
-    report: Report,
-    manifest: Manifest,
-    evidence: Sequence[Evidence],
-    overhead: Overhead | None = None,
-    *,
-    only_overhead: bool = False,
-    long: bool = False,
+    answer: Answer, manifest: Manifest, evidence: Sequence[Evidence], *, long: bool = False
 ) -> str:
-    """The whole body. only_overhead: the result is of `make overhead`, so there are no timings."""
-    form = full.blocks if long else _blocks
-    blocks = form(report, manifest, evidence, overhead, only_overhead=only_overhead)
+    """The whole body."""
+    blocks = (full.blocks if long else _blocks)(answer, manifest, evidence)
     return layout.page([line.rstrip() for line in block] for block in blocks)
 
 
-def derived(
-    said: str, report: Report, overhead: Sequence[Overhead], *, only_overhead: bool
-) -> list[str]:
+def derived(said: str, answer: Answer) -> list[str]:
     """The lines with numbers that a mail which ``said`` so has of a result; `verify` asks."""
     long = f"\n{full.MARK}\n" in said
-    form = full.derived if long else _derived
-    blocks = form(report, overhead, only_overhead=only_overhead)
+    blocks = (full.derived if long else _derived)(answer)
     return [line for block in blocks for line in block if any(c.isdigit() for c in line)]
 
 
-def _blocks(
-    report: Report,
-    manifest: Manifest,
-    evidence: Sequence[Evidence],
-    overhead: Overhead | None,
-    *,
-    only_overhead: bool,
-) -> Iterator[Block]:
-    what = "Memory overhead of swap metadata" if only_overhead else "Swap performance"
+def _blocks(answer: Answer, manifest: Manifest, evidence: Sequence[Evidence]) -> Iterator[Block]:
+    what = "Memory overhead of swap metadata" if answer.only_overhead else "Swap performance"
     base, patch = (manifest.arm(arm).name for arm in ARMS)
     series = manifest.series.name
     patch = patch if series == UNKNOWN else series
     yield wrap(f"{what} of {patch} against {base}, in fresh QEMU guests.")
-    known = [overhead] if overhead is not None else []
-    yield from _derived(report, known, only_overhead=only_overhead)
-    yield _compared(report, manifest)
-    yield ["To repeat it:", *parts.repeat(report, overhead)]
+    yield from _derived(answer)
+    yield _compared(answer.report, manifest)
+    yield ["To repeat it:", *parts.repeat(answer)]
     made = evidence[0].made.partition(",")[0]
     yield [*parts.proof(evidence), *wrap(f"Tables made with {made}.")]
 
 
-def _derived(
-    report: Report, overhead: Iterable[Overhead], *, only_overhead: bool
-) -> Iterator[Block]:
+def _derived(answer: Answer) -> Iterator[Block]:
     """The blocks whose numbers follow from the raw files."""
-    yield parts.outcome(report, only_overhead=only_overhead)
-    if not only_overhead:
+    report = answer.report
+    yield parts.outcome(answer)
+    if not answer.only_overhead:
         yield [*lined(tables.verdicts(report)), *_undecided(report)]
-    for one in overhead:
-        yield _memory(one)
-    if not only_overhead:
+    yield from map(_memory, answer.overheads)
+    if not answer.only_overhead:
         yield _moved(report)
         yield [line for said in _caveats(report) for line in wrap(said)]
 

@@ -13,16 +13,16 @@ from email.header import Header
 from pathlib import Path
 
 from harness.experiment import defaults
-from harness.report import analysis
+from harness.report import files
 from harness.report.layout import WIDTH
-from harness.results import checksums, frames, manifest
+from harness.results import checksums, manifest
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
 from harness.results.record import kind_of
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
-from harness.studies.reply.parts import Evidence
+from harness.studies.reply.parts import Answer, Evidence
 from harness.util import atomic, header
 from harness.util.errors import UserError
 
@@ -70,20 +70,12 @@ def make(
             f"'{results}' is of the kind {kind}: a reply is drafted from one comparison or one "
             "measurement of overhead"
         )
-    only = kind is ResultKind.OVERHEAD
-    memory = results if only else overhead
+    memory = results if kind is ResultKind.OVERHEAD else overhead
     if memory is not None and kind_of(memory) is not ResultKind.OVERHEAD:
         raise UserError(f"OVERHEAD='{memory}' is no result of 'make overhead'")
     proofs = [_evidence(one) for one in dict.fromkeys(filter(None, (results, memory)))]
-    data, about = frames.load(results), manifest.load(results)
-    text = reply.body(
-        analysis.analyse(data, about, results),
-        about,
-        proofs,
-        overheads.analyse(memory) if memory else None,
-        only_overhead=only,
-        long=long,
-    )
+    about = manifest.load(results)
+    text = reply.body(_answer(results, [memory] if memory else []), about, proofs, long=long)
     head = _head(about)
     answered = (quoted.letter if quoted else None) or head
     passage = "\n".join(quotation(quoted.passage, quoted.letter)) + "\n\n" if quoted else ""
@@ -99,15 +91,16 @@ def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
     text = (results / NAME).read_text("utf-8", "backslashreplace")
     sizes = (one for one in beside if kind_of(one) is ResultKind.OVERHEAD)
     memory = [one for one in sizes if f"\n{one.name}, sha" in text]
-    only = kind_of(results) is ResultKind.OVERHEAD
-    if only:
+    if kind_of(results) is ResultKind.OVERHEAD:
         memory.insert(0, results)
-    found = analysis.analyse(frames.load(results), manifest.load(results), results)
-    lines = reply.derived(
-        text, found, [overheads.analyse(one) for one in memory], only_overhead=only
-    )
+    lines = reply.derived(text, _answer(results, memory))
     proofs = [atomic.sha256_file(one / checksums.NAME) for one in dict.fromkeys((results, *memory))]
     return [*lines, *proofs]
+
+
+def _answer(results: Path, memory: Sequence[Path]) -> Answer:
+    overhead = [overheads.analyse(one) for one in memory]
+    return Answer(files.read(results), overhead, kind_of(results) is ResultKind.OVERHEAD)
 
 
 def write(results: Path, draft: str) -> Path:
@@ -160,17 +153,14 @@ def headers(answered: Cover | None, subject: str) -> str:
             lines.append("References: " + "\n ".join(f"<{one}>" for one in ids))
         if answered.subject:
             subject = re.sub(r"^(re:\s*)?", "Re: ", answered.subject, count=1, flags=re.I)
-    shown = Header(" ".join(subject.split()), _charset(subject), 76, "Subject").encode()
+    charset = "us-ascii" if subject.isascii() else "utf-8"
+    shown = Header(" ".join(subject.split()), charset, 76, "Subject").encode()
     return "\n".join([*lines, f"Subject: {shown}", *_MIME]) + "\n"
 
 
 def _field(name: str, people: Sequence[str]) -> list[str]:
     """A header of addresses, one a line; nothing if there are none."""
     return [f"{name}: " + ",\n ".join(people)] if people else []
-
-
-def _charset(text: str) -> str:
-    return "us-ascii" if text.isascii() else "utf-8"
 
 
 def recipients(answered: Cover) -> tuple[list[str], list[str]]:

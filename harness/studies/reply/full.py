@@ -3,74 +3,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.report import model, phrases, tables
 from harness.report.layout import Block
 from harness.report.model import Report
-from harness.report.table import Table, columns
+from harness.report.table import trimmed
 from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest, known
 from harness.studies.overhead.analysis import Overhead
-from harness.studies.overhead.phrases import mib, span
-from harness.studies.overhead.projection import ArmUsage
+from harness.studies.overhead.tables import projected
 from harness.studies.reply import parts
-from harness.studies.reply.parts import Evidence, bullets, lined, titled, wrap
+from harness.studies.reply.parts import Answer, Evidence, bullets, lined, titled, wrap
 from harness.util.units import format_size
 
 MARK = "How it was measured"
 """A heading that only the long form has."""
 _COUNTERS = 4
-_MEMORY = columns(
-    "used", "kernel", "claimed", "model", "allocated", "measured", "95 % interval", "", names=2
-)
 
 
-def blocks(
-    report: Report,
-    manifest: Manifest,
-    evidence: Sequence[Evidence],
-    overhead: Overhead | None,
-    *,
-    only_overhead: bool,
-) -> Iterator[Block]:
+def blocks(answer: Answer, manifest: Manifest, evidence: Sequence[Evidence]) -> Iterator[Block]:
     """The whole body."""
-    yield opening(report, only_overhead=only_overhead)
+    report = answer.report
+    opening, *figures = derived(answer)
+    yield opening
     yield titled("What was compared", _compared(report))
     yield titled(MARK, _how(report, manifest))
-    if not only_overhead:
-        yield from numbers(report)
-    if overhead is not None:
-        yield from memory(overhead)
+    yield from figures
     yield titled("Excluded boots", parts.excluded(report))
     yield titled("What this cannot see", bullets(report.facts.blind))
-    yield titled("To repeat it", parts.repeat(report, overhead))
+    yield titled("To repeat it", parts.repeat(answer))
     made = wrap(f"Tables made with {evidence[0].made}.")
     yield titled("Evidence", [*parts.proof(evidence), *made])
 
 
-def derived(
-    report: Report, overhead: Iterable[Overhead], *, only_overhead: bool
-) -> Iterator[Block]:
+def derived(answer: Answer) -> Iterator[Block]:
     """The blocks whose numbers follow from the raw files."""
-    yield opening(report, only_overhead=only_overhead)
-    if not only_overhead:
-        yield from numbers(report)
-    for one in overhead:
+    yield _opening(answer)
+    if not answer.only_overhead:
+        yield from numbers(answer.report)
+    for one in answer.overheads:
         yield from memory(one)
 
 
-def opening(report: Report, *, only_overhead: bool) -> Iterator[str]:
+def _opening(answer: Answer) -> Iterator[str]:
     """Failures first, then the verdicts."""
-    what = "memory overhead of swap metadata" if only_overhead else "swap performance"
+    what = "memory overhead of swap metadata" if answer.only_overhead else "swap performance"
     yield from wrap(
         f"Measured: {what}, base against patch, each boot a fresh QEMU guest. All raw data is "
         "kept; its hash is below."
     )
     yield ""
-    yield from parts.outcome(report, only_overhead=only_overhead)
-    if not only_overhead:
-        yield from wrap(model.caution(report))
+    yield from parts.outcome(answer)
+    if not answer.only_overhead:
+        yield from wrap(model.caution(answer.report))
 
 
 def numbers(report: Report) -> Iterator[list[str]]:
@@ -135,7 +122,8 @@ def memory(report: Overhead) -> Iterator[list[str]]:
         *bullets(_sides(report)),
         *wrap(
             "- model multiplies the terms, allocated rounds them as the allocators do, measured is "
-            "fitted to the guest's allocinfo; '!': the claim lies outside the measured interval"
+            "fitted to the guest's allocinfo; '!': the claim, '?': the model lies outside the "
+            "measured interval"
         ),
     ]
     if report.failed:
@@ -143,15 +131,8 @@ def memory(report: Overhead) -> Iterator[list[str]]:
     size = format_size(report.projected)
     yield titled(f"Memory overhead, projected to {size} of swap, MiB", lines)
     for backend in report.backends:
-        cells = [
-            ((f"{row.usage:g}%", arm), cell)
-            for row in backend.rows
-            for arm, cell in row.cells.items()
-        ]
-        terms = tuple((*at, *found) for at, cell in cells if (found := _terms(cell)) is not None)
-        whole = tuple((*at, *_whole(cell)) for at, cell in cells)
-        for title, rows in (("the claim's terms", terms), ("all metadata", whole)):
-            yield lined(Table(f"{backend.name}, {title}:", _MEMORY, rows))
+        for one in projected(report, backend):
+            yield lined(trimmed(replace(one, title=f"{backend.name}: {one.title}")))
 
 
 def _sides(report: Overhead) -> Iterator[str]:
@@ -162,22 +143,3 @@ def _sides(report: Overhead) -> Iterator[str]:
         yield f"claimed: {report.claim.title}; {report.claim.source}"
     if report.claim and not report.claim_fits:
         yield "The claim is about other kernels than these two."
-
-
-def _terms(cell: ArmUsage) -> tuple[str, ...] | None:
-    """The cells of the claim's terms; None where nothing is claimed or measured."""
-    fitted = cell.measured
-    if cell.claimed is None and fitted is None:
-        return None
-    return (
-        mib(cell.claimed), mib(cell.plain), mib(cell.rounded),
-        mib(fitted.value if fitted else None), span(fitted), "!" if cell.outside else "",
-    )  # fmt: skip
-
-
-def _whole(cell: ArmUsage) -> tuple[str, ...]:
-    """The cells of all metadata."""
-    total = cell.measured_all
-    return (
-        "-", "-", mib(cell.rounded_all), mib(total.value if total else None), span(total), "",
-    )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from harness.report import layout, model, table
 from harness.report.layout import WIDTH
@@ -35,10 +36,21 @@ class Evidence:
     made: str
 
 
-def titled(title: str, lines: Iterable[str]) -> list[str]:
-    """A heading and its lines; nothing without lines."""
-    found = list(lines)
-    return [*layout.heading(title, "-"), *found] if found else []
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the mail says.
+
+    overheads: measurements of memory to give beside the report; one at most is asked for
+    only_overhead: the result is of `make overhead`, so there are no timings
+    """
+
+    report: Report
+    overheads: Sequence[Overhead] = ()
+    only_overhead: bool = False
+
+
+titled = partial(layout.section, mark="-")
+"""A heading of the mail and its lines; nothing without lines."""
 
 
 def bullets(items: Iterable[str]) -> Iterator[str]:
@@ -58,9 +70,10 @@ def lined(one: Table) -> list[str]:
     return table.text(one, filler=_FILLER, indent="")
 
 
-def outcome(report: Report, *, only_overhead: bool) -> Iterator[str]:
+def outcome(answer: Answer) -> Iterator[str]:
     """Failures first, then the verdicts."""
-    if only_overhead:
+    report = answer.report
+    if answer.only_overhead:
         yield from wrap(model.outcome_line(report))
         return
     for line in model.opening(report):
@@ -80,12 +93,11 @@ def excluded(report: Report) -> Iterator[str]:
     yield from bullets(layout.capped(said, _FAILURES))
 
 
-def repeat(report: Report, overhead: Overhead | None) -> Iterator[str]:
-    """The commands that measure it again."""
-    commands = [dict(report.facts.repeat)["Command"]]
-    if overhead is not None and overhead.command not in commands:
-        commands.append(overhead.command)
-    lines = [line for one in commands for line in command_lines(one)]
+def repeat(answer: Answer) -> Iterator[str]:
+    """The commands that measure it again, each once."""
+    commands = [dict(answer.report.facts.repeat)["Command"]]
+    commands += [one.command for one in answer.overheads]
+    lines = [line for one in dict.fromkeys(commands) for line in command_lines(one)]
     yield from lines
     if any(f"KERNEL_GIT={CLONE}" in line for line in lines):
         yield ""

@@ -12,7 +12,6 @@ from harness.build import pair
 from harness.build.pair import Context, Trees
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
-from harness.results import checksums
 from harness.run import manifest
 from harness.series import rangediff, registry
 from harness.series.basis import AUTO
@@ -21,7 +20,7 @@ from harness.series.registry import Entry, Revision
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import for_others
 from harness.studies import compare
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.studies.revisions import table
 from harness.studies.revisions.table import History, Posting
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
@@ -49,25 +48,21 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
         postings = [case.post(one) for one in wanted]
         every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
         table.record(folder, every)
-        checksums.raw(folder)
-        made = table.make(folder)
-        checksums.report(folder)
+        made = sealed(folder, table.make)
     return replace(made, status=case.status)
 
 
 def _entry(experiment: Experiment) -> Entry:
     name = experiment.kernels.patch or ""
-    known = [one for one in registry.names(REGISTRY) if _revised(one)]
+    known = [
+        one for one in registry.names(REGISTRY) if registry.read(one, registry=REGISTRY).revisions
+    ]
     if experiment.kernels.head or experiment.kernels.upto or name not in known:
         raise UserError(
             f"revisions takes PATCH= with a name of {REGISTRY} that has revisions: "
             f"{', '.join(known) or 'there is none'}"
         )
     return registry.read(name, registry=REGISTRY)
-
-
-def _revised(name: str) -> bool:
-    return bool(registry.read(name, registry=REGISTRY).revisions)
 
 
 def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
@@ -104,9 +99,6 @@ class _Revisions:
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
         done = compare.compare(one, self._site, made=made, donors=self._donors)
-        return self._measured(posting, done)
-
-    def _measured(self, posting: Posting, done: StudyResult) -> Posting:
         self._donors.append(done.folder)
         self._statuses.append(done.status)
         return replace(posting, folder=done.folder.name)

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from harness.report import analysis, layout, table
+from harness.report import files, layout, table
 from harness.report.layout import listed, paragraphs, section, wrap
 from harness.report.model import Estimate
 from harness.report.numbers import change, interval, number
 from harness.report.table import Table, columns
-from harness.results import frames, manifest
 from harness.results import record as records
 from harness.results.manifest import ResultKind
 from harness.series.rangediff import Digest
@@ -63,12 +62,6 @@ class History:
     postings: tuple[Posting, ...]
 
 
-def effects(results: Path) -> tuple[Estimate, ...]:
-    """The primary rows of a results folder, the same as in its report."""
-    data = frames.load(results, counters=False)
-    return analysis.analyse(data, manifest.load(results), results).primary
-
-
 def record(folder: Path, history: History) -> None:
     """Write revisions.json: all but the effects, which the results beside the folder have."""
     leave = {"postings": {"__all__": {"effects"}}}
@@ -88,7 +81,7 @@ def make(folder: Path) -> StudyResult:
     Runs nothing. UserError where a version without revisions.json wrote the folder.
     """
     history = _read(folder)
-    found = {path.name: effects(path) for path in beside(folder)}
+    found = {path.name: files.read(path, counters=False).primary for path in beside(folder)}
     history = replace(
         history,
         postings=tuple(replace(one, effects=found.get(one.folder, ())) for one in history.postings),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Any
 
 import pandas as pd
 
-from harness.results import frames
-from harness.results import manifest as manifests
 from harness.results import record as records
-from harness.results.frames import ARMS, CONTROL, Frames
+from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import Manifest, ResultKind
-from harness.results.pairing import by_pair, rows
+from harness.results.pairing import Measurement, beside, rows
 from harness.stats import paired, verdict
 from harness.stats.verdict import Direction, Verdict
 from harness.studies.walk import memory
@@ -121,38 +118,21 @@ def analyse(folder: Path) -> Walk:
     steps: list[Mapping[str, Any]] = list(record["steps"])
     _check(folder, [str(step["folder"]) for step in steps if step["folder"]])
     read = {
-        int(step["number"]): _Read.of(folder / step["folder"]) for step in steps if step["folder"]
+        int(step["number"]): Measurement.load(folder / step["folder"])
+        for step in steps
+        if step["folder"]
     }
     sizes, unweighed = memory.of(
         {int(step["number"]): folder / step["memory"] for step in steps if step["memory"]}
     )
+    facts = ("name", "command", "base", "version", "series", "title", "count")
     return Walk(
-        name=str(record["name"]),
-        command=str(record["command"]),
-        base=str(record["base"]),
-        version=str(record["version"]),
-        series=str(record["series"]),
-        title=str(record["title"]),
-        count=int(record["count"]),
+        **{key: record[key] for key in facts},
         stops=tuple(_stop(step, read.get(int(step["number"]))) for step in steps),
         lines=tuple(_lines(read)),
         memory=sizes,
         lost=(*next((_lost(one, (ARMS[0], CONTROL)) for one in read.values()), ()), *unweighed),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    data: Frames
-    manifest: Manifest
-
-    @classmethod
-    def of(cls, folder: Path) -> _Read:
-        return cls(frames.load(folder, counters=False), manifests.load(folder))
-
-    def values(self, cell: str, metric: str, arm: str) -> pd.Series[float]:
-        """One value a pair."""
-        return by_pair(self.data, cell, metric, arm)
 
 
 def _check(folder: Path, names: Sequence[str]) -> None:
@@ -171,20 +151,16 @@ def _check(folder: Path, names: Sequence[str]) -> None:
         first = first or shared
 
 
-def _stop(step: Mapping[str, Any], read: _Read | None) -> Stop:
+def _stop(step: Mapping[str, Any], read: Measurement | None) -> Stop:
+    facts = ("number", "subject", "commit", "failure", "seconds", "objects")
     return Stop(
-        number=int(step["number"]),
-        subject=str(step["subject"]),
-        commit=str(step["commit"]),
-        failure=str(step["failure"]),
-        seconds=step["seconds"],
-        objects=step["objects"],
+        **{key: step[key] for key in facts},
         lost=_lost(read, ARMS[1:]) if read else (),
         boots=int((read.data.boots["arm"] == ARMS[1]).sum()) if read else 0,
     )
 
 
-def _lost(read: _Read, arms: Sequence[str]) -> tuple[str, ...]:
+def _lost(read: Measurement, arms: Sequence[str]) -> tuple[str, ...]:
     boots = read.data.boots
     return tuple(
         f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}: {boot.detail}".rstrip(": ")
@@ -192,13 +168,12 @@ def _lost(read: _Read, arms: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
-    cells = sorted({cell for one in read.values() for cell in one.data.boots["cell"]})
+def _lines(read: Mapping[int, Measurement]) -> Iterator[MetricWalk]:
+    cells = sorted({cell for one in read.values() for cell in one.cells})
     for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
         backend, _, workload = cell.rpartition(".")
-        facts = next(iter(read.values())).manifest
-        clock = facts.clock
-        metric = facts.primary(workload, backend, clock)
+        first = next(iter(read.values()))
+        facts, metric = first.manifest, first.primary(cell)
         if metric is None:
             continue
         marks = tuple(_marks(read, cell, metric, workload))
@@ -208,7 +183,7 @@ def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
             backend=backend,
             workload=workload,
             metric=metric,
-            unit=facts.unit(workload, metric, _unit(read, cell, metric), clock),
+            unit=facts.unit(workload, metric, _unit(read, cell, metric), facts.clock),
             direction=facts.direction(workload, metric),
             margin=facts.workload(workload).margin,
             base=next((paired.spread(list(one)).median for one in bases if len(one)), None),
@@ -216,7 +191,7 @@ def _lines(read: Mapping[int, _Read]) -> Iterator[MetricWalk]:
         )
 
 
-def _unit(read: Mapping[int, _Read], cell: str, metric: str) -> str:
+def _unit(read: Mapping[int, Measurement], cell: str, metric: str) -> str:
     for one in read.values():
         known = one.data.metrics
         found = known[(known["cell"] == cell) & (known["name"] == metric)]["unit"]
@@ -225,7 +200,9 @@ def _unit(read: Mapping[int, _Read], cell: str, metric: str) -> str:
     return ""
 
 
-def _marks(read: Mapping[int, _Read], cell: str, metric: str, workload: str) -> Iterator[WalkPoint]:
+def _marks(
+    read: Mapping[int, Measurement], cell: str, metric: str, workload: str
+) -> Iterator[WalkPoint]:
     before, since = pd.Series(dtype=float), BASE
     for number, one in sorted(read.items()):
         base, patch, control = (one.values(cell, metric, arm) for arm in (*ARMS, CONTROL))
@@ -253,15 +230,8 @@ def _judge(
         "lower" if better == "lower" else "higher" if better == "higher" else None
     )
     return verdict.decide(
-        _paired(old, new),
-        _paired(*noise) if noise else None,
+        beside(old, new),
+        beside(*noise) if noise else None,
         direction=direction,
         margin_pct=facts.margin(workload),
     )
-
-
-def _paired(old: pd.Series[float], new: pd.Series[float]) -> tuple[list[float], list[float]]:
-    """Beside each other by pair number; what one side lacks is NaN."""
-    pairs = sorted({*old.index, *new.index})
-    found = [[float(one.get(pair, math.nan)) for pair in pairs] for one in (old, new)]
-    return found[0], found[1]

@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import checksums, record
+from harness.results import record
 from harness.results.manifest import ResultKind
 from harness.run import manifest
 from harness.studies.overhead import measure as overhead
 from harness.studies.overhead.analysis import NoBoot
-from harness.studies.result import StudyResult
+from harness.studies.result import StudyResult, sealed
 from harness.studies.walk import report, trial
 from harness.studies.walk.trial import Track
 from harness.util.errors import UserError
@@ -49,9 +49,7 @@ def walk(experiment: Experiment, options: WalkOptions, site: Context) -> StudyRe
         numbers = stops(options.at, len(track.steps))
         _say(track, numbers, site)
         _Walk(track, options, folder).go(numbers)
-        checksums.raw(folder)
-        made = report.make(folder)
-        checksums.report(folder)
+        made = sealed(folder, report.make)
     return made
 
 
@@ -94,7 +92,7 @@ class _Walk:
             if not built.failure:
                 folder = self._track.measure(number).folder.name
                 memory = self._weigh(number)
-            self._done.append({**built.as_data(), "folder": folder, "memory": memory})
+            self._done.append({**asdict(built), "folder": folder, "memory": memory})
             self._write()
 
     def _weigh(self, number: int) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results.frames import ARMS
-from harness.stats.fit import Fit, Value
+from harness.stats.fit import Value
 from harness.studies.overhead import analysis
-from harness.studies.overhead.analysis import BackendOverhead, NoBoot
+from harness.studies.overhead.analysis import NoBoot
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,11 @@ def of(folders: Mapping[int, Path]) -> tuple[tuple[Memory, ...], tuple[str, ...]
         lost += [f"patch {number}, bytes: {text}" for text in report.failed]
         for backend in report.backends:
             sizes = found.setdefault(backend.name, [])
-            base = _total(backend, ARMS[0])
+            base = backend.total(ARMS[0])
             if base and not sizes:
                 sizes.append(Size(0, base.per_slot, base.per_entry))
-            patch = _total(backend, ARMS[1])
+            patch = backend.total(ARMS[1])
             if patch:
                 sizes.append(Size(number, patch.per_slot, patch.per_entry))
     memory = [Memory(name, tuple(sizes)) for name, sizes in sorted(found.items()) if sizes]
     return tuple(memory), tuple(lost)
-
-
-def _total(backend: BackendOverhead, arm: str) -> Fit | None:
-    side = backend.sides.get(arm)
-    return side.total if side else None

@@ -3,18 +3,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from harness.report import canvas, page
 from harness.report.canvas import Plot
+from harness.report.table import sheet
 from harness.results.manifest import ResultKind
 from harness.stats import verdict
+from harness.stats.verdict import Verdict
 from harness.studies.result import StudyResult
-from harness.studies.walk import analysis, csv, plots, text
-from harness.studies.walk.analysis import Walk
+from harness.studies.walk import analysis, plots, text
+from harness.studies.walk.analysis import MetricWalk, Stop, Walk, WalkPoint
 from harness.util import atomic
 from harness.util.errors import Exit
+
+_COLUMNS = (
+    "number", "subject", "commit", "failure", "build_seconds", "objects", "boots", "boots_lost",
+    "cell", "backend", "workload", "metric", "unit", "direction", "base_median", "median", "since",
+    "own_n", "own_pct", "own_low_pct", "own_high_pct", "own_method", "own_verdict", "own_reason",
+    "whole_n", "whole_pct", "whole_low_pct", "whole_high_pct", "whole_method", "whole_verdict",
+    "whole_reason",
+)  # fmt: skip
+_MEMORY = ("backend", "number", "per_slot", "per_slot_error", "per_entry", "per_entry_error")
 
 
 def make(folder: Path) -> StudyResult:
@@ -27,9 +38,9 @@ def make(folder: Path) -> StudyResult:
     target = folder / "report"
     canvas.save(figures, target / "plots")
     words = text.render(walk)
-    atomic.text(target / "walk.csv", csv.render(walk))
+    atomic.text(target / "walk.csv", values(walk))
     if walk.memory:
-        atomic.text(target / "walk-memory.csv", csv.memory(walk))
+        atomic.text(target / "walk-memory.csv", memory(walk))
     atomic.text(target / "walk.html", _page(walk, words, figures))
     atomic.text(target / "walk.txt", words)
     return StudyResult(
@@ -49,12 +60,57 @@ def _status(walk: Walk) -> Exit:
 
 
 def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:
+    title = f"{walk.name}: {walk.series} patch by patch"
+    return page.rendered("text-page.html.j2", title=title, text=words, plots=figures)
+
+
+def values(walk: Walk) -> str:
+    """walk.csv: one row a stop and primary metric, or one where a stop has none.
+
+    Changes in per cent, ``own`` since the stop ``since`` (0: the base).
+    """
+    return sheet(_COLUMNS, (row for stop in walk.stops for row in _rows(walk, stop)))
+
+
+def memory(walk: Walk) -> str:
+    """walk-memory.csv: bytes a slot and a page in swap at each stop; number 0 is the base."""
+    return sheet(
+        _MEMORY,
+        (
+            (
+                one.backend, size.number, size.per_slot.value, size.per_slot.error,
+                size.per_entry.value, size.per_entry.error,
+            )
+            for one in walk.memory
+            for size in one.sizes
+        ),
+    )  # fmt: skip
+
+
+def _rows(walk: Walk, stop: Stop) -> Iterator[tuple[object, ...]]:
+    head = _stop(stop)
+    found = [(line, mark) for line in walk.lines for mark in line.marks]
+    rows = [(*head, *_mark(line, mark)) for line, mark in found if mark.number == stop.number]
+    yield from rows or [(*head, *[""] * (len(_COLUMNS) - len(head)))]
+
+
+def _stop(stop: Stop) -> tuple[object, ...]:
     return (
-        page.environment()
-        .get_template("text-page.html.j2")
-        .render(
-            title=f"{walk.name}: {walk.series} patch by patch",
-            text=words,
-            plots=figures,
-        )
-    )
+        stop.number, stop.subject, stop.commit, stop.failure, stop.seconds, stop.objects,
+        stop.boots, len(stop.lost),
+    )  # fmt: skip
+
+
+def _mark(line: MetricWalk, mark: WalkPoint) -> tuple[object, ...]:
+    return (
+        line.cell, line.backend, line.workload, line.metric, line.unit, line.direction, line.base,
+        mark.median, mark.since, *_verdict(mark.own), *_verdict(mark.whole),
+    )  # fmt: skip
+
+
+def _verdict(one: Verdict) -> tuple[object, ...]:
+    change = one.change
+    return (
+        change.n, change.estimate_pct, change.low_pct, change.high_pct, change.method, one.kind,
+        one.reason,
+    )  # fmt: skip

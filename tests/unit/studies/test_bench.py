@@ -11,7 +11,8 @@ import pytest
 from harness.build.pair import Context
 from harness.experiment import spec
 from harness.report import files
-from harness.results import frames, manifest, observer
+from harness.results import frames, observer
+from harness.results.pairing import Measurement
 from harness.series.mail.lore import MailSource
 from harness.studies import bench
 from harness.util.errors import UserError
@@ -34,15 +35,15 @@ def test_each_part_of_the_observing_has_its_effect(tmp_path: Path) -> None:
     results = fake_results.write(
         tmp_path, Fake(effect=1 / 1.001, aa=True, cells=("zram-lz4.pageio",))
     )
-    data = frames.load(results, counters=False)
-    reading, marks = bench.effects_of(data, manifest.load(results))
+    read = Measurement.load(results)
+    reading, marks = bench.effects_of(read)
     for effect in (reading, marks):
         assert effect.cell == "zram-lz4.pageio" and effect.metric == "swapin"
         assert effect.n == 6
     assert (reading.part, marks.part) == tuple(observer.PARTS)
     assert reading.estimate_pct == pytest.approx(0.0, abs=1e-6)
     assert marks.estimate_pct == pytest.approx(0.1, abs=1e-6)
-    text = bench.render((reading, marks), data)
+    text = bench.render((reading, marks), read.data)
     assert text.index("Reading") < text.index("+0.000 %") < text.index("Marks")
     assert "+0.100 %" in text and max(map(len, text.splitlines())) <= 72
 

@@ -25,7 +25,7 @@ from harness.studies import verify
 from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
 from harness.studies.reply import draft, parts
-from harness.studies.reply.parts import Evidence
+from harness.studies.reply.parts import Answer, Evidence
 from harness.util.errors import UserError
 from tests.fakes import overhead as fake_overhead
 from tests.fakes.results import WORKLOAD, Fake, write
@@ -176,10 +176,9 @@ def test_it_has_at_most_sixty_lines(tmp_path: Path) -> None:
     memory = overheads.analyse(fake_overhead.write(tmp_path / "memory", fake_overhead.Fake()))
     folder = result(tmp_path, fake)
     text = reply.body(
-        files.read(folder),
+        Answer(files.read(folder), [replace(memory, backends=memory.backends * 3)]),
         manifest.load(folder),
         [Evidence(name, "0" * 64, checksums.made_with()) for name in ("demo", "memory")],
-        replace(memory, backends=memory.backends * 3),
     )
     assert len(re.findall("^zswap +claim ", text, re.MULTILINE)) == 3 and text.count("make ") == 2
     assert 50 < text.count("\n") <= 60

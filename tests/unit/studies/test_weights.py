@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.results import frames, manifest
+from harness.results.pairing import Measurement
+from harness.series.registry import Known
 from harness.studies.calibrate import report, text, weights
-from harness.studies.calibrate.weights import KnownWeight, SeriesBoots
+from harness.studies.calibrate.weights import KnownWeight
 from harness.util.errors import UserError
 from tests.fakes import results as fake_results
 from tests.fakes.results import SWAPIN, Fake
@@ -19,15 +20,15 @@ from tests.fakes.results import SWAPIN, Fake
 ZRAM = ("zram-lz4.pageio",)
 
 
-def comparison(folder: Path, added: float, *, scatter: float = 0.0, pairs: int = 6) -> SeriesBoots:
+def comparison(folder: Path, added: float, *, scatter: float = 0.0, pairs: int = 6) -> Measurement:
     """Swap-in costs ``added`` instructions more."""
     fake = Fake(pairs=pairs, effect=1 + added / SWAPIN, scatter=scatter, cells=ZRAM)
     results = fake_results.write(folder, fake)
-    return SeriesBoots(frames.load(results), manifest.load(results))
+    return Measurement.load(results)
 
 
 def weight(amount: float, tolerance: float = 0.0, series: str = "x") -> KnownWeight:
-    return weights._weight(series, {"metric": "swapin", "amount": amount, "tolerance": tolerance})
+    return weights._weight(series, Known("swapin", amount, tolerance))
 
 
 @pytest.mark.parametrize(
