@@ -21,6 +21,8 @@ from harness.util import escape
 _TEMPLATES = Path(__file__).parent / "templates"
 _TOP_COUNTERS = 40
 _MOST_BLOCKS = 1000
+_KINDS = ("change", "cost", "order", "latency", "timeline")
+"""Of the figures of a comparison: each has its place on the page."""
 # Drawn in fixed colours; on the page they follow the reader's light or dark setting.
 _THEME = {INK: "currentColor", GRID: "var(--line)"} | {
     colour: f"var(--{arm})" for arm, colour in COLOURS.items()
@@ -62,7 +64,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         .get_template("page.html.j2")
         .render(
             report=report,
-            plots=plots,
+            drawn={kind: [plot for plot in plots if plot.kind == kind] for kind in _KINDS},
             opening=model.opening(report),
             caution=model.caution(report),
             verdicts=tables.verdicts(report),
