@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Line, Record, lines
 
 NAME = "allocinfo"
 
@@ -34,29 +34,29 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     marks as not exact has also a record "accurate" with value 0.
     """
     records: list[Record] = []
-    for number, line in lines(text):
-        if line.startswith(("allocinfo - version:", "#")):
+    for line in lines(NAME, text):
+        if line.text.startswith(("allocinfo - version:", "#")):
             continue
-        words = line.split(maxsplit=2)
+        words = line.text.split(maxsplit=2)
         match = _SITE.match(words[2].strip()) if len(words) == 3 else None
         if match is None:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         key = match.group()
-        records.append(Record(NAME, key, "bytes", integer(NAME, number, line, words[0]), "B"))
-        records.append(Record(NAME, key, "calls", integer(NAME, number, line, words[1]), "count"))
-        records += _tags(number, line, key, words[2].strip()[match.end() :])
+        records.append(Record(NAME, key, "bytes", line.integer(words[0]), "B"))
+        records.append(Record(NAME, key, "calls", line.integer(words[1]), "count"))
+        records += _tags(line, key, words[2].strip()[match.end() :])
     return tuple(records)
 
 
-def _tags(number: int, line: str, key: str, rest: str) -> list[Record]:
+def _tags(line: Line, key: str, rest: str) -> list[Record]:
     records = []
     for word in rest.split():
         tag = _TAG.fullmatch(word)
         if tag is None:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         value = {"no": 0, "yes": 1}.get(tag["value"])
         if value is None:
-            value = integer(NAME, number, line, tag["value"])
+            value = line.integer(tag["value"])
         records.append(Record(NAME, key, tag["name"], value, "flag"))
     return records
 
@@ -69,7 +69,7 @@ def site(key: str) -> AllocSite:
     """
     match = _SITE.fullmatch(key)
     if match is None:
-        raise malformed(NAME, 1, key)
+        raise Line(NAME, 1, key).malformed()
     return AllocSite(
         _OUTSIDE.sub("", match["file"]), int(match["line"]), match["module"] or "", match["func"]
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import Record, columns, lines, malformed
+from harness.results.probes.record import Record, only_line
 
 NAME = "blockstat"
 
@@ -27,7 +27,7 @@ _COLUMNS = (
 
 def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """Records keyed by device ("vdb")."""
-    content = list(lines(text))
-    if len(content) != 1 or len(content[0][1].split()) < _OLDEST:
-        raise malformed(NAME, 1, text)
-    return columns(NAME, PurePosixPath(path).parent.name, content[0], _COLUMNS)
+    line = only_line(NAME, text)
+    if len(line.text.split()) < _OLDEST:
+        raise line.malformed()
+    return tuple(line.columns(PurePosixPath(path).parent.name, line.text, _COLUMNS))

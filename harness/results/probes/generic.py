@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import ProbeError, Record, integer, lines, malformed
+from harness.results.probes.record import ProbeError, Record, lines
 
 NAME = "generic"
 
@@ -13,16 +13,16 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
 
     Raises ProbeError where the file is neither; the registry then keeps its text as it is.
     """
-    content = list(lines(text))
-    if len(content) == 1 and len(content[0][1].split()) == 1:
-        number, line = content[0]
-        return (Record(NAME, path, "value", integer(NAME, number, line, line.strip()), ""),)
+    content = list(lines(NAME, text))
+    if len(content) == 1 and len(content[0].text.split()) == 1:
+        line = content[0]
+        return (Record(NAME, path, "value", line.integer(line.text.strip()), ""),)
     records = []
-    for number, line in content:
-        words = line.replace(":", " ", 1).split()
+    for line in content:
+        words = line.text.replace(":", " ", 1).split()
         if len(words) != 2:
-            raise malformed(NAME, number, line)
-        records.append(Record(NAME, path, words[0], integer(NAME, number, line, words[1]), ""))
+            raise line.malformed()
+        records.append(Record(NAME, path, words[0], line.integer(words[1]), ""))
     if not records:
         raise ProbeError(f"{NAME}: {path} is empty")
     return tuple(records)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Record, lines
 
 NAME = "kthreads"
 
@@ -20,11 +20,11 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     Two threads of one name give two records: sum them. A thread that is absent used no time.
     """
     records = []
-    for number, line in lines(text):
-        match = _LINE.fullmatch(line)
+    for line in lines(NAME, text):
+        match = _LINE.fullmatch(line.text)
         if match is None:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         worker = _WORKER.fullmatch(match["comm"])
         key = worker[1] if worker else match["comm"]
-        records.append(Record(NAME, key, "cpu_ns", integer(NAME, number, line, match["ns"]), "ns"))
+        records.append(Record(NAME, key, "cpu_ns", line.integer(match["ns"]), "ns"))
     return tuple(records)

@@ -7,7 +7,7 @@ import math
 from pathlib import PurePosixPath
 
 from harness.results.probes.cgroup import group
-from harness.results.probes.record import Number, Record, integer, lines, malformed
+from harness.results.probes.record import Line, Number, Record, lines
 from harness.results.probes.vmstat import event_unit
 
 NAME = "memcg"
@@ -27,26 +27,26 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     where = PurePosixPath(path)
     key, file = group(where), where.name or NAME
     records = []
-    for number, line in lines(text):
-        words = line.split()
+    for line in lines(NAME, text):
+        words = line.text.split()
         if len(words) == 1:
             pairs = [(file, words[0])]
-        elif "=" in line:
-            pairs = [_assignment(number, line, f"{file}.{words[0]}", w) for w in words[1:]]
+        elif "=" in line.text:
+            pairs = [_assignment(line, f"{file}.{words[0]}", w) for w in words[1:]]
         elif len(words) == 2:
             pairs = [(f"{file}.{words[0]}", words[1])]
         else:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         for field, word in pairs:
-            value: Number = math.inf if word == "max" else integer(NAME, number, line, word)
+            value: Number = math.inf if word == "max" else line.integer(word)
             records.append(Record(NAME, key, field, value, _unit(file, field)))
     return tuple(records)
 
 
-def _assignment(number: int, line: str, prefix: str, word: str) -> tuple[str, str]:
+def _assignment(line: Line, prefix: str, word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals:
-        raise malformed(NAME, number, line)
+        raise line.malformed()
     return f"{prefix}.{name}", value
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Record, lines
 
 NAME = "meminfo"
 
@@ -11,12 +11,12 @@ NAME = "meminfo"
 def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """Records with key "": bytes where the kernel prints kB, else counts (HugePages_*)."""
     records = []
-    for number, line in lines(text):
-        field, colon, rest = line.partition(":")
+    for line in lines(NAME, text):
+        field, colon, rest = line.text.partition(":")
         words = rest.split()
         if not colon or not words or words[1:] not in ([], ["kB"]):
-            raise malformed(NAME, number, line)
-        value = integer(NAME, number, line, words[0])
+            raise line.malformed()
+        value = line.integer(words[0])
         kib = len(words) == 2
         records.append(
             Record(NAME, "", field.strip(), value * 1024 if kib else value, "B" if kib else "count")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from harness.results.probes.cgroup import group
-from harness.results.probes.record import Number, Record, decimal, integer, lines, malformed
+from harness.results.probes.record import Number, Record, lines
 
 NAME = "psi"
 
@@ -18,20 +18,20 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """
     key = _key(PurePosixPath(path))
     records = []
-    for number, line in lines(text):
-        kind, *words = line.split()
+    for line in lines(NAME, text):
+        kind, *words = line.text.split()
         for word in words:
             name, equals, text_value = word.partition("=")
             if kind not in ("some", "full") or not equals:
-                raise malformed(NAME, number, line)
+                raise line.malformed()
             value: Number
             if name == "total":
-                value, unit = integer(NAME, number, line, text_value), "us"
+                value, unit = line.integer(text_value), "us"
             else:
-                value, unit = decimal(NAME, number, line, text_value), "%"
+                value, unit = line.decimal(text_value), "%"
             records.append(Record(NAME, key, f"{kind}.{name}", value, unit))
         if not words:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
     return tuple(records)
 
 

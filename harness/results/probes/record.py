@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.util.errors import HarnessError
@@ -39,51 +39,63 @@ Parser = Callable[[str, str], tuple[Record, ...]]
 """A parser takes the text of a file and the path it was read from."""
 
 
-def lines(text: str) -> Iterator[tuple[int, str]]:
-    """Line number (from 1) and text of each line that is not blank.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a kernel file. number: from 1."""
+
+    probe: str
+    number: int
+    text: str
+
+    def malformed(self) -> ProbeError:
+        """The error for a line that does not parse; names probe and line, shows 80 characters."""
+        shown = repr(self.text[:80])
+        return ProbeError(f"{self.probe}: line {self.number} does not parse: {shown}")
+
+    def integer(self, word: str) -> int:
+        """The decimal integer `word` of the line; ProbeError if it is something else."""
+        digits = word[1:] if word[:1] == "-" else word
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 20:
+            raise self.malformed()
+        return int(word)
+
+    def decimal(self, word: str) -> float:
+        """The decimal fraction `word`, e.g. "12.50"; ProbeError if it is something else."""
+        whole, _, fraction = word.partition(".")
+        if not (whole + fraction).isascii() or not whole.isdigit() or len(word) > 40:
+            raise self.malformed()
+        if fraction and not fraction.isdigit():
+            raise self.malformed()
+        return float(word)
+
+    def columns(self, key: str, words: str, names: Sequence[tuple[str, str]] = ()) -> list[Record]:
+        """Records for ``words`` of the line: bare integers whose columns have fixed names.
+
+        names: (field, unit) per column. A newer kernel's extra columns are kept as
+        field_N, N counted from 1; an older kernel may have fewer.
+        """
+        values = [self.integer(word) for word in words.split()]
+        extra = [(f"field_{place}", "") for place in range(len(names) + 1, len(values) + 1)]
+        heads = [*names, *extra]
+        return [
+            Record(self.probe, key, field, value, unit)
+            for value, (field, unit) in zip(values, heads, strict=False)
+        ]
+
+
+def lines(probe: str, text: str) -> Iterator[Line]:
+    """The lines that are not blank.
 
     Only "\\n" ends a line: splitlines() would also cut at control characters in names.
     """
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield number, line
+            yield Line(probe, number, line)
 
 
-def malformed(probe: str, number: int, line: str) -> ProbeError:
-    """The error for a line that does not parse; names probe and line, shows 80 characters."""
-    return ProbeError(f"{probe}: line {number} does not parse: {line[:80]!r}")
-
-
-def integer(probe: str, number: int, line: str, word: str) -> int:
-    """The decimal integer `word` of a line; ProbeError if it is something else."""
-    digits = word[1:] if word[:1] == "-" else word
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 20:
-        raise malformed(probe, number, line)
-    return int(word)
-
-
-def decimal(probe: str, number: int, line: str, word: str) -> float:
-    """The decimal fraction `word` of a line, e.g. "12.50"; ProbeError if it is something else."""
-    whole, _, fraction = word.partition(".")
-    if not (whole + fraction).isascii() or not whole.isdigit() or len(word) > 40:
-        raise malformed(probe, number, line)
-    if fraction and not fraction.isdigit():
-        raise malformed(probe, number, line)
-    return float(word)
-
-
-def columns(
-    probe: str, key: str, line: tuple[int, str], names: tuple[tuple[str, str], ...]
-) -> tuple[Record, ...]:
-    """Records for a line of bare integers whose columns have fixed names.
-
-    names: (field, unit) per column. A newer kernel's extra columns are kept as
-    field_N, N counted from 1; an older kernel may have fewer.
-    """
-    number, text = line
-    records = []
-    for position, word in enumerate(text.split(), 1):
-        known = position <= len(names)
-        field, unit = names[position - 1] if known else (f"field_{position}", "")
-        records.append(Record(probe, key, field, integer(probe, number, text, word), unit))
-    return tuple(records)
+def only_line(probe: str, text: str) -> Line:
+    """The one line of a file that has no more; ProbeError if it has none, or several."""
+    found = list(lines(probe, text))
+    if len(found) != 1:
+        raise Line(probe, 1, text).malformed()
+    return found[0]

@@ -6,7 +6,7 @@ Blind to large kmalloc blocks, bare pages and vmalloc'ed arrays: see allocinfo a
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, columns, lines, malformed
+from harness.results.probes.record import Line, Record, lines
 
 NAME = "slabinfo"
 
@@ -29,28 +29,28 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     A cache's memory in bytes is num_slabs * pagesperslab * page size.
     """
     records: list[Record] = []
-    for number, line in lines(text):
-        if line.startswith("slabinfo - version:"):
-            if line.split()[-1] not in ("2.0", "2.1"):
-                raise malformed(NAME, number, line)
-        elif not line.startswith("#"):
-            records += _cache(number, line)
+    for line in lines(NAME, text):
+        if line.text.startswith("slabinfo - version:"):
+            if line.text.split()[-1] not in ("2.0", "2.1"):
+                raise line.malformed()
+        elif not line.text.startswith("#"):
+            records += _cache(line)
     return tuple(records)
 
 
-def _cache(number: int, line: str) -> list[Record]:
-    main, *sections = line.split(" : ")
+def _cache(line: Line) -> list[Record]:
+    main, *sections = line.text.split(" : ")
     # From the right: a cache name may contain spaces.
     words = main.rsplit(maxsplit=len(_MAIN))
     if len(words) != len(_MAIN) + 1:
-        raise malformed(NAME, number, line)
+        raise line.malformed()
     key = words[0].strip()
-    records = [*columns(NAME, key, (number, " ".join(words[1:])), _MAIN)]
+    records = line.columns(key, " ".join(words[1:]), _MAIN)
     for section in sections:
         title, _, rest = section.strip().partition(" ")
         if title in _SECTIONS:
-            records += columns(NAME, key, (number, rest), _SECTIONS[title])
+            records += line.columns(key, rest, _SECTIONS[title])
         else:
-            unknown = columns(NAME, key, (number, rest), ())
+            unknown = line.columns(key, rest)
             records += [Record(NAME, key, f"{title}.{r.field}", r.value, "") for r in unknown]
     return records

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, columns, integer, lines, malformed
+from harness.results.probes.record import Line, Record, lines
 
 NAME = "stat"
 
@@ -27,26 +27,26 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     Everything else has key "".
     """
     records: list[Record] = []
-    for number, line in lines(text):
-        name, _, rest = line.partition(" ")
+    for line in lines(NAME, text):
+        name, _, rest = line.text.partition(" ")
         if name.startswith("cpu"):
-            records += columns(NAME, name, (number, rest), _CPU)
+            records += line.columns(name, rest, _CPU)
         elif name == "softirq":
-            records += columns(NAME, name, (number, rest), _SOFTIRQS)
+            records += line.columns(name, rest, _SOFTIRQS)
         elif name == "intr":
-            records += _interrupts(number, rest)
+            records += _interrupts(line, rest)
         else:
             if len(rest.split()) != 1:
-                raise malformed(NAME, number, line)
-            value = integer(NAME, number, line, rest.strip())
+                raise line.malformed()
+            value = line.integer(rest.strip())
             records.append(Record(NAME, "", name, value, _UNITS.get(name, "count")))
     return tuple(records)
 
 
-def _interrupts(number: int, rest: str) -> list[Record]:
-    counts = [record.value for record in columns(NAME, "intr", (number, rest), ())]
+def _interrupts(line: Line, rest: str) -> list[Record]:
+    counts = [record.value for record in line.columns("intr", rest)]
     if not counts:
-        raise malformed(NAME, number, rest)
+        raise line.malformed()
     return [Record(NAME, "intr", "total", counts[0], "count")] + [
         Record(NAME, "intr", f"irq_{irq}", count, "count")
         for irq, count in enumerate(counts[1:])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Record, lines
 
 NAME = "swaps"
 
@@ -14,19 +14,19 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     used counts physical slots, so it means less on a kernel with virtual swap space.
     """
     records: list[Record] = []
-    for number, line in lines(text):
-        if line.startswith("Filename"):
+    for line in lines(NAME, text):
+        if line.text.startswith("Filename"):
             continue
         # From the right: the kernel escapes blanks in the name, but " (deleted)" may follow it.
-        words = line.rsplit(maxsplit=4)
+        words = line.text.rsplit(maxsplit=4)
         if len(words) != 5:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         name, kind, size, used, priority = words
         key = name.strip()
         records += [
-            Record(NAME, key, "size", integer(NAME, number, line, size) * 1024, "B"),
-            Record(NAME, key, "used", integer(NAME, number, line, used) * 1024, "B"),
-            Record(NAME, key, "priority", integer(NAME, number, line, priority), ""),
+            Record(NAME, key, "size", line.integer(size) * 1024, "B"),
+            Record(NAME, key, "used", line.integer(used) * 1024, "B"),
+            Record(NAME, key, "priority", line.integer(priority), ""),
             Record(NAME, key, f"type.{kind}", 1, "flag"),
         ]
     return tuple(records)

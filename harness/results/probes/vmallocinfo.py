@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Record, lines
 
 NAME = "vmallocinfo"
 
@@ -22,18 +22,18 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     areas: how many. kind.<kind>: how many of them are "vmalloc", "ioremap" and so on.
     """
     totals: dict[tuple[str, str], int] = defaultdict(int)
-    for number, line in lines(text):
-        match = _AREA.fullmatch(line.strip())
+    for line in lines(NAME, text):
+        match = _AREA.fullmatch(line.text.strip())
         if match is None:
-            raise malformed(NAME, number, line)
+            raise line.malformed()
         caller, words = _caller(match["rest"].split())
-        totals[caller, "bytes"] += integer(NAME, number, line, match["bytes"])
+        totals[caller, "bytes"] += line.integer(match["bytes"])
         totals[caller, "areas"] += 1
         totals[caller, "pages"] += 0
         for word in words:
             name, equals, value = word.partition("=")
             if name == "pages" and equals:
-                totals[caller, "pages"] += integer(NAME, number, line, value)
+                totals[caller, "pages"] += line.integer(value)
             elif word in _KINDS:
                 totals[caller, f"kind.{word}"] += 1
     units = {"bytes": "B", "pages": "pages"}

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Record, lines
 
 NAME = "vmstat"
 
@@ -19,11 +19,11 @@ _PAGES = (
 def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """Records with key "" and the kernel's names as fields."""
     records = []
-    for number, line in lines(text):
-        words = line.split()
+    for line in lines(NAME, text):
+        words = line.text.split()
         if len(words) != 2:
-            raise malformed(NAME, number, line)
-        value = integer(NAME, number, line, words[1])
+            raise line.malformed()
+        value = line.integer(words[1])
         scale, unit = (1024, "B") if words[0] in _KIB else (1, event_unit(words[0]))
         records.append(Record(NAME, "", words[0], value * scale, unit))
     return tuple(records)

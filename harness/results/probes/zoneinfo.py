@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from harness.results.probes.record import Record, integer, lines, malformed
+from harness.results.probes.record import Line, Record, lines
 
 NAME = "zoneinfo"
 
@@ -26,37 +26,37 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """
     records: list[Record] = []
     key = zone = ""
-    for number, line in lines(text):
-        if match := _ZONE.fullmatch(line):
+    for line in lines(NAME, text):
+        if match := _ZONE.fullmatch(line.text):
             key = zone = f"{match[1]}/{match[2]}"
         elif not zone:
-            raise malformed(NAME, number, line)
-        elif match := _CPU.fullmatch(line):
+            raise line.malformed()
+        elif match := _CPU.fullmatch(line.text):
             key = f"{zone}/cpu{match[1]}"
-        elif line.startswith("  vm stats threshold"):
-            records += _values(zone, number, line)
-        elif line.strip() == "pagesets" or line.strip() == "per-node stats":
+        elif line.text.startswith("  vm stats threshold"):
+            records += _values(zone, line)
+        elif line.text.strip() in ("pagesets", "per-node stats"):
             key = zone
         else:
             # What follows the lists of the CPUs is indented less than they are.
-            key = key if line.startswith("      ") else zone
-            records += _values(key, number, line)
+            key = key if line.text.startswith("      ") else zone
+            records += _values(key, line)
     return tuple(records)
 
 
-def _values(key: str, number: int, line: str) -> list[Record]:
-    name, colon, rest = line.partition(":")
+def _values(key: str, line: Line) -> list[Record]:
+    name, colon, rest = line.text.partition(":")
     if not colon:
-        *words, rest = line.split()
+        *words, rest = line.text.split()
         name = ".".join(words)
     name = name.strip().replace(" ", "_")
     if not name:
-        raise malformed(NAME, number, line)
+        raise line.malformed()
     unit = "pages" if name.startswith(("pages.", "nr_")) or name in _PAGES else "count"
     values = rest.strip().strip("()").split(", ")
     if len(values) == 1:
-        return [Record(NAME, key, name, integer(NAME, number, line, values[0]), unit)]
+        return [Record(NAME, key, name, line.integer(values[0]), unit)]
     return [
-        Record(NAME, key, f"{name}.{at}", integer(NAME, number, line, word), "pages")
+        Record(NAME, key, f"{name}.{at}", line.integer(word), "pages")
         for at, word in enumerate(values)
     ]

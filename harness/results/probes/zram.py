@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import Record, columns, lines, malformed
+from harness.results.probes.record import Record, only_line
 
 NAME = "zram"
 
@@ -37,7 +37,5 @@ _COLUMNS = {
 def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """Records keyed by device ("zram0"); columns that this list does not know are field_N."""
     where = PurePosixPath(path)
-    content = list(lines(text))
-    if len(content) != 1:
-        raise malformed(NAME, 1, text)
-    return columns(NAME, where.parent.name, content[0], _COLUMNS.get(where.name, ()))
+    line = only_line(NAME, text)
+    return tuple(line.columns(where.parent.name, line.text, _COLUMNS.get(where.name, ())))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import SWITCH, Record, integer, lines, malformed
+from harness.results.probes.record import SWITCH, Record, only_line
 
 NAME = "zswap"
 
@@ -20,16 +20,15 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
     """
     where = PurePosixPath(path)
     parameter = where.parent.name == "parameters"
-    content = list(lines(text))
-    if len(content) != 1 or len(content[0][1].split()) != 1:
-        raise malformed(NAME, 1, text)
-    number, line = content[0]
-    word = line.strip()
+    line = only_line(NAME, text)
+    word = line.text.strip()
+    if len(word.split()) != 1:
+        raise line.malformed()
     field = f"param.{where.name}" if parameter else where.name
     if parameter and word in SWITCH:
         return (Record(NAME, "", field, SWITCH[word], "flag"),)
     if parameter and not word.lstrip("-").isdigit():
         return (Record(NAME, "", f"{field}.{word}", 1, "flag"),)
-    value = integer(NAME, number, line, word)
+    value = line.integer(word)
     unit = _PARAMETER_UNITS.get(where.name, "") if parameter else _UNITS.get(where.name, "count")
     return (Record(NAME, "", field, value, unit),)
