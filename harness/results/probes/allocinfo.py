@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from harness.results.probes.record import Line, Record, lines
+from harness.results.probes.record import Line, Record, Records, lines
 
 NAME = "allocinfo"
 
@@ -26,14 +26,13 @@ class AllocSite:
     func: str
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Two records a site: bytes (B) and calls (live allocations, count).
 
     The key is the kernel's text, "mm/swapfile.c:3022 func:swapon"; see `site`. Two
     allocations on one source line give two equal keys: sum them. A site that the kernel
     marks as not exact has also a record "accurate" with value 0.
     """
-    records: list[Record] = []
     for line in lines(NAME, text):
         if line.text.startswith(("allocinfo - version:", "#")):
             continue
@@ -42,14 +41,12 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
         if match is None:
             raise line.malformed()
         key = match.group()
-        records.append(Record(NAME, key, "bytes", line.integer(words[0]), "B"))
-        records.append(Record(NAME, key, "calls", line.integer(words[1]), "count"))
-        records += _tags(line, key, words[2].strip()[match.end() :])
-    return tuple(records)
+        yield Record(NAME, key, "bytes", line.integer(words[0]), "B")
+        yield Record(NAME, key, "calls", line.integer(words[1]), "count")
+        yield from _tags(line, key, words[2].strip()[match.end() :])
 
 
-def _tags(line: Line, key: str, rest: str) -> list[Record]:
-    records = []
+def _tags(line: Line, key: str, rest: str) -> Records:
     for word in rest.split():
         tag = _TAG.fullmatch(word)
         if tag is None:
@@ -57,8 +54,7 @@ def _tags(line: Line, key: str, rest: str) -> list[Record]:
         value = {"no": 0, "yes": 1}.get(tag["value"])
         if value is None:
             value = line.integer(tag["value"])
-        records.append(Record(NAME, key, tag["name"], value, "flag"))
-    return records
+        yield Record(NAME, key, tag["name"], value, "flag")
 
 
 def site(key: str) -> AllocSite:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import Record, only_line
+from harness.results.probes.record import Records, only_line
 
 NAME = "blockstat"
 
@@ -25,9 +25,9 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by device ("vdb")."""
     line = only_line(NAME, text)
     if len(line.text.split()) < _OLDEST:
         raise line.malformed()
-    return tuple(line.columns(PurePosixPath(path).parent.name, line.text, _COLUMNS))
+    return line.columns(PurePosixPath(path).parent.name, line.text, _COLUMNS)

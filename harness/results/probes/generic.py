@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import ProbeError, Record, lines
+from harness.results.probes.record import ProbeError, Record, Records, lines
 
 NAME = "generic"
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by path; field "value" for a single integer, else the line's name.
 
     Raises ProbeError where the file is neither; the registry then keeps its text as it is.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from harness.results.probes.record import Record, lines
+from harness.results.probes.record import Record, Records, lines
 
 NAME = "kthreads"
 
@@ -14,17 +14,15 @@ _LINE = re.compile(r"\s*(?P<pid>\d+) (?P<comm>.+) (?P<ns>\d+)\s*")
 _WORKER = re.compile(r"(kworker/[^-+ ]+)[-+].*")
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by thread name, field cpu_ns (ns since the thread began).
 
     Two threads of one name give two records: sum them. A thread that is absent used no time.
     """
-    records = []
     for line in lines(NAME, text):
         match = _LINE.fullmatch(line.text)
         if match is None:
             raise line.malformed()
         worker = _WORKER.fullmatch(match["comm"])
         key = worker[1] if worker else match["comm"]
-        records.append(Record(NAME, key, "cpu_ns", line.integer(match["ns"]), "ns"))
-    return tuple(records)
+        yield Record(NAME, key, "cpu_ns", line.integer(match["ns"]), "ns")

@@ -7,7 +7,7 @@ import math
 from pathlib import PurePosixPath
 
 from harness.results.probes.cgroup import group
-from harness.results.probes.record import Line, Number, Record, lines
+from harness.results.probes.record import Line, Number, Record, Records, lines
 from harness.results.probes.vmstat import event_unit
 
 NAME = "memcg"
@@ -19,14 +19,13 @@ _COUNTERS = ("pg", "workingset_", "thp_", "numa_", "zswp", "swpin", "swpout", "p
 _BYTE_FILES = ("current", "peak", "min", "low", "high", "max", "stat", "numa_stat")
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by cgroup; the field starts with the file's name: "memory.stat.anon".
 
     A limit of "max" is infinity. Lines are a bare value, `name value`, or `name a=1 b=2`.
     """
     where = PurePosixPath(path)
     key, file = group(where), where.name or NAME
-    records = []
     for line in lines(NAME, text):
         words = line.text.split()
         if len(words) == 1:
@@ -39,8 +38,7 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
             raise line.malformed()
         for field, word in pairs:
             value: Number = math.inf if word == "max" else line.integer(word)
-            records.append(Record(NAME, key, field, value, _unit(file, field)))
-    return tuple(records)
+            yield Record(NAME, key, field, value, _unit(file, field))
 
 
 def _assignment(line: Line, prefix: str, word: str) -> tuple[str, str]:

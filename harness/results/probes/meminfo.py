@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, lines
+from harness.results.probes.record import Record, Records, lines
 
 NAME = "meminfo"
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records with key "": bytes where the kernel prints kB, else counts (HugePages_*)."""
-    records = []
     for line in lines(NAME, text):
         field, colon, rest = line.text.partition(":")
         words = rest.split()
@@ -18,7 +17,6 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
             raise line.malformed()
         value = line.integer(words[0])
         kib = len(words) == 2
-        records.append(
-            Record(NAME, "", field.strip(), value * 1024 if kib else value, "B" if kib else "count")
+        yield Record(
+            NAME, "", field.strip(), value * 1024 if kib else value, "B" if kib else "count"
         )
-    return tuple(records)

@@ -6,18 +6,17 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from harness.results.probes.cgroup import group
-from harness.results.probes.record import Number, Record, lines
+from harness.results.probes.record import Number, Record, Records, lines
 
 NAME = "psi"
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by resource ("memory"), or "<cgroup>/memory" for a cgroup's file.
 
     Fields are "some.avg10" (%) to "full.total" (us of stall since boot).
     """
     key = _key(PurePosixPath(path))
-    records = []
     for line in lines(NAME, text):
         kind, *words = line.text.split()
         for word in words:
@@ -29,10 +28,9 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
                 value, unit = line.integer(text_value), "us"
             else:
                 value, unit = line.decimal(text_value), "%"
-            records.append(Record(NAME, key, f"{kind}.{name}", value, unit))
+            yield Record(NAME, key, f"{kind}.{name}", value, unit)
         if not words:
             raise line.malformed()
-    return tuple(records)
 
 
 def _key(path: PurePosixPath) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.util.errors import HarnessError
@@ -35,7 +35,8 @@ class Record:
     unit: str
 
 
-Parser = Callable[[str, str], tuple[Record, ...]]
+Records = Iterable[Record]
+Parser = Callable[[str, str], Records]
 """A parser takes the text of a file and the path it was read from."""
 
 

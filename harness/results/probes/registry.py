@@ -74,8 +74,8 @@ def parse(path: str, text: str) -> ProbeOutput:
     known = find(path)
     if known is not None:
         name, parser = known
-        return ProbeOutput(name, parser(text, path))
+        return ProbeOutput(name, tuple(parser(text, path)))
     try:
-        return ProbeOutput(generic.NAME, generic.parse(text, path))
+        return ProbeOutput(generic.NAME, tuple(generic.parse(text, path)))
     except ProbeError:
         return ProbeOutput(generic.NAME, (), text)

@@ -6,7 +6,7 @@ Blind to large kmalloc blocks, bare pages and vmalloc'ed arrays: see allocinfo a
 
 from __future__ import annotations
 
-from harness.results.probes.record import Line, Record, lines
+from harness.results.probes.record import Line, Record, Records, lines
 
 NAME = "slabinfo"
 
@@ -23,34 +23,31 @@ _SECTIONS = {
 }
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by cache name.
 
     A cache's memory in bytes is num_slabs * pagesperslab * page size.
     """
-    records: list[Record] = []
     for line in lines(NAME, text):
         if line.text.startswith("slabinfo - version:"):
             if line.text.split()[-1] not in ("2.0", "2.1"):
                 raise line.malformed()
         elif not line.text.startswith("#"):
-            records += _cache(line)
-    return tuple(records)
+            yield from _cache(line)
 
 
-def _cache(line: Line) -> list[Record]:
+def _cache(line: Line) -> Records:
     main, *sections = line.text.split(" : ")
     # From the right: a cache name may contain spaces.
     words = main.rsplit(maxsplit=len(_MAIN))
     if len(words) != len(_MAIN) + 1:
         raise line.malformed()
     key = words[0].strip()
-    records = line.columns(key, " ".join(words[1:]), _MAIN)
+    yield from line.columns(key, " ".join(words[1:]), _MAIN)
     for section in sections:
         title, _, rest = section.strip().partition(" ")
         if title in _SECTIONS:
-            records += line.columns(key, rest, _SECTIONS[title])
+            yield from line.columns(key, rest, _SECTIONS[title])
         else:
-            unknown = line.columns(key, rest)
-            records += [Record(NAME, key, f"{title}.{r.field}", r.value, "") for r in unknown]
-    return records
+            for one in line.columns(key, rest):
+                yield Record(NAME, key, f"{title}.{one.field}", one.value, "")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Line, Record, lines
+from harness.results.probes.record import Line, Record, Records, lines
 
 NAME = "stat"
 
@@ -20,35 +20,29 @@ _SOFTIRQS = tuple(
 _UNITS = {"btime": "s"}
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """CPU lines are keyed "cpu", "cpu0"... in ticks of 1/100 s; "softirq" and "intr" likewise.
 
     Of intr's long list only the total and the lines that ever fired are kept (irq_N).
     Everything else has key "".
     """
-    records: list[Record] = []
     for line in lines(NAME, text):
         name, _, rest = line.text.partition(" ")
         if name.startswith("cpu"):
-            records += line.columns(name, rest, _CPU)
+            yield from line.columns(name, rest, _CPU)
         elif name == "softirq":
-            records += line.columns(name, rest, _SOFTIRQS)
+            yield from line.columns(name, rest, _SOFTIRQS)
         elif name == "intr":
-            records += _interrupts(line, rest)
+            yield from _interrupts(line, rest)
         else:
-            if len(rest.split()) != 1:
-                raise line.malformed()
-            value = line.integer(rest.strip())
-            records.append(Record(NAME, "", name, value, _UNITS.get(name, "count")))
-    return tuple(records)
+            yield Record(NAME, "", name, line.integer(rest.strip()), _UNITS.get(name, "count"))
 
 
-def _interrupts(line: Line, rest: str) -> list[Record]:
+def _interrupts(line: Line, rest: str) -> Records:
     counts = [record.value for record in line.columns("intr", rest)]
     if not counts:
         raise line.malformed()
-    return [Record(NAME, "intr", "total", counts[0], "count")] + [
-        Record(NAME, "intr", f"irq_{irq}", count, "count")
-        for irq, count in enumerate(counts[1:])
-        if count
-    ]
+    yield Record(NAME, "intr", "total", counts[0], "count")
+    for irq, count in enumerate(counts[1:]):
+        if count:
+            yield Record(NAME, "intr", f"irq_{irq}", count, "count")

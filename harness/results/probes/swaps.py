@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, lines
+from harness.results.probes.record import Record, Records, lines
 
 NAME = "swaps"
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by the area's file name: size and used (B), priority, type.<type> = 1.
 
     used counts physical slots, so it means less on a kernel with virtual swap space.
     """
-    records: list[Record] = []
     for line in lines(NAME, text):
         if line.text.startswith("Filename"):
             continue
@@ -23,10 +22,7 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
             raise line.malformed()
         name, kind, size, used, priority = words
         key = name.strip()
-        records += [
-            Record(NAME, key, "size", line.integer(size) * 1024, "B"),
-            Record(NAME, key, "used", line.integer(used) * 1024, "B"),
-            Record(NAME, key, "priority", line.integer(priority), ""),
-            Record(NAME, key, f"type.{kind}", 1, "flag"),
-        ]
-    return tuple(records)
+        yield Record(NAME, key, "size", line.integer(size) * 1024, "B")
+        yield Record(NAME, key, "used", line.integer(used) * 1024, "B")
+        yield Record(NAME, key, "priority", line.integer(priority), "")
+        yield Record(NAME, key, f"type.{kind}", 1, "flag")

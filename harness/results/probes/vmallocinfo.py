@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from harness.results.probes.record import Record, lines
+from harness.results.probes.record import Record, Records, lines
 
 NAME = "vmallocinfo"
 
@@ -15,7 +15,7 @@ _OFFSET = re.compile(r"\+0x[0-9a-f]+/0x[0-9a-f]+$")
 _KINDS = ("vmalloc", "vmap", "ioremap", "user", "dma-coherent", "sparse", "unpurged", "vm_map_ram")
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by the caller's symbol, without its offset (that differs by build).
 
     bytes (B): address space, guard page included. pages: the pages really behind it.

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.results.probes.record import Record, lines
+from harness.results.probes.record import Record, Records, lines
 
 NAME = "vmstat"
 
@@ -16,17 +16,15 @@ _PAGES = (
 )  # fmt: skip
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records with key "" and the kernel's names as fields."""
-    records = []
     for line in lines(NAME, text):
         words = line.text.split()
         if len(words) != 2:
             raise line.malformed()
         value = line.integer(words[1])
         scale, unit = (1024, "B") if words[0] in _KIB else (1, event_unit(words[0]))
-        records.append(Record(NAME, "", words[0], value * scale, unit))
-    return tuple(records)
+        yield Record(NAME, "", words[0], value * scale, unit)
 
 
 def event_unit(field: str) -> str:

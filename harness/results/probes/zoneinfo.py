@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from harness.results.probes.record import Line, Record, lines
+from harness.results.probes.record import Line, Record, Records, lines
 
 NAME = "zoneinfo"
 
@@ -18,13 +18,12 @@ _CPU = re.compile(r"\s+cpu: (\d+)")
 _PAGES = ("count", "high", "high_min", "high_max", "batch")
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by "node/zone", those of a CPU's list by "node/zone/cpuN".
 
     "pages free" becomes the field "pages.free", and lines below it without a word in front are
     "pages.min" and so on; values of "protection" are "protection.0" and on.
     """
-    records: list[Record] = []
     key = zone = ""
     for line in lines(NAME, text):
         if match := _ZONE.fullmatch(line.text):
@@ -34,17 +33,16 @@ def parse(text: str, path: str = "") -> tuple[Record, ...]:
         elif match := _CPU.fullmatch(line.text):
             key = f"{zone}/cpu{match[1]}"
         elif line.text.startswith("  vm stats threshold"):
-            records += _values(zone, line)
+            yield from _values(zone, line)
         elif line.text.strip() in ("pagesets", "per-node stats"):
             key = zone
         else:
             # What follows the lists of the CPUs is indented less than they are.
             key = key if line.text.startswith("      ") else zone
-            records += _values(key, line)
-    return tuple(records)
+            yield from _values(key, line)
 
 
-def _values(key: str, line: Line) -> list[Record]:
+def _values(key: str, line: Line) -> Records:
     name, colon, rest = line.text.partition(":")
     if not colon:
         *words, rest = line.text.split()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import Record, only_line
+from harness.results.probes.record import Records, only_line
 
 NAME = "zram"
 
@@ -34,8 +34,8 @@ _COLUMNS = {
 }
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """Records keyed by device ("zram0"); columns that this list does not know are field_N."""
     where = PurePosixPath(path)
     line = only_line(NAME, text)
-    return tuple(line.columns(where.parent.name, line.text, _COLUMNS.get(where.name, ())))
+    return line.columns(where.parent.name, line.text, _COLUMNS.get(where.name, ()))

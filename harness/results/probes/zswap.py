@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from harness.results.probes.record import SWITCH, Record, only_line
+from harness.results.probes.record import SWITCH, Record, Records, only_line
 
 NAME = "zswap"
 
@@ -13,7 +13,7 @@ _UNITS = {"pool_total_size": "B", "stored_pages": "pages", "same_filled_pages": 
 _PARAMETER_UNITS = {"max_pool_percent": "%", "accept_threshold_percent": "%"}
 
 
-def parse(text: str, path: str = "") -> tuple[Record, ...]:
+def parse(text: str, path: str = "") -> Records:
     """One record with key ""; the field is the file's name, "param.<name>" for a parameter.
 
     Y and N are 1 and 0; a word, such as a compressor's name, becomes "param.compressor.lz4" = 1.

@@ -58,7 +58,7 @@ def test_no_number_of_the_file_is_dropped() -> None:
     lines = [line for line in TEXT.splitlines() if any(c.isdigit() for c in line)]
     heads = [line for line in lines if line.startswith("Node") or line.strip().startswith("cpu:")]
     # Four values of "protection" stand in one line.
-    assert len(zoneinfo.parse(TEXT)) == len(lines) - len(heads) + 3
+    assert len(list(zoneinfo.parse(TEXT))) == len(lines) - len(heads) + 3
 
 
 def test_this_machine_s_own_file_is_read() -> None:
@@ -73,4 +73,4 @@ def test_this_machine_s_own_file_is_read() -> None:
 )
 def test_what_is_no_zoneinfo_is_an_error(text: str) -> None:
     with pytest.raises(ProbeError, match="zoneinfo"):
-        zoneinfo.parse(text)
+        list(zoneinfo.parse(text))
