@@ -13,9 +13,9 @@ from harness.report import counters, facts, failing, hosts, latency, meaning, se
 from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, WorkloadReport
 from harness.results import pairing, traces
 from harness.results.frames import ARMS, CONTROL, Frames
-from harness.results.manifest import UNKNOWN, Manifest, insn_unit
+from harness.results.manifest import UNKNOWN, Manifest, clock_unit
 from harness.results.pairing import Counted, Group
-from harness.stats import paired, verdict
+from harness.stats import verdict
 from harness.util.errors import UserError
 
 _CONSOLE_LINES = 30
@@ -100,41 +100,22 @@ def _row(
     key: Any, group: Group, has_control: bool, *, margin: float | None, **fields: Any
 ) -> Estimate:
     """A judged number; the verdict is kept for primary metrics only, the noise for all."""
-    base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
-    known = fields["direction"]
-    direction: verdict.Direction | None = (
-        "lower" if known == "lower" else "higher" if known == "higher" else None
-    )
+    aa = (group.aa_base.tolist(), group.aa_control.tolist())
     judged = verdict.decide(
-        (base, patch),
-        (group.aa_base.tolist(), group.aa_control.tolist()) if has_control else None,
-        direction=direction,
+        (group.base.tolist(), group.patch.tolist()),
+        aa if has_control else None,
+        direction=fields["direction"] or None,
         margin_pct=margin,
     )
-    return Estimate(
-        cell=str(key["cell"]),
-        backend=str(key["backend"]),
-        workload=str(key["workload"]),
-        base=paired.spread(base),
-        patch=paired.spread(patch),
-        base_values=base,
-        patch_values=patch,
-        pairs=group.pairs,
-        change=judged.change,
+    again = pairing.changes(group.aa_pairs, *aa)
+    return Estimate.of(
+        key,
+        group,
+        judged.change,
         noise=judged.noise,
         verdict=judged if fields["role"] == "primary" else None,
-        again=_again(group) if fields["role"] == "primary" else (),
+        again=again if fields["role"] == "primary" else (),
         **fields,
-    )
-
-
-def _again(group: Group) -> tuple[tuple[int, float], ...]:
-    """(pair, change in per cent) of base against base again."""
-    values = zip(group.aa_pairs, group.aa_base.tolist(), group.aa_control.tolist(), strict=True)
-    return tuple(
-        (pair, 100 * (again / first - 1))
-        for pair, first, again in values
-        if first > 0 and again > 0
     )
 
 
@@ -181,7 +162,7 @@ def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted
             role="percentile",
             name=f"{key['name']} p{key['percent']:g}",
             phase=str(key["phase"]),
-            unit=insn_unit(str(key["unit"])) if clock == "insn" else str(key["unit"]),
+            unit=clock_unit(str(key["unit"]), clock),
             data_unit=str(key["unit"]),
             direction="lower",
             margin=None,

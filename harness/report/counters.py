@@ -16,7 +16,7 @@ from harness.report.model import Estimate
 from harness.results import frames, pairing
 from harness.results.collected import BOOT
 from harness.results.frames import ARMS, Frames
-from harness.results.manifest import insn_unit
+from harness.results.manifest import clock_unit
 from harness.results.pairing import Counted, Group
 from harness.stats import paired as stats
 
@@ -112,23 +112,16 @@ def _values(data: Frames) -> pd.DataFrame:
 
 def _row(key: Any, name: str, group: Group, clock: str) -> Estimate:
     unit = str(key["unit"])
-    base, patch = (tuple(values.tolist()) for values in (group.base, group.patch))
-    return Estimate(
+    return Estimate.of(
+        key,
+        group,
+        stats.paired(group.base.tolist(), group.patch.tolist()),
         role="counter",
-        cell=str(key["cell"]),
-        backend=str(key["backend"]),
-        workload=str(key["workload"]),
         name=name,
         phase=str(key["phase"]),
-        unit=insn_unit(unit) if clock == "insn" else unit,
+        unit=clock_unit(unit, clock),
         data_unit=unit,
         direction="",
-        base=stats.spread(base),
-        patch=stats.spread(patch),
-        base_values=base,
-        patch_values=patch,
-        pairs=group.pairs,
-        change=stats.paired(base, patch),
     )
 
 

@@ -68,7 +68,10 @@ def gather(
         accel = ", ".join(found) or UNKNOWN
     return Facts(
         compared=tuple((arm, _arm(data, manifest.arm(arm), arm)) for arm in ARMS),
-        patches=_patches(manifest),
+        patches=tuple(
+            f"{known(one.number)}. {one.subject} ({one.patch_id[:12]})"
+            for one in manifest.series.patches
+        ),
         clock=_clock(manifest, clock, accel),
         blind=(
             *_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
@@ -82,7 +85,7 @@ def gather(
         same_kernel=_same_kernel(manifest),
         basis=_basis(manifest),
         conditions=conditions.gather(data),
-        skipped=_skipped(manifest),
+        skipped=tuple(f"{item.cell}: {item.reason}" for item in manifest.skipped),
         debug=_debug(manifest),
     )
 
@@ -132,10 +135,6 @@ def _config_diff(manifest: Manifest) -> tuple[str, ...]:
     )
 
 
-def _skipped(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(f"{item.cell}: {item.reason}" for item in manifest.skipped)
-
-
 def _debug(manifest: Manifest) -> str:
     found = [item.removeprefix("CONFIG_") for item in manifest.debug]
     if not found:
@@ -175,13 +174,6 @@ def _basis(manifest: Manifest) -> str:
     if files and differ is not None:
         text += f"; {files - differ} of the {files} files that it changes are as it was made on"
     return text + (f"; it states base-commit {basis.stated[:12]}" if basis.stated else "")
-
-
-def _patches(manifest: Manifest) -> tuple[str, ...]:
-    return tuple(
-        f"{known(one.number)}. {one.subject} ({one.patch_id[:12]})"
-        for one in manifest.series.patches
-    )
 
 
 def _clock(manifest: Manifest, clock: str, accel: str) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,15 +15,6 @@ _NOT_THE_KERNEL = frozenset({"missing", Outcome.INFRA.value})
 """A boot that was not run, or that the host spoilt, says nothing of the kernel."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """The boots of one block that were run, and how many of them failed."""
-
-    boots: int
-    failed: int
-    patch_failed: bool
-
-
 def gather(blocks: Iterable[BootPair]) -> Failing | None:
     """How often either kernel fails, in all cells together; None if no boot did.
 
@@ -34,31 +24,31 @@ def gather(blocks: Iterable[BootPair]) -> Failing | None:
     again, only adds to what is known of the base. The two-sided p sums all outcomes that are no
     likelier than the one seen, as R's fisher.test does.
     """
-    pairs, base_failed, base_boots = [], 0, 0
+    shares, patch_failed, base_failed, base_boots = [], 0, 0, 0
     for block in blocks:
         ran = [(arm, outcome) for arm, outcome, _ in block.boots if outcome not in _NOT_THE_KERNEL]
         if ARMS[1] not in (arm for arm, _ in ran) or len(ran) == 1:
             continue
         bad = [arm for arm, outcome in ran if outcome != Outcome.OK]
-        pairs.append(_Pair(len(ran), len(bad), ARMS[1] in bad))
+        shares.append(len(bad) / len(ran))
+        patch_failed += ARMS[1] in bad
         base_failed += len(bad) - (ARMS[1] in bad)
         base_boots += len(ran) - 1
-    patch_failed = sum(pair.patch_failed for pair in pairs)
     if not base_failed and not patch_failed:
         return None
     return Failing(
         base=base_failed,
         base_boots=base_boots,
         patch=patch_failed,
-        patch_boots=len(pairs),
-        p=_p(pairs, patch_failed),
+        patch_boots=len(shares),
+        p=_p(shares, patch_failed),
     )
 
 
-def _p(pairs: Iterable[_Pair], seen: int) -> float:
+def _p(shares: Iterable[float], seen: int) -> float:
+    """The p of ``seen`` failures of patch. shares: of each block, of its boots that failed."""
     chance = np.ones(1)
-    for pair in pairs:
-        mine = pair.failed / pair.boots
+    for mine in shares:
         wider = np.zeros(len(chance) + 1)
         wider[:-1] += chance * (1 - mine)
         wider[1:] += chance * mine

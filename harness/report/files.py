@@ -48,11 +48,6 @@ def make(results: Path) -> Written:
     return Written(target, report)
 
 
-def write(results: Path) -> Path:
-    """As `make`; only the folder."""
-    return make(results).folder
-
-
 def read(results: Path, *, counters: bool = True) -> Report:
     """What a report would say; writes nothing. Errors as in `make`.
 
@@ -60,6 +55,3 @@ def read(results: Path, *, counters: bool = True) -> Report:
     """
     data = frames.load(results, counters=counters)
     return analysis.analyse(data, manifest.load(results), results)
-
-
-__all__ = ["Written", "make", "read", "write"]

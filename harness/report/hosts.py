@@ -8,7 +8,7 @@ said: a pair that was torn, a host whose noise or whose effect is another one th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import stdev
 
 from scipy.stats import kruskal, levene
@@ -66,7 +66,7 @@ def _differences(primary: Sequence[Estimate], whole: Mapping[Place, str]) -> lis
     """Sentences for what differs between hosts, or one that nothing does."""
     tests = [
         *(("the noise", row, _by_host(row.again, row, whole), "levene") for row in primary),
-        *(("the effect", row, _by_host(_effects(row), row, whole), "kruskal") for row in primary),
+        *(("the effect", row, _by_host(row.changes, row, whole), "kruskal") for row in primary),
     ]
     known = [
         (what, row, groups, p)
@@ -87,16 +87,8 @@ def _differences(primary: Sequence[Estimate], whole: Mapping[Place, str]) -> lis
     ]
 
 
-def _effects(row: Estimate) -> Iterator[tuple[int, float]]:
-    for pair, base, patch in zip(row.pairs, row.base_values, row.patch_values, strict=True):
-        if base > 0 and patch > 0 and math.isfinite(patch / base):
-            yield pair, 100 * (patch / base - 1)
-
-
 def _by_host(
-    values: Sequence[tuple[int, float]] | Iterator[tuple[int, float]],
-    row: Estimate,
-    whole: Mapping[Place, str],
+    values: Sequence[tuple[int, float]], row: Estimate, whole: Mapping[Place, str]
 ) -> dict[str, list[float]]:
     """The values of hosts that have enough of them."""
     found: dict[str, list[float]] = {}

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -164,10 +164,7 @@ class View:
             cost = time.monotonic() - begun
             self._next = now + max(_EVERY, _SHARE * cost)
         note = self._note if self._rows or self._judge is None else ""
-        return State(
-            found.stage, found.seconds, found.boots, found.planned, found.pairs,
-            found.planned_pairs, found.failed, found.running, found.left, self._rows, note,
-        )  # fmt: skip
+        return replace(found, rows=self._rows, note=note)
 
     def run(self, shown: Live, stop: threading.Event) -> None:
         """Draw until told to stop.  What goes wrong here must not end a night of measuring."""

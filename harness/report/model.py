@@ -4,9 +4,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from harness.experiment.arch import HERE
+from harness.results import pairing
+from harness.results.pairing import Group
 from harness.stats import paired
 from harness.stats import verdict as verdicts
 from harness.stats.verdict import Kind, Noise, Verdict
@@ -51,6 +55,28 @@ class Estimate:
     noise: Noise | None = None
     verdict: Verdict | None = None
     again: tuple[tuple[int, float], ...] = ()
+
+    @classmethod
+    def of(cls, key: Mapping[str, Any], group: Group, change: paired.Paired, **rest: Any) -> Self:
+        """The row of a group of values, see `pairing.groups`; rest: the fields not in it."""
+        base, patch = tuple(group.base.tolist()), tuple(group.patch.tolist())
+        return cls(
+            cell=str(key["cell"]),
+            backend=str(key["backend"]),
+            workload=str(key["workload"]),
+            base=paired.spread(base),
+            patch=paired.spread(patch),
+            base_values=base,
+            patch_values=patch,
+            pairs=group.pairs,
+            change=change,
+            **rest,
+        )
+
+    @property
+    def changes(self) -> tuple[tuple[int, float], ...]:
+        """(pair, change in per cent) of those pairs that have one."""
+        return pairing.changes(self.pairs, self.base_values, self.patch_values)
 
 
 @dataclass(frozen=True, slots=True)

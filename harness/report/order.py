@@ -24,14 +24,9 @@ def draw(report: Report) -> Iterator[Plot]:
 
 
 def _order(row: Estimate, turn: dict[int, int]) -> Iterator[Plot]:
-    changes = [
-        (turn[pair], 100 * (patch / base - 1), pair)
-        for pair, base, patch in zip(row.pairs, row.base_values, row.patch_values, strict=True)
-        if pair in turn and base > 0 and patch > 0 and math.isfinite(patch / base)
-    ]
+    changes = sorted((turn[pair], value, pair) for pair, value in row.changes if pair in turn)
     if len(changes) < 2:
         return
-    changes.sort()
     canvas, axes = figure(2.5)
     axes.axhline(0, color=INK, linewidth=0.8)
     again = sorted((turn[pair], value) for pair, value in row.again if pair in turn)

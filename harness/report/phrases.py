@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from harness.report import counters
 from harness.report.model import Estimate, Report, WorkloadReport
@@ -14,11 +14,6 @@ from harness.stats import paired
 _MUCH_WIDER = 5.0
 _ROUNDING = 1e-9
 _BETTER = {"lower": "less is better", "higher": "more is better"}
-
-COUNTERS = (
-    "Counters by phase: {moved} of {tested} moved, {relevant} of swap, reclaim and memory by more "
-    "than {share:g} %."
-)
 
 METHOD = (
     "The boot is the sample: each is a fresh VM; rounds inside a boot are averaged first. "
@@ -59,19 +54,12 @@ def unit(rows: Sequence[Estimate]) -> str:
     return "; ".join([units, *sorted(better)])
 
 
-def by_metric(rows: Sequence[Estimate]) -> Iterator[tuple[str, list[Estimate]]]:
-    """The rows of each table of metrics."""
-    for name in sorted({row.name for row in rows}):
-        yield name, [row for row in rows if row.name == name]
-
-
 def counted(part: WorkloadReport) -> str:
     """How many counters were compared, moved, and are worth a line."""
-    return COUNTERS.format(
-        moved=len(part.counters),
-        tested=part.tested,
-        relevant=len(counters.relevant(part.counters)),
-        share=counters.SHARE,
+    relevant = len(counters.relevant(part.counters))
+    return (
+        f"Counters by phase: {len(part.counters)} of {part.tested} moved, {relevant} of swap, "
+        f"reclaim and memory by more than {counters.SHARE:g} %."
     )
 
 

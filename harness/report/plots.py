@@ -15,7 +15,7 @@ from harness.report.model import Estimate, Report
 from harness.report.numbers import number
 from harness.results.frames import ARMS, Frames
 from harness.results.histogram import Histogram, merge
-from harness.results.manifest import insn_unit
+from harness.results.manifest import clock_unit
 
 _LABEL_SHARE = 0.08
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
@@ -96,7 +96,7 @@ def _latencies(report: Report, data: Frames) -> Iterator[Plot]:
         by_arm = {arm: [h for h in hists if h.total] for arm, hists in by_arm.items()}
         kinds = {hist.sub_bits for hists in by_arm.values() for hist in hists}
         if all(by_arm.values()) and len(kinds) == 1:
-            shown = insn_unit(unit) if report.clock == "insn" else unit
+            shown = clock_unit(unit, report.clock)
             where = f"{cell}, phase {phase}" if phase else cell
             yield _latency(by_arm, f"latency-{cell}-{name}-{phase}", f"{name} of {where}", shown)
 

@@ -23,16 +23,17 @@ _COMPARED = ("base", "+-", "patch", "change", "95 % interval", "n")
 _JUDGED = ("base", "patch", "change", "95 % interval", "n")
 _NOISE = ("A/A change", "A/A 95 % interval", "A/A n", "A/A CV", "min. detectable")
 _LABEL = "back-end"
+_VERDICT = Column("verdict", strong=True)
 
 
 def verdicts(report: Report) -> Table:
     """One row for each primary metric of each cell, also of those that could not be measured."""
-    heads = (*columns("cell", *_JUDGED), Column("verdict", strong=True))
+    heads = (*columns("cell", *_JUDGED), _VERDICT)
     rows: list[tuple[str, ...]] = []
     for part in report.parts:
-        found = dict(phrases.by_metric(part.primary))
-        for name in sorted({*found, *(name for _, name in part.unmeasured)}):
-            mine = found.get(name, [])
+        names = {*(row.name for row in part.primary), *(name for _, name in part.unmeasured)}
+        for name in sorted(names):
+            mine = [row for row in part.primary if row.name == name]
             said = f"{name}, {phrases.unit(mine)}" if mine else name
             lost = [f"{backend}.{part.workload}" for backend, one in part.unmeasured if one == name]
             rows.append(heading_row(said, len(heads)))
@@ -54,15 +55,8 @@ def noise(part: WorkloadReport) -> Table:
 
 def primary(part: WorkloadReport, *, aa: bool) -> Table:
     """The primary metrics with spread, verdict and, if ``aa``, the noise floor in per cent."""
-    verdict = Column("verdict", strong=True)
-    rows = _grouped(
-        part.primary,
-        _metric(part),
-        lambda row: (row.backend, *_compared(row), _kind(row), *(phrases.noise(row) if aa else ())),
-    )
     notes = (*judging(part), *(phrases.scatters(part.primary) if aa else ()))
-    heads = (*columns(_LABEL, *_COMPARED), verdict, *(_noise_columns() if aa else ()))
-    return Table("Primary metrics", heads, rows, notes)
+    return _comparison("Primary metrics", part.primary, _metric(part), notes, aa=aa, judged=True)
 
 
 def judging(part: WorkloadReport) -> tuple[str, ...]:
@@ -74,7 +68,13 @@ def judging(part: WorkloadReport) -> tuple[str, ...]:
 def secondary(part: WorkloadReport, *, aa: bool = False) -> Table:
     """The secondary metrics that some boot changes, by metric."""
     rows = changed(part.secondary)
-    return _plain("Secondary metrics", rows, lambda row: f"{row.name}, {phrases.unit([row])}", aa)
+    return _comparison(
+        "Secondary metrics",
+        rows,
+        lambda row: f"{row.name}, {phrases.unit([row])}",
+        phrases.skews(rows),
+        aa=aa,
+    )
 
 
 def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = False) -> Table:
@@ -84,7 +84,13 @@ def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = Fa
     title = "Latency percentiles"
     if only_moved:
         title += f" that changed by more than {kernel_counters.SHARE:g} %"
-    return _plain(title, rows, lambda row: f"{phrases.histogram(row)}, {phrases.unit([row])}", aa)
+    return _comparison(
+        title,
+        rows,
+        lambda row: f"{phrases.histogram(row)}, {phrases.unit([row])}",
+        phrases.skews(rows),
+        aa=aa,
+    )
 
 
 def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool = False) -> Table:
@@ -128,16 +134,28 @@ def _metric(part: WorkloadReport) -> Callable[[Estimate], str]:
     return lambda row: f"{row.name} (primary), {phrases.unit([row])}{margin}"
 
 
-def _plain(
-    title: str, rows: Sequence[Estimate], group: Callable[[Estimate], str], aa: bool
+def _comparison(
+    title: str,
+    rows: Iterable[Estimate],
+    group: Callable[[Estimate], str],
+    notes: Iterable[str],
+    *,
+    aa: bool,
+    judged: bool = False,
 ) -> Table:
-    made = _grouped(
-        rows,
-        group,
-        lambda row: (_label(row), *_compared(row), *(phrases.noise(row) if aa else ())),
-    )
-    heads = (*columns(_LABEL, *_COMPARED), *(_noise_columns() if aa else ()))
-    return Table(title, heads, made, tuple(phrases.skews(rows)))
+    """Base against patch below a heading for each ``group``.
+
+    aa: with the noise floor in per cent; judged: with the verdict
+    """
+    heads = [*columns(_LABEL, *_COMPARED), *([_VERDICT] if judged else [])]
+    if aa:
+        heads += (Column(head, "" if head == "A/A n" else "%") for head in _NOISE)
+
+    def cells(row: Estimate) -> tuple[str, ...]:
+        kind = (_kind(row),) if judged else ()
+        return (_label(row), *_compared(row), *kind, *(phrases.noise(row) if aa else ()))
+
+    return Table(title, tuple(heads), _grouped(rows, group, cells), tuple(notes))
 
 
 def _grouped(
@@ -151,10 +169,6 @@ def _grouped(
         found = [cells(row) for row in mine]
         made += [heading_row(said, len(found[0])), *found]
     return tuple(made)
-
-
-def _noise_columns() -> Iterator[Column]:
-    return (Column(head, "" if head == "A/A n" else "%") for head in _NOISE)
 
 
 def _label(row: Estimate) -> str:

@@ -168,7 +168,9 @@ def raw_differences(results: Path) -> tuple[FileDifference, ...]:
     top = read(results)
     found = list(_boot_differences(results, top))
     if top:
-        names = {path for path in top.lines if not _is_below(path, "boots") and not is_report(path)}
+        names = {
+            path for path in top.lines if not path.startswith("boots/") and not is_report(path)
+        }
         found += _compared(results, top.lines, names | set(_own(results)))
         found += [FileDifference(NAME, fault) for fault in top.faults]
     return tuple(sorted(found, key=lambda item: item.place))
@@ -260,7 +262,7 @@ def code_hash() -> str:
 def _boot_differences(results: Path, top: Sums | None) -> Iterator[FileDifference]:
     """Boots by the result's lines where it has any for them, by their own file where not."""
     lines = top.lines if top else {}
-    listed = {path for path in lines if _is_below(path, "boots")}
+    listed = {path for path in lines if path.startswith("boots/")}
     homes = {_boot_of(path) for path in listed}
     stray = {path for path in _walk(results, "boots") if not _boot_of(path)} if top else set()
     yield from _compared(results, lines, stray)
@@ -343,10 +345,6 @@ def _boot_of(path: str) -> str:
     """The boot's folder that a path lies in, "" if in none."""
     parts = path.split("/")
     return "/".join(parts[:3]) if len(parts) > 3 and parts[0] == "boots" else ""
-
-
-def _is_below(path: str, *folders: str) -> bool:
-    return path.split("/", 1)[0] in folders and "/" in path
 
 
 def _is_inside(path: str) -> bool:

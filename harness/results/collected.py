@@ -34,6 +34,17 @@ COLUMNS = {
 }  # fmt: skip
 
 
+def _numbers(types: str) -> tuple[Numbers, ...]:
+    """Empty columns of these types, see `array`."""
+    return tuple(array(one) for one in types)
+
+
+def append(columns: tuple[Numbers, ...], *row: float) -> None:
+    """A row of columns that are kept as bare numbers."""
+    for column, number in zip(columns, row, strict=True):
+        column.append(number)
+
+
 @dataclass(slots=True)
 class Collected:
     """Rows while they are collected; what has millions of rows is kept as bare numbers.
@@ -49,25 +60,16 @@ class Collected:
     boots: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     series: dict[CounterSeries, int] = field(default_factory=dict)
     taken: list[tuple[int, int, int, str]] = field(default_factory=list)
-    values: tuple[Numbers, ...] = field(
-        default_factory=lambda: (array("l"), array("l"), array("d"))
-    )
+    values: tuple[Numbers, ...] = field(default_factory=lambda: _numbers("lld"))
     spans: dict[tuple[int, str, int], int] = field(default_factory=dict)
-    changes: tuple[Numbers, ...] = field(
-        default_factory=lambda: (array("l"), array("l"), array("d"), array("d"))
-    )
-
+    changes: tuple[Numbers, ...] = field(default_factory=lambda: _numbers("lldd"))
     metrics: dict[tuple[str, str], int] = field(default_factory=dict)
-    measured: tuple[Numbers, ...] = field(
-        default_factory=lambda: (array("l"), array("l"), array("d"), array("l"))
-    )
+    measured: tuple[Numbers, ...] = field(default_factory=lambda: _numbers("lldl"))
 
     def metric(self, name: str, unit: str, value: float, turn: int) -> None:
         """One value of a metric of the boot that was begun last."""
         series = self.metrics.setdefault((name, unit), len(self.metrics))
-        row = (len(self.boots) - 1, series, value, turn)
-        for column, number in zip(self.measured, row, strict=True):
-            column.append(number)
+        append(self.measured, len(self.boots) - 1, series, value, turn)
 
     def add(self, table: str, *values: Any) -> None:
         """A row of the boot that was begun last."""

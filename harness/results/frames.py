@@ -266,10 +266,7 @@ def _stream(tables: Collected, path: Path) -> telemetry.Stream:
         values: dict[int, float] = {}
         for file in sample.files:
             for series, value in _records(tables, file, sample):
-                for column, number in zip(
-                    tables.values, (len(tables.taken), series, value), strict=True
-                ):
-                    column.append(number)
+                collected.append(tables.values, len(tables.taken), series, value)
                 values[series] = values.get(series, 0) + value
         tables.taken.append((boot, sample.seq, sample.t_ns, sample.reason))
         if sample.mark is not None:
@@ -280,9 +277,7 @@ def _stream(tables: Collected, path: Path) -> telemetry.Stream:
     found, complaints = deltas.of_boot(marks, list(tables.series))
     for delta in found:
         span = tables.spans.setdefault((boot, delta.phase, delta.round), len(tables.spans))
-        row = (span, delta.series, delta.begin, delta.end)
-        for column, number in zip(tables.changes, row, strict=True):
-            column.append(number)
+        collected.append(tables.changes, span, delta.series, delta.begin, delta.end)
     for complaint in complaints:
         tables.defect("samples.raw.gz", complaint)
     return stream

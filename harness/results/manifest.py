@@ -365,10 +365,9 @@ class Manifest(Section):
         return "higher" if text.startswith(_HIGHER) else ""
 
     def unit(self, workload: str, metric: str, unit: str, clock: str) -> str:
-        """The unit to print: under the instruction clock 1 ns of guest time is 1 instruction."""
-        if clock != "insn":
-            return unit
-        return self._metric(workload, metric).clock_insn_unit or insn_unit(unit)
+        """The unit to print: what the workload declares for the clock, else `clock_unit`."""
+        declared = self._metric(workload, metric).clock_insn_unit if clock == "insn" else ""
+        return declared or clock_unit(unit, clock)
 
     def _metric(self, workload: str, metric: str) -> MetricFacts:
         return self.workload(workload).metrics.get(metric, MetricFacts())
@@ -393,10 +392,10 @@ def known(value: object) -> str:
     return UNKNOWN if value is None else str(value)
 
 
-def insn_unit(unit: str) -> str:
-    """The unit of a guest time under the instruction clock, for one that nobody declared."""
+def clock_unit(unit: str, clock: str) -> str:
+    """The unit to print: under the instruction clock 1 ns of guest time is 1 instruction."""
     head, slash, rest = unit.partition("/")
-    return f"insn{slash}{rest}" if head == "ns" else unit
+    return f"insn{slash}{rest}" if clock == "insn" and head == "ns" else unit
 
 
 def load(results: Path) -> Manifest:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -122,6 +122,17 @@ def groups(
                 aa_control=numbers[aa, 2],
             )
             yield where, group
+
+
+def changes(
+    pairs: Iterable[int], base: Iterable[float], other: Iterable[float]
+) -> tuple[tuple[int, float], ...]:
+    """(pair, change from base to other in per cent), where both are above zero and finite."""
+    return tuple(
+        (pair, 100 * (after / before - 1))
+        for pair, before, after in zip(pairs, base, other, strict=True)
+        if before > 0 and after > 0 and math.isfinite(after / before)
+    )
 
 
 def _there(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -136,7 +136,7 @@ def test_the_report_names_file_and_line_and_the_result_is_sealed_with_them(
     trace.record(results, {f"{CELL}/00-patch": kernel}, sandbox.OFF)
     checksums.raw(results)
     assert traces.NAME in (results / checksums.NAME).read_text()
-    folder = files.write(results)
+    folder = files.make(results).folder
     (failed,) = [one for one in files.read(results).failures if one.trace]
     assert failed.place == "RIP: 0010:swap_free (mm/swap.c:4)"
     assert f"In {failed.place}" in (folder / "report.txt").read_text()

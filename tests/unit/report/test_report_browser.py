@@ -93,7 +93,7 @@ def test_a_comparison(tmp_path: Path) -> None:
     fake = Fake(
         pairs=7, scatter=0.01, aa=True, cells=cells, outcomes={(cells[1], 0, "patch"): "oops"}
     )
-    folder = files.write(write(tmp_path, fake))
+    folder = files.make(write(tmp_path, fake)).folder
     figures = len(list((folder / "plots").glob("*.svg")))
     assert figures == 9
     check(folder / "report.html", tmp_path, figures)

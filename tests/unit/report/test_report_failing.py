@@ -105,7 +105,7 @@ def test_the_report_says_so_before_any_number(tmp_path: Path) -> None:
         "3 of 6 patch boots failed, 0 of 12 base boots (exact p = 0.037): patch fails more often."
     )
     assert model.opening(found)[1] == said
-    assert said in " ".join((files.write(results) / "report.txt").read_text().split())
+    assert said in " ".join((files.make(results).folder / "report.txt").read_text().split())
     assert said in " ".join((results / "report" / "report.html").read_text().split())
     told = json.loads(formats.comparison(found, "json"))["failing"]
     assert (told["patch"], told["patch_boots"]) == (3, 6)

@@ -27,7 +27,7 @@ _VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return files.write(write(tmp_path_factory.mktemp("results"), FAKE))
+    return files.make(write(tmp_path_factory.mktemp("results"), FAKE)).folder
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_figures_name_their_axes_and_units(folder: Path) -> None:
 
 
 def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    again = files.write(write(tmp_path, FAKE))
+    again = files.make(write(tmp_path, FAKE)).folder
     first = {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     second = {p.relative_to(again): p.read_bytes() for p in again.rglob("*") if p.is_file()}
     assert first == second
@@ -157,6 +157,6 @@ def test_writing_again_leaves_no_stale_plot(tmp_path: Path) -> None:
     stale = results / "report" / "plots" / "cost-old.svg"
     stale.parent.mkdir(parents=True)
     stale.write_text("old")
-    target = files.write(results)
+    target = files.make(results).folder
     assert list((target / "plots").iterdir()) == []
     assert "2 of 2 boots failed" in (target / "report.html").read_text()

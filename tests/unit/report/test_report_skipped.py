@@ -18,7 +18,7 @@ SKIPPED = [
 
 def both(folder: Path, **manifest: object) -> tuple[str, str]:
     """The text, its lines joined, and the page."""
-    made = files.write(write(folder, Fake(pairs=2, manifest=manifest)))
+    made = files.make(write(folder, Fake(pairs=2, manifest=manifest))).folder
     text = (made / "report.txt").read_text("ascii")
     assert max(map(len, text.splitlines())) <= 72
     return " ".join(text.split()), " ".join((made / "report.html").read_text("utf-8").split())

@@ -51,7 +51,7 @@ def test_six_cells_are_one_screen(six: Report) -> None:
 
 
 def test_what_it_says_is_what_the_report_says(six: Report, tmp_path: Path) -> None:
-    whole = (files.write(write(tmp_path, FAKE)) / "report.txt").read_text().splitlines()
+    whole = (files.make(write(tmp_path, FAKE)).folder / "report.txt").read_text().splitlines()
     assert [line for line in lines(six) if line.split(" ")[0] in CELLS] == [
         line for line in whole if line.split(" ")[0] in CELLS
     ]

@@ -87,7 +87,7 @@ def test_what_was_found_is_found_again_for_the_same_kernel_only(tmp_path: Path) 
 )  # fmt: skip
 def test_the_report_says_it(tmp_path: Path, seen: list[object], text: str) -> None:
     results = fake_results.write(tmp_path, Fake(manifest={"observer": seen}))
-    words = (files.write(results) / "report.txt").read_text(encoding="utf-8")
+    words = (files.make(results).folder / "report.txt").read_text(encoding="utf-8")
     assert text in " ".join(words.split())
 
 

@@ -35,7 +35,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for folder in (results / "boots").glob("*/*"):
         checksums.boot(folder)
     checksums.raw(results)
-    files.write(results)
+    files.make(results)
     checksums.report(results)
     draft.write(results, draft.make(results))
     return results

@@ -319,7 +319,7 @@ def test_verify_derives_each_number_of_both_forms_again(tmp_path: Path, long: bo
         for boot in (one / "boots").glob("*/*"):
             checksums.boot(boot)
         checksums.raw(one)
-    files.write(folder)
+    files.make(folder)
     checksums.report(folder)
     made = draft.make(folder, overhead=memory, long=long)
     path = draft.write(folder, made)
