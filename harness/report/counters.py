@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,27 +56,26 @@ class Counters:
 def gather(data: Frames, clock: str, used: Counted, unlike: frozenset[str]) -> Counters:
     """All counters whose base and patch boots make pairs, less those that are ``unlike``."""
     found: list[Estimate] = []
-    only_one: dict[str, set[str]] = {}
-    left: dict[str, set[str]] = {}
+    only_one: defaultdict[str, set[str]] = defaultdict(set)
+    left: defaultdict[str, set[str]] = defaultdict(set)
     for key, seen in pairing.groups(_values(data), _KEYS, used):
         # The sampler lists only threads that used CPU time: an absent one used none.
         group = _zeroed(seen) if key["probe"] == "kthreads" else seen
+        workload = str(key["workload"])
         name = " ".join(str(key[part]) for part in ("probe", "key", "field") if key[part])
         there = group.arms
         if len(there) < len(ARMS):
-            only_one.setdefault(str(key["workload"]), set()).add(f"{there[0]}: {name}")
+            only_one[workload].add(f"{there[0]}: {name}")
             continue
         least = _MIN_BY_UNIT.get(str(key["unit"]), _MIN_COUNT)
         both = np.concatenate((group.base, group.patch))
         if np.nanmax(both) < least or np.nanmin(both) < 0:
             continue
         if name in unlike:
-            left.setdefault(str(key["workload"]), set()).add(name)
+            left[workload].add(name)
         else:
             found.append(_row(key, name, group, clock))
-    tested: dict[str, int] = {}
-    for row in found:
-        tested[row.workload] = tested.get(row.workload, 0) + 1
+    tested = Counter(row.workload for row in found)
     lacking = {workload: tuple(sorted(names)) for workload, names in only_one.items()}
     others = {workload: frozenset(names) for workload, names in left.items()}
     return Counters(tuple(_moved(found)), lacking, tested, others)

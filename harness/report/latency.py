@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from harness.report.model import MIN_BEYOND, PERCENTILES
 from harness.results import histogram, pairing
-from harness.results.collected import BOOT
+from harness.results.collected import BOOT, frame
 from harness.results.frames import Frames
 from harness.results.pairing import Counted
 
+_HIST = [*BOOT, "name", "phase", "unit"]
 KEYS = ["name", "phase", "unit", "percent"]
 
 
@@ -22,7 +24,7 @@ class Percentiles:
     """values: BOOT, `KEYS`, value: one row a boot and percentile; notes: by workload."""
 
     values: pd.DataFrame
-    notes: dict[str, tuple[str, ...]]
+    notes: Mapping[str, Sequence[str]]
 
 
 def merged(data: Frames) -> pd.DataFrame:
@@ -31,13 +33,12 @@ def merged(data: Frames) -> pd.DataFrame:
     Merging adds counts, so it loses nothing. Histograms of different bucket widths cannot be
     merged that way: such a boot has none.
     """
-    keys = [*BOOT, "name", "phase", "unit"]
     rows = [
         [*key, histogram.merge(group["hist"])]
-        for key, group in data.hists.groupby(keys, sort=True)
+        for key, group in data.hists.groupby(_HIST, sort=True)
         if _mergeable(group)
     ]
-    return pd.DataFrame(rows, columns=pd.Index([*keys, "hist"]))
+    return frame(rows, [*_HIST, "hist"])
 
 
 def _mergeable(group: pd.DataFrame) -> bool:
@@ -49,29 +50,25 @@ def gather(data: Frames, used: Counted) -> Percentiles:
 
     One is given only if each of these boots has enough events beyond it.
     """
-    hists = merged(data)
-    hists = pairing.kept(hists, used)
-    fewest: dict[tuple[str, str, str], int] = {}
+    hists = pairing.kept(merged(data), used)
+    totals: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for one in pairing.rows(hists):
-        key = (one.cell, one.name, one.phase)
-        fewest[key] = min(one.hist.total, fewest.get(key, one.hist.total))
+        totals[one.cell, one.name, one.phase].append(one.hist.total)
     values = []
-    left_out: dict[str, set[str]] = {}
+    left_out: defaultdict[str, set[str]] = defaultdict(set)
     for one in pairing.rows(hists):
+        fewest = min(totals[one.cell, one.name, one.phase])
         for percent in PERCENTILES:
-            if fewest[one.cell, one.name, one.phase] * (100 - percent) / 100 < MIN_BEYOND:
-                left_out.setdefault(str(one.workload), set()).add(f"p{percent:g} of {one.name}")
+            if fewest * (100 - percent) / 100 < MIN_BEYOND:
+                left_out[str(one.workload)].add(f"p{percent:g} of {one.name}")
                 continue
             boot = (one.cell, one.backend, one.workload, one.arm, one.pair)
             value = one.hist.percentile(percent)
             values.append((*boot, one.name, one.phase, one.unit, percent, value))
-    notes: dict[str, list[str]] = {}
+    notes: defaultdict[str, list[str]] = defaultdict(list)
     for workload, text in _notes(data, hists, left_out):
-        notes.setdefault(workload, []).append(text)
-    return Percentiles(
-        pd.DataFrame(values, columns=pd.Index([*BOOT, *KEYS, "value"])),
-        {workload: tuple(texts) for workload, texts in notes.items()},
-    )
+        notes[workload].append(text)
+    return Percentiles(frame(values, [*BOOT, *KEYS, "value"]), notes)
 
 
 def _notes(
@@ -86,12 +83,11 @@ def _notes(
             f"Left out, because a boot has fewer than {MIN_BEYOND} events beyond it: "
             f"{', '.join(sorted(names))}.",
         )
-    keys = [*BOOT, "name", "phase", "unit"]
-    mixed: dict[tuple[str, str], int] = {}
-    for key, group in data.hists.groupby(keys, sort=True):
-        if not _mergeable(group):
-            place = (str(key[2]), str(key[5]))
-            mixed[place] = mixed.get(place, 0) + 1
+    mixed = Counter(
+        (str(key[2]), str(key[5]))
+        for key, group in data.hists.groupby(_HIST, sort=True)
+        if not _mergeable(group)
+    )
     for (workload, name), count in mixed.items():
         yield (
             workload,

@@ -19,6 +19,7 @@ class Change(Protocol):
 
 
 _SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+_SHORT = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _DIGITS = 6
 
 
@@ -26,10 +27,8 @@ def number(value: float | None) -> str:
     """Four to six significant digits, three below a thousandth; at most 9 characters for all but
     extreme values; "-" for None.
     """
-    if value is None or math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+    if value is None or not math.isfinite(value):
+        return _no_number(value)
     size, suffix = abs(value), ""
     for scale, letter in _SUFFIXES:
         if size >= scale:
@@ -44,14 +43,20 @@ def number(value: float | None) -> str:
     return f"{value:.{decimals}f}{suffix}"
 
 
+def short(value: float) -> str:
+    """A number for a tick of an axis: "500k"."""
+    for scale, letter in _SHORT:
+        if value >= scale:
+            return f"{value / scale:g}{letter}"
+    return f"{value:g}"
+
+
 def percent(value: float | None, *, sign: bool = True) -> str:
     """A change or a spread without its "%" sign: three decimals below 0.1, fewer above,
     a power of ten from a million on.
     """
-    if value is None or math.isnan(value):
-        return "-"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
+    if value is None or not math.isfinite(value):
+        return _no_number(value)
     size = abs(value)
     if size >= 999_999:  # says only that nothing is known; it must still fit a column
         return f"{value:{'+' if sign else ''}.0e}"
@@ -61,6 +66,10 @@ def percent(value: float | None, *, sign: bool = True) -> str:
     if not any(digit in "123456789" for digit in text):
         return "0.00"
     return text
+
+
+def _no_number(value: float | None) -> str:
+    return "-" if value is None or math.isnan(value) else f"{value:.0f}"
 
 
 def change(one: Change) -> str:

@@ -113,15 +113,12 @@ def methods(rows: Sequence[Estimate]) -> list[str]:
 
 def skews(rows: Sequence[Estimate]) -> list[str]:
     """The t interval beside, where the differences are skewed."""
-    sentences = []
-    for row in rows:
-        if row.change.beside is not None:
-            low, high = (fine(bound, sign=True) for bound in row.change.beside)
-            sentences.append(
-                f"{_where(row, rows)}: the differences are skewed; "
-                f"t interval of their mean [{low}, {high}] %."
-            )
-    return sentences
+    return [
+        f"{_where(row, rows)}: the differences are skewed; t interval of their mean "
+        f"[{', '.join(fine(bound, sign=True) for bound in row.change.beside)}] %."
+        for row in rows
+        if row.change.beside is not None
+    ]
 
 
 def scatters(rows: Sequence[Estimate]) -> list[str]:

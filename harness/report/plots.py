@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,11 @@ import numpy as np
 from harness.report import forest, latency, order, timeline
 from harness.report.canvas import COLOURS, GRID, MARKERS, STYLES, Plot, figure, plot, style
 from harness.report.model import Estimate, Report
-from harness.report.numbers import number
+from harness.report.numbers import number, short
 from harness.results.frames import ARMS, Frames
 from harness.results.histogram import Histogram, merge
 from harness.results.manifest import clock_unit
 
-_LABEL_SHARE = 0.08
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
@@ -29,7 +28,7 @@ def draw(report: Report, data: Frames) -> list[Plot]:
             *(one for row in report.primary for one in _cost(row)),
             *order.draw(report),
             *_latencies(report, data),
-            *_timelines(report, data),
+            *timeline.draw(data, report.clock),
         ]
 
 
@@ -143,72 +142,6 @@ def _decimal_ticks(axes: Any) -> None:
     steps = (1, 2, 5) if math.log10(high / low) < 2.5 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     inside = [tick for tick in ticks if low <= tick <= high]
-    axes.set_xticks(inside, [_short(tick) for tick in inside])
+    axes.set_xticks(inside, [short(tick) for tick in inside])
     axes.set_xticks([], minor=True)
     axes.set_xlim(low, high)
-
-
-def _short(value: float) -> str:
-    for scale, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= scale:
-            return f"{value / scale:g}{suffix}"
-    return f"{value:g}"
-
-
-def _timelines(report: Report, data: Frames) -> Iterator[Plot]:
-    for line in timeline.lines(data):
-        heights = [0.35, *[1.0] * len(line.counters)]
-        canvas, axes = figure(
-            0.8 + 0.85 * len(line.counters),
-            rows=len(heights),
-            sharex=True,
-            gridspec_kw={"height_ratios": heights},
-        )
-        _phases(axes[0], line)
-        for axis, counter in zip(axes[1:], line.counters, strict=True):
-            for curve in counter.curves:
-                style = {"color": COLOURS[curve.arm], "linestyle": STYLES[curve.arm]}
-                axis.plot(curve.time, curve.value, linewidth=1.6, label=curve.arm, **style)
-            axis.set_title(f"{counter.name}, {counter.unit}", loc="left", pad=2)
-            axis.yaxis.set_major_formatter(lambda value, _: _short(value))
-            axis.set_ylim(bottom=0)
-        axes[1].legend(loc="upper left")
-        unit = "million instructions" if report.clock == "insn" else "ms"
-        axes[-1].set_xlabel(f"{unit} since the first mark")
-        names = ", ".join(counter.name for counter in line.counters)
-        yield plot(
-            canvas,
-            f"timeline-{line.cell}",
-            "timeline",
-            (
-                f"Counters over time, {line.cell}",
-                f"{names} of {line.cell}, pair {line.pair}, base and patch over time. "
-                + "; ".join(_last(line.counters)),
-                f"Pair {line.pair}, counted from the first mark. Bars on top: the phases, "
-                "base above patch.",
-            ),
-        )
-
-
-def _last(counters: Sequence[timeline.Counter]) -> Iterator[str]:
-    for counter in counters:
-        ends = ", ".join(f"{c.arm} {number(c.value[-1])}" for c in counter.curves)
-        yield f"{counter.name} at the end: {ends}"
-
-
-def _phases(axes: Any, line: timeline.Timeline) -> None:
-    longest = max((span.end for span in line.spans), default=0.0)
-    for span in line.spans:
-        row = ARMS.index(span.arm)
-        axes.broken_barh(
-            [(span.begin, span.end - span.begin)], (0.55 - row * 0.5, 0.4), color=COLOURS[span.arm]
-        )
-        # Names of neighbouring short phases would run into each other.
-        if span.arm == "base" and span.end - span.begin > _LABEL_SHARE * longest:
-            middle = (span.begin + span.end) / 2
-            axes.text(middle, 1.02, span.phase, ha="center", va="bottom")
-    axes.set_ylim(0, 1)
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(bottom=False)

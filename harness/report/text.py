@@ -29,7 +29,7 @@ def render(report: Report) -> str:
     blocks: list[Block] = [
         _head(report),
         table.text(tables.verdicts(report)),
-        _caveats(report),
+        [*wrap(phrases.clock_line(report)), *wrap(model.caution(report))],
         _compared(report),
     ]
     for part in report.parts:
@@ -37,8 +37,8 @@ def render(report: Report) -> str:
     blocks += [
         _selftests(report),
         _failures(report),
-        _skipped(report),
-        _method(),
+        section("Skipped cells", listed(report.facts.skipped)),
+        section("How to read this", (line for said in phrases.METHOD for line in wrap(said))),
         _blind(report),
         _run(report),
     ]
@@ -56,11 +56,6 @@ def _head(report: Report) -> Iterator[str]:
         yield from wrap(
             "Base and patch are the same kernel image: an A/A run, every change is noise."
         )
-
-
-def _caveats(report: Report) -> Iterator[str]:
-    yield from wrap(phrases.clock_line(report))
-    yield from wrap(model.caution(report))
 
 
 def _compared(report: Report) -> Iterator[str]:
@@ -144,16 +139,6 @@ def _failures(report: Report) -> Iterator[str]:
         yield "  ... and more: see report.html."
 
 
-def _skipped(report: Report) -> Iterator[str]:
-    yield from section("Skipped cells", listed(report.facts.skipped))
-
-
-def _method() -> Iterator[str]:
-    yield from heading("How to read this")
-    for text in phrases.METHOD:
-        yield from wrap(text)
-
-
 def _blind(report: Report) -> Iterator[str]:
     yield from heading("What this clock cannot see")
     yield from wrap(report.facts.clock, "Clock: ")
@@ -163,16 +148,10 @@ def _blind(report: Report) -> Iterator[str]:
 def _run(report: Report) -> Iterator[str]:
     yield from heading("How to repeat it")
     for label, text in (*report.facts.repeat, *report.facts.machine, *_conditions(report)):
-        one_line = len(label) + 2 + len(visible(text)) <= WIDTH or " " in text
-        # A hash stays whole, on a line of its own.
-        yield from (
-            wrap(text, f"{label}: ", "  ")
-            if one_line
-            else [
-                f"{label}:",
-                *wrap(text, "  "),
-            ]
-        )
+        if len(label) + 2 + len(visible(text)) <= WIDTH or " " in text:
+            yield from wrap(text, f"{label}: ", "  ")
+        else:  # a hash stays whole, on a line of its own
+            yield from [f"{label}:", *wrap(text, "  ")]
     yield from wrap(
         "Raw files: boots/<cell>/<pair>-<arm>/. Values: report/metrics.csv and "
         "report/estimates.csv. Plots and failed boots' consoles: report/report.html."

@@ -365,7 +365,11 @@ def test_a_result_without_hashes_says_so_and_can_be_reported(tmp_path: Path) -> 
     assert _places(old) == [f"{BOOT}/boot.json"]
 
 
-_WRITE = "import sys, pathlib; from harness.report import files; files.make(pathlib.Path(sys.argv[1]))"
+_WRITE = """
+import sys, pathlib
+from harness.report import files
+files.make(pathlib.Path(sys.argv[1]))
+"""
 _HOSTILE = "savefig.dpi: 30\nfont.size: 20\naxes.facecolor: red\nlines.linewidth: 9\n"
 
 
