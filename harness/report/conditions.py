@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from harness.results import pairing
 from harness.results.frames import Frames
 
 _FILES = (
@@ -24,16 +25,15 @@ def gather(data: Frames) -> tuple[tuple[str, str], ...]:
     found = data.params[data.params["source"] == "readback"]
     rows = []
     for label, path in _FILES:
-        mine = found[found["name"] == path]
-        values = sorted({_value(label, str(value)) for value in mine["value"]})
-        if len(values) == 1:
-            rows.append((label, values[0]))
+        by_arm: dict[str, set[str]] = {}
+        for one in pairing.rows(found[found["name"] == path]):
+            by_arm.setdefault(str(one.arm), set()).add(_value(label, str(one.value)))
+        values = set[str]().union(*by_arm.values())
+        if len(values) > 1:
+            said = (f"{arm} {'/'.join(sorted(mine))}" for arm, mine in sorted(by_arm.items()))
+            rows.append((label, f"DIFFERS: {', '.join(said)}"))
         elif values:
-            by_arm = (
-                f"{arm} {'/'.join(sorted({_value(label, str(v)) for v in group['value']}))}"
-                for arm, group in mine.groupby("arm", sort=True)
-            )
-            rows.append((label, f"DIFFERS: {', '.join(by_arm)}"))
+            rows.append((label, values.pop()))
     return tuple(rows)
 
 

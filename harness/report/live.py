@@ -9,7 +9,6 @@ twentieth of the time; under wall time, where whatever runs beside a guest is in
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -30,7 +29,7 @@ from harness.report.summary import COLOURS
 from harness.results import frames
 from harness.results.manifest import Manifest
 from harness.stats.verdict import MIN_PAIRS
-from harness.util import progress
+from harness.util import atomic, progress
 from harness.util.escape import visible
 
 _log = logging.getLogger(__name__)
@@ -97,9 +96,8 @@ class Survey:
     def _is_done(self, folder: str) -> bool:
         if folder in self._kept:
             return True
-        try:
-            facts = json.loads((self.boots / folder / "boot.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        facts = atomic.json_file(self.boots / folder / "boot.json")
+        if facts is None:
             return False
         self._kept.add(folder)
         self._failed += facts.get("outcome") != "ok"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -322,11 +323,10 @@ def outcome_line(report: Report) -> str:
     missing = len(report.failures) - len(failed)
     sentences = []
     if failed:
-        kinds = sorted({(f.outcome, f.cell, f.arm) for f in failed})
+        kinds = Counter((f.outcome, f.cell, f.arm) for f in failed)
         counted = "; ".join(
-            f"{outcome} in {cell}, "
-            f"{sum((f.outcome, f.cell, f.arm) == (outcome, cell, arm) for f in failed)} {arm}"
-            for outcome, cell, arm in kinds
+            f"{outcome} in {cell}, {count} {arm}"
+            for (outcome, cell, arm), count in sorted(kinds.items())
         )
         sentences.append(f"{len(failed)} of {report.planned} boots failed: {counted}.")
     if missing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 from harness.report import counters as kernel_counters
 from harness.report import phrases, table
@@ -95,19 +95,15 @@ def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = Fa
 
 def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool = False) -> Table:
     """Counters by back-end, at most ``most`` of each, in the order given; whole: with intervals."""
-    shown = [
-        row
-        for backend in sorted({row.backend for row in rows})
-        for row in [row for row in rows if row.backend == backend][:most]
-    ]
     made = _grouped(
-        shown,
+        rows,
         lambda row: row.backend,
         lambda row: (
             row.name, row.phase, number(row.base.median), number(row.patch.median), row.unit,
             change(row.change), *((interval(row.change),) if whole else ()),
             "-" if row.q is None else f"{row.q:.2g}",
         ),
+        most,
     )  # fmt: skip
     heads = ("change", "95 % interval", "q") if whole else ("change", "q")
     return Table("", columns("counter", "phase", "base", "patch", "unit", *heads, names=2), made)
@@ -162,11 +158,12 @@ def _grouped(
     rows: Iterable[Estimate],
     group: Callable[[Estimate], str],
     cells: Callable[[Estimate], tuple[str, ...]],
+    most: int | None = None,
 ) -> tuple[tuple[str, ...], ...]:
-    """The rows below a heading for each group, groups in the order of their names."""
+    """At most ``most`` rows below a heading for each group, groups in the order of their names."""
     made: list[tuple[str, ...]] = []
     for said, mine in groupby(sorted(rows, key=group), group):
-        found = [cells(row) for row in mine]
+        found = [cells(row) for row in islice(mine, most)]
         made += [heading_row(said, len(found[0])), *found]
     return tuple(made)
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from harness.util import atomic
 
 NAME = "traces.json"
 """In the results folder: folder of a boot -> its decoded trace, text."""
@@ -12,8 +13,5 @@ NAME = "traces.json"
 
 def read(results: Path) -> dict[str, str]:
     """The decoded traces of a result by boot's folder; none for a file that is not whole."""
-    try:
-        found = json.loads((results / NAME).read_text(encoding="utf-8"))
-        return {str(folder): str(text) for folder, text in found.items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
+    found = atomic.json_file(results / NAME) or {}
+    return {folder: str(text) for folder, text in found.items()}
