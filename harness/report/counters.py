@@ -153,12 +153,7 @@ def evidence(row: Estimate) -> float | None:
     A counter that is zero in some boots has no per cent: its plain differences are tested.
     """
     if row.change.method == stats.NO_PER_CENT:
-        differences = [
-            p - b
-            for b, p in zip(row.base_values, row.patch_values, strict=True)
-            if math.isfinite(b) and math.isfinite(p)
-        ]
-        return stats.p_value(differences)
+        return stats.p_value([patch - base for base, patch in row.both])
     return row.change.p
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -73,6 +74,12 @@ class Estimate:
             change=change,
             **rest,
         )
+
+    @property
+    def both(self) -> list[tuple[float, float]]:
+        """(base, patch) of those pairs of which neither lacks the value."""
+        values = zip(self.base_values, self.patch_values, strict=True)
+        return [pair for pair in values if all(map(math.isfinite, pair))]
 
     @property
     def changes(self) -> tuple[tuple[int, float], ...]:

@@ -48,7 +48,7 @@ def environment() -> Environment:
         "style": Markup((_TEMPLATES / "style.css").read_text("utf-8")),
         "inline": inline,
     }
-    made.filters["table"] = lambda one: Markup(table.region(one))
+    made.filters["table"] = table.region
     return made
 
 
@@ -59,25 +59,22 @@ def rendered(template: str, **values: object) -> str:
 
 def render(report: Report, plots: Sequence[Plot]) -> str:
     """The whole page. Everything that came from a guest, a mail or a file is escaped."""
-    return (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            report=report,
-            drawn={kind: [plot for plot in plots if plot.kind == kind] for kind in _KINDS},
-            opening=model.opening(report),
-            caution=model.caution(report),
-            verdicts=tables.verdicts(report),
-            clock_line=phrases.clock_line(report),
-            tables={part.workload: _tables(report, part) for part in report.parts},
-            unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},
-            counted={part.workload: phrases.counted(part) for part in report.parts},
-            boots=_boots(report.blocks[:_MOST_BLOCKS]),
-            method=phrases.METHOD,
-            top=_TOP_COUNTERS,
-            most_blocks=_MOST_BLOCKS,
-            command=dict(report.facts.repeat)["Command"],
-        )
+    return rendered(
+        "page.html.j2",
+        report=report,
+        drawn={kind: [plot for plot in plots if plot.kind == kind] for kind in _KINDS},
+        opening=model.opening(report),
+        caution=model.caution(report),
+        verdicts=tables.verdicts(report),
+        clock_line=phrases.clock_line(report),
+        tables={part.workload: _tables(report, part) for part in report.parts},
+        unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},
+        counted={part.workload: phrases.counted(part) for part in report.parts},
+        boots=_boots(report.blocks[:_MOST_BLOCKS]),
+        method=phrases.METHOD,
+        top=_TOP_COUNTERS,
+        most_blocks=_MOST_BLOCKS,
+        command=dict(report.facts.repeat)["Command"],
     )
 
 

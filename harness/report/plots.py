@@ -34,11 +34,7 @@ def draw(report: Report, data: Frames) -> list[Plot]:
 
 def _cost(row: Estimate) -> Iterator[Plot]:
     """A dot a boot, a line a pair."""
-    pairs = [
-        (b, p)
-        for b, p in zip(row.base_values, row.patch_values, strict=True)
-        if math.isfinite(b) and math.isfinite(p)
-    ]
+    pairs = row.both
     if not pairs:
         return
     canvas, axes = figure(2.9)

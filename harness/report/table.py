@@ -182,13 +182,13 @@ def page(table: Table, links: Mapping[str, str] | None = None) -> str:
     )
 
 
-def region(table: Table, links: Mapping[str, str] | None = None) -> str:
+def region(table: Table, links: Mapping[str, str] | None = None) -> Markup:
     """`page` in a box that scrolls where the window is narrower; "" for a table without rows."""
     if not table.rows:
-        return ""
+        return Markup()
     label = _html(table.title or ", ".join(column.head for column in table.columns))
     box = Markup('<div class="scroll" tabindex="0" role="region" aria-label="{}">').format(label)
-    return f"{box}\n{page(table, links)}</div>\n"
+    return Markup(f"{box}\n{page(table, links)}</div>\n")
 
 
 def _cells(table: Table, row: Sequence[str], links: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 
 from harness.report import counters as kernel_counters
@@ -56,7 +57,8 @@ def noise(part: WorkloadReport) -> Table:
 def primary(part: WorkloadReport, *, aa: bool) -> Table:
     """The primary metrics with spread, verdict and, if ``aa``, the noise floor in per cent."""
     notes = (*judging(part), *(phrases.scatters(part.primary) if aa else ()))
-    return _comparison("Primary metrics", part.primary, _metric(part), notes, aa=aa, judged=True)
+    made = _comparison("Primary metrics", part.primary, _metric(part), aa=aa, judged=True)
+    return replace(made, notes=notes)
 
 
 def judging(part: WorkloadReport) -> tuple[str, ...]:
@@ -67,14 +69,7 @@ def judging(part: WorkloadReport) -> tuple[str, ...]:
 
 def secondary(part: WorkloadReport, *, aa: bool = False) -> Table:
     """The secondary metrics that some boot changes, by metric."""
-    rows = changed(part.secondary)
-    return _comparison(
-        "Secondary metrics",
-        rows,
-        lambda row: f"{row.name}, {phrases.unit([row])}",
-        phrases.skews(rows),
-        aa=aa,
-    )
+    return _comparison("Secondary metrics", changed(part.secondary), aa=aa)
 
 
 def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = False) -> Table:
@@ -84,13 +79,7 @@ def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = Fa
     title = "Latency percentiles"
     if only_moved:
         title += f" that changed by more than {kernel_counters.SHARE:g} %"
-    return _comparison(
-        title,
-        rows,
-        lambda row: f"{phrases.histogram(row)}, {phrases.unit([row])}",
-        phrases.skews(rows),
-        aa=aa,
-    )
+    return _comparison(title, rows, aa=aa)
 
 
 def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool = False) -> Table:
@@ -132,14 +121,13 @@ def _metric(part: WorkloadReport) -> Callable[[Estimate], str]:
 
 def _comparison(
     title: str,
-    rows: Iterable[Estimate],
-    group: Callable[[Estimate], str],
-    notes: Iterable[str],
+    rows: Sequence[Estimate],
+    group: Callable[[Estimate], str] | None = None,
     *,
     aa: bool,
     judged: bool = False,
 ) -> Table:
-    """Base against patch below a heading for each ``group``.
+    """Base against patch below a heading for each ``group``: the number and its unit.
 
     aa: with the noise floor in per cent; judged: with the verdict
     """
@@ -151,7 +139,9 @@ def _comparison(
         kind = (_kind(row),) if judged else ()
         return (_label(row), *_compared(row), *kind, *(phrases.noise(row) if aa else ()))
 
-    return Table(title, tuple(heads), _grouped(rows, group, cells), tuple(notes))
+    return Table(
+        title, tuple(heads), _grouped(rows, group or _heading, cells), tuple(phrases.skews(rows))
+    )
 
 
 def _grouped(
@@ -166,6 +156,11 @@ def _grouped(
         found = [cells(row) for row in islice(mine, most)]
         made += [heading_row(said, len(found[0])), *found]
     return tuple(made)
+
+
+def _heading(row: Estimate) -> str:
+    name = phrases.histogram(row) if row.role == "percentile" else row.name
+    return f"{name}, {phrases.unit([row])}"
 
 
 def _label(row: Estimate) -> str:

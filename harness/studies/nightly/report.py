@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from markupsafe import Markup
 from pydantic import TypeAdapter
 
 from harness.report import canvas, formats, page, table
@@ -62,7 +61,7 @@ def _page(found: Trend, figures: Sequence[Plot]) -> str:
         trend=found,
         opening=text.opening(found),
         failures=text.failures(found),
-        fresh=Markup(table.region(text.fresh(found), links)),
+        fresh=table.region(text.fresh(found), links),
         plots=figures,
         lines=map(text.points, found.lines),
         method=text.method(found),
