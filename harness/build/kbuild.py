@@ -133,9 +133,9 @@ def compiler_version() -> str:
     return run(["gcc", "--version"]).stdout.splitlines()[0]
 
 
-def kernel_key(order: BuildRequest, compiler: str) -> str:
+def kernel_key(request: BuildRequest, compiler: str) -> str:
     """What determines the artefact: tree, requested options, compiler, this module's schema."""
-    parts = (str(_SCHEMA), order.tree, kconfig.allconfig_text(order.options), compiler)
+    parts = (str(_SCHEMA), request.tree, kconfig.allconfig_text(request.options), compiler)
     return _digest("\0".join((*parts, repr(sorted(_FIXED.items())))))[:16]
 
 
@@ -170,50 +170,50 @@ class KernelBuilder:
     sandbox: Sandbox
     jobs: int
 
-    def find(self, order: BuildRequest) -> Kernel | None:
-        """The kernel of ``order`` if it was published before."""
-        return load(self.places(order)[0])
+    def find(self, request: BuildRequest) -> Kernel | None:
+        """The kernel of ``request`` if it was published before."""
+        return load(self.places(request)[0])
 
-    def places(self, order: BuildRequest) -> tuple[Path, Path]:
-        """Where the kernel of ``order`` is published, and the workspace that it is built in."""
-        key = kernel_key(order, compiler_version())
-        return self.cache.kernels / key, self.cache.build / order.workspace
+    def places(self, request: BuildRequest) -> tuple[Path, Path]:
+        """Where the kernel of ``request`` is published, and the workspace that it is built in."""
+        key = kernel_key(request, compiler_version())
+        return self.cache.kernels / key, self.cache.build / request.workspace
 
-    def build(self, order: BuildRequest) -> Kernel:
-        """The kernel of ``order``, from the cache or built now.
+    def build(self, request: BuildRequest) -> Kernel:
+        """The kernel of ``request``, from the cache or built now.
 
         Raises UserError when the configuration does not take, KernelFailure when the tree cannot
         be configured, BuildFailed when it does not compile, InfraError when the disk is too small
         or a tool is missing.
         """
         compiler = compiler_version()
-        target = self.cache.kernels / kernel_key(order, compiler)
+        target = self.cache.kernels / kernel_key(request, compiler)
         atomic.hold(target)
         known = load(target)
         if known:
-            _log.info(f"build {order.label}: {known.release}, already built ({known.key})")
+            _log.info(f"build {request.label}: {known.release}, already built ({known.key})")
             return known
         if target.is_dir():
             _log.warning(f"kernel {target.name} is not as it was built: it is built again")
         shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
-        workspace = self.cache.build / order.workspace
+        workspace = self.cache.build / request.workspace
         with (
-            atomic.locked(self.cache.build / f"{order.workspace}.lock"),
-            progress.stage(f"build {order.label}", note=order.version),
+            atomic.locked(self.cache.build / f"{request.workspace}.lock"),
+            progress.stage(f"build {request.label}", note=request.version),
         ):
-            require_space(self.cache.root, SPACE, f"building {order.label}")
-            return self._build_in(workspace, order, compiler, target)
+            require_space(self.cache.root, SPACE, f"building {request.label}")
+            return self._build_in(workspace, request, compiler, target)
 
     def _build_in(
-        self, workspace: Path, order: BuildRequest, compiler: str, target: Path
+        self, workspace: Path, request: BuildRequest, compiler: str, target: Path
     ) -> Kernel:
-        src, obj = workspace / "src", workspace / object_folder(order.options)
+        src, obj = workspace / "src", workspace / object_folder(request.options)
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(workspace)
-        _log.info(f"checking out {order.commit[:12]} for {order.label}")
-        self.store.checkout(src, order.commit)
-        config = self._configure(src, obj, order)
-        watched = self._make(src, obj, order)
+        _log.info(f"checking out {request.commit[:12]} for {request.label}")
+        self.store.checkout(src, request.commit)
+        config = self._configure(src, obj, request)
+        watched = self._make(src, obj, request)
         release = read_release(obj)
         with atomic.folder(target) as scratch:
             for name, place in _ARTEFACTS.items():
@@ -227,9 +227,9 @@ class KernelBuilder:
             manifest = {
                 "schema": _SCHEMA,
                 "key": target.name,
-                "commit": order.commit,
-                "tree": order.tree,
-                "version": order.version,
+                "commit": request.commit,
+                "tree": request.tree,
+                "version": request.version,
                 "release": release,
                 "compiler": compiler,
                 "config_symbols_on": len(config),
@@ -242,13 +242,13 @@ class KernelBuilder:
             (scratch / "manifest.json").write_text(atomic.json_text(manifest), encoding="utf-8")
         kernel = load(target)
         if kernel is None:
-            raise BuildFailed(f"{order.label} was published but cannot be read", watched.log)
+            raise BuildFailed(f"{request.label} was published but cannot be read", watched.log)
         return kernel
 
-    def _configure(self, src: Path, obj: Path, order: BuildRequest) -> dict[str, str]:
+    def _configure(self, src: Path, obj: Path, request: BuildRequest) -> dict[str, str]:
         wanted = obj / "harness.allconfig"
         # A new file: an earlier build could have left a link there to a file of the user.
-        atomic.text(wanted, kconfig.allconfig_text(order.options))
+        atomic.text(wanted, kconfig.allconfig_text(request.options))
         make = ["make", "-s", "-C", str(src), f"O={obj}"]
         for target, extra in (
             ("allnoconfig", {"KCONFIG_ALLCONFIG": str(wanted)}),
@@ -261,27 +261,27 @@ class KernelBuilder:
             )
             if done.returncode != 0:
                 raise KernelFailure(
-                    f"{order.label} ({order.version}) cannot be configured: make {target}: "
+                    f"{request.label} ({request.version}) cannot be configured: make {target}: "
                     f"{first_error(done.stderr)}"
                 )
         config = kconfig.parse(read_below(obj, ".config").decode(errors="replace"))
-        kconfig.check(order.options, config, tree=src)
+        kconfig.check(request.options, config, tree=src)
         return config
 
-    def _make(self, src: Path, obj: Path, order: BuildRequest) -> Watched:
+    def _make(self, src: Path, obj: Path, request: BuildRequest) -> Watched:
         argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}"]
         argv += [*self._compilers(), HERE.image]
         progress.command(argv)
-        log = obj.parent / f"build-{order.tree[:12]}.log"
+        log = obj.parent / f"build-{request.tree[:12]}.log"
         watched = Watched.run(
             self._confined(argv, src, obj),
             log=log,
             env=clean_environment(self._environment()),
-            describe=lambda lines: _describe(order.label, lines),
+            describe=lambda lines: _describe(request.label, lines),
         )
         if watched.returncode != 0:
             raise BuildFailed(
-                f"{order.label} ({order.version}) does not compile: "
+                f"{request.label} ({request.version}) does not compile: "
                 f"{first_error(log.read_text(encoding='utf-8', errors='replace'))}",
                 log,
             )

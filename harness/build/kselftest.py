@@ -69,9 +69,9 @@ class Selftests:
         return {"key": self.key, "tests": list(self.tests), "missing": dict(self.missing)}
 
 
-def key_of(order: SelftestRequest, compiler: str) -> str:
+def key_of(request: SelftestRequest, compiler: str) -> str:
     """What determines the artefact: tree, tests, compiler, this module's schema."""
-    parts = (str(_SCHEMA), order.tree, *order.tests, compiler)
+    parts = (str(_SCHEMA), request.tree, *request.tests, compiler)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -97,14 +97,14 @@ class SelftestBuilder:
     sandbox: Sandbox
     jobs: int = 1
 
-    def build(self, order: SelftestRequest) -> Selftests:
-        """The tests of ``order``, from the cache or built now.
+    def build(self, request: SelftestRequest) -> Selftests:
+        """The tests of ``request``, from the cache or built now.
 
         Raises KernelFailure when the tree has no headers to build them with, InfraError when the
         disk is too small or a tool is missing.
         """
         compiler = compiler_version()
-        target = self.cache.selftests / key_of(order, compiler)
+        target = self.cache.selftests / key_of(request, compiler)
         lock = self.cache.selftests / f"{target.name}.lock"
         atomic.hold(target)
         with atomic.locked(lock):
@@ -112,32 +112,32 @@ class SelftestBuilder:
             if known:
                 return known
             shutil.rmtree(target, ignore_errors=True)
-            require_space(self.cache.root, _SPACE, f"building the selftests of {order.label}")
-            with progress.stage(f"selftests {order.label}", note=f"{len(order.tests)} tests"):
-                return self._build_in(target, order, compiler)
+            require_space(self.cache.root, _SPACE, f"building the selftests of {request.label}")
+            with progress.stage(f"selftests {request.label}", note=f"{len(request.tests)} tests"):
+                return self._build_in(target, request, compiler)
 
-    def _build_in(self, target: Path, order: SelftestRequest, compiler: str) -> Selftests:
+    def _build_in(self, target: Path, request: SelftestRequest, compiler: str) -> Selftests:
         work = self.cache.build / f"selftests-{target.name}"
         self._forget(work)
         src, obj = work / "src", work / "obj"
         obj.mkdir(parents=True)
         try:
-            self.store.add_worktree(src, order.commit, checkout=False)
-            self._check_out(src, order)
-            said = [self._headers(src, obj, order)]
-            results = {test: self._make(src, obj, test) for test in order.tests}
+            self.store.add_worktree(src, request.commit, checkout=False)
+            self._check_out(src, request)
+            said = [self._headers(src, obj, request)]
+            results = {test: self._make(src, obj, test) for test in request.tests}
             said += [log for _, log in results.values()]
             missing = {test: reason for test, (reason, _) in results.items() if reason}
             with atomic.folder(target) as scratch:
-                self._publish(scratch, obj, order, missing, compiler)
+                self._publish(scratch, obj, request, missing, compiler)
                 (scratch / "build.log").write_text("\n".join(said), encoding="utf-8")
         finally:
             self._forget(work)
         made = load(target)
         if made is None:
-            raise InfraError(f"the selftests of {order.label} were published but cannot be read")
+            raise InfraError(f"the selftests of {request.label} were published but cannot be read")
         for test, reason in made.missing:
-            _log.info(f"selftests {order.label}: {test} is not built: {reason}")
+            _log.info(f"selftests {request.label}: {test} is not built: {reason}")
         return made
 
     def _forget(self, work: Path) -> None:
@@ -145,22 +145,22 @@ class SelftestBuilder:
             self.store.remove_worktree(work / "src")
             shutil.rmtree(work, ignore_errors=True)
 
-    def _check_out(self, src: Path, order: SelftestRequest) -> None:
+    def _check_out(self, src: Path, request: SelftestRequest) -> None:
         git = partial(self.store.git_in, src)
         there = [
             place for place in _PLACES if git("cat-file", "-e", f"HEAD:{place}").returncode == 0
         ]
         done = git("checkout", "--quiet", "HEAD", "--", *there)
         if done.returncode != 0 or not (src / _SELFTESTS).is_dir():
-            raise KernelFailure(f"{order.label} has no {_SELFTESTS} that can be checked out")
+            raise KernelFailure(f"{request.label} has no {_SELFTESTS} that can be checked out")
 
-    def _headers(self, src: Path, obj: Path, order: SelftestRequest) -> str:
+    def _headers(self, src: Path, obj: Path, request: SelftestRequest) -> str:
         """The user-space headers of the tree: what it defines may be newer than the host's."""
         argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}", "headers"]
         done = run(self._confined(argv, src, obj), check=False, timeout=900)
         if done.returncode != 0:
             raise KernelFailure(
-                f"the headers of {order.label} cannot be made: make headers: "
+                f"the headers of {request.label} cannot be made: make headers: "
                 f"{first_error(done.stderr)}"
             )
         return done.stdout + done.stderr
@@ -190,26 +190,26 @@ class SelftestBuilder:
         self,
         scratch: Path,
         obj: Path,
-        order: SelftestRequest,
+        request: SelftestRequest,
         missing: Mapping[str, str],
         compiler: str,
     ) -> None:
-        built = [test for test in order.tests if test not in missing]
+        built = [test for test in request.tests if test not in missing]
         for test in built:
             (scratch / test).parent.mkdir(exist_ok=True)
             copy_below(obj, test, scratch / test)
             (scratch / test).chmod(0o755)
         lines = [f"{test} {missing[test]}".strip() if test in missing else test
-                 for test in order.tests]  # fmt: skip
+                 for test in request.tests]  # fmt: skip
         (scratch / _LIST).write_text("\n".join(lines) + "\n", encoding="utf-8")
         manifest = {
             "schema": _SCHEMA,
-            "key": key_of(order, compiler),
-            "commit": order.commit,
-            "tree": order.tree,
+            "key": key_of(request, compiler),
+            "commit": request.commit,
+            "tree": request.tree,
             "compiler": compiler,
             "sandbox": self.sandbox.on,
-            "tests": list(order.tests),
+            "tests": list(request.tests),
             "missing": dict(missing),
             "sha256": {test: atomic.sha256_file(scratch / test) for test in built},
             "sizes": {name: (scratch / name).stat().st_size for name in (*built, _LIST)},

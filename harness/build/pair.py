@@ -42,7 +42,7 @@ class Context:
     cache: Cache
     results: Path
     sandbox: Sandbox
-    desk: MailSource
+    mails: MailSource
     kernel_git: str | None = None
     missing_ok: bool = False
     keyring: Path | None = None
@@ -70,7 +70,7 @@ class Arm:
 
     source: Source
     applied: AppliedSeries | None
-    order: BuildRequest
+    request: BuildRequest
     kernel: Kernel
     basis: BasisFacts | None = None
 
@@ -94,36 +94,36 @@ KernelPair = tuple[dict[str, Arm], tuple[kconfig.SymbolDifference, ...]]
 """Both arms, and how their configurations differ."""
 
 
-def make(experiment: Experiment, site: Context) -> KernelPair:
+def make(experiment: Experiment, context: Context) -> KernelPair:
     """Get, patch, configure and build both arms; also how their configurations differ."""
-    return plan(prepare(experiment, site), experiment, site).build()
+    return plan(prepare(experiment, context), experiment, context).build()
 
 
-def prepare(experiment: Experiment, site: Context) -> Trees:
+def prepare(experiment: Experiment, context: Context) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
     wanted = experiment.kernels
     extra = (*wanted.config, *wanted.head_config)
     kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
     if wanted.patch:
-        locator.find(wanted.patch, registry=_REGISTRY, kernel_git=site.kernel_git)
-    site.store.ensure()
+        locator.find(wanted.patch, registry=_REGISTRY, kernel_git=context.kernel_git)
+    context.store.ensure()
     if wanted.patch:
-        base, loaded, fit = _based(wanted.base, wanted.patch, site)
-        trees = Trees(base, base, _apply(loaded, base, site), fit)
-        return cut(trees, wanted.upto, site) if wanted.upto else trees
-    base = _resolve(wanted.base, "base", site)
-    return Trees(base, _resolve(str(wanted.head), "patch", site), None, None)
+        base, loaded, fit = _based(wanted.base, wanted.patch, context)
+        trees = Trees(base, base, _apply(loaded, base, context), fit)
+        return cut(trees, wanted.upto, context) if wanted.upto else trees
+    base = _resolve(wanted.base, "base", context)
+    return Trees(base, _resolve(str(wanted.head), "patch", context), None, None)
 
 
-def cut(trees: Trees, count: int, site: Context) -> Trees:
+def cut(trees: Trees, count: int, context: Context) -> Trees:
     """The trees with the first ``count`` patches of the series applied: its own commits."""
     applied = trees.applied
     if applied is None:
         raise UserError("a walk goes over the patches of a series: give PATCH and not HEAD")
     part = series.first(applied.series, count)
     commit = applied.steps[count - 1].commit
-    tree = site.store.tree_of(commit)
+    tree = context.store.tree_of(commit)
     shorter = AppliedSeries(part, commit, tree, applied.commits[:count])
     return replace(trees, applied=shorter, tip=applied.commit)
 
@@ -168,7 +168,7 @@ class PairPlan:
         )
 
 
-def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
+def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     """How both arms of ``experiment`` are built from their trees."""
     kernels = experiment.kernels
     requests = {
@@ -177,13 +177,13 @@ def plan(trees: Trees, experiment: Experiment, site: Context) -> PairPlan:
     }
     if trees.applied:
         whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
-        requests = {name: _without_new(one, whole, site.store) for name, one in requests.items()}
+        requests = {name: _without_new(one, whole, context.store) for name, one in requests.items()}
     chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)
-    builder = KernelBuilder(site.cache, site.store, site.sandbox, site.jobs)
+    builder = KernelBuilder(context.cache, context.store, context.sandbox, context.jobs)
     return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
 
 
-def _based(name: str, patch: str, site: Context) -> tuple[Source, Series, BasisFacts]:
+def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, BasisFacts]:
     """The base and the series, each found by the other where need be, and how they fit."""
 
     def load(version: str | None) -> Series:
@@ -191,20 +191,20 @@ def _based(name: str, patch: str, site: Context) -> tuple[Source, Series, BasisF
             patch,
             registry=_REGISTRY,
             version=version,
-            desk=site.desk,
-            kernel_git=site.kernel_git,
+            mails=context.mails,
+            kernel_git=context.kernel_git,
         )
 
     if name == basis.AUTO:
         loaded = load(None)
-        found, by = basis.resolve(loaded, store=site.store, kernel_git=site.kernel_git)
-        base = _resolve(found, "base", site)
+        found, by = basis.resolve(loaded, store=context.store, kernel_git=context.kernel_git)
+        base = _resolve(found, "base", context)
     else:
-        base, by = _resolve(name, "base", site), "user"
+        base, by = _resolve(name, "base", context), "user"
         loaded = load(base.version)
     for note in loaded.notes:
         _log.info(f"{loaded.name}: {note}")
-    fit = basis.check(loaded, base, store=site.store, by=by)
+    fit = basis.check(loaded, base, store=context.store, by=by)
     if fit.warning:
         _log.warning(fit.warning)
     return base, loaded, fit
@@ -226,8 +226,8 @@ def _request(
     )
 
 
-def _without_new(order: BuildRequest, whole: BuildRequest, store: GitStore) -> BuildRequest:
-    """The order without the options that only (the rest of) the series defines.
+def _without_new(request: BuildRequest, whole: BuildRequest, store: GitStore) -> BuildRequest:
+    """The request without the options that only (the rest of) the series defines.
 
     A series may bring a symbol that its user has to switch on; the base cannot have it, nor can
     a kernel with fewer patches than the one that brings it.
@@ -238,11 +238,11 @@ def _without_new(order: BuildRequest, whole: BuildRequest, store: GitStore) -> B
         symbol = option.symbol.removeprefix("CONFIG_")
         return (
             option.origin.split(":")[0] not in shipped
-            and not store.defines(order.commit, symbol)
+            and not store.defines(request.commit, symbol)
             and store.defines(whole.commit, symbol)
         )
 
-    return replace(order, options=tuple(item for item in order.options if not is_new(item)))
+    return replace(request, options=tuple(item for item in request.options if not is_new(item)))
 
 
 def fragment_paths(extra: Sequence[str]) -> list[Path]:
@@ -264,40 +264,40 @@ def debugging(kernel: Kernel) -> tuple[str, ...]:
     return tuple(sorted(item.symbol for item in known if config.get(item.symbol) == "y"))
 
 
-def _resolve(name: str, arm: str, site: Context) -> Source:
+def _resolve(name: str, arm: str, context: Context) -> Source:
     with progress.stage(f"source {arm}", note=name):
         source = sources.resolve(
             name,
-            store=site.store,
+            store=context.store,
             origins=Origins(
-                downloads=site.cache.downloads,
-                kernel_git=site.kernel_git,
-                mirror=site.mirror,
-                keyring=site.keyring,
-                missing_ok=site.missing_ok,
+                downloads=context.cache.downloads,
+                kernel_git=context.kernel_git,
+                mirror=context.mirror,
+                keyring=context.keyring,
+                missing_ok=context.missing_ok,
             ),
         )
     _log.info(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")
     return source
 
 
-def _apply(loaded: Series, base: Source, site: Context) -> AppliedSeries:
+def _apply(loaded: Series, base: Source, context: Context) -> AppliedSeries:
     with progress.stage("apply", note=f"{len(loaded.patches)} patches of {loaded.name}"):
-        site.cache.build.mkdir(parents=True, exist_ok=True)
+        context.cache.build.mkdir(parents=True, exist_ok=True)
         return series.apply(
             loaded,
-            store=site.store,
+            store=context.store,
             base_commit=base.commit,
             base_name=base.name,
-            scratch=site.cache.build,
-            sandbox=site.sandbox,
+            scratch=context.cache.build,
+            sandbox=context.sandbox,
         )
 
 
 def _parity(arms: dict[str, Arm], chosen: frozenset[str]) -> tuple[kconfig.SymbolDifference, ...]:
     base, patch = arms["base"].kernel, arms["patch"].kernel
-    wanted = {item.symbol: item.value for item in arms["base"].order.options}
-    same = [item for item in arms["patch"].order.options if wanted.get(item.symbol) == item.value]
+    wanted = {item.symbol: item.value for item in arms["base"].request.options}
+    same = [item for item in arms["patch"].request.options if wanted.get(item.symbol) == item.value]
     return kconfig.parity(
         base.config,
         patch.config,

@@ -24,7 +24,7 @@ def experiment(args: argparse.Namespace) -> Experiment:
     return spec.load(args.spec, given)
 
 
-def site(args: argparse.Namespace) -> Context:
+def context(args: argparse.Namespace) -> Context:
     """Where a command works."""
     keyring = os.environ.get("KERNEL_KEYRING")
     if args.jobs is not None and args.jobs < 1:
@@ -33,7 +33,7 @@ def site(args: argparse.Namespace) -> Context:
         cache=Cache.from_environment(),
         results=Path(args.results),
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
-        desk=mail_source(args),
+        mails=mail_source(args),
         kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring) if keyring else None,

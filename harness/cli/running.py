@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from harness.build import pair
 from harness.build.pair import Context
-from harness.cli.context import experiment, site
+from harness.cli.context import context, experiment
 from harness.report import summary
 from harness.studies import bench, compare
 from harness.studies.bisect import measure as bisect
@@ -33,7 +33,7 @@ def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
     """The handler of a sub-command that runs a study."""
 
     def run(args: argparse.Namespace) -> Exit:
-        done = study(args, site(args))
+        done = study(args, context(args))
         failed = done.status is Exit.KERNEL
         summary.show(harmless(done.screen), failed=failed)
         if not done.summary:  # which names it
@@ -96,7 +96,7 @@ def run_bench(args: argparse.Namespace, where: Context) -> StudyResult:
 
 
 def run_build(args: argparse.Namespace) -> Exit:
-    made, differences = pair.make(experiment(args), site(args))
+    made, differences = pair.make(experiment(args), context(args))
     for name, arm in made.items():
         print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:

@@ -63,12 +63,12 @@ class Local:
                 raise
 
 
-def warm_up(ticket: BootRequest, host: VmConfig, stop: threading.Event) -> None:
+def warm_up(request: BootRequest, host: VmConfig, stop: threading.Event) -> None:
     """Boot a kernel and throw the result away: the host has then read all files."""
     with scratch.folder() as name:
-        ended = boot.run(ticket, host, Path(name), stop=stop)
+        ended = boot.run(request, host, Path(name), stop=stop)
     _log.info(
-        f"warm-up of {ticket.kernel.release} ({ticket.arm}), not counted: "
+        f"warm-up of {request.kernel.release} ({request.arm}), not counted: "
         f"{ended.outcome} ({ended.seconds:.0f} s)"
     )
 
@@ -83,15 +83,15 @@ def _warm_up(
     """
     if host.clock == "insn":
         return
-    tickets = {ticket.kernel.key: ticket for block in blocks for ticket in block}
-    for ticket in tickets.values():
-        warm_up(ticket, host, stop)
+    requests = {request.kernel.key: request for block in blocks for request in block}
+    for request in requests.values():
+        warm_up(request, host, stop)
 
 
 def _run_block(
     block: Sequence[BootRequest], host: VmConfig, boots: Path, stop: threading.Event, note: Note
 ) -> None:
-    for ticket in block:
+    for request in block:
         if stop.is_set():
             return
-        note(boot.run(ticket, host, boots, stop=stop))
+        note(boot.run(request, host, boots, stop=stop))

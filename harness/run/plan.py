@@ -56,11 +56,11 @@ def blocks(
             order = [arm for arm in ARMS if arm in kernels]
             draw.shuffle(order)
             guest_seed = draw.getrandbits(31)
-            tickets = (
+            requests = (
                 BootRequest(cell, arm, pair, position, guest_seed, kernels[arm])
                 for position, arm in enumerate(order)
             )
-            planned.append(tuple(tickets))
+            planned.append(tuple(requests))
     return tuple(planned)
 
 
@@ -68,11 +68,11 @@ def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
     """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
     found = []
     for block in planned:
-        for ticket in block:
-            text = (boots / ticket.folder / "boot.json").read_text(encoding="utf-8")
+        for request in block:
+            text = (boots / request.folder / "boot.json").read_text(encoding="utf-8")
             facts = json.loads(text)
             if facts["outcome"] != Outcome.OK:
-                found.append(f"{ticket.folder}: {facts['outcome']}: {facts['detail']}")
+                found.append(f"{request.folder}: {facts['outcome']}: {facts['detail']}")
     return tuple(found)
 
 
@@ -114,11 +114,11 @@ class _Meter:
             self._spans.append((now - ended.seconds, now))
             count = f"{self._finished}/{self._total}"
         detail = f": {ended.detail}" if ended.detail else ""
-        if ended.ticket.pair == 0 and ended.ticket.position == 0:
+        if ended.request.pair == 0 and ended.request.position == 0:
             line = (ended.folder / "qemu.txt").read_text(encoding="utf-8")
-            _log.info(f"QEMU's command line of {ended.ticket.cell.name}:\n{line.rstrip()}")
+            _log.info(f"QEMU's command line of {ended.request.cell.name}:\n{line.rstrip()}")
         _log.info(
-            f"boot {count} {ended.ticket.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
+            f"boot {count} {ended.request.folder}: {ended.outcome}{detail} ({ended.seconds:.0f} s)"
         )
 
     def busy_seconds(self) -> float:

@@ -155,13 +155,13 @@ class Load:
     written: int | None = None
 
 
-def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitted:
+def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Admitted:
     """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
 
     Raises what `admit` does where the comparison does not fit.  ``to_make`` are bytes to
     be written in the cache, by what they are.
     """
-    folder, temporary = site.results / load.experiment.title, Path(tempfile.gettempdir())
+    folder, temporary = context.results / load.experiment.title, Path(tempfile.gettempdir())
     guest, schedule = load.experiment.guest, load.experiment.schedule
     blocks = len(load.cells) * schedule.pairs
     done = len(list(folder.glob("boots/*/*/boot.json")))
@@ -173,7 +173,7 @@ def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitt
     swap = swap if load.written is None else min(swap, load.written)
     on_top = max(disk.guest_bytes(one, where, guest.swap) for one, where in kinds)
     limit = 1 if load.clock == "wall" else min(cores(), blocks)
-    is_here = site.scheduler is None  # guests of a cluster take nothing of this machine
+    is_here = context.scheduler is None  # guests of a cluster take nothing of this machine
     needs = Needs(
         guest=guest.memory + on_top if is_here else 0,
         cpus=guest.cpus if is_here else 0,
@@ -181,14 +181,14 @@ def admitted(load: Load, site: Context, *, to_make: Mapping[str, int]) -> Admitt
         asked=is_here and schedule.parallel > 0,
         disk=(
             *(
-                Share(site.cache.root, size, purpose, "XDG_CACHE_HOME")
+                Share(context.cache.root, size, purpose, "XDG_CACHE_HOME")
                 for purpose, size in to_make.items()
             ),
             Share(folder, _RESULTS + boots * _BOOT, "results", "RESULTS"),
             Share(temporary, swap if is_here else 0, "swap disks", "TMPDIR", each=True),
         ),
     )
-    return admit(needs, available((site.cache.root, folder, temporary)))
+    return admit(needs, available((context.cache.root, folder, temporary)))
 
 
 def available(paths: Sequence[Path]) -> Has:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """One boot for several comparisons: those of one base kernel with the same cells and seeds.
 
-Several comparisons of one base would boot the same ticket again and again: same kernel, cell, pair,
+Several comparisons of one base would repeat one boot again and again: same kernel, cell, pair,
 guest seed and place in the pair.  Under the instruction clock, where the host and the hour cannot
 be seen, one of these boots serves all.  Under wall time it must not: the boots of a pair belong
 together in time.  A shared boot is hard-linked into each results folder, with its hashes, so every
@@ -38,10 +38,10 @@ def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int
     for donor in donors:
         if donor == folder or _identity(donor) != mine:
             continue
-        for ticket in _lacking(planned, folder):
-            if _is_of(donor / "boots" / ticket.folder, ticket):
-                _link(donor / "boots" / ticket.folder, folder / "boots" / ticket.folder)
-                found[f"boots/{ticket.folder}"] = os.path.relpath(donor, folder)
+        for request in _lacking(planned, folder):
+            if _is_of(donor / "boots" / request.folder, request):
+                _link(donor / "boots" / request.folder, folder / "boots" / request.folder)
+                found[f"boots/{request.folder}"] = os.path.relpath(donor, folder)
     if found:
         atomic.text(folder / RECORD, atomic.json_text({**read(folder), **found}))
     return len(found)
@@ -66,13 +66,13 @@ def _identity(folder: Path) -> dict[str, Any] | None:
 
 def _lacking(planned: Sequence[Block], folder: Path) -> Iterator[BootRequest]:
     for block in planned:
-        for ticket in block:
-            if ticket.arm != "patch" and not (folder / "boots" / ticket.folder).exists():
-                yield ticket
+        for request in block:
+            if request.arm != "patch" and not (folder / "boots" / request.folder).exists():
+                yield request
 
 
-def _is_of(boot: Path, ticket: BootRequest) -> bool:
-    """Whether a boot is the one that the ticket asks for, to the place in its pair, and whole."""
+def _is_of(boot: Path, request: BootRequest) -> bool:
+    """Whether a boot is the one that the request asks for, to the place in its pair, and whole."""
     sums = checksums.read(boot)
     if sums is None or any(
         not (boot / path).is_file() or atomic.sha256_file(boot / path) != value
@@ -83,14 +83,14 @@ def _is_of(boot: Path, ticket: BootRequest) -> bool:
     return all(
         facts.get(key) == value
         for key, value in {
-            "cell": ticket.cell.name,
-            "arm": ticket.arm,
-            "pair": ticket.pair,
-            "position": ticket.position,
-            "seed": ticket.seed,
-            "kernel": ticket.kernel.key,
-            "observed": ticket.observed,
-            "profiled": ticket.profiled,
+            "cell": request.cell.name,
+            "arm": request.arm,
+            "pair": request.pair,
+            "position": request.position,
+            "seed": request.seed,
+            "kernel": request.kernel.key,
+            "observed": request.observed,
+            "profiled": request.profiled,
         }.items()
     )
 

@@ -26,7 +26,7 @@ class Series:
 
     ``locator`` finds it again (registry:NAME, mail:ID, dir:PATH, mbox:PATH, PATH:a..b);
     ``base_commit_hint`` is what a ``base-commit:`` line says; ``notes`` tell what was left out
-    and why; ``origin`` are (key, value) pairs of where mails or commits are from; ``letter`` has
+    and why; ``origin`` are (key, value) pairs of where mails or commits are from; ``cover`` has
     the headers of its cover letter (or one patch), None if it was never mailed.
     """
 
@@ -38,7 +38,7 @@ class Series:
     mbox: bytes = field(repr=False)
     notes: tuple[str, ...]
     origin: tuple[tuple[str, str], ...] = ()
-    letter: Cover | None = None
+    cover: Cover | None = None
 
     @property
     def digest(self) -> str:

@@ -22,7 +22,7 @@ class PatchSet:
     """Patches in the order of application, the cover letter's title, what was left out.
 
     ``head`` is the message-id of the cover letter or else of the first patch.  ``origin`` are
-    (key, value) pairs of where mails or commits are from; ``letter`` has the headers of the cover
+    (key, value) pairs of where mails or commits are from; ``cover`` has the headers of the cover
     letter (or one patch), None if it was never mailed.
     """
 
@@ -32,7 +32,7 @@ class PatchSet:
     notes: tuple[str, ...]
     head: str | None = None
     origin: tuple[tuple[str, str], ...] = ()
-    letter: Cover | None = None
+    cover: Cover | None = None
 
 
 def from_file(path: Path) -> PatchSet:

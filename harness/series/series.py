@@ -64,14 +64,14 @@ def load(
     *,
     registry: Path,
     version: str | None = None,
-    desk: MailSource | None = None,
+    mails: MailSource | None = None,
     kernel_git: str | None = None,
 ) -> Series:
     """The series called `name`: a folder, an mbox or patch file, a name of the registry, a
     message-id or URL of a mail, or a range of commits.
 
     ``registry`` is the folder of the yaml files; ``version`` is the base's kernel version, for
-    series that have patches for each; ``desk`` says where mails are to be had, ``kernel_git``
+    series that have patches for each; ``mails`` says where mails are to be had, ``kernel_git``
     where the commits of a bare range are.  Raises UserError for a name that means nothing or two
     things, and for patches that are missing, contradict each other or cannot be read.
     """
@@ -84,13 +84,13 @@ def load(
         locator = f"{place.repository}:{ranged.base_commit}..{dict(ranged.origin)['tip']}"
         return _made(f"{place.base}..{place.tip}", locator, ranged)
     if isinstance(place, Address):
-        fetched = lore.fetch(place, _needed(desk))
+        fetched = lore.fetch(place, _needed(mails))
         message_id = dict(fetched.origin)["message_id"]
         return _made(message_id, f"mail:{message_id}", fetched)
-    return _from_registry(place, version, desk)
+    return _from_registry(place, version, mails)
 
 
-def _from_registry(place: Listed, version: str | None, desk: MailSource | None) -> Series:
+def _from_registry(place: Listed, version: str | None, mails: MailSource | None) -> Series:
     entry, revision = place.entry, place.revision
     locator = f"registry:{place.name}"
     if revision is None:
@@ -99,7 +99,7 @@ def _from_registry(place: Listed, version: str | None, desk: MailSource | None) 
             raise UserError(f"{entry.path} names {path}, which does not exist")
         found = _from_path(path)
         return _made(entry.name, locator, replace(found, title=entry.title or found.title))
-    found = lore.fetch(Address(revision.message_id, None, None), _needed(desk))
+    found = lore.fetch(Address(revision.message_id, None, None), _needed(mails))
     stated, base = found.base_commit, revision.base
     if stated and base and stated != base:
         note = f"its mails name base-commit {stated}, {entry.path.name} names {base}"
@@ -113,7 +113,7 @@ def _from_path(path: Path) -> PatchSet:
     found = patchset.from_folder(path) if path.is_dir() else patchset.from_file(path)
     files = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
     raws = (raw for one in files for raw in mbox.split(one.read_bytes()))
-    return replace(found, letter=cover.find(raws, found.head))
+    return replace(found, cover=cover.find(raws, found.head))
 
 
 def _made(name: str, locator: str, found: PatchSet) -> Series:
@@ -130,7 +130,7 @@ def _made(name: str, locator: str, found: PatchSet) -> Series:
         mbox=mbox.join(mail.canonical for mail in found.patches),
         notes=found.notes,
         origin=found.origin,
-        letter=found.letter,
+        cover=found.cover,
     )
 
 
@@ -151,10 +151,10 @@ def first(series: Series, count: int) -> Series:
     )
 
 
-def _needed(desk: MailSource | None) -> MailSource:
-    if desk is None:
+def _needed(mails: MailSource | None) -> MailSource:
+    if mails is None:
         raise InfraError("a series known by its message-id was asked for where no mail can be had")
-    return desk
+    return mails
 
 
 def facts(applied: AppliedSeries, basis: BasisFacts | None) -> SeriesFacts:
@@ -168,7 +168,7 @@ def facts(applied: AppliedSeries, basis: BasisFacts | None) -> SeriesFacts:
         base_commit_hint=series.base_commit_hint,
         notes=series.notes,
         origin=dict(series.origin),
-        letter=cover.as_data(series.letter) if series.letter else None,
+        letter=cover.as_data(series.cover) if series.cover else None,
         commit=applied.commit,
         tree=applied.tree,
         patches=tuple(

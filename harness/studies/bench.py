@@ -50,7 +50,7 @@ class Effect:
     high_pct: float | None
 
 
-def bench(experiment: Experiment, site: Context) -> StudyResult:
+def bench(experiment: Experiment, context: Context) -> StudyResult:
     """Measure the observer on the base kernel.  Raises the harness's typed errors."""
     if experiment.kernels.patch not in {None, "calibration"} or experiment.kernels.head:
         raise UserError("bench looks at the base alone: leave PATCH and HEAD out")
@@ -61,10 +61,12 @@ def bench(experiment: Experiment, site: Context) -> StudyResult:
         aa=True,
     )
     boots = Boots(change=_watched, request=Request(experiment, "bench"))
-    with compare.measured(one, site, boots) as (folder, ran):
+    with compare.measured(one, context, boots) as (folder, ran):
         effects = effects_of(Measurement.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))
-        key = observer.place(site.cache, facts["kernels"]["base"], facts["tools"], facts["clock"])
+        key = observer.place(
+            context.cache, facts["kernels"]["base"], facts["tools"], facts["clock"]
+        )
         key.parent.mkdir(parents=True, exist_ok=True)
         atomic.text(key, atomic.json_text([asdict(item) for item in effects]))
         made = make(folder)
@@ -85,9 +87,9 @@ _PARTS = {"reading": ("base", frames.CONTROL), "marks": (frames.CONTROL, "patch"
 """By part of the observing: the arm with it and the one without."""
 
 
-def _watched(ticket: BootRequest) -> BootRequest:
+def _watched(boot_request: BootRequest) -> BootRequest:
     """All arms are the same kernel: what an arm stands for here is how it is watched."""
-    return replace(ticket, observed=_WATCHED[ticket.arm])
+    return replace(boot_request, observed=_WATCHED[boot_request.arm])
 
 
 def effects_of(read: Measurement) -> tuple[Effect, ...]:

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 def compare(
     experiment: Experiment,
-    site: Context,
+    context: Context,
     *,
     made: KernelPair | None = None,
     donors: Sequence[Path] = (),
@@ -52,7 +52,7 @@ def compare(
     Raises the harness's typed errors; see ``harness.util.errors`` for what each means.
     """
     with (
-        measured(experiment, site, Boots(made=made, donors=donors)) as (folder, ran),
+        measured(experiment, context, Boots(made=made, donors=donors)) as (folder, ran),
         progress.stage("report"),
     ):
         made_of = report(folder)
@@ -83,7 +83,7 @@ class Boots:
     alone: a cell that one kernel cannot run is run on the other
     """
 
-    change: Callable[[BootRequest], BootRequest] = lambda ticket: ticket
+    change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
     written: int | None = None
     made: KernelPair | None = None
     donors: Sequence[Path] = ()
@@ -98,24 +98,24 @@ class Boots:
 
 @contextmanager
 def measured(
-    experiment: Experiment, site: Context, boots: Boots
+    experiment: Experiment, context: Context, boots: Boots
 ) -> Iterator[tuple[Path, plan.Run]]:
     """Run all boots of ``experiment`` that have no result yet; gives the sealed results folder.
 
     The folder is held against others until the block ends, for what the caller derives from it.
     """
-    folder = site.results / experiment.title
+    folder = context.results / experiment.title
     before = progress.finished()  # by a walk's earlier trials
     # What no kernel could run is told before an hour of building, not after it.
     cells, _ = _runnable(experiment, boots.command)
     _log.info(spec.describe(experiment))
     _log.info(f"results go to {folder}")
     scratch.sweep()
-    chosen = accel.choose(experiment.guest.accel, cache=site.cache)
+    chosen = accel.choose(experiment.guest.accel, cache=context.cache)
     # A cluster that was asked for is looked at before anything is built; None: this machine.
-    far = cluster.connected(site.scheduler, chosen.name) if site.scheduler else nullcontext()
+    far = cluster.connected(context.scheduler, chosen.name) if context.scheduler else nullcontext()
     with manifest.locked(folder), far as engine, live.view() as shown:
-        setting = _set_up(experiment, cells, chosen, site, boots)
+        setting = _set_up(experiment, cells, chosen, context, boots)
         manifest.identify(folder, setting)
         checksums.resume(folder)
         _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
@@ -123,9 +123,11 @@ def measured(
         shared = reuse.boots(planned, folder, boots.donors)
         if shared:
             _log.info(f"{shared} boots of the base are shared with other results")
-        ran = _boot_all(planned, setting, site, boots.written, shown, engine)
-        kernels = {ticket.folder: ticket.kernel for block in planned for ticket in block}
-        for trouble in trace.record(folder, kernels, site.sandbox):
+        ran = _boot_all(planned, setting, context, boots.written, shown, engine)
+        kernels = {
+            boot_request.folder: boot_request.kernel for block in planned for boot_request in block
+        }
+        for trouble in trace.record(folder, kernels, context.sandbox):
             _log.warning(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
         checksums.raw(folder)
@@ -139,11 +141,11 @@ def _set_up(
     experiment: Experiment,
     cells: Sequence[Cell],
     chosen: Accelerator,
-    site: Context,
+    context: Context,
     boots: Boots,
 ) -> Setting:
     """Get, build and make what the boots need; ``cells`` are those that some kernel could run."""
-    cache = site.cache
+    cache = context.cache
     clock = choose_clock(experiment, chosen.name)
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     kind, most = disk.choose(experiment.guest.disk, clock), eviction.limit()
@@ -155,16 +157,16 @@ def _set_up(
     missing = {"root images": len(absent) * image.SPACE} if absent else {}
     load = resources.Load(experiment, cells, clock, kind, boots.written)
     first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
-    for warning in resources.admitted(load, site, to_make={**first, **missing}).warnings:
+    for warning in resources.admitted(load, context, to_make={**first, **missing}).warnings:
         _log.warning(warning)
     kernels = boots.made
     if kernels is None:
-        planned = pair.plan(pair.prepare(experiment, site), experiment, site)
+        planned = pair.plan(pair.prepare(experiment, context), experiment, context)
         eviction.keep_below(cache, most, needed=planned.places() | places)
-        resources.admitted(load, site, to_make={"building": planned.space(), **missing})
+        resources.admitted(load, context, to_make={"building": planned.space(), **missing})
         kernels = planned.build()
     made, config_diff = kernels
-    archives = AptSource(cache.downloads, mirror=site.mirror).archives()
+    archives = AptSource(cache.downloads, mirror=context.mirror).archives()
     tools = image.build_tools(cache=cache)
     able, guest = abilities(made), experiment.guest
     half = _halves(experiment, able, boots.command) if boots.alone else ()
@@ -175,7 +177,7 @@ def _set_up(
         memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
         disk.boot_words(cell.backend, memory, guest.swap)  # an error now, not at that boot
     images = _images(cells, cache, archives.main)
-    selftests = _selftests(cells, made, site)
+    selftests = _selftests(cells, made, context)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
     return Setting(
         experiment=experiment,
@@ -211,18 +213,18 @@ def _recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
 
 
 def _selftests(
-    cells: Sequence[Cell], made: Mapping[str, Arm], site: Context
+    cells: Sequence[Cell], made: Mapping[str, Arm], context: Context
 ) -> dict[str, Selftests]:
     """By arm, the kernels' own tests that the cells ask for; none if none does."""
     tests = tuple(dict.fromkeys(test for cell in cells for test in cell.workload.selftests))
     if not tests:
         return {}
     builder = kselftest.SelftestBuilder(
-        cache=site.cache, store=site.store, sandbox=site.sandbox, jobs=site.jobs
+        cache=context.cache, store=context.store, sandbox=context.sandbox, jobs=context.jobs
     )
     return {
         name: builder.build(
-            kselftest.SelftestRequest(name, arm.order.commit, arm.order.tree, tests)
+            kselftest.SelftestRequest(name, arm.request.commit, arm.request.tree, tests)
         )
         for name, arm in made.items()
     }
@@ -300,9 +302,9 @@ def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> 
     only = {one.cell: one.arm for one in setting.halves}
     return [
         tuple(
-            change(ticket)
-            for ticket in block
-            if only.get(ticket.cell.name, ticket.arm) == ticket.arm
+            change(boot_request)
+            for boot_request in block
+            if only.get(boot_request.cell.name, boot_request.arm) == boot_request.arm
         )
         for block in blocks
     ]
@@ -311,16 +313,16 @@ def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> 
 def _boot_all(
     planned: Sequence[plan.Block],
     setting: Setting,
-    site: Context,
+    context: Context,
     written: int | None,
     shown: View,
     engine: Engine | None,
 ) -> plan.Run:
-    experiment, folder = setting.experiment, site.results / setting.experiment.title
+    experiment, folder = setting.experiment, context.results / setting.experiment.title
     guest, timeout = experiment.guest, float(experiment.schedule.timeout)
     if engine is None:
         load = resources.Load(experiment, setting.cells, setting.clock, setting.disk, written)
-        engine = Local(resources.admitted(load, site, to_make={}).guests)
+        engine = Local(resources.admitted(load, context, to_make={}).guests)
     folders = [[one.folder for one in block] for block in planned]
     survey = Survey(folders, folder / "boots", engine.workers)
     shown.boots(survey, folder, manifest.describe(setting), setting.clock)

@@ -113,28 +113,28 @@ class BootRequest:
 class BootEnd:
     """How a boot ended; its evidence is in ``folder``."""
 
-    ticket: BootRequest
+    request: BootRequest
     outcome: Outcome
     detail: str
     seconds: float
     folder: Path
 
 
-def run(ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event) -> BootEnd:
+def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event) -> BootEnd:
     """Boot, prepare, run, collect, publish.  A guest's failure is a result, not an exception.
 
     Raises InfraError for what is not the guest's doing (QEMU missing, no disk) and Interrupted
     when ``stop`` is set; neither leaves a result.
     """
-    target = boots / ticket.folder
+    target = boots / request.folder
     if not (target / "boot.json").is_file():
         shutil.rmtree(target, ignore_errors=True)  # a result without its record is none
     start = time.monotonic()
     with atomic.folder(target) as folder, scratch.folder() as tmp:
-        record = _Record(ticket, host)
+        record = _Record(request, host)
         try:
-            _drive(ticket, host, folder, Path(tmp), record, stop)
-            outcome, detail = _conclude(folder, ticket.cell.workload.definition.expected_console)
+            _drive(request, host, folder, Path(tmp), record, stop)
+            outcome, detail = _conclude(folder, request.cell.workload.definition.expected_console)
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
@@ -144,16 +144,16 @@ def run(ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Eve
         raw.unlink(missing_ok=True)
         (folder / "boot.json").write_text(record.text(outcome, detail), encoding="utf-8")
         checksums.boot(folder)
-    return BootEnd(ticket, outcome, detail, time.monotonic() - start, target)
+    return BootEnd(request, outcome, detail, time.monotonic() - start, target)
 
 
 class _Record:
     """boot.json as it grows."""
 
-    def __init__(self, ticket: BootRequest, host: VmConfig) -> None:
+    def __init__(self, request: BootRequest, host: VmConfig) -> None:
         self.wall: dict[str, float] = {}
         self.readback: dict[str, str] = {}
-        self._ticket, self._host = ticket, host
+        self._request, self._host = request, host
         self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
     @contextlib.contextmanager
@@ -165,7 +165,7 @@ class _Record:
             self.wall[stage] = round(time.monotonic() - start, 2)
 
     def text(self, outcome: Outcome, detail: str) -> str:
-        ticket, cell = self._ticket, self._ticket.cell
+        request, cell = self._request, self._request.cell
         return atomic.json_text(
             {
                 "schema": 1,
@@ -178,46 +178,46 @@ class _Record:
                 "workload": cell.workload.name,
                 "params": dict(cell.workload.parameters),
                 "memory_max": cell.workload.memory_max,
-                "arm": ticket.arm,
-                "pair": ticket.pair,
-                "position": ticket.position,
-                "seed": ticket.seed,
+                "arm": request.arm,
+                "pair": request.pair,
+                "position": request.position,
+                "seed": request.seed,
                 "outcome": outcome.value,
                 "detail": detail,
                 "clock": self._host.clock,
                 "accel": self._host.accel,
                 "host": asdict(hostfacts.here()),
-                "kernel": ticket.kernel.key,
-                "kernel_release": ticket.kernel.release,
-                "observed": ticket.observed,
-                "profiled": ticket.profiled,
+                "kernel": request.kernel.key,
+                "kernel_release": request.kernel.release,
+                "observed": request.observed,
+                "profiled": request.profiled,
                 "wall_s": self.wall,
                 "started": self._started,
             }
         )
 
 
-def machine(ticket: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Machine:
+def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Machine:
     """The machine of one boot; its files go to ``folder``, what is thrown away to ``tmp``."""
-    profiling = "1" if ticket.profiled else "never"
-    can_profile = in_range(ticket.kernel.release, ">=6.10")
-    config = ticket.kernel.config
-    backend, kind = ticket.cell.backend, host.disk_for(ticket.cell)
+    profiling = "1" if request.profiled else "never"
+    can_profile = in_range(request.kernel.release, ">=6.10")
+    config = request.kernel.config
+    backend, kind = request.cell.backend, host.disk_for(request.cell)
     has_file = disk.has_disk(backend) and kind == "host"
     memory = host.memory + disk.guest_bytes(backend, kind, host.swap)
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
         socket=tmp / "qmp.sock",
-        kernel=ticket.kernel.image,
-        root=host.root_for(ticket.cell),
-        tools=host.tools_for(ticket.cell, ticket.arm),
+        kernel=request.kernel.image,
+        root=host.root_for(request.cell),
+        tools=host.tools_for(request.cell, request.arm),
         swap=tmp / "swap.img" if has_file else None,
         memory=memory,
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
-        seed=ticket.seed,
+        seed=request.seed,
         # Compiled in, and off: only a boot that is asked for it pays for it.
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
@@ -230,16 +230,16 @@ def machine(ticket: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Mac
 
 
 def _drive(
-    ticket: BootRequest,
+    request: BootRequest,
     host: VmConfig,
     folder: Path,
     tmp: Path,
     record: _Record,
     stop: threading.Event,
 ) -> None:
-    vm = machine(ticket, host, folder, tmp)
+    vm = machine(request, host, folder, tmp)
     if vm.swap:
-        disk.make(vm.swap, ticket.cell.backend, host.swap)
+        disk.make(vm.swap, request.cell.backend, host.swap)
     deadlines = host.deadlines
     with Guest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
         try:
@@ -249,7 +249,7 @@ def _drive(
                 watch.wait_for_line(READY)
                 shell = Shell(port, host.keys, timeout=deadlines.command)
             with shell:
-                _measure(ticket, host, folder, shell, watch, record)
+                _measure(request, host, folder, shell, watch, record)
         except _LOST as error:
             if isinstance(error, OSError) and error.errno in _HOST_FULL:
                 raise InfraError(f"cannot keep what the guest sent: {error.strerror}") from error
@@ -258,9 +258,9 @@ def _drive(
 
 
 def _measure(
-    ticket: BootRequest, host: VmConfig, folder: Path, shell: Shell, watch: Watch, record: _Record
+    request: BootRequest, host: VmConfig, folder: Path, shell: Shell, watch: Watch, record: _Record
 ) -> None:
-    deadlines, cell = host.deadlines, ticket.cell
+    deadlines, cell = host.deadlines, request.cell
     definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
@@ -276,8 +276,8 @@ def _measure(
             Observed.FULL: str(definition.sample_interval_ms),
             Observed.MARKS: "bare",
             Observed.NONE: "off",
-        }[ticket.observed]
-        watched = ticket.observed is not Observed.NONE
+        }[request.observed]
+        watched = request.observed is not Observed.NONE
         watch.expect("workload", deadlines.workload, samples=watched)
         in_step = "1" if host.clock == "insn" else "0"
         argv = ["/opt/harness/bin/run-workload", interval, in_step, cell.workload.memory_max]

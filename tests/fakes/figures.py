@@ -28,38 +28,38 @@ class Guests:
     ran: list[str] = field(default_factory=list)
 
     def __call__(
-        self, ticket: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
+        self, request: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
     ) -> BootEnd:
         assert not stop.is_set()
-        symbols = (ticket.kernel.path / "System.map").read_text()
+        symbols = (request.kernel.path / "System.map").read_text()
         outcome = Outcome.PANIC if " panics" in symbols else Outcome.OK
-        folder = boots / ticket.folder
+        folder = boots / request.folder
         self.ran.append(str(folder))
         folder.mkdir(parents=True)
         facts = {
-            "schema": 1, "cell": ticket.cell.name, "backend": ticket.cell.backend.name,
-            "workload": ticket.cell.workload.name, "arm": ticket.arm, "pair": ticket.pair,
-            "position": ticket.position, "seed": ticket.seed, "outcome": outcome.value,
+            "schema": 1, "cell": request.cell.name, "backend": request.cell.backend.name,
+            "workload": request.cell.workload.name, "arm": request.arm, "pair": request.pair,
+            "position": request.position, "seed": request.seed, "outcome": outcome.value,
             "detail": "" if outcome is Outcome.OK else "Kernel panic", "clock": "insn",
-            "accel": "tcg", "kernel": ticket.kernel.key, "observed": ticket.observed,
-            "profiled": ticket.profiled, "kernel_release": ticket.kernel.release,
+            "accel": "tcg", "kernel": request.kernel.key, "observed": request.observed,
+            "profiled": request.profiled, "kernel_release": request.kernel.release,
         }  # fmt: skip
         (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
         (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")
         if outcome is Outcome.OK:
             lines = [
-                {"type": "metric", "name": name, "unit": "ns/page", "value": self.cost(ticket)}
+                {"type": "metric", "name": name, "unit": "ns/page", "value": self.cost(request)}
                 for name in ("swapin", "swapin_cpu")
             ]
             text = "".join(json.dumps(line) + "\n" for line in [*lines, {"type": "done"}])
             (folder / "workload.jsonl").write_text(text, encoding="utf-8")
         checksums.boot(folder)
-        return BootEnd(ticket, outcome, str(facts["detail"]), 0.001, folder)
+        return BootEnd(request, outcome, str(facts["detail"]), 0.001, folder)
 
-    def cost(self, ticket: BootRequest) -> float:
+    def cost(self, request: BootRequest) -> float:
         """Instructions a page."""
-        symbols = (ticket.kernel.path / "System.map").read_text()
+        symbols = (request.kernel.path / "System.map").read_text()
         cost = SWAPIN + sum(int(number) for number in re.findall(r" costs_(\d+)", symbols))
-        pair = random.Random(ticket.seed).gauss(0, self.sd)
-        own = random.Random(f"{ticket.seed} {ticket.arm} {ticket.kernel.key}").gauss(0, self.sd)
+        pair = random.Random(request.seed).gauss(0, self.sd)
+        own = random.Random(f"{request.seed} {request.arm} {request.kernel.key}").gauss(0, self.sd)
         return cost * (1 + pair + own)

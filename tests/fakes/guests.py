@@ -71,14 +71,14 @@ def series(folder: Path, patches: list[str]) -> Path:
     return folder
 
 
-def site(folder: Path, repo: Path) -> Context:
-    """A site with the repository of a toy series."""
+def context(folder: Path, repo: Path) -> Context:
+    """A context with the repository of a toy series."""
     cache = Cache(folder / "cache")
     return Context(
         cache=cache,
         results=folder / "results",
         sandbox=OFF,
-        desk=MailSource(cache=cache.mails),
+        mails=MailSource(cache=cache.mails),
         kernel_git=str(repo),
         jobs=1,
     )

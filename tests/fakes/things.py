@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small made-up parts that several tests need: kernels, cells and tickets."""
+"""Small made-up parts that several tests need: kernels, cells and requests."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> VmC
     )
 
 
-def ticket(folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram") -> BootRequest:
+def boot_request(
+    folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram"
+) -> BootRequest:
     """One boot of pageio."""
     return BootRequest(cells(backend)[0], arm, pair, 0, 7, kernel(folder / f"kernel-{arm}"))

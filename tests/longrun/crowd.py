@@ -25,7 +25,7 @@ from harness.run import plan
 from harness.run.cluster import cluster
 from harness.vm.boot import BootEnd
 from harness.vm.watch import Deadlines
-from tests.fakes import station as fake
+from tests.fakes import worker as fake
 from tests.fakes.things import cells, host, kernel
 
 _BOOTS = 2
@@ -91,7 +91,7 @@ def main() -> None:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
-            preload=["tests.fakes.station"],
+            preload=["tests.fakes.worker"],
             env=env,
             silence_logs=50,
         ) as made:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Blocks of boots on the workers of a Dask cluster; the near end of ``station``.
+"""Blocks of boots on the workers of a Dask cluster; the near end of ``worker``.
 
 A block runs on one machine. What its guests need travels there once, by its SHA-256; boots come
 back one by one and are published as if they had been run here. A worker that dies loses the boot
@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.run.cluster import transfer
-from harness.run.cluster import worker as station
+from harness.run.cluster import transfer, worker
 from harness.run.cluster.scheduler import Dispatch, Supply
-from harness.run.cluster.worker import KERNEL_FILES, BlockRequest, Station
+from harness.run.cluster.worker import KERNEL_FILES, BlockRequest, WorkerFacts
 from harness.run.engine import Note
 from harness.util.errors import InfraError, UserError
 from harness.vm.boot import BootRequest, VmConfig
@@ -50,11 +49,11 @@ def connected(address: str, accelerator: str) -> Iterator[Cluster]:
             "SCHEDULER= the address that it prints"
         ) from error
     with client:
-        asker = replace(station.describe(accelerator), trouble="")
-        found = _stations(client, asker, accelerator)
+        asker = replace(worker.describe(accelerator), trouble="")
+        found = _workers(client, asker, accelerator)
         names = sorted({one.host.name for one in found.values()})
         known = client.scheduler_info(n_workers=-1)["workers"].values()
-        threads = sum(int(worker["nthreads"]) for worker in known)
+        threads = sum(int(one["nthreads"]) for one in known)
         _log.info(
             f"{len(found)} workers with {threads} guests side by side on {len(names)} hosts: "
             f"{', '.join(names)}"
@@ -64,11 +63,11 @@ def connected(address: str, accelerator: str) -> Iterator[Cluster]:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """An `Engine` of many machines; ``stations`` are its workers by address, at the start."""
+    """An `Engine` of many machines; ``by_address`` are its workers, at the start."""
 
     client: Any
-    asker: Station
-    stations: Mapping[str, Station]
+    asker: WorkerFacts
+    by_address: Mapping[str, WorkerFacts]
     workers: int
 
     def run(
@@ -82,22 +81,22 @@ class Cluster:
         if not blocks:
             return
         run = secrets.token_hex(8)
-        orders = [
-            BlockRequest(run, tuple(tickets), host, _files(tickets, host), self.asker)
-            for tickets in blocks
+        block_requests = [
+            BlockRequest(run, tuple(requests), host, _files(requests, host), self.asker)
+            for requests in blocks
         ]
-        files = {name: path for one in orders for path, name in one.files.items()}
+        files = {name: path for one in block_requests for path, name in one.files.items()}
         supply = Supply(self.client, run, files)
-        supply.send(list({one.host.name: at for at, one in self.stations.items()}.values()))
+        supply.send(list({one.host.name: at for at, one in self.by_address.items()}.values()))
         with Dispatch(self.client, run, boots, note=note, supply=supply) as sent:
-            sent.give(orders)
+            sent.give(block_requests)
             sent.wait()
 
 
-def _stations(client: Any, asker: Station, accelerator: str) -> dict[str, Station]:
+def _workers(client: Any, asker: WorkerFacts, accelerator: str) -> dict[str, WorkerFacts]:
     """Each worker's own words, by address."""
     try:
-        found: dict[str, Any] = client.run(station.describe, accelerator, on_error="return")
+        found: dict[str, Any] = client.run(worker.describe, accelerator, on_error="return")
     except Exception as error:
         raise InfraError(f"the cluster's workers cannot be asked: {error}") from error
     if not found:
@@ -108,7 +107,7 @@ def _stations(client: Any, asker: Station, accelerator: str) -> dict[str, Statio
                 f"the worker at {address} cannot import the harness ({one}): start it in the same "
                 "checkout as this one, with the same virtual environment"
             )
-        if not isinstance(one, Station):
+        if not isinstance(one, WorkerFacts):
             raise InfraError(f"the worker at {address} cannot say what it is: {one}")
         difference = asker.differs(one)
         if difference:
@@ -119,11 +118,11 @@ def _stations(client: Any, asker: Station, accelerator: str) -> dict[str, Statio
     return found
 
 
-def _files(tickets: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
+def _files(requests: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
     """By path here, the SHA-256 of every file that these boots read."""
     paths = {host.keys.client, host.keys.host}
-    for ticket in tickets:
-        paths |= {host.root_for(ticket.cell), host.tools_for(ticket.cell, ticket.arm)}
-        paths |= {ticket.kernel.path / name for name in KERNEL_FILES}
+    for request in requests:
+        paths |= {host.root_for(request.cell), host.tools_for(request.cell, request.arm)}
+        paths |= {request.kernel.path / name for name in KERNEL_FILES}
     paths |= {host.root, host.tools, *host.variants.values(), *host.selftests.values()}
     return {str(path): transfer.name_of(path) for path in paths}

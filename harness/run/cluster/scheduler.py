@@ -80,7 +80,7 @@ class Dispatch:
         self._client, self._run, self._boots, self._note = client, run, boots, note
         self._supply = supply
         self._queue = Queue(f"boots-{run}", client=client)
-        self._tickets: dict[str, BootRequest] = {}
+        self._requests: dict[str, BootRequest] = {}
         self._pending: dict[Any, BlockRequest] = {}
         self._tries: dict[str, int] = {}
         self._left_out: set[str] = set()
@@ -95,7 +95,7 @@ class Dispatch:
             self._client.cancel(list(self._pending), force=True)
         self._queue.close()
 
-    def give(self, orders: Sequence[BlockRequest], *, trouble: str = "") -> None:
+    def give(self, blocks: Sequence[BlockRequest], *, trouble: str = "") -> None:
         """Submit blocks, in the order of the plan, to whoever is free and not left out.
 
         ``trouble`` is why they are given again, if they are.
@@ -105,14 +105,14 @@ class Dispatch:
             allowed = [one for one in self._workers() if self._host(one) not in self._left_out]
             if not allowed:
                 raise InfraError(f"no host of the cluster is left to run boots: {trouble}")
-        for order in orders:
-            first = order.tickets[0].folder
+        for block in blocks:
+            first = block.requests[0].folder
             self._tries[first] = self._tries.get(first, 0) + 1
             if self._tries[first] > _ATTEMPTS:
                 raise InfraError(f"{first} was given out {_ATTEMPTS} times in vain: {trouble}")
-            self._tickets |= {ticket.folder: ticket for ticket in order.tickets}
-            future = self._client.submit(worker.run_block, order, pure=False, workers=allowed)
-            self._pending[future] = order
+            self._requests |= {request.folder: request for request in block.requests}
+            future = self._client.submit(worker.run_block, block, pure=False, workers=allowed)
+            self._pending[future] = block
 
     def wait(self) -> None:
         """Take boots as they come until every block is done."""
@@ -138,18 +138,18 @@ class Dispatch:
     def _keep(self, folder: str, seconds: float, tar: bytes) -> None:
         from distributed import Event  # noqa: PLC0415 (see above)
 
-        ticket, target = self._tickets.get(folder), self._boots / folder
-        if ticket is None:
+        request, target = self._requests.get(folder), self._boots / folder
+        if request is None:
             raise InfraError(f"a worker sent a boot that nobody asked for: {folder!r}")
         if transfer.unpack(tar, target):
             facts = json.loads((target / "boot.json").read_text(encoding="utf-8"))
             outcome, detail = Outcome(facts["outcome"]), str(facts["detail"])
-            self._note(BootEnd(ticket, outcome, detail, seconds, target))
+            self._note(BootEnd(request, outcome, detail, seconds, target))
         Event(f"boot-{self._run}-{folder}", client=self._client).set()
 
-    def _judge(self, order: BlockRequest, future: Any) -> None:
+    def _judge(self, block: BlockRequest, future: Any) -> None:
         """What a block that ended came to."""
-        first = order.tickets[0].folder
+        first = block.requests[0].folder
         if future.status != "finished":
             error = future.exception() if future.status == "error" else None
             if isinstance(error, HarnessError):
@@ -165,14 +165,14 @@ class Dispatch:
             if reply.host not in self._left_out:
                 _log.warning(f"host {reply.host} is left out from now on: {reply.failed}")
             self._left_out.add(reply.host)
-            return self.give([order], trouble=reply.failed)
+            return self.give([block], trouble=reply.failed)
         if reply.lacking:
             self._supply.send([reply.address])
-            return self.give([order], trouble=f"host {reply.host} lost what it was sent")
+            return self.give([block], trouble=f"host {reply.host} lost what it was sent")
         for item in reply.boots:
             self._keep(*item)
-        if not all((self._boots / one.folder / "boot.json").is_file() for one in order.tickets):
-            self.give([order], trouble="not all of its boots came back")
+        if not all((self._boots / one.folder / "boot.json").is_file() for one in block.requests):
+            self.give([block], trouble="not all of its boots came back")
 
     def _look(self) -> None:
         """Say when no worker is left, and give up when none comes."""

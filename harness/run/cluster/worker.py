@@ -36,7 +36,7 @@ _warm: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
-class Station:
+class WorkerFacts:
     """One worker: its machine, the code that it runs, and why it cannot run guests ("": it can).
 
     ``code`` is a hash of the harness's sources, ``python`` like 3.11.
@@ -47,7 +47,7 @@ class Station:
     python: str
     trouble: str = ""
 
-    def differs(self, other: Station) -> str:
+    def differs(self, other: WorkerFacts) -> str:
         """In what another one cannot stand in for this one, as a clause; "" if it can."""
         for what, mine, its in (
             ("checkout of the harness", self.code, other.code),
@@ -61,17 +61,17 @@ class Station:
 
 @dataclass(frozen=True, slots=True)
 class BlockRequest:
-    """A block to be run: ``tickets`` in their order, all on one machine.
+    """A block to be run: ``requests`` in their order, all on one machine.
 
     ``files`` give the SHA-256 by the path that the sender has them at: everything that ``host``
-    and the tickets' kernels name.  ``asker`` is what the sender itself would say of itself.
+    and the requests' kernels name.  ``asker`` is what the sender itself would say of itself.
     """
 
     run: str
-    tickets: tuple[BootRequest, ...]
+    requests: tuple[BootRequest, ...]
     host: VmConfig
     files: Mapping[str, str]
-    asker: Station
+    asker: WorkerFacts
 
 
 Returned = tuple[str, float, bytes]
@@ -80,7 +80,7 @@ Returned = tuple[str, float, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of an order on ``host`` at ``address``.
+    """What came of a block on ``host`` at ``address``.
 
     ``lacking`` are files to be sent first; ``refused`` says why this worker must not run it,
     ``failed`` what was wrong with the machine; ``boots`` come at once at the end where a pair must
@@ -96,8 +96,8 @@ class Reply:
 
 
 @cache
-def describe(accelerator: str) -> Station:
-    """This process as a station that runs guests under ``accelerator``; looked at once.
+def describe(accelerator: str) -> WorkerFacts:
+    """This process as a worker that runs guests under ``accelerator``; looked at once.
 
     So a checkout that changes under a running worker is not seen: what it imported does not.
     """
@@ -109,7 +109,7 @@ def describe(accelerator: str) -> Station:
     except HarnessError as error:
         trouble = f"cannot run guests under {accelerator}: {error}"
     version = ".".join(platform.python_version_tuple()[:2])
-    return Station(hostfacts.here(), checksums.code_hash(), version, trouble)
+    return WorkerFacts(hostfacts.here(), checksums.code_hash(), version, trouble)
 
 
 def host_name() -> str:
@@ -133,27 +133,27 @@ def put(name: str, piece: bytes, offset: int, total: int, sender: str) -> bool:
     return store().put(name, piece, offset=offset, total=total, sender=sender)
 
 
-def run_block(order: BlockRequest) -> Reply:
+def run_block(block: BlockRequest) -> Reply:
     """Run the boots of a block that the sender does not have yet, and send them back."""
     from distributed import Event, Queue, get_worker  # noqa: PLC0415 (only a cluster needs it)
 
     worker = get_worker()
-    me = describe(order.host.accel)
-    refused = order.asker.differs(me)
-    missing = tuple(lacking(sorted(set(order.files.values()))))
+    me = describe(block.host.accel)
+    refused = block.asker.differs(me)
+    missing = tuple(lacking(sorted(set(block.files.values()))))
     if refused or missing:
         return Reply(me.host.name, worker.address, missing, refused)
-    streams = order.host.clock == "insn"
+    streams = block.host.clock == "insn"
     kept: list[Returned] = []
 
     def is_there(folder: str) -> bool:
-        return streams and bool(Event(f"boot-{order.run}-{folder}").is_set())
+        return streams and bool(Event(f"boot-{block.run}-{folder}").is_set())
 
     try:
         with _wanted(worker) as stop, scratch.folder() as name:
-            for item in _boots(order, Path(name), stop, is_there):
+            for item in _boots(block, Path(name), stop, is_there):
                 if streams:
-                    Queue(f"boots-{order.run}").put(item)
+                    Queue(f"boots-{block.run}").put(item)
                 else:
                     kept.append(item)
     except InfraError as error:
@@ -162,50 +162,50 @@ def run_block(order: BlockRequest) -> Reply:
 
 
 def _boots(
-    order: BlockRequest, place: Path, stop: threading.Event, is_there: Any
+    block: BlockRequest, place: Path, stop: threading.Event, is_there: Any
 ) -> Iterator[Returned]:
-    host, tickets = placed(order, place)
+    host, requests = placed(block, place)
     # Under wall time a neighbour is in the figures: one guest at a time, whatever the worker's
     # threads, and however many workers there are on this machine.
     alone = atomic.locked(Cache.from_environment().root / "one-guest")
     with alone if host.clock == "wall" else nullcontext():
-        for ticket in tickets:
-            if is_there(ticket.folder):
+        for request in requests:
+            if is_there(request.folder):
                 continue
-            if host.disk_for(ticket.cell) == "host":
+            if host.disk_for(request.cell) == "host":
                 require_space(place, host.swap, "a guest's swap disk")
-            if host.clock == "wall" and ticket.kernel.key not in _warm:
-                engine.warm_up(ticket, host, stop)
-                _warm.add(ticket.kernel.key)
-            ended = boot.run(ticket, host, place / "boots", stop=stop)
-            yield ticket.folder, ended.seconds, packed(ended.folder)
+            if host.clock == "wall" and request.kernel.key not in _warm:
+                engine.warm_up(request, host, stop)
+                _warm.add(request.kernel.key)
+            ended = boot.run(request, host, place / "boots", stop=stop)
+            yield request.folder, ended.seconds, packed(ended.folder)
             shutil.rmtree(ended.folder)
 
 
-def placed(order: BlockRequest, place: Path) -> tuple[VmConfig, tuple[BootRequest, ...]]:
-    """The host and tickets of an order with the paths that its files have on this machine."""
+def placed(block: BlockRequest, place: Path) -> tuple[VmConfig, tuple[BootRequest, ...]]:
+    """The host and requests of a block with the paths that its files have on this machine."""
     mine = store()
 
     def at(path: Path) -> Path:
-        return mine.path(order.files[str(path)])
+        return mine.path(block.files[str(path)])
 
     host = replace(
-        order.host,
-        root=at(order.host.root),
-        tools=at(order.host.tools),
-        keys=Keys(at(order.host.keys.client), at(order.host.keys.host)),
-        variants={names: at(path) for names, path in order.host.variants.items()},
-        selftests={arm: at(path) for arm, path in order.host.selftests.items()},
+        block.host,
+        root=at(block.host.root),
+        tools=at(block.host.tools),
+        keys=Keys(at(block.host.keys.client), at(block.host.keys.host)),
+        variants={names: at(path) for names, path in block.host.variants.items()},
+        selftests={arm: at(path) for arm, path in block.host.selftests.items()},
     )
-    tickets = []
-    for ticket in order.tickets:
-        folder = place / "kernels" / ticket.kernel.key
+    requests = []
+    for request in block.requests:
+        folder = place / "kernels" / request.kernel.key
         folder.mkdir(parents=True, exist_ok=True)
         for name in KERNEL_FILES:
             if not (folder / name).is_symlink():
-                (folder / name).symlink_to(at(ticket.kernel.path / name))
-        tickets.append(replace(ticket, kernel=replace(ticket.kernel, path=folder)))
-    return host, tuple(tickets)
+                (folder / name).symlink_to(at(request.kernel.path / name))
+        requests.append(replace(request, kernel=replace(request.kernel, path=folder)))
+    return host, tuple(requests)
 
 
 @contextmanager

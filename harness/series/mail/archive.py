@@ -68,7 +68,7 @@ class Archive:
         """Index what is new; returns how many mails that were.  InfraError when git fails."""
         return sum(part.refresh() for part in self._parts)
 
-    def letter(self, message_id: str) -> ArchivedMail | None:
+    def mail(self, message_id: str) -> ArchivedMail | None:
         """The headers of a mail, None when the archive does not have it."""
         return next(iter(self._mails("mail where mid = ?", message_id)), None)
 
@@ -181,14 +181,14 @@ class _Part:
                 read = _headers(raw)
                 if read is None:
                     continue
-                letter, parents = read
-                row = (letter.message_id, blob, letter.sender, letter.title, letter.tags)
-                base.execute("insert into mail values (?, ?, ?, ?, ?, ?)", (*row, letter.date))
+                mail, parents = read
+                row = (mail.message_id, blob, mail.sender, mail.title, mail.tags)
+                base.execute("insert into mail values (?, ?, ?, ?, ?, ?)", (*row, mail.date))
                 change = change_id(raw)
                 if change is not None:
-                    base.execute("insert into change values (?, ?)", (letter.message_id, change))
+                    base.execute("insert into change values (?, ?)", (mail.message_id, change))
                 base.executemany(
-                    "insert into ref values (?, ?)", [(letter.message_id, one) for one in parents]
+                    "insert into ref values (?, ?)", [(mail.message_id, one) for one in parents]
                 )
         return len(blobs)
 
@@ -241,14 +241,14 @@ def _headers(raw: bytes) -> tuple[ArchivedMail, tuple[str, ...]] | None:
     title, tags = strip_brackets(" ".join(_text(fields.get("subject", "")).split()))
     sent = header.date(fields.get("date", ""))
     parents = header.message_ids(fields.get("references", "") + fields.get("in-reply-to", ""))
-    letter = ArchivedMail(
+    mail = ArchivedMail(
         message_id=ids[0],
         sender=header.address(_text(fields.get("from", "")))[1].lower(),
         title=title,
         tags=tags,
         date=int(sent.timestamp()) if sent else 0,
     )
-    return letter, tuple(dict.fromkeys(one for one in parents if one != ids[0]))
+    return mail, tuple(dict.fromkeys(one for one in parents if one != ids[0]))
 
 
 def _text(field: str) -> str:

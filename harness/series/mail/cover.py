@@ -75,13 +75,13 @@ def text(raw: bytes) -> str:
     return ""
 
 
-def as_data(letter: Cover) -> dict[str, Any]:
+def as_data(cover: Cover) -> dict[str, Any]:
     """Plain values for JSON; `from_data` undoes it."""
-    return asdict(letter)
+    return asdict(cover)
 
 
 def from_data(data: Mapping[str, Any]) -> Cover | None:
-    """A letter from a manifest; None if what is there is none."""
+    """A cover from a manifest; None if what is there is none."""
     if not isinstance(data.get("message_id"), str) or not isinstance(data.get("sender"), str):
         return None
 

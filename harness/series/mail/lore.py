@@ -20,8 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from harness.experiment import defaults
 from harness.series import patchset
-from harness.series.mail import cover as letter
-from harness.series.mail import mbox, posting
+from harness.series.mail import cover, mbox, posting
 from harness.series.mail.archive import Archive
 from harness.series.mail.mbox import Mail
 from harness.series.patchset import PatchSet
@@ -96,36 +95,36 @@ def parse(name: str) -> Address | None:
     return Address(text, server, revision)
 
 
-def fetch(address: Address, desk: MailSource) -> PatchSet:
+def fetch(address: Address, mails: MailSource) -> PatchSet:
     """The series that the mail belongs to, or the ``revision`` of it that is asked for.
 
     Raises UserError when no mail of that id or revision exists or the posting is not whole,
     InfraError when neither mirror nor server can be asked.
     """
-    raws, origin = _thread(address, desk)
+    raws, origin = _thread(address, mails)
     thread = posting.read(raws)
     picked = posting.pick(thread, address.message_id, revision=address.revision)
     first = picked.patches[0]
     origin["message_id"] = posting.cover_id(thread, str(first.message_id))
-    if desk.trailers:
-        picked = _with_trailers(picked, raws, desk.server)
+    if mails.trailers:
+        picked = _with_trailers(picked, raws, mails.server)
         origin["trailers"] = "yes"
     text = mbox.join(mail.canonical for mail in picked.patches)
     origin["sha256"] = hashlib.sha256(text).hexdigest()
-    head = letter.find(raws, origin["message_id"])
-    return replace(picked, origin=tuple(sorted(origin.items())), letter=head)
+    head = cover.find(raws, origin["message_id"])
+    return replace(picked, origin=tuple(sorted(origin.items())), cover=head)
 
 
-def postings(address: Address, desk: MailSource) -> tuple[Posted, ...]:
+def postings(address: Address, mails: MailSource) -> tuple[Posted, ...]:
     """All postings of the series that a mail belongs to, oldest first, each label once.
 
     A mirror gives all of them; a server gives those since the mail that is asked for.
     Errors as in `fetch`.
     """
-    raws, _ = _thread(replace(address, revision="latest"), desk)
+    raws, _ = _thread(replace(address, revision="latest"), mails)
     found = []
     for head in posting.family(posting.read(raws), address.message_id):
-        known = letter.find(raws, head.message_id)
+        known = cover.find(raws, head.message_id)
         if known is None:
             continue
         tags = mbox.strip_brackets(known.subject)[1].upper().split()
@@ -138,43 +137,43 @@ def postings(address: Address, desk: MailSource) -> tuple[Posted, ...]:
     return tuple({one.label: one for one in reversed(found)}.values())[::-1]
 
 
-def by_change_id(change_id: str, desk: MailSource) -> Address:
+def by_change_id(change_id: str, mails: MailSource) -> Address:
     """The first posting with a change-id, in the mirrors.  UserError when there is none."""
-    if not desk.mirrors:
+    if not mails.mirrors:
         raise UserError(
             f"the change-id {change_id} can be looked for in a local mirror only: name one, or "
             "give the message-id of any posting of the series"
         )
-    archive = Archive(desk.mirrors, index=desk.cache / "index")
+    archive = Archive(mails.mirrors, index=mails.cache / "index")
     archive.refresh()
     for one in archive.changed(change_id):
         if "PATCH" in one.tags.upper() or "RFC" in one.tags.upper():
             return Address(one.message_id, None, None)
-    raise UserError(f"no posting with the change-id {change_id} is in {_listed(desk.mirrors)}")
+    raise UserError(f"no posting with the change-id {change_id} is in {_listed(mails.mirrors)}")
 
 
-def mail(address: Address, desk: MailSource) -> bytes:
+def mail(address: Address, mails: MailSource) -> bytes:
     """One mail as it was sent.  Errors as in `fetch`."""
-    raws, _ = _thread(address, desk)
-    raw = letter.find_raw(raws, address.message_id)
+    raws, _ = _thread(address, mails)
+    raw = cover.find_raw(raws, address.message_id)
     if raw is None:
         raise UserError(f"there is no mail <{address.message_id}> in its own thread")
     return raw
 
 
-def _thread(address: Address, desk: MailSource) -> tuple[tuple[bytes, ...], dict[str, str]]:
+def _thread(address: Address, mails: MailSource) -> tuple[tuple[bytes, ...], dict[str, str]]:
     """The raw mails to pick from, and where they are from."""
-    if desk.mirrors:
-        archive = Archive(desk.mirrors, index=desk.cache / "index")
+    if mails.mirrors:
+        archive = Archive(mails.mirrors, index=mails.cache / "index")
         added = archive.refresh()
         if added:
-            _log.info(f"indexed {added} mails of {_listed(desk.mirrors)}")
+            _log.info(f"indexed {added} mails of {_listed(mails.mirrors)}")
         raws = _from_archive(address, archive)
         if raws:
-            return raws, {"mirror": _listed(desk.mirrors)}
-        _log.info(f"{_listed(desk.mirrors)} does not have <{address.message_id}>")
-    server = (address.server or desk.server).rstrip("/")
-    return _from_server(address, server, desk), {"server": server}
+            return raws, {"mirror": _listed(mails.mirrors)}
+        _log.info(f"{_listed(mails.mirrors)} does not have <{address.message_id}>")
+    server = (address.server or mails.server).rstrip("/")
+    return _from_server(address, server, mails), {"server": server}
 
 
 def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
@@ -183,7 +182,7 @@ def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
         return raws
     thread = posting.read(raws)
     head_id = posting.cover_id(thread, address.message_id)
-    head = archive.letter(head_id)
+    head = archive.mail(head_id)
     others = archive.titled(head.title, sender=head.sender) if head else ()
     change = next((mail.change_id for mail in thread if mail.message_id == head_id), None)
     others += archive.changed(change) if change else ()
@@ -191,16 +190,16 @@ def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
     return (*raws, *(raw for one in ids for raw in archive.thread(one)))
 
 
-def _from_server(address: Address, server: str, desk: MailSource) -> tuple[bytes, ...]:
+def _from_server(address: Address, server: str, mails: MailSource) -> tuple[bytes, ...]:
     key = f"{server} {address.message_id} {address.revision or ''}".rstrip()
-    kept = desk.cache / hashlib.sha256(key.encode()).hexdigest()[:24]
+    kept = mails.cache / hashlib.sha256(key.encode()).hexdigest()[:24]
     # A posting does not change; what is newest, and the answers, do.
-    moving = address.revision == "latest" or desk.trailers
+    moving = address.revision == "latest" or mails.trailers
     known = _kept(kept)
     if known and not moving:
         return mbox.split(known)
     try:
-        data = _b4_mbox(address, server, desk)
+        data = _b4_mbox(address, server, mails)
     except InfraError as error:
         if known is None:
             raise
@@ -222,7 +221,7 @@ def _kept(place: Path) -> bytes | None:
         return None
 
 
-def _b4_mbox(address: Address, server: str, desk: MailSource) -> bytes:
+def _b4_mbox(address: Address, server: str, mails: MailSource) -> bytes:
     """The thread (and with a revision the newer ones) as b4 fetches it: an mbox."""
     _log.info(f"asking {server} for <{address.message_id}>")
     newer = ("--check-newer-revisions",) if address.revision else ()

@@ -40,7 +40,7 @@ Values = Mapping[int, float]
 
 
 def bisect(
-    experiment: Experiment, metric: str, site: Context, *, most: int = BISECT_MOST_PAIRS
+    experiment: Experiment, metric: str, context: Context, *, most: int = BISECT_MOST_PAIRS
 ) -> StudyResult:
     """Search the series for the patch that changes ``metric``; resumes like a comparison.
 
@@ -51,9 +51,9 @@ def bisect(
     first = compare.resolved(one, "insn").schedule.pairs
     if most < first:
         raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
-    folder = site.results / one.title
+    folder = context.results / one.title
     with manifest.locked(folder):
-        track = trial.lay(one, site, folder)
+        track = trial.lay(one, context, folder)
         found = _Search(track, metric, most).solve()
         record.write(folder, ResultKind.BISECT, outcome.as_data(found))
         made = sealed(folder, outcome.make)

@@ -25,7 +25,7 @@ from harness.util.errors import UserError
 _log = logging.getLogger(__name__)
 
 
-def calibrate(experiment: Experiment, site: Context) -> StudyResult:
+def calibrate(experiment: Experiment, context: Context) -> StudyResult:
     """Run what is missing of all comparisons, then weigh.
 
     Raises the harness's typed errors; UserError for a clock under which the weights are not exact.
@@ -36,8 +36,8 @@ def calibrate(experiment: Experiment, site: Context) -> StudyResult:
         raise UserError("calibrate has a workload of its own: leave SUITE out")
     if experiment.guest.clock == "wall":
         raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
-    folder = site.results / experiment.changed(name=experiment.name or "calibration").title
-    inner = replace(site, results=folder)
+    folder = context.results / experiment.changed(name=experiment.name or "calibration").title
+    inner = replace(context, results=folder)
     for series in SERIES:
         _log.info(f"series {series}")
         # The null series is the A/A of all others: no third boot.

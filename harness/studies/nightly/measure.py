@@ -55,20 +55,20 @@ class Spent(KeyboardInterrupt):
     """The budget is spent: guests end as they do when somebody interrupts the command."""
 
 
-def nightly(config: Config, site: Context) -> StudyResult:
+def nightly(config: Config, context: Context) -> StudyResult:
     """Run one night, or the rest of one that was cut off.
 
     Raises UserError when another one is running in that folder, and what the history raises.
     What fails in a comparison, a list or a repository is part of the report.
     """
-    root = site.results / config.name
+    root = context.results / config.name
     with manifest.locked(root), store.opened(root / store.NAME) as history:
-        night = _Night(config, site, root, history)
-        ran = night.work(_under_way(config, site, root, history) or night.plan())
+        night = _Night(config, context, root, history)
+        ran = night.work(_under_way(config, context, root, history) or night.plan())
         return night.close(ran)
 
 
-def _under_way(config: Config, site: Context, root: Path, history: History) -> Agenda | None:
+def _under_way(config: Config, context: Context, root: Path, history: History) -> Agenda | None:
     """The plan of a night that was cut off, if it is of the same nightly.yaml."""
     found = agenda.read(root / agenda.NAME)
     if found is None:
@@ -88,16 +88,16 @@ def _under_way(config: Config, site: Context, root: Path, history: History) -> A
 class _Night:
     """The night under way."""
 
-    def __init__(self, config: Config, site: Context, root: Path, history: History) -> None:
-        self._config, self._site, self._root, self._history = config, site, root, history
+    def __init__(self, config: Config, context: Context, root: Path, history: History) -> None:
+        self._config, self._context, self._root, self._history = config, context, root, history
         self._made: dict[Subject, KernelPair | HarnessError] = {}
         self._agenda = Agenda(0, "", "", 0.0, ())
 
     def plan(self) -> Agenda:
         """Look what is new and write the plan."""
-        site, config, started = self._site, self._config, _now()
+        context, config, started = self._context, self._config, _now()
         with progress.stage("news"):
-            found = news.look(config, site.desk, registry_folder=REGISTRY, now=started)
+            found = news.look(config, context.mails, registry_folder=REGISTRY, now=started)
         past = self._history
         jobs = agenda.plan(config, found.points, past.comparisons(), past.estimates())
         number = past.begin(
@@ -197,9 +197,9 @@ class _Night:
 
     def _compare(self, job: Job) -> tuple[StudyResult | None, str]:
         """The comparison; or None and why these kernels cannot run its cell."""
-        site = self._site_of(job.point)
+        context = self._context_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))
-        made = self._kernels(job.point, experiment, site)
+        made = self._kernels(job.point, experiment, context)
         good, skipped = cell.runnable(
             experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory
         )
@@ -207,17 +207,17 @@ class _Night:
             return None, skipped[0].reason
         donors = [one for one in self._root.glob(f"*/{job.name}") if one.is_dir()]
         donors.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-        return compare.compare(experiment, site, made=made, donors=donors[:_DONORS]), ""
+        return compare.compare(experiment, context, made=made, donors=donors[:_DONORS]), ""
 
-    def _site_of(self, point: Subject) -> Context:
-        git = point.git or self._config.kernel_git or self._site.kernel_git
-        return replace(self._site, results=self._root / point.folder, kernel_git=git)
+    def _context_of(self, point: Subject) -> Context:
+        git = point.git or self._config.kernel_git or self._context.kernel_git
+        return replace(self._context, results=self._root / point.folder, kernel_git=git)
 
-    def _kernels(self, point: Subject, experiment: Any, site: Context) -> KernelPair:
+    def _kernels(self, point: Subject, experiment: Any, context: Context) -> KernelPair:
         """Both kernels, made once a night for all cells; a failure is the same for all."""
         if point not in self._made:
             try:
-                self._made[point] = pair.make(experiment, site)
+                self._made[point] = pair.make(experiment, context)
             except InfraError:
                 raise  # it may pass
             except HarnessError as error:

@@ -34,13 +34,13 @@ class News:
     troubles: tuple[Trouble, ...]
 
 
-def look(config: Config, desk: MailSource, *, registry_folder: Path, now: str) -> News:
+def look(config: Config, mails: MailSource, *, registry_folder: Path, now: str) -> News:
     """Ask the registry, the mails and the repositories.  What cannot be asked is a trouble."""
     points: list[Subject] = []
     troubles: list[Trouble] = []
     for series in config.series:
         try:
-            points += _of_series(series, desk, registry_folder, troubles)
+            points += _of_series(series, mails, registry_folder, troubles)
         except HarnessError as error:
             troubles.append(Trouble(series.name, error))
     for branch in config.branches:
@@ -76,7 +76,7 @@ def head(branch: Branch) -> str:
 
 
 def _of_series(
-    series: FollowedSeries, desk: MailSource, folder: Path, troubles: list[Trouble]
+    series: FollowedSeries, mails: MailSource, folder: Path, troubles: list[Trouble]
 ) -> Iterator[Subject]:
     """Newest first.  What the registry has is known even where mails cannot be asked."""
     known: list[tuple[str, str, str]] = []  # label, date, PATCH=
@@ -90,7 +90,7 @@ def _of_series(
         message_id = series.message_id
     if message_id or series.change_id:
         try:
-            posted = _posted(message_id, series.change_id, desk)
+            posted = _posted(message_id, series.change_id, mails)
         except HarnessError as error:
             if not known:
                 raise
@@ -102,10 +102,10 @@ def _of_series(
             yield Subject(series.name, "series", label, date, patch, "", base, age=age)
 
 
-def _posted(message_id: str, change_id: str, desk: MailSource) -> tuple[Posted, ...]:
-    address = lore.parse(message_id) if message_id else lore.by_change_id(change_id, desk)
+def _posted(message_id: str, change_id: str, mails: MailSource) -> tuple[Posted, ...]:
+    address = lore.parse(message_id) if message_id else lore.by_change_id(change_id, mails)
     assert address is not None  # nightly.yaml was checked
-    return lore.postings(address, desk)
+    return lore.postings(address, mails)
 
 
 def _newer(

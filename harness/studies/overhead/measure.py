@@ -45,7 +45,7 @@ class OverheadOptions:
 def overhead(
     experiment: Experiment,
     options: OverheadOptions,
-    site: Context,
+    context: Context,
     *,
     made: KernelPair | None = None,
     donors: Sequence[Path] = (),
@@ -65,7 +65,7 @@ def overhead(
         alone=True,
     )
     with (
-        compare.measured(one, site, boots) as (folder, ran),
+        compare.measured(one, context, boots) as (folder, ran),
         progress.stage("report"),
     ):
         written = report.make(folder)
@@ -118,12 +118,12 @@ def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
     )
 
 
-def instrumented(ticket: BootRequest) -> BootRequest:
+def instrumented(boot_request: BootRequest) -> BootRequest:
     """The boot with allocation profiling on, and a workload that sets up its own swap area."""
-    workload = ticket.cell.workload
-    known = dict(workload.parameters) | _area(ticket.cell.backend)
-    cell = replace(ticket.cell, workload=replace(workload, parameters=tuple(known.items())))
-    return replace(ticket, cell=cell, profiled=True)
+    workload = boot_request.cell.workload
+    known = dict(workload.parameters) | _area(boot_request.cell.backend)
+    cell = replace(boot_request.cell, workload=replace(workload, parameters=tuple(known.items())))
+    return replace(boot_request, cell=cell, profiled=True)
 
 
 def _area(backend: Backend) -> dict[str, str]:

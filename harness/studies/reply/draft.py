@@ -46,10 +46,10 @@ _PLAIN = str.maketrans(
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """A passage to answer. letter: of the mail that it is from, None if nobody knows."""
+    """A passage to answer. cover: of the mail that it is from, None if nobody knows."""
 
     passage: str
-    letter: Cover | None = None
+    cover: Cover | None = None
 
 
 def make(
@@ -77,8 +77,8 @@ def make(
     about = manifest.load(results)
     text = reply.body(_answer(results, [memory] if memory else []), about, proofs, long=long)
     head = _head(about)
-    answered = (quoted.letter if quoted else None) or head
-    passage = "\n".join(quotation(quoted.passage, quoted.letter)) + "\n\n" if quoted else ""
+    answered = (quoted.cover if quoted else None) or head
+    passage = "\n".join(quotation(quoted.passage, quoted.cover)) + "\n\n" if quoted else ""
     return headers(answered, _subject(about)) + "\n" + passage + text
 
 

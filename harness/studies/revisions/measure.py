@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 REGISTRY = REPO / "kernels" / "series"
 
 
-def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> StudyResult:
+def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> StudyResult:
     """Compare each revision (``only`` some, all if empty) with its own base; a table of all.
 
     A revision's comparison is the one of ``make compare BASE=auto PATCH=NAME-vN``, in the same
@@ -42,11 +42,13 @@ def revisions(experiment: Experiment, only: Sequence[str], site: Context) -> Stu
     if experiment.kernels.base not in (AUTO, Kernels().base):
         raise UserError("each revision is compared with its own base: leave BASE out")
     wanted = [entry.revision(name) for name in only] or list(entry.revisions)
-    folder = site.results / (experiment.name or f"revisions-{entry.name}")
+    folder = context.results / (experiment.name or f"revisions-{entry.name}")
     with manifest.locked(folder):
-        case = _Revisions(experiment.changed(base=AUTO, name=None), entry, site)
+        case = _Revisions(experiment.changed(base=AUTO, name=None), entry, context)
         postings = [case.post(one) for one in wanted]
-        every = History(entry.name, entry.title, _command(experiment, only, site), tuple(postings))
+        every = History(
+            entry.name, entry.title, _command(experiment, only, context), tuple(postings)
+        )
         table.record(folder, every)
         made = sealed(folder, table.make)
     return replace(made, status=case.status)
@@ -65,8 +67,8 @@ def _entry(experiment: Experiment) -> Entry:
     return registry.read(name, registry=REGISTRY)
 
 
-def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
-    git = for_others(site.kernel_git or "")
+def _command(experiment: Experiment, only: Sequence[str], context: Context) -> str:
+    git = for_others(context.kernel_git or "")
     words = [manifest.repeat_command(experiment.changed(base=AUTO), "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 
@@ -74,8 +76,8 @@ def _command(experiment: Experiment, only: Sequence[str], site: Context) -> str:
 class _Revisions:
     """The revisions so far: what failed first, which results can share boots, the last commits."""
 
-    def __init__(self, experiment: Experiment, entry: Entry, site: Context) -> None:
-        self._experiment, self._entry, self._site = experiment, entry, site
+    def __init__(self, experiment: Experiment, entry: Entry, context: Context) -> None:
+        self._experiment, self._entry, self._context = experiment, entry, context
         self._donors: list[Path] = []
         self._before: tuple[str, CommitRange] | None = None
         self._statuses: list[Exit] = []
@@ -93,12 +95,12 @@ class _Revisions:
         one = self._experiment.changed(patch=name)
         posting = Posting(revision.name, revision.date or "")
         try:
-            trees = pair.prepare(one, self._site)
+            trees = pair.prepare(one, self._context)
             posting = self._described(posting, trees)
-            made = pair.plan(trees, one, self._site).build()
+            made = pair.plan(trees, one, self._context).build()
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
-        done = compare.compare(one, self._site, made=made, donors=self._donors)
+        done = compare.compare(one, self._context, made=made, donors=self._donors)
         self._donors.append(done.folder)
         self._statuses.append(done.status)
         return replace(posting, folder=done.folder.name)
@@ -118,7 +120,7 @@ class _Revisions:
         before, self._before = self._before, (posting.name, here)
         if before is None:
             return posting
-        digest = correspondence(self._site.cache.git, before[1], here)
+        digest = correspondence(self._context.cache.git, before[1], here)
         return replace(posting, since=before[0], digest=digest)
 
 

@@ -36,18 +36,18 @@ class WalkOptions:
     overhead: overhead.OverheadOptions | None = None
 
 
-def walk(experiment: Experiment, options: WalkOptions, site: Context) -> StudyResult:
+def walk(experiment: Experiment, options: WalkOptions, context: Context) -> StudyResult:
     """Build at each patch, measure where it builds, report; goes on where a call was stopped.
 
     Raises the harness's typed errors; a patch that does not build or boot is no error.
     """
-    folder = site.results / named(experiment).title
+    folder = context.results / named(experiment).title
     if options.overhead is not None:
         overhead.planned(experiment, options.overhead)  # a mistake is said now, not in an hour
     with manifest.locked(folder):
-        track = trial.lay(experiment, site, folder)
+        track = trial.lay(experiment, context, folder)
         numbers = stops(options.at, len(track.steps))
-        _say(track, numbers, site)
+        _say(track, numbers, context)
         _Walk(track, options, folder).go(numbers)
         made = sealed(folder, report.make)
     return made
@@ -105,7 +105,7 @@ class _Walk:
             overhead.overhead(
                 one,
                 self._options.overhead,
-                track.site,
+                track.context,
                 made=track.made(number),
                 donors=track.donors(),
             )
@@ -130,7 +130,7 @@ class _Walk:
         return " ".join(words)
 
 
-def _say(track: Track, numbers: Sequence[int], site: Context) -> None:
+def _say(track: Track, numbers: Sequence[int], context: Context) -> None:
     one = track.experiment
     shared = 2 if one.schedule.aa else 1
     boots = one.schedule.pairs * len(one.cells()) * (len(numbers) + shared)

@@ -49,10 +49,12 @@ class Built:
 class Track:
     """A series laid out below ``folder``: any of its patches can be built and measured."""
 
-    def __init__(self, experiment: Experiment, site: Context, folder: Path, trees: Trees) -> None:
+    def __init__(
+        self, experiment: Experiment, context: Context, folder: Path, trees: Trees
+    ) -> None:
         self.experiment = manifest.pinned(experiment, trees)
         self.folder = folder
-        self._trees, self._site = trees, replace(site, results=folder)
+        self._trees, self._context = trees, replace(context, results=folder)
         self._made: dict[int, KernelPair] = {}
 
     @property
@@ -61,9 +63,9 @@ class Track:
         return self._trees.applied.steps if self._trees.applied else ()
 
     @property
-    def site(self) -> Context:
-        """The caller's site, with results below this folder."""
-        return self._site
+    def context(self) -> Context:
+        """The caller's context, with results below this folder."""
+        return self._context
 
     def facts(self) -> dict[str, Any]:
         """Which series on which base, for a record."""
@@ -87,8 +89,8 @@ class Track:
         known = Built(number, step.subject, step.commit)
         _log.info(f'patch {number} of {len(self.steps)}: "{step.subject}"')
         try:
-            trees = pair.cut(self._trees, number, self._site)
-            made = pair.plan(trees, self._named(number), self._site).build()
+            trees = pair.cut(self._trees, number, self._context)
+            made = pair.plan(trees, self._named(number), self._context).build()
         except (KernelFailure, UserError) as error:
             # The base is built, so a configuration that does not take is the patch's doing, too.
             _log.warning(f"patch {number}: {error}")
@@ -101,7 +103,7 @@ class Track:
         one = self._named(number)
         return compare.compare(
             one.changed(pairs=pairs or one.schedule.pairs),
-            self._site,
+            self._context,
             made=self._made[number],
             donors=self.donors(),
         )
@@ -127,7 +129,7 @@ class Track:
         return f"{error.reason}; the whole log is {place}"
 
 
-def lay(experiment: Experiment, site: Context, folder: Path) -> Track:
+def lay(experiment: Experiment, context: Context, folder: Path) -> Track:
     """Get the base and the series, apply all of it, build the base.
 
     Raises the harness's typed errors; UserError for a clock under which boots cannot be shared.
@@ -140,9 +142,9 @@ def lay(experiment: Experiment, site: Context, folder: Path) -> Track:
             "leave CLOCK out, or say CLOCK=insn"
         )
     experiment = compare.resolved(compare.counted(experiment), "insn")
-    whole = pair.prepare(experiment.changed(upto=None), site)
-    pair.plan(whole, experiment, site).build_base()
-    return Track(experiment, site, folder, whole)
+    whole = pair.prepare(experiment.changed(upto=None), context)
+    pair.plan(whole, experiment, context).build_base()
+    return Track(experiment, context, folder, whole)
 
 
 def name(number: int) -> str:

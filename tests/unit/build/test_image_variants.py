@@ -21,7 +21,7 @@ from harness.util.errors import UserError
 from harness.util.paths import Cache
 from harness.vm import boot
 from harness.vm.watch import Deadlines
-from tests.fakes.things import host, ticket
+from tests.fakes.things import boot_request, host
 
 DEADLINES = Deadlines(boot=8, command=8, workload=8, silence=5)
 
@@ -46,7 +46,7 @@ def test_a_package_of_the_recipe_keeps_its_reason() -> None:
 def test_each_cell_is_booted_from_its_image(tmp_path: Path) -> None:
     (asking,) = cell.matrix(backends=["zram"], workloads=["redis"])
     where = host(tmp_path, deadlines=DEADLINES)
-    plain = ticket(tmp_path)
+    plain = boot_request(tmp_path)
     where = replace(where, variants={("redis-server",): tmp_path / "redis.img"})
     assert boot.machine(plain, where, tmp_path, tmp_path).root == where.root
     other = boot.machine(replace(plain, cell=asking), where, tmp_path, tmp_path)

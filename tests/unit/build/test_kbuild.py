@@ -54,7 +54,7 @@ class Bench:
     def confined(self, by: Sandbox) -> KernelBuilder:
         return KernelBuilder(cache=self.cache, store=self.store, jobs=2, sandbox=by)
 
-    def order(
+    def request(
         self,
         changes: dict[str, str] | None = None,
         *,
@@ -97,16 +97,16 @@ def first_line(path: Path) -> str:
 
 
 def test_a_build_publishes_a_whole_artefact(bench: Bench) -> None:
-    order = bench.order()
-    kernel = bench.builder.build(order)
+    request = bench.request()
+    kernel = bench.builder.build(request)
     manifest = json.loads((kernel.path / "manifest.json").read_text(encoding="utf-8"))
     for name in ("bzImage", "vmlinux", "System.map", "config"):
         content = (kernel.path / name).read_bytes()
         assert manifest["sha256"][name] == hashlib.sha256(content).hexdigest()
         assert manifest["sizes"][name] == len(content) > 0
-    assert manifest["commit"] == order.commit
-    assert manifest["tree"] == order.tree
-    assert manifest["version"] == order.version == "6.12.3"
+    assert manifest["commit"] == request.commit
+    assert manifest["tree"] == request.tree
+    assert manifest["version"] == request.version == "6.12.3"
     assert manifest["objects_compiled"] == 3
     assert manifest["config_symbols_on"] == 3
     assert "gcc" in manifest["compiler"]
@@ -121,25 +121,25 @@ def test_a_build_publishes_a_whole_artefact(bench: Bench) -> None:
 
 
 def test_what_is_configured_is_what_was_asked_and_no_more(bench: Bench) -> None:
-    kernel = bench.builder.build(bench.order(options=wanted("BLOCK")))
+    kernel = bench.builder.build(bench.request(options=wanted("BLOCK")))
     assert "CONFIG_SWAP" not in kernel.config
 
 
 def test_the_second_time_nothing_runs(bench: Bench, heard: pytest.LogCaptureFixture) -> None:
-    order = bench.order()
-    assert bench.builder.find(order) is None
-    first = bench.builder.build(order)
+    request = bench.request()
+    assert bench.builder.find(request) is None
+    first = bench.builder.build(request)
     calls = bench.calls
     assert calls
-    assert bench.builder.build(order) == first == bench.builder.find(order)
+    assert bench.builder.build(request) == first == bench.builder.find(request)
     assert bench.calls == calls
     assert "already built" in heard.text
 
 
 def test_the_source_tree_stays_as_it_is(bench: Bench) -> None:
-    order = bench.order()
-    bench.builder.build(order)
-    src = bench.cache.build / order.workspace / "src"
+    request = bench.request()
+    bench.builder.build(request)
+    src = bench.cache.build / request.workspace / "src"
     status = bench.store.git_in(src, "status", "--porcelain", "--ignored")
     assert status.returncode == 0 and status.stdout == b""
 
@@ -149,7 +149,7 @@ def test_two_caches_give_the_same_bytes(
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    kernels = [one.builder.build(one.order()) for one in (bench, Bench(other, monkeypatch))]
+    kernels = [one.builder.build(one.request()) for one in (bench, Bench(other, monkeypatch))]
     assert kernels[0].path != kernels[1].path
     assert kernels[0].key == kernels[1].key
     # vmlinux holds the paths of its sources, as far as the compiler puts them in.
@@ -159,12 +159,12 @@ def test_two_caches_give_the_same_bytes(
 
 @pytest.mark.parametrize("name", ["bzImage", "vmlinux", "System.map", "config"])
 def test_a_truncated_artefact_is_built_anew(bench: Bench, name: str) -> None:
-    order = bench.order()
-    kernel = bench.builder.build(order)
+    request = bench.request()
+    kernel = bench.builder.build(request)
     whole = (kernel.path / name).read_bytes()
     (kernel.path / name).write_bytes(whole[: len(whole) // 2])
     assert kbuild.load(kernel.path) is None
-    again = bench.builder.build(order)
+    again = bench.builder.build(request)
     assert (again.path / name).read_bytes() == whole
     assert kbuild.load(again.path) == again
 
@@ -172,11 +172,11 @@ def test_a_truncated_artefact_is_built_anew(bench: Bench, name: str) -> None:
 def test_one_changed_bit_of_an_artefact_is_seen(
     bench: Bench, heard: pytest.LogCaptureFixture
 ) -> None:
-    order = bench.order()
-    image = bench.builder.build(order).image
+    request = bench.request()
+    image = bench.builder.build(request).image
     whole = image.read_bytes()
     image.write_bytes(bytes([whole[0] ^ 1]) + whole[1:])
-    assert bench.builder.build(order).image.read_bytes() == whole
+    assert bench.builder.build(request).image.read_bytes() == whole
     assert "is not as it was built" in heard.text
 
 
@@ -189,24 +189,24 @@ def test_a_broken_manifest_is_no_kernel(bench: Bench, tmp_path: Path, content: s
 
 
 def test_a_killed_builds_leftovers_do_no_harm(bench: Bench) -> None:
-    order = bench.order()
-    obj = bench.cache.build / order.workspace / kbuild.object_folder(order.options)
+    request = bench.request()
+    obj = bench.cache.build / request.workspace / kbuild.object_folder(request.options)
     (obj / "mm").mkdir(parents=True)
     (obj / ".config").write_text("garbage", encoding="utf-8")
-    target = bench.cache.kernels / kbuild.kernel_key(order, kbuild.compiler_version())
+    target = bench.cache.kernels / kbuild.kernel_key(request, kbuild.compiler_version())
     target.mkdir(parents=True)
     (target / "bzImage").write_text("half", encoding="utf-8")
-    assert kbuild.load(bench.builder.build(order).path)
+    assert kbuild.load(bench.builder.build(request).path)
 
 
 # The two arms
 
 
 def test_the_patched_arm_compiles_only_what_the_series_touches(bench: Bench) -> None:
-    order = bench.order()
-    base = bench.builder.build(order)
+    request = bench.request()
+    base = bench.builder.build(request)
     changed = {"mm/swap.c": tree.FILES["mm/swap.c"].replace("page + 1", "page + 2")}
-    patch = bench.builder.build(bench.order(changed, label="patch", workspace=order.workspace))
+    patch = bench.builder.build(bench.request(changed, label="patch", workspace=request.workspace))
     assert compiled(patch) == ["mm/swap.o"]
     assert patch.key != base.key
     assert patch.image.read_bytes() != base.image.read_bytes()
@@ -214,10 +214,10 @@ def test_the_patched_arm_compiles_only_what_the_series_touches(bench: Bench) -> 
 
 
 def test_a_touched_header_is_not_missed(bench: Bench) -> None:
-    order = bench.order()
-    bench.builder.build(order)
+    request = bench.request()
+    bench.builder.build(request)
     changed = {"include/swap.h": "int swap_in(int page);\nint swap_out(int page);\n"}
-    patch = bench.builder.build(bench.order(changed, label="patch", workspace=order.workspace))
+    patch = bench.builder.build(bench.request(changed, label="patch", workspace=request.workspace))
     assert len(compiled(patch)) == 3
 
 
@@ -225,32 +225,32 @@ def test_incremental_or_not_the_kernel_is_the_same(
     tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed = {"mm/swap.c": tree.FILES["mm/swap.c"].replace("page + 1", "page + 2")}
-    order = bench.order()
-    bench.builder.build(order)
-    after_base = bench.builder.build(bench.order(changed, label="p", workspace=order.workspace))
+    request = bench.request()
+    bench.builder.build(request)
+    after_base = bench.builder.build(bench.request(changed, label="p", workspace=request.workspace))
     key, bytes_after_base = after_base.key, after_base.image.read_bytes()
     shutil.rmtree(after_base.path)
     shutil.rmtree(bench.cache.build)
     bench.store.ensure()
-    alone = bench.builder.build(bench.order(changed, label="p", workspace=order.workspace))
+    alone = bench.builder.build(bench.request(changed, label="p", workspace=request.workspace))
     assert alone.key == key
     assert alone.image.read_bytes() == bytes_after_base
 
 
 @given(st.sampled_from(["tree", "options", "nothing", "label", "commit", "workspace"]))
 def test_the_key_changes_with_what_determines_the_artefact_and_nothing_else(part: str) -> None:
-    order = BuildRequest("base", "c" * 40, "t" * 40, "6.12", GOOD, "w")
+    request = BuildRequest("base", "c" * 40, "t" * 40, "6.12", GOOD, "w")
     changes: dict[str, BuildRequest] = {
-        "tree": replace(order, tree="u" * 40),
-        "options": replace(order, options=wanted("BLOCK")),
-        "nothing": order,
-        "label": replace(order, label="patch"),
-        "commit": replace(order, commit="d" * 40),
-        "workspace": replace(order, workspace="v"),
+        "tree": replace(request, tree="u" * 40),
+        "options": replace(request, options=wanted("BLOCK")),
+        "nothing": request,
+        "label": replace(request, label="patch"),
+        "commit": replace(request, commit="d" * 40),
+        "workspace": replace(request, workspace="v"),
     }
-    is_same = kbuild.kernel_key(changes[part], "gcc 12") == kbuild.kernel_key(order, "gcc 12")
+    is_same = kbuild.kernel_key(changes[part], "gcc 12") == kbuild.kernel_key(request, "gcc 12")
     assert is_same == (part not in {"tree", "options"})
-    assert kbuild.kernel_key(order, "gcc 13") != kbuild.kernel_key(order, "gcc 12")
+    assert kbuild.kernel_key(request, "gcc 13") != kbuild.kernel_key(request, "gcc 12")
 
 
 # Failures
@@ -258,7 +258,7 @@ def test_the_key_changes_with_what_determines_the_artefact_and_nothing_else(part
 
 def test_a_dropped_symbol_is_the_users_error_with_its_dependency(bench: Bench) -> None:
     with pytest.raises(UserError) as told:
-        bench.builder.build(bench.order(options=wanted("SWAP")))
+        bench.builder.build(bench.request(options=wanted("SWAP")))
     message = str(told.value)
     assert "CONFIG_SWAP=y (from toy.config:1) did not take" in message
     assert "depends on BLOCK (here BLOCK=n)" in message
@@ -268,13 +268,13 @@ def test_a_dropped_symbol_is_the_users_error_with_its_dependency(bench: Bench) -
 
 def test_an_unknown_symbol_is_the_users_error(bench: Bench) -> None:
     with pytest.raises(UserError, match=r"CONFIG_SWPA=y.*no Kconfig file of this tree defines it"):
-        bench.builder.build(bench.order(options=wanted("SWPA")))
+        bench.builder.build(bench.request(options=wanted("SWPA")))
 
 
 def test_a_compile_error_is_told_by_its_first_real_line(bench: Bench) -> None:
     broken = tree.FILES["mm/swap.c"].replace("return page + 1;", "return page + oops;")
     with pytest.raises(BuildFailed) as told:
-        bench.builder.build(bench.order({"mm/swap.c": broken}))
+        bench.builder.build(bench.request({"mm/swap.c": broken}))
     message = str(told.value)
     assert "mm/swap.c:4:" in message and "error: " in message and "undeclared" in message
     assert "Error 1" not in message
@@ -288,23 +288,23 @@ def test_a_missing_function_is_told_too(bench: Bench) -> None:
     ruined = {"Makefile": tree.MAKEFILE.replace("$(LD) -r", "$(LD) --no-undefined -e start")}
     ruined["init/main.c"] = "int swap_gone(void);\nint start(void)\n{\n\treturn swap_gone();\n}\n"
     with pytest.raises(BuildFailed, match="undefined reference to `swap_gone'"):
-        bench.builder.build(bench.order(ruined))
+        bench.builder.build(bench.request(ruined))
 
 
 def test_the_build_goes_on_after_an_error_was_mended(bench: Bench) -> None:
-    order = bench.order({"mm/swap.c": "int broken(\n"})
+    request = bench.request({"mm/swap.c": "int broken(\n"})
     with pytest.raises(BuildFailed):
-        bench.builder.build(order)
-    mended = bench.order(workspace=order.workspace)
+        bench.builder.build(request)
+    mended = bench.request(workspace=request.workspace)
     kernel = bench.builder.build(mended)
     assert "mm/swap.o" in compiled(kernel)
     assert kbuild.load(kernel.path)
 
 
 def test_a_tree_that_cannot_be_configured_is_a_kernel_failure(bench: Bench) -> None:
-    order = bench.order({"scripts/conf.awk": "{\n"})
+    request = bench.request({"scripts/conf.awk": "{\n"})
     with pytest.raises(KernelFailure, match=r"base .* cannot be configured: make allnoconfig: "):
-        bench.builder.build(order)
+        bench.builder.build(request)
 
 
 def test_a_full_disk_is_said_before_anything_is_built(
@@ -312,7 +312,7 @@ def test_a_full_disk_is_said_before_anything_is_built(
 ) -> None:
     monkeypatch.setattr(hostspace, "free_bytes", lambda _: 0)
     with pytest.raises(InfraError, match="building base needs"):
-        bench.builder.build(bench.order())
+        bench.builder.build(bench.request())
     assert bench.calls == []
 
 
@@ -323,14 +323,14 @@ def test_a_missing_tool_is_the_machines_fault(
     tools.mkdir()
     for name in ("gcc", "git", "setpriv", "sh"):
         (tools / name).symlink_to(str(shutil.which(name)))
-    order = bench.order()
+    request = bench.request()
     monkeypatch.setenv("PATH", str(tools))
     monkeypatch.setattr(
         "harness.util.command.clean_environment",
         lambda extra=None: {"PATH": str(tools), **(extra or {})},
     )
     with pytest.raises(InfraError, match="make is not installed"):
-        bench.builder.build(order)
+        bench.builder.build(request)
 
 
 LOGS = [
@@ -366,7 +366,7 @@ def test_any_log_has_a_first_error_of_one_line(log: str) -> None:
 
 @pytest.mark.skipif(shutil.which("ccache") is None, reason="ccache is not installed")
 def test_the_compiler_cache_is_the_harnesss_own(bench: Bench) -> None:
-    bench.builder.build(bench.order())
+    bench.builder.build(bench.request())
     assert any("CC=ccache gcc" in call for call in bench.calls)
     env = {**os.environ, "CCACHE_DIR": str(bench.cache.ccache)}
     shown = subprocess.run(["ccache", "-s"], env=env, capture_output=True, text=True, check=True)

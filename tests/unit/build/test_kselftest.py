@@ -43,7 +43,9 @@ class Bench:
         self.store.ensure()
         patch.setattr(kselftest, "_SPACE", 1)
 
-    def order(self, changes: dict[str, str] | None = None, label: str = "base") -> SelftestRequest:
+    def request(
+        self, changes: dict[str, str] | None = None, label: str = "base"
+    ) -> SelftestRequest:
         root = self.folder / f"tree-{label}"
         for name, text in (FILES | (changes or {})).items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +68,7 @@ pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_what_builds_is_published_and_what_does_not_has_its_reason(
     bench: Bench, heard: pytest.LogCaptureFixture
 ) -> None:
-    made = bench.builder().build(bench.order())
+    made = bench.builder().build(bench.request())
     assert subprocess.run([made.path / "cgroup/good"], check=False).returncode == 7
     missing = dict(made.missing)
     assert set(missing) == {"cgroup/broken", "cgroup/absent", "mm/cow"}
@@ -82,7 +84,7 @@ def test_what_builds_is_published_and_what_does_not_has_its_reason(
 
 
 def test_it_is_static(bench: Bench) -> None:
-    made = bench.builder().build(bench.order())
+    made = bench.builder().build(bench.request())
     program = (made.path / "cgroup/good").read_bytes()
     start, size, count = (
         *struct.unpack_from("<Q", program, 32),
@@ -94,38 +96,38 @@ def test_it_is_static(bench: Bench) -> None:
 
 
 def test_the_second_time_nothing_is_built_and_another_tree_has_its_own(bench: Bench) -> None:
-    first = bench.builder().build(bench.order())
+    first = bench.builder().build(bench.request())
     before = (first.path / "manifest.json").stat().st_mtime_ns
-    assert bench.builder().build(bench.order()) == first
+    assert bench.builder().build(bench.request()) == first
     assert (first.path / "manifest.json").stat().st_mtime_ns == before
-    other = bench.builder().build(bench.order({"include/swap.h": "#define SWAP 8\n"}, "patch"))
+    other = bench.builder().build(bench.request({"include/swap.h": "#define SWAP 8\n"}, "patch"))
     assert other.key != first.key
     assert subprocess.run([other.path / "cgroup/good"], check=False).returncode == 8
 
 
 def test_fewer_tests_are_another_artefact(bench: Bench) -> None:
-    order = bench.order()
-    assert kselftest.key_of(order, "gcc 1") != kselftest.key_of(
-        replace(order, tests=TESTS[:1]), "gcc 1"
+    request = bench.request()
+    assert kselftest.key_of(request, "gcc 1") != kselftest.key_of(
+        replace(request, tests=TESTS[:1]), "gcc 1"
     )
 
 
 @pytest.mark.parametrize("name", ["cgroup/good", "list", "manifest.json"])
 def test_a_damaged_artefact_is_made_anew(bench: Bench, name: str) -> None:
-    made = bench.builder().build(bench.order())
+    made = bench.builder().build(bench.request())
     (made.path / name).write_text("x", encoding="utf-8")
     assert kselftest.load(made.path) is None
-    again = bench.builder().build(bench.order())
+    again = bench.builder().build(bench.request())
     assert again == made
     assert json.loads((again.path / "manifest.json").read_text("utf-8"))["sizes"]
 
 
 def test_a_killed_builds_leftovers_do_no_harm(bench: Bench) -> None:
-    order = bench.order()
-    work = bench.cache.build / f"selftests-{kselftest.key_of(order, kbuild.compiler_version())}"
+    request = bench.request()
+    work = bench.cache.build / f"selftests-{kselftest.key_of(request, kbuild.compiler_version())}"
     (work / "src").mkdir(parents=True)
     (work / "src" / "half").write_text("", encoding="utf-8")
-    assert "cgroup/good" not in dict(bench.builder().build(order).missing)
+    assert "cgroup/good" not in dict(bench.builder().build(request).missing)
 
 
 def test_a_tree_without_selftests_is_a_kernel_failure(bench: Bench) -> None:
@@ -133,15 +135,15 @@ def test_a_tree_without_selftests_is_a_kernel_failure(bench: Bench) -> None:
     root.mkdir()
     (root / "Makefile").write_text("", encoding="utf-8")
     commit = bench.store.import_folder(root, ref="refs/harness/test/bare", message="toy")
-    order = SelftestRequest("base", commit, bench.store.tree_of(commit), TESTS)
+    request = SelftestRequest("base", commit, bench.store.tree_of(commit), TESTS)
     with pytest.raises(KernelFailure, match="base has no tools/testing/selftests"):
-        bench.builder().build(order)
+        bench.builder().build(request)
 
 
 def test_headers_that_cannot_be_made_are_a_kernel_failure(bench: Bench) -> None:
-    order = bench.order({"Makefile": "headers:\n\t@echo 'usr/x.h:1:2: error: no' >&2; false\n"})
+    request = bench.request({"Makefile": "headers:\n\t@echo 'usr/x.h:1:2: error: no' >&2; false\n"})
     with pytest.raises(KernelFailure, match=r"make headers: usr/x\.h:1:2: error: no"):
-        bench.builder().build(order)
+        bench.builder().build(request)
 
 
 @pytest.mark.skipif(sandbox.fault(Sandbox(True)) is not None, reason="no sandbox on this host")
@@ -149,6 +151,6 @@ def test_in_the_sandbox_a_makefile_writes_nowhere_else(bench: Bench) -> None:
     victim = bench.folder / "victim"
     place = "tools/testing/selftests/cgroup/Makefile"
     evil = FILES[place] + f"$(shell echo x >{victim})$(shell echo x >../../../../.git)\n"
-    made = bench.builder(Sandbox(True)).build(bench.order({place: evil}))
+    made = bench.builder(Sandbox(True)).build(bench.request({place: evil}))
     assert not victim.exists()
     assert subprocess.run([made.path / "cgroup/good"], check=False).returncode == 7

@@ -24,8 +24,8 @@ from tests.fakes import inbox, tree
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
-    """A site with a repository, a mirror, and a fragment that the toy kernel knows."""
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """A context with a repository, a mirror, and a fragment that the toy kernel knows."""
     monkeypatch.setattr(kbuild, "SPACE", 1)
     (tmp_path / "toy.config").write_text("CONFIG_BLOCK=y # toy\n")
     monkeypatch.setattr(pair, "fragment_paths", lambda _: [tmp_path / "toy.config"])
@@ -36,17 +36,19 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
         cache=cache,
         results=tmp_path / "results",
         sandbox=OFF,
-        desk=MailSource(cache=cache.mails, mirrors=(mirror,)),
+        mails=MailSource(cache=cache.mails, mirrors=(mirror,)),
         kernel_git=str(repo),
         jobs=1,
     )
 
 
-def test_a_message_id_is_all_that_is_needed(site: Context) -> None:
-    made, differences = pair.make(Experiment(Kernels(base="auto", patch="1-2@mail.example")), site)
+def test_a_message_id_is_all_that_is_needed(context: Context) -> None:
+    made, differences = pair.make(
+        Experiment(Kernels(base="auto", patch="1-2@mail.example")), context
+    )
     base, patch = made["base"], made["patch"]
     assert differences == ()
-    tag = inbox.git(Path(str(site.kernel_git)), "rev-parse", "v6.12^{commit}").strip()
+    tag = inbox.git(Path(str(context.kernel_git)), "rev-parse", "v6.12^{commit}").strip()
     assert base.source.name == f"git:{tag}"
     assert patch.basis is not None
     assert (patch.basis.by, patch.basis.warning) == ("base-commit", "")
@@ -59,13 +61,13 @@ def test_a_message_id_is_all_that_is_needed(site: Context) -> None:
     assert facts.origin["mirror"].endswith("list.git")
 
 
-def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFixture) -> None:
-    repo = Path(str(site.kernel_git))
+def test_another_base_is_told_and_kept(context: Context, heard: pytest.LogCaptureFixture) -> None:
+    repo = Path(str(context.kernel_git))
     inbox.git(repo, "checkout", "-q", "-b", "other", "v6.12")
     text = (repo / "mm/swap.c").read_text()
     (repo / "mm/swap.c").write_text("/* another beginning */\n" + text)
     inbox.git(repo, "commit", "-q", "-a", "-m", "other")
-    made, _ = pair.make(Experiment(Kernels(base="other", patch="1-0@mail.example")), site)
+    made, _ = pair.make(Experiment(Kernels(base="other", patch="1-0@mail.example")), context)
     facts = manifest._arm(made["patch"]).series
     assert facts and facts.basis
     warning = facts.basis.warning
@@ -73,26 +75,26 @@ def test_another_base_is_told_and_kept(site: Context, heard: pytest.LogCaptureFi
     assert warning in heard.text
 
 
-def test_no_base_at_hand_is_one_sentence(site: Context) -> None:
+def test_no_base_at_hand_is_one_sentence(context: Context) -> None:
     with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
         pair.make(
             Experiment(Kernels(base="auto", patch="1-0@mail.example")),
-            replace(site, kernel_git=None),
+            replace(context, kernel_git=None),
         )
 
 
-def test_a_part_of_a_series_is_its_own_first_commits(site: Context) -> None:
+def test_a_part_of_a_series_is_its_own_first_commits(context: Context) -> None:
     one = Experiment(Kernels(base="v6.12", patch="v6.12..main"))
-    whole, part = pair.prepare(one, site), pair.prepare(one.changed(upto=1), site)
+    whole, part = pair.prepare(one, context), pair.prepare(one.changed(upto=1), context)
     assert whole.applied and part.applied
     assert part.applied.commits == whole.applied.commits[:1]
     assert part.applied.commit == whole.applied.steps[0].commit
     assert part.tip == whole.applied.commit
     assert "only the first 1 of its 2 patches" in part.applied.series.title
     # Applied by itself it is the same commit: what git am makes depends on nothing else.
-    alone = pair._apply(series.first(whole.applied.series, 1), whole.base, site)
+    alone = pair._apply(series.first(whole.applied.series, 1), whole.base, context)
     assert alone.commit == part.applied.commit and alone.tree == part.applied.tree
-    made, _ = pair.plan(part, one, site).build()
+    made, _ = pair.plan(part, one, context).build()
     symbols = (made["patch"].kernel.path / "System.map").read_text()
     assert "more_swap" in symbols and "more_pages" not in symbols
     assert " UPTO=1 " in manifest.repeat_command(one.changed(upto=1))
@@ -121,7 +123,7 @@ def test_the_repository_in_a_command_is_of_use_to_others(
 
 
 @pytest.mark.parametrize("upto", [0, 3])
-def test_a_part_has_no_more_patches_than_the_whole(site: Context, upto: int) -> None:
-    one = pair.prepare(Experiment(Kernels(base="v6.12", patch="v6.12..main")), site)
+def test_a_part_has_no_more_patches_than_the_whole(context: Context, upto: int) -> None:
+    one = pair.prepare(Experiment(Kernels(base="v6.12", patch="v6.12..main")), context)
     with pytest.raises(UserError, match=rf"has 2 patches: there is no patch {upto}"):
-        pair.cut(one, upto, site)
+        pair.cut(one, upto, context)

@@ -104,9 +104,9 @@ class Bench:
     def build(self, files: dict[str, str], by: Sandbox, *, label: str = "hostile") -> Kernel:
         source = tree.write(self.folder / f"tree-{label}", files)
         commit = self.store.import_folder(source, ref=f"refs/harness/test/{label}", message="toy")
-        order = BuildRequest(label, commit, self.store.tree_of(commit), "6.12.3", _GOOD, "same")
+        request = BuildRequest(label, commit, self.store.tree_of(commit), "6.12.3", _GOOD, "same")
         builder = KernelBuilder(cache=self.cache, store=self.store, jobs=1, sandbox=by)
-        return builder.build(order)
+        return builder.build(request)
 
 
 @pytest.fixture
@@ -239,8 +239,8 @@ def test_a_link_out_of_the_tree_leads_nowhere_in_the_build(
     assert applied.commit == apply(bench, patches, OFF).commit
     (victim.home / ".bashrc").write_text("config STOLEN\n\tbool\n")
     builder = KernelBuilder(cache=bench.cache, store=bench.store, jobs=1, sandbox=confined)
-    order = BuildRequest("link", applied.commit, applied.tree, "6.12.3", _GOOD, "same")
-    assert "CONFIG_STOLEN" not in builder.build(order).symbols
+    request = BuildRequest("link", applied.commit, applied.tree, "6.12.3", _GOOD, "same")
+    assert "CONFIG_STOLEN" not in builder.build(request).symbols
 
 
 @pytest.mark.parametrize("path", [".git/hooks/post-checkout", "../outside", "/etc/outside"])

@@ -25,7 +25,7 @@ from harness.vm import accel, boot, hostfacts
 from harness.vm.accel import Accelerator
 from harness.vm.boot import VmConfig
 from harness.vm.watch import Deadlines
-from tests.fakes import station as fake
+from tests.fakes import worker as fake
 from tests.fakes.figures import Guests
 from tests.fakes.things import cells, host, kernel
 
@@ -61,7 +61,7 @@ def workers(folder: Path, *, count: int = 2, seconds: float = 0.05) -> Iterator[
         processes=True,
         host="127.0.0.1",
         dashboard_address=None,
-        preload=["tests.fakes.station"],
+        preload=["tests.fakes.worker"],
         env=env,
         silence_logs=50,
     ) as made:
@@ -157,7 +157,7 @@ def test_an_interrupt_ends_the_guests_and_the_next_run_goes_on(
             noted: list[str] = []
 
             def note(_: plan._Meter, ended: boot.BootEnd) -> None:
-                noted.append(ended.ticket.folder)
+                noted.append(ended.request.folder)
                 if len(noted) == 3:
                     raise KeyboardInterrupt
 

@@ -37,8 +37,8 @@ def setting(tmp_path: Path) -> Setting:
     arms = {}
     for name in ("base", "patch"):
         source = Source("debian/6.12", "debian", "6.12.0", "c" * 40, "t" * 40, (("url", "x"),))
-        order = BuildRequest(name, "c" * 40, "t" * 40, "6.12.0", (), "w")
-        arms[name] = Arm(source, None, order, kernel(tmp_path / name, key=name))
+        request = BuildRequest(name, "c" * 40, "t" * 40, "6.12.0", (), "w")
+        arms[name] = Arm(source, None, request, kernel(tmp_path / name, key=name))
     folder = tmp_path / "image"
     folder.mkdir()
     (folder / "packages.txt").write_text("a 1\n", encoding="utf-8")

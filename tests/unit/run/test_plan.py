@@ -48,14 +48,14 @@ def test_the_same_seed_gives_the_same_plan(seed: int, pairs: int) -> None:
 @settings(max_examples=25)
 def test_each_pair_has_each_arm_once_and_one_guest_seed(seed: int, arms: tuple[str, ...]) -> None:
     for block in planned(4, seed, arms):
-        assert sorted(ticket.arm for ticket in block) == sorted(arms)
-        assert [ticket.position for ticket in block] == list(range(len(arms)))
+        assert sorted(request.arm for request in block) == sorted(arms)
+        assert [request.position for request in block] == list(range(len(arms)))
         assert len({(t.cell.name, t.pair, t.seed) for t in block}) == 1
-        assert all(ticket.kernel is KERNELS[ticket.arm] for ticket in block)
+        assert all(request.kernel is KERNELS[request.arm] for request in block)
 
 
 def test_every_boot_is_planned_once_in_a_folder_of_its_own() -> None:
-    folders = [ticket.folder for block in planned(5) for ticket in block]
+    folders = [request.folder for block in planned(5) for request in block]
     expected = {
         f"{cell.name}/{pair:02d}-{arm}" for cell in CELLS for pair in range(5) for arm in plan.ARMS
     }
@@ -104,22 +104,22 @@ class Boots:
         self._fail_after, self._error = fail_after, error
 
     def __call__(
-        self, ticket: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
+        self, request: BootRequest, _: VmConfig, boots: Path, *, stop: threading.Event
     ) -> BootEnd:
         if stop.is_set():
             raise Interrupted
         with self._lock:
             if self._error and len(self.ran) == self._fail_after:
                 raise self._error
-            self.ran.append(ticket.folder)
-        folder = boots / ticket.folder
+            self.ran.append(request.folder)
+        folder = boots / request.folder
         folder.mkdir(parents=True)
-        bad = ticket.arm == "patch" and ticket.pair == 1
+        bad = request.arm == "patch" and request.pair == 1
         outcome = Outcome.PANIC if bad else Outcome.OK
-        facts = {"outcome": outcome.value, "detail": "", "is": [ticket.seed, ticket.position]}
+        facts = {"outcome": outcome.value, "detail": "", "is": [request.seed, request.position]}
         (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
         (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")
-        return BootEnd(ticket, outcome, "Kernel panic" if bad else "", 0.001, folder)
+        return BootEnd(request, outcome, "Kernel panic" if bad else "", 0.001, folder)
 
 
 def go(
@@ -159,7 +159,7 @@ def test_one_worker_runs_in_the_planned_order(
     go(monkeypatch, tmp_path, boots, workers=1)
     kernels = {arm: kernel(tmp_path / arm) for arm in TWO}
     order = plan.blocks(CELLS, kernels, pairs=2, seed=1)
-    assert boots.ran == [ticket.folder for block in order for ticket in block]
+    assert boots.ran == [request.folder for block in order for request in block]
 
 
 @pytest.mark.parametrize("error", [InfraError("no disk"), Interrupted()])
@@ -187,11 +187,11 @@ def test_an_interrupt_by_hand_stops_the_others(
 ) -> None:
     class ByHand(Boots):
         def __call__(
-            self, ticket: BootRequest, where: VmConfig, boots: Path, *, stop: threading.Event
+            self, request: BootRequest, where: VmConfig, boots: Path, *, stop: threading.Event
         ) -> BootEnd:
             if self.ran:
                 raise KeyboardInterrupt
-            return super().__call__(ticket, where, boots, stop=stop)
+            return super().__call__(request, where, boots, stop=stop)
 
     with pytest.raises(KeyboardInterrupt):
         go(monkeypatch, tmp_path, ByHand(), workers=1)

@@ -125,10 +125,10 @@ def test_this_machine_can_be_asked(tmp_path: Path) -> None:
     assert found.cores >= 1 and len({device for device, _ in found.disk.values()}) == 1
 
 
-def _site(folder: Path) -> Context:
+def _context(folder: Path) -> Context:
     cache = Cache(folder / "cache")
-    desk = MailSource(cache=cache.mails)
-    return Context(cache=cache, results=folder / "r", sandbox=OFF, desk=desk)
+    mail_source = MailSource(cache=cache.mails)
+    return Context(cache=cache, results=folder / "r", sandbox=OFF, mails=mail_source)
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ def test_a_comparison_that_cannot_fit_is_refused_before_anything_is_fetched(
     monkeypatch.setattr(pair, "prepare", never)
     wanted = {"backends": "zram", "workloads": "pageio", "parallel": "1", **settings}
     with pytest.raises((NoMemoryError, NoSpaceError), match=words):
-        compare.compare(spec.load(None, wanted), _site(tmp_path))
+        compare.compare(spec.load(None, wanted), _context(tmp_path))
     assert not (tmp_path / "r" / "debian-6.12-vs-calibration").exists()

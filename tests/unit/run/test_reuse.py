@@ -41,12 +41,12 @@ def results(folder: Path, **identity: object) -> Path:
 def booted(folder: Path, blocks: list[Block]) -> Path:
     """All boots of a plan, sealed."""
     for block in blocks:
-        for ticket in block:
-            boot = folder / "boots" / ticket.folder
+        for request in block:
+            boot = folder / "boots" / request.folder
             boot.mkdir(parents=True)
             facts = {
-                "cell": ticket.cell.name, "arm": ticket.arm, "pair": ticket.pair,
-                "position": ticket.position, "seed": ticket.seed, "kernel": ticket.kernel.key,
+                "cell": request.cell.name, "arm": request.arm, "pair": request.pair,
+                "position": request.position, "seed": request.seed, "kernel": request.kernel.key,
                 "observed": "full", "profiled": False,
             }  # fmt: skip
             (boot / "boot.json").write_text(json.dumps(facts))

@@ -123,28 +123,28 @@ def test_the_manifest_says_what_was_built_and_what_was_not(tmp_path: Path) -> No
 def test_both_arms_build_what_a_cell_asks_for_and_nothing_where_none_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    orders: list[SelftestRequest] = []
+    requests: list[SelftestRequest] = []
 
     class Builder:
         def __init__(self, **_: object) -> None:
             pass
 
-        def build(self, order: SelftestRequest) -> Selftests:
-            orders.append(order)
-            return Selftests(order.tree, tmp_path, order.tests, ())
+        def build(self, request: SelftestRequest) -> Selftests:
+            requests.append(request)
+            return Selftests(request.tree, tmp_path, request.tests, ())
 
     monkeypatch.setattr(kselftest, "SelftestBuilder", Builder)
     made: Any = {
-        arm: SimpleNamespace(order=SimpleNamespace(commit=f"c-{arm}", tree=f"t-{arm}"))
+        arm: SimpleNamespace(request=SimpleNamespace(commit=f"c-{arm}", tree=f"t-{arm}"))
         for arm in ("base", "patch")
     }
-    site: Any = SimpleNamespace(cache=Cache(tmp_path), store=None, sandbox=sandbox.OFF, jobs=1)
-    assert compare._selftests([_cell("pageio")], made, site) == {}
-    assert orders == []
-    found = compare._selftests([_cell("pageio"), _cell("selftests")], made, site)
+    context: Any = SimpleNamespace(cache=Cache(tmp_path), store=None, sandbox=sandbox.OFF, jobs=1)
+    assert compare._selftests([_cell("pageio")], made, context) == {}
+    assert requests == []
+    found = compare._selftests([_cell("pageio"), _cell("selftests")], made, context)
     assert {arm: one.key for arm, one in found.items()} == {"base": "t-base", "patch": "t-patch"}
     tests = workload.load("selftests").selftests
-    assert orders == [
+    assert requests == [
         SelftestRequest("base", "c-base", "t-base", tests),
         SelftestRequest("patch", "c-patch", "t-patch", tests),
     ]

@@ -60,7 +60,7 @@ def test_a_mail_is_found_by_its_id() -> None:
 def test_a_series_knows_the_letter_that_it_came_with(tmp_path: Path) -> None:
     mails = inbox.mailed(inbox.author(tmp_path / "linux", tree.FILES))
     inbox.archive(tmp_path / "list.git", mails)
-    desk = MailSource(cache=tmp_path / "m", mirrors=(tmp_path / "list.git",))
+    mail_source = MailSource(cache=tmp_path / "m", mirrors=(tmp_path / "list.git",))
     saved = tmp_path / "saved.mbox"
     saved.write_bytes(b"".join(b"From x Thu Jan  1 00:00:00 1970\n" + one for one in mails))
     folder = tmp_path / "folder"
@@ -69,7 +69,7 @@ def test_a_series_knows_the_letter_that_it_came_with(tmp_path: Path) -> None:
         (folder / f"{number:04d}-x.patch").write_bytes(one)
     (tmp_path / "registry").mkdir()
     for name in ("1-2@mail.example", str(saved), str(folder)):
-        found = series.load(name, registry=tmp_path / "registry", desk=desk).letter
+        found = series.load(name, registry=tmp_path / "registry", mails=mail_source).cover
         assert found is not None, name
         assert found.message_id == "1-0@mail.example"
         assert found.subject == "[PATCH v1 0/2] More"

@@ -60,20 +60,20 @@ def mails(repo: Path) -> list[bytes]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> MailSource:
+def mail_source(tmp_path: Path) -> MailSource:
     return MailSource(cache=tmp_path / "mails", server=NOWHERE)
 
 
 @pytest.fixture
-def mirrored(tmp_path: Path, mails: list[bytes], desk: MailSource) -> MailSource:
+def mirrored(tmp_path: Path, mails: list[bytes], mail_source: MailSource) -> MailSource:
     inbox.archive(tmp_path / "list" / "git" / "0.git", mails[:4])
     inbox.archive(tmp_path / "list" / "git" / "1.git", mails[4:])
-    return replace(desk, mirrors=(tmp_path / "list",))
+    return replace(mail_source, mirrors=(tmp_path / "list",))
 
 
-def load(name: str, desk: MailSource, folder: Path) -> Series:
+def load(name: str, mail_source: MailSource, folder: Path) -> Series:
     (folder / "registry").mkdir(exist_ok=True)
-    return series.load(name, registry=folder / "registry", desk=desk)
+    return series.load(name, registry=folder / "registry", mails=mail_source)
 
 
 # Names
@@ -148,7 +148,7 @@ def test_the_index_grows_with_the_mirror(mirrored: MailSource, repo: Path, tmp_p
     shutil.rmtree(tmp_path / "list" / "git" / "1.git")
     inbox.archive(tmp_path / "list" / "git" / "1.git", more)
     assert archive.refresh() == len(more)
-    assert archive.letter("2-0@mail.example") is None
+    assert archive.mail("2-0@mail.example") is None
 
 
 def test_mirrors_are_clones_or_inboxes_and_nothing_else(
@@ -164,10 +164,12 @@ def test_mirrors_are_clones_or_inboxes_and_nothing_else(
             repositories(tmp_path / name)
 
 
-def test_a_missing_patch_is_named(mails: list[bytes], desk: MailSource, tmp_path: Path) -> None:
+def test_a_missing_patch_is_named(
+    mails: list[bytes], mail_source: MailSource, tmp_path: Path
+) -> None:
     inbox.archive(tmp_path / "l.git", [mails[0], mails[2]])
     with pytest.raises(UserError, match=r"posting <1-0@mail\.example> lacks patch 1 of 2"):
-        load(COVER, replace(desk, mirrors=(tmp_path / "l.git",)), tmp_path)
+        load(COVER, replace(mail_source, mirrors=(tmp_path / "l.git",)), tmp_path)
 
 
 # A server, through b4
@@ -176,7 +178,7 @@ def test_a_missing_patch_is_named(mails: list[bytes], desk: MailSource, tmp_path
 def test_b4_gives_what_the_mirror_gives(
     mirrored: MailSource,
     mails: list[bytes],
-    desk: MailSource,
+    mail_source: MailSource,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     heard: pytest.LogCaptureFixture,
@@ -184,7 +186,7 @@ def test_b4_gives_what_the_mirror_gives(
     config = Path(os.environ["HOME"]) / ".gitconfig"
     config.write_text("[b4]\n midmask = http://127.0.0.1:9/wrong/%s\n")
     with inbox.served(mails) as (server, asked):
-        served = replace(desk, server=server)
+        served = replace(mail_source, server=server)
         for name in (COVER, f"{COVER}@latest", f"{server}/1-1@mail.example/T/"):
             before = len(asked)
             found = load(name, served, tmp_path)
@@ -205,12 +207,12 @@ def test_b4_gives_what_the_mirror_gives(
 
 
 def test_a_damaged_copy_is_fetched_again(
-    mails: list[bytes], desk: MailSource, tmp_path: Path
+    mails: list[bytes], mail_source: MailSource, tmp_path: Path
 ) -> None:
     with inbox.served(mails) as (server, asked):
-        served = replace(desk, server=server)
+        served = replace(mail_source, server=server)
         good = load(COVER, served, tmp_path)
-        (kept,) = desk.cache.glob("*.mbox")
+        (kept,) = mail_source.cache.glob("*.mbox")
         kept.write_bytes(kept.read_bytes().replace(b"say more", b"say less"))
         count = len(asked)
         assert load(COVER, served, tmp_path).digest == good.digest
@@ -231,7 +233,7 @@ def test_trailers_change_messages_and_no_patch(mirrored: MailSource, tmp_path: P
 )
 def test_public_inbox_serves_a_series_that_is_applied_and_built(
     mails: list[bytes],
-    desk: MailSource,
+    mail_source: MailSource,
     repo: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -244,7 +246,7 @@ def test_public_inbox_serves_a_series_that_is_applied_and_built(
     with subprocess.Popen(argv, env=env, stderr=subprocess.DEVNULL) as server:
         try:
             _wait_for(port)
-            served = replace(desk, server=f"http://127.0.0.1:{port}/list")
+            served = replace(mail_source, server=f"http://127.0.0.1:{port}/list")
             found = load(f"{COVER}@latest", served, tmp_path)
         finally:
             server.terminate()

@@ -21,12 +21,12 @@ from harness.util.sandbox import OFF
 from harness.vm.boot import Observed
 from tests.fakes import results as fake_results
 from tests.fakes.results import Fake
-from tests.fakes.things import ticket
+from tests.fakes.things import boot_request
 
 
-def site(folder: Path) -> Context:
+def context(folder: Path) -> Context:
     return Context(
-        cache=Cache(folder / "cache"), results=folder, sandbox=OFF, desk=MailSource(cache=folder)
+        cache=Cache(folder / "cache"), results=folder, sandbox=OFF, mails=MailSource(cache=folder)
     )
 
 
@@ -51,13 +51,13 @@ def test_each_part_of_the_observing_has_its_effect(tmp_path: Path) -> None:
 def test_an_arm_stands_for_how_much_is_watched(tmp_path: Path) -> None:
     arms = {"base": Observed.FULL, "control": Observed.MARKS, "patch": Observed.NONE}
     for arm, observed in arms.items():
-        assert bench._watched(ticket(tmp_path, arm=arm)).observed is observed
+        assert bench._watched(boot_request(tmp_path, arm=arm)).observed is observed
 
 
 @pytest.mark.parametrize("setting", [{"patch": "calibration-in10"}, {"head": "debian/7.3"}])
 def test_there_is_nothing_to_compare(tmp_path: Path, setting: dict[str, str]) -> None:
     with pytest.raises(UserError, match="leave PATCH and HEAD out"):
-        bench.bench(spec.load(None, setting), site(tmp_path))
+        bench.bench(spec.load(None, setting), context(tmp_path))
 
 
 def test_what_was_found_is_found_again_for_the_same_kernel_only(tmp_path: Path) -> None:

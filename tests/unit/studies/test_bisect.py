@@ -35,7 +35,7 @@ def run(tmp_path: Path, patches: list[str], metric: str = "swapin") -> StudyResu
     repo = tmp_path / "linux"
     if not repo.exists():
         guests.series(repo, patches)
-    return measure.bisect(spec.load(None, ONE), metric, guests.site(tmp_path, repo))
+    return measure.bisect(spec.load(None, ONE), metric, guests.context(tmp_path, repo))
 
 
 def test_one_costly_patch_of_twelve(tmp_path: Path, fake: Guests) -> None:

@@ -49,7 +49,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
 
 
 @pytest.fixture
-def site(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+def context(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     registry = tmp_path / "series"
     registry.mkdir()
     base = inbox.git(repo, "rev-parse", "v6.12^{commit}").strip()
@@ -60,46 +60,46 @@ def site(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Context
     monkeypatch.setattr(pair, "_REGISTRY", registry)
     monkeypatch.setattr(measure, "REGISTRY", registry)
     mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 1))
-    made = guests.site(tmp_path, repo)
-    return replace(made, desk=replace(made.desk, mirrors=(mirror,)))
+    made = guests.context(tmp_path, repo)
+    return replace(made, mails=replace(made.mails, mirrors=(mirror,)))
 
 
 @pytest.fixture
-def asked(tmp_path: Path, repo: Path, site: Context) -> Config:
+def asked(tmp_path: Path, repo: Path, context: Context) -> Config:
     path = tmp_path / "nightly.yaml"
     path.write_text(NIGHTLY.replace("GIT", str(repo)))
     return config.load(path, registry_folder=measure.REGISTRY)
 
 
-def folders(site: Context) -> list[str]:
+def folders(context: Context) -> list[str]:
     """The results that there are."""
-    found = (site.results / "nightly").glob("*/*/manifest.json")
-    return sorted(str(path.parent.relative_to(site.results / "nightly")) for path in found)
+    found = (context.results / "nightly").glob("*/*/manifest.json")
+    return sorted(str(path.parent.relative_to(context.results / "nightly")) for path in found)
 
 
 def test_a_revision_arrives_between_two_nights(
-    site: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
+    context: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
 ) -> None:
     head = inbox.git(repo, "rev-parse", "main").strip()[:12]
-    first = measure.nightly(asked, site)
+    first = measure.nightly(asked, context)
     assert (first.status, first.done) == (Exit.OK, 2)
-    assert folders(site) == [f"next-{head}-on-v6.12/zram.pageio", "toy-v1-on-auto/zram.pageio"]
+    assert folders(context) == [f"next-{head}-on-v6.12/zram.pageio", "toy-v1-on-auto/zram.pageio"]
     booted = len(fake.ran)
 
-    second = measure.nightly(asked, site)
+    second = measure.nightly(asked, context)
     assert (second.status, second.done) == (Exit.OK, 0) and "nothing is new" in second.text
     assert len(fake.ran) == booted
 
     commit(repo, "int costs_500;\n")
     new = inbox.git(repo, "rev-parse", "main").strip()[:12]
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
-    third = measure.nightly(asked, site)
+    third = measure.nightly(asked, context)
     assert (third.status, third.done) == (Exit.WORSE, 2)
-    assert {f"next-{new}-on-v6.12/zram.pageio", "toy-v2-on-auto/zram.pageio"} <= {*folders(site)}
+    assert {f"next-{new}-on-v6.12/zram.pageio", "toy-v2-on-auto/zram.pageio"} <= {*folders(context)}
     # The boots of the base serve all nights: three pairs of the new kernel, twice.
     assert len(fake.ran) - booted <= 2 * 3 + 2 * 6
 
-    with store.opened(site.results / "nightly" / store.NAME) as history:
+    with store.opened(context.results / "nightly" / store.NAME) as history:
         nights, every = history.nights(), history.estimates()
         assert [(one.state, one.status) for one in nights] == [
             ("whole", 0),
@@ -118,44 +118,44 @@ def test_a_revision_arrives_between_two_nights(
 
     found = verify.verify(third.folder)
     assert found.holds and len(found.parts) == 4 and not found.notes, found.text()
-    page = (site.results / "nightly/report/trend.html").read_text()
+    page = (context.results / "nightly/report/trend.html").read_text()
     assert page.count("<svg") == 2 and "<script" not in page and "v2" in page
-    assert len(list((site.results / "nightly/report/plots").glob("*.png"))) == 2
-    junit = ElementTree.parse(site.results / "nightly/report/junit.xml").getroot()
+    assert len(list((context.results / "nightly/report/plots").glob("*.png"))) == 2
+    junit = ElementTree.parse(context.results / "nightly/report/junit.xml").getroot()
     assert (junit.get("failures"), junit.get("errors"), junit.get("tests")) == ("2", "0", "2")
 
 
 def test_what_does_not_build_or_boot_is_a_result(
-    site: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
+    context: Context, asked: Config, fake: Guests, repo: Path, tmp_path: Path
 ) -> None:
     commit(repo, "int broken(\n")
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
     asked = replace(asked, branches=())
-    done = measure.nightly(asked, site)
+    done = measure.nightly(asked, context)
     assert done.status is Exit.KERNEL
     assert "KERNEL: toy-v2-on-auto: " in done.text and "does not compile" in " ".join(
         done.text.split()
     )
-    assert folders(site) == ["toy-v1-on-auto/zram.pageio"], "the other revision is measured"
-    again = measure.nightly(asked, site)
+    assert folders(context) == ["toy-v1-on-auto/zram.pageio"], "the other revision is measured"
+    again = measure.nightly(asked, context)
     assert again.done == 0, "the same patches fail the same way"
     inbox.git(repo, "reset", "-q", "--hard", "HEAD~1")
     commit(repo, "int panics;\n")
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 3))
-    third = measure.nightly(asked, site)
+    third = measure.nightly(asked, context)
     assert third.status is Exit.KERNEL and "PANIC: zram.pageio 00-patch" in third.text
-    junit = (site.results / "nightly/report/junit.xml").read_text()
+    junit = (context.results / "nightly/report/junit.xml").read_text()
     assert "panic: Kernel panic" in junit
 
 
 def test_a_list_that_cannot_be_asked_does_not_stop_the_night(
-    site: Context, asked: Config, fake: Guests, tmp_path: Path
+    context: Context, asked: Config, fake: Guests, tmp_path: Path
 ) -> None:
     branch = replace(asked.branches[0], git=str(tmp_path / "gone"))
-    done = measure.nightly(replace(asked, branches=(branch,)), site)
+    done = measure.nightly(replace(asked, branches=(branch,)), context)
     assert done.status is Exit.USER and done.done == 1
     assert "USER: next: " in done.text and "toy-v1-on-auto" in done.text
-    site = replace(site, desk=replace(site.desk, mirrors=(tmp_path / "nowhere",)))
-    done = measure.nightly(replace(asked, branches=()), site)
+    context = replace(context, mails=replace(context.mails, mirrors=(tmp_path / "nowhere",)))
+    done = measure.nightly(replace(asked, branches=()), context)
     assert done.status is Exit.USER and "which is not a folder" in " ".join(done.text.split())
     assert done.done == 0, "what the registry has is known all the same, and was measured"

@@ -56,9 +56,9 @@ class Pretended:
     broken: str = ""
     ran: list[tuple[str, int]] = field(default_factory=list)
 
-    def __call__(self, experiment: Experiment, site: Context, **_: Any) -> StudyResult:
-        target = site.results / experiment.title
-        place = f"{site.results.name}/{experiment.title}"
+    def __call__(self, experiment: Experiment, context: Context, **_: Any) -> StudyResult:
+        target = context.results / experiment.title
+        place = f"{context.results.name}/{experiment.title}"
         self.ran.append((place, experiment.schedule.pairs))
         if len(self.ran) == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -68,12 +68,12 @@ class Pretended:
             time.sleep(self.seconds)
         shutil.rmtree(target, ignore_errors=True)
         cell = experiment.cells()[0].name
-        effect = self.effects.get(site.results.name, 1.0)
+        effect = self.effects.get(context.results.name, 1.0)
         fake = Fake(pairs=experiment.schedule.pairs, effect=effect, scatter=self.scatter, aa=True,
                     cells=(cell,))  # fmt: skip
-        made = fake_results.write(site.results / "new", fake)
+        made = fake_results.write(context.results / "new", fake)
         made.rename(target)
-        (site.results / "new").rmdir()
+        (context.results / "new").rmdir()
         return StudyResult(
             ResultKind.COMPARE,
             target,
@@ -100,9 +100,9 @@ def asked(folder: Path, text: str = FILE) -> Config:
     return config.load(folder / "nightly.yaml", registry_folder=measure.REGISTRY)
 
 
-def site(folder: Path) -> Context:
-    desk = MailSource(cache=folder / "mails")
-    return Context(Cache(folder / "cache"), folder / "results", OFF, desk)
+def context(folder: Path) -> Context:
+    mail_source = MailSource(cache=folder / "mails")
+    return Context(Cache(folder / "cache"), folder / "results", OFF, mail_source)
 
 
 # The order
@@ -169,7 +169,7 @@ def test_a_budget_that_runs_out_reports_what_it_has(
     fake = pretend(monkeypatch, POINTS, seconds=60, quick=1)
     asking = dataclasses.replace(asked(tmp_path), budget=6)
     begun = time.monotonic()
-    done = measure.nightly(asking, site(tmp_path))
+    done = measure.nightly(asking, context(tmp_path))
     assert time.monotonic() - begun < 30 and done.done == 1
     assert done.status is Exit.UNDECIDED, "what was not run has not passed"
     assert "NOT DONE: the budget was spent" in done.text and len(done.text.splitlines()) > 20
@@ -181,20 +181,20 @@ def test_a_budget_that_runs_out_reports_what_it_has(
     junit = (tmp_path / "results/nightly/report/junit.xml").read_text()
     assert junit.count("the budget was spent") == 4 - done.done
     fake.seconds = 0
-    rest = measure.nightly(dataclasses.replace(asking, budget=3600), site(tmp_path))
+    rest = measure.nightly(dataclasses.replace(asking, budget=3600), context(tmp_path))
     assert rest.done == 4 - done.done and rest.status is Exit.OK
 
 
 def test_what_would_not_fit_is_not_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = pretend(monkeypatch, POINTS[:1])
-    measure.nightly(asked(tmp_path), site(tmp_path))
+    measure.nightly(asked(tmp_path), context(tmp_path))
     with store.opened(tmp_path / "results/nightly" / store.NAME) as history:
         history._base.execute("update comparisons set seconds = 9000 where name like 'zram%'")
         history._base.commit()
     fake.ran.clear()
     new = dataclasses.replace(POINTS[0], revision="v3", patch="toy-v3")
     monkeypatch.setattr(news, "look", lambda *_, **__: News((new,), ()))
-    done = measure.nightly(asked(tmp_path), site(tmp_path))
+    done = measure.nightly(asked(tmp_path), context(tmp_path))
     assert [place for place, _ in fake.ran] == ["toy-v3-on-v6.12/zswap.pageio"]
     assert done.status is Exit.UNDECIDED
 
@@ -210,7 +210,7 @@ from tests.unit.studies import test_nightly_budget as us
 folder, at = Path(sys.argv[1]), int(sys.argv[2])
 with pytest.MonkeyPatch.context() as patch:
     fake = us.pretend(patch, us.POINTS, kill_at=at)
-    done = us.measure.nightly(us.asked(folder), us.site(folder))
+    done = us.measure.nightly(us.asked(folder), us.context(folder))
     print(done.done, int(done.status), *(place for place, _ in fake.ran))
 """
 
@@ -249,20 +249,20 @@ def test_an_open_night_of_another_file_is_given_up(
 
     monkeypatch.setattr(compare, "compare", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        measure.nightly(asked(tmp_path), site(tmp_path))
+        measure.nightly(asked(tmp_path), context(tmp_path))
     monkeypatch.setattr(compare, "compare", fake)
     other = asked(tmp_path, FILE.replace("[zram, zswap]", "[zram]"))
-    assert measure.nightly(other, site(tmp_path)).done == 2
+    assert measure.nightly(other, context(tmp_path)).done == 2
     with store.opened(tmp_path / "results/nightly" / store.NAME) as history:
         assert [one.state for one in history.nights()] == ["replaced", "whole"]
 
 
 def test_a_machine_at_fault_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = pretend(monkeypatch, POINTS[:1], broken="toy-v2-on-v6.12/zram.pageio")
-    done = measure.nightly(asked(tmp_path), site(tmp_path))
+    done = measure.nightly(asked(tmp_path), context(tmp_path))
     assert done.status is Exit.INFRA and "INFRA: toy-v2-on-v6.12: the disk is full" in done.text
     fake.broken = ""
-    done = measure.nightly(asked(tmp_path), site(tmp_path))
+    done = measure.nightly(asked(tmp_path), context(tmp_path))
     assert (done.status, done.done) == (Exit.OK, 1)
 
 
@@ -280,7 +280,7 @@ def test_the_trend_marks_where_the_level_moved(
     effects = {one.folder: (1.002 if n < 6 else 1.05) + 0.0004 * (n % 3)
                for n, one in enumerate(points, 1)}  # fmt: skip
     pretend(monkeypatch, points, effects=effects, scatter=0.0005)
-    done = measure.nightly(asked(tmp_path), site(tmp_path))
+    done = measure.nightly(asked(tmp_path), context(tmp_path))
     assert done.status is Exit.WORSE
     words = " ".join(done.text.split())
     assert words.count("At v6 the level moved here from +0.26% to +5.04%") == 2

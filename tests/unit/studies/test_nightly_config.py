@@ -98,7 +98,7 @@ def posted(repo: Path, version: int, title: str, *, change: str = "") -> list[by
     return [mails[0].replace(b"\n-- \n", footer + b"-- \n", 1), *mails[1:]]
 
 
-def desk(folder: Path, *mails: bytes) -> MailSource:
+def mail_source(folder: Path, *mails: bytes) -> MailSource:
     mirror = inbox.archive(folder / "list.git", mails)
     return MailSource(folder / "cache", "http://127.0.0.1:9/list", (mirror,))
 
@@ -112,7 +112,7 @@ def test_revisions_are_found_by_title_and_by_change_id(repo: Path, tmp_path: Pat
     ]
     again = mails[0].replace(b"<1-0@", b"<1-0again@")
     quoting = inbox.answer("1-0@mail.example", "Re: [PATCH 0/2] More", f"change-id: {CHANGE}")
-    at = desk(tmp_path, *mails, *forged, again, quoting)
+    at = mail_source(tmp_path, *mails, *forged, again, quoting)
     found = lore.postings(lore.Address("1-2@mail.example", None, None), at)
     assert [one.label for one in found] == ["v1", "v2", "v3"]
     assert [one.message_id for one in found] == [f"{n}-0@mail.example" for n in (1, 2, 3)]
@@ -124,7 +124,7 @@ def test_revisions_are_found_by_title_and_by_change_id(repo: Path, tmp_path: Pat
 
 
 def test_a_change_id_needs_a_mirror_and_a_posting(repo: Path, tmp_path: Path) -> None:
-    at = desk(tmp_path, *inbox.mailed(repo))
+    at = mail_source(tmp_path, *inbox.mailed(repo))
     with pytest.raises(UserError, match="no posting with the change-id 2026"):
         lore.by_change_id(CHANGE, at)
     with pytest.raises(UserError, match="in a local mirror only"):
@@ -137,7 +137,9 @@ def test_an_rfc_and_a_patch_of_one_number_are_two_revisions(repo: Path, tmp_path
         raw.replace(b"2-", b"1b-").replace(b"[PATCH v2", b"[PATCH v1")
         for raw in inbox.mailed(repo, 2)
     ]
-    found = lore.postings(lore.Address("1-0@mail.example", None, None), desk(tmp_path, *rfc, *real))
+    found = lore.postings(
+        lore.Address("1-0@mail.example", None, None), mail_source(tmp_path, *rfc, *real)
+    )
     assert [one.label for one in found] == ["RFC-v1", "v1"]
 
 
@@ -150,7 +152,9 @@ def test_news_of_all_kinds(repo: Path, tmp_path: Path) -> None:
         '  v2: {message_id: 2-0@mail.example, date: "2026-01-02"}\n'
     )
     (registry / "fixed.yaml").write_text("title: Fixed\nfolder: fixed\n")
-    at = desk(tmp_path, *inbox.mailed(repo, 1), *inbox.mailed(repo, 2), *inbox.mailed(repo, 3))
+    at = mail_source(
+        tmp_path, *inbox.mailed(repo, 1), *inbox.mailed(repo, 2), *inbox.mailed(repo, 3)
+    )
     series = (
         FollowedSeries("toy", "toy", from_="v2", bases=("auto",)),
         FollowedSeries("fixed", "fixed", bases=("debian/6.12",)),

@@ -50,7 +50,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
 
 
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     repo, mirror = posted(tmp_path)
     base = inbox.git(repo, "rev-parse", "v6.12^{commit}").strip()
     registry = tmp_path / "series"
@@ -59,17 +59,19 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     (registry / "fixed.yaml").write_text("title: Fixed\nfolder: fixed\n")
     monkeypatch.setattr(pair, "_REGISTRY", registry)
     monkeypatch.setattr(measure, "REGISTRY", registry)
-    made = guests.site(tmp_path, repo)
-    desk = MailSource(cache=made.cache.mails, mirrors=(mirror,))
-    return Context(**{name: getattr(made, name) for name in made.__slots__} | {"desk": desk})
+    made = guests.context(tmp_path, repo)
+    mail_source = MailSource(cache=made.cache.mails, mirrors=(mirror,))
+    return Context(
+        **{name: getattr(made, name) for name in made.__slots__} | {"mails": mail_source}
+    )
 
 
 def experiment(**more: str) -> spec.Experiment:
     return spec.load(None, {"patch": "toy", "backends": "zram", "workloads": "pageio", **more})
 
 
-def test_each_revision_on_its_own_base(site: Context, fake: Guests) -> None:
-    done = measure.revisions(experiment(), [], site)
+def test_each_revision_on_its_own_base(context: Context, fake: Guests) -> None:
+    done = measure.revisions(experiment(), [], context)
     rows = list(csv.DictReader(io.StringIO((done.folder / "revisions.csv").read_text())))
     assert [row["revision"] for row in rows] == ["v1", "v2", "v3"]
     assert [row["patches"] for row in rows] == ["2", "3", "4"]
@@ -85,8 +87,8 @@ def test_each_revision_on_its_own_base(site: Context, fake: Guests) -> None:
     assert "v3: NOT COMPARED: " in words
     assert max(map(len, done.text.splitlines())) <= 72 and done.text.isascii()
     # The comparison of "make compare BASE=auto PATCH=toy-v2", and no boot of one base twice.
-    assert (site.results / "auto-vs-toy-v2" / "report" / "report.txt").is_file()
-    assert len(reuse.read(site.results / "auto-vs-toy-v2")) == 6
+    assert (context.results / "auto-vs-toy-v2" / "report" / "report.txt").is_file()
+    assert len(reuse.read(context.results / "auto-vs-toy-v2")) == 6
     assert len(fake.ran) == 3 * (2 + 2)
     # Its text follows from its record and the results beside it, which a bundle has, too.
     assert table.make(done.folder).text == done.text
@@ -96,7 +98,7 @@ def test_each_revision_on_its_own_base(site: Context, fake: Guests) -> None:
         assert names == ["auto-vs-toy-v1", "auto-vs-toy-v2", "revisions-toy"]
         found = [verify.verify(one) for one in folders]
         assert all(one.holds for one in found) and len(found[2].parts) == 2
-    again = measure.revisions(experiment(), ["v2"], site)
+    again = measure.revisions(experiment(), ["v2"], context)
     assert len(fake.ran) == 12 and again.status is Exit.WORSE, "what was measured is kept"
 
 
@@ -110,11 +112,11 @@ def test_each_revision_on_its_own_base(site: Context, fake: Guests) -> None:
     ],
 )
 def test_what_has_no_revisions(
-    site: Context, more: dict[str, str], only: list[str], words: str
+    context: Context, more: dict[str, str], only: list[str], words: str
 ) -> None:
     with pytest.raises(UserError, match=words):
-        measure.revisions(experiment(**more), only, site)
-    assert not site.results.exists()
+        measure.revisions(experiment(**more), only, context)
+    assert not context.results.exists()
 
 
 # The digest

@@ -42,8 +42,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
 
 
 def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
-    site = guests.site(tmp_path, guests.series(tmp_path / "linux", PATCHES))
-    done = measure.walk(experiment(), WalkOptions(), site)
+    context = guests.context(tmp_path, guests.series(tmp_path / "linux", PATCHES))
+    done = measure.walk(experiment(), WalkOptions(), context)
     walk = analysis.analyse(done.folder)
     (line,) = walk.lines
     by_number = {mark.number: mark for mark in line.marks}
@@ -91,12 +91,12 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
     tmp_path: Path, fake: Guests, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repo = guests.series(tmp_path / "linux", ["int costs_100;", "int panics;"])
-    site = guests.site(tmp_path, repo)
-    first = measure.walk(experiment(), WalkOptions(at=[2]), site)
+    context = guests.context(tmp_path, repo)
+    first = measure.walk(experiment(), WalkOptions(at=[2]), context)
     assert first.status is Exit.KERNEL and "no boot survived: 2" in " ".join(first.text.split())
     assert [stop.number for stop in analysis.analyse(first.folder).stops] == [2]
     ran = len(fake.ran)
-    done = measure.walk(experiment(), WalkOptions(), site)
+    done = measure.walk(experiment(), WalkOptions(), context)
     again = fake.ran[ran:]
     assert len(again) == 3 and all("patch-01" in one and "-patch" in one for one in again)
     walk = analysis.analyse(done.folder)
@@ -121,8 +121,10 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
 
 
 def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:
-    site = guests.site(tmp_path, guests.series(tmp_path / "linux", ["int a;", "int costs_1000;"]))
-    done = measure.walk(experiment(pairs="1"), WalkOptions(), site)
+    context = guests.context(
+        tmp_path, guests.series(tmp_path / "linux", ["int a;", "int costs_1000;"])
+    )
+    done = measure.walk(experiment(pairs="1"), WalkOptions(), context)
     assert "One pair gives no verdict; 3 are the fewest that do." in done.screen
     assert "No patch is worse" not in done.screen
     # The largest change is shown all the same.
@@ -136,7 +138,7 @@ def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
     repo = guests.series(tmp_path / "linux", ["int plain;"])
     (repo / "Kconfig").write_text((repo / "Kconfig").read_text() + 'config VSWAP\n\tbool "V"\n')
     inbox.git(repo, "commit", "-q", "-a", "-m", "mm: an option\n\nBecause.")
-    done = measure.walk(experiment(config="VSWAP=y"), WalkOptions(), guests.site(tmp_path, repo))
+    done = measure.walk(experiment(config="VSWAP=y"), WalkOptions(), guests.context(tmp_path, repo))
     walk = analysis.analyse(done.folder)
     assert not walk.broken and len(walk.lines[0].marks) == 2
     facts = json.loads((done.folder / "patch-02" / "manifest.json").read_text())
@@ -146,7 +148,7 @@ def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
 
 def test_results_of_different_bases_are_not_joined(tmp_path: Path, fake: Guests) -> None:
     repo = guests.series(tmp_path / "linux", ["int a;", "int b;"])
-    done = measure.walk(experiment(), WalkOptions(), guests.site(tmp_path, repo))
+    done = measure.walk(experiment(), WalkOptions(), guests.context(tmp_path, repo))
     path = done.folder / "patch-02" / "experiment.json"
     path.write_text(path.read_text().replace('"qemu": "7.2"', '"qemu": "9"'))
     with pytest.raises(UserError, match="patch-02' was measured with another qemu"):
@@ -183,7 +185,7 @@ def test_what_cannot_be_walked_is_said_and_leaves_no_folder(
     given = {key: value for key, value in {**ONE, **more}.items() if value}
     one = replace(spec.load(None, given), name="w")
     with pytest.raises(UserError, match=words):
-        measure.walk(one, WalkOptions(), guests.site(tmp_path, tmp_path))
+        measure.walk(one, WalkOptions(), guests.context(tmp_path, tmp_path))
     assert not (tmp_path / "results" / "w").exists()
     assert not fake.ran
 

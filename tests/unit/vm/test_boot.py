@@ -23,7 +23,7 @@ from harness.vm.guest import Keys
 from harness.vm.watch import Deadlines, Interrupted, Watch
 from tests.fakes import qemu, readme
 from tests.fakes.sshd import Reply, Sshd
-from tests.fakes.things import host, ticket
+from tests.fakes.things import boot_request, host
 
 DEADLINES = Deadlines(boot=8, command=8, workload=8, silence=5)
 LINUX = "[    0.000000] Linux version 6.12.0\n"
@@ -60,7 +60,7 @@ class Bench:
     ) -> BootEnd:
         self._patch.setenv("PATH", qemu.install(self.bin, scenario))
         where = host(self.folder, deadlines=deadlines, keys=self._keys)
-        what = ticket(self.folder, backend=backend)
+        what = boot_request(self.folder, backend=backend)
         try:
             return boot.run(what, where, self.boots, stop=self.stop)
         finally:
@@ -156,13 +156,13 @@ def test_a_device_that_the_command_line_makes_is_on_it(
     tmp_path: Path, backend: str, words: str
 ) -> None:
     where = host(tmp_path, deadlines=DEADLINES)
-    vm = boot.machine(ticket(tmp_path, backend=backend), where, tmp_path, tmp_path)
+    vm = boot.machine(boot_request(tmp_path, backend=backend), where, tmp_path, tmp_path)
     assert words in " ".join(vm.append) and vm.swap is None
     assert vm.memory >= (where.memory + (1 << 20) if words else where.memory)
 
 
 def test_a_debug_kernel_is_told_to_poison_pages(tmp_path: Path) -> None:
-    what, where = ticket(tmp_path), host(tmp_path, deadlines=DEADLINES)
+    what, where = boot_request(tmp_path), host(tmp_path, deadlines=DEADLINES)
     assert "page_poison=1" not in boot.machine(what, where, tmp_path, tmp_path).append
     config = what.kernel.path / "config"
     config.write_text("CONFIG_PAGE_POISONING=y\n", encoding="utf-8")

@@ -47,10 +47,10 @@ def test_a_workload_that_asks_for_parts_of_memory_gets_the_hosts_disk(tmp_path: 
     tests, pages = things.cells("zswap", "selftests,pageio")
     assert (made.disk_for(tests), made.disk_for(pages)) == ("host", "sim")
     made = replace(made, selftests={"base": tmp_path / "tests.img"}, swap=64 * MB)
-    ticket = BootRequest(tests, "base", 0, 0, 1, things.kernel(tmp_path / "kernel"))
-    machine = boot.machine(ticket, made, tmp_path, tmp_path)
+    request = BootRequest(tests, "base", 0, 0, 1, things.kernel(tmp_path / "kernel"))
+    machine = boot.machine(request, made, tmp_path, tmp_path)
     assert machine.swap == tmp_path / "swap.img" and machine.memory == made.memory
-    other = boot.machine(replace(ticket, cell=pages), made, tmp_path, tmp_path)
+    other = boot.machine(replace(request, cell=pages), made, tmp_path, tmp_path)
     assert other.swap is None and other.memory > made.memory + 64 * MB
 
 

@@ -25,18 +25,18 @@ class Slow(Guests):
     """Guests that take their time, and can be told to end."""
 
     def __call__(
-        self, ticket: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event
+        self, request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Event
     ) -> BootEnd:
-        for path in (host.root_for(ticket.cell), host.tools, host.keys.client, host.keys.host):
+        for path in (host.root_for(request.cell), host.tools, host.keys.client, host.keys.host):
             assert path.read_bytes(), "all that a guest needs is on its host"
         log = Path(os.environ["HARNESS_TEST_FOLDER"]) / f"{hostfacts.here().name}.log"
         with log.open("a", encoding="utf-8") as stream:
-            stream.write(f"{os.getpid()} {ticket.folder}\n")
+            stream.write(f"{os.getpid()} {request.folder}\n")
         if stop.wait(float(os.environ["HARNESS_TEST_SECONDS"])):
             with log.open("a", encoding="utf-8") as stream:
                 stream.write(f"{os.getpid()} interrupted\n")
             raise Interrupted
-        return super().__call__(ticket, host, boots, stop=stop)
+        return super().__call__(request, host, boots, stop=stop)
 
 
 def pretend() -> None:
