@@ -141,26 +141,26 @@ def check(options: Iterable[Option], config: Mapping[str, str], *, tree: Path) -
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class SymbolDefinition:
     """Where Kconfig defines a symbol and what that definition depends on."""
 
     place: str
     depends: tuple[str, ...]
 
 
-def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, Definition]:
+def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, SymbolDefinition]:
     """Search the Kconfig files below ``tree`` for ``symbols`` (with their CONFIG_ prefix).
 
     A plain text search, good for an error message: it sees ``depends on`` lines and enclosing
     ``if`` blocks of the same file, not what including files add.
     """
     wanted = {symbol.removeprefix("CONFIG_") for symbol in symbols}
-    found: dict[str, Definition] = {}
+    found: dict[str, SymbolDefinition] = {}
     for path in _kconfig_files(tree):
         for name, line, depends in _scan(path.read_text(encoding="utf-8", errors="replace")):
             if name in wanted and f"CONFIG_{name}" not in found:
                 place = f"{path.relative_to(tree)}:{line}"
-                found[f"CONFIG_{name}"] = Definition(place, depends)
+                found[f"CONFIG_{name}"] = SymbolDefinition(place, depends)
     return found
 
 
@@ -226,7 +226,7 @@ def parity(
     return tuple(allowed)
 
 
-def _explain(definition: Definition | None, config: Mapping[str, str]) -> str:
+def _explain(definition: SymbolDefinition | None, config: Mapping[str, str]) -> str:
     if definition is None:
         return "no Kconfig file of this tree defines it"
     if not definition.depends:

@@ -19,7 +19,7 @@ FOLDER, names = settings.SUITES, settings.suites
 
 
 @dataclass(frozen=True, slots=True)
-class Group(Model):
+class SuiteGroup(Model):
     """Back-ends by workloads, each as a spec file has them."""
 
     backends: Words
@@ -32,7 +32,7 @@ class Group(Model):
 class _File(Model):
     description: Text
     why: Text
-    groups: SomeItems[Group]
+    groups: SomeItems[SuiteGroup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Suite:
     cells: tuple[Cell, ...]
 
 
-def groups(name: str, *, folder: Path = FOLDER) -> tuple[Group, ...]:
+def groups(name: str, *, folder: Path = FOLDER) -> tuple[SuiteGroup, ...]:
     """The groups of a suite as its file has them.  Errors as in `load`."""
     load(name, folder=folder)
     return _read(name, folder).groups

@@ -57,7 +57,7 @@ class Memcg(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Definition(Model):
+class WorkloadDefinition(Model):
     """A workload.yaml.  ``outputs`` are files that it leaves in the guest's /run/harness beside
     its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose.
     ``sample_interval_ms`` lie between two samples; 0: marks only.
@@ -87,7 +87,7 @@ class Workload:
     program: str
     parameters: tuple[tuple[str, str], ...]
     memcg_limit: str | None
-    definition: Definition
+    definition: WorkloadDefinition
     data: Mapping[str, Any]
 
     @property
@@ -204,10 +204,10 @@ def read(name: str, folder: Path) -> dict[str, Any]:
     return _read(name, folder)[1]
 
 
-def _read(name: str, folder: Path) -> tuple[Definition, dict[str, Any]]:
+def _read(name: str, folder: Path) -> tuple[WorkloadDefinition, dict[str, Any]]:
     path = folder / name / "workload.yaml"
     data = yamlfile.read(path)
-    definition = yamlfile.check(data, Definition, str(path))
+    definition = yamlfile.check(data, WorkloadDefinition, str(path))
     place = path.with_name(DESCRIBED)
     try:
         described = json.loads(place.read_text(encoding="utf-8"))

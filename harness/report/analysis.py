@@ -14,7 +14,7 @@ from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, Workl
 from harness.results import pairing, traces
 from harness.results.frames import ARMS, CONTROL, Frames
 from harness.results.manifest import UNKNOWN, Manifest, clock_unit
-from harness.results.pairing import Counted, Group
+from harness.results.pairing import Counted, PairedValues
 from harness.stats import verdict
 from harness.util.errors import UserError
 
@@ -97,7 +97,7 @@ def _clock(data: Frames, manifest: Manifest) -> str:
 
 
 def _row(
-    key: Any, group: Group, has_control: bool, *, margin: float | None, **fields: Any
+    key: Any, group: PairedValues, has_control: bool, *, margin: float | None, **fields: Any
 ) -> Estimate:
     """A judged number; the verdict is kept for primary metrics only, the noise for all."""
     aa = (group.aa_base.tolist(), group.aa_control.tolist())

@@ -18,7 +18,7 @@ from harness.results import frames, pairing
 from harness.results.collected import BOOT
 from harness.results.frames import ARMS, Frames
 from harness.results.manifest import clock_unit
-from harness.results.pairing import Counted, Group
+from harness.results.pairing import Counted, PairedValues
 from harness.stats import paired as stats
 
 # Smaller changes of a counter in a phase are left out: one event more is many per cent there.
@@ -96,7 +96,7 @@ def beyond(row: Estimate) -> bool:
     return row.change.excludes_zero and abs(row.change.estimate_pct) > SHARE
 
 
-def _zeroed(group: Group) -> Group:
+def _zeroed(group: PairedValues) -> PairedValues:
     return replace(group, base=np.nan_to_num(group.base), patch=np.nan_to_num(group.patch))
 
 
@@ -110,7 +110,7 @@ def _values(data: Frames) -> pd.DataFrame:
     return frames.averaged(by_round.reset_index(), _KEYS)
 
 
-def _row(key: Any, name: str, group: Group, clock: str) -> Estimate:
+def _row(key: Any, name: str, group: PairedValues, clock: str) -> Estimate:
     unit = str(key["unit"])
     return Estimate.of(
         key,

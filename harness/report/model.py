@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from harness.experiment.arch import HERE
 from harness.results import pairing
-from harness.results.pairing import Group
+from harness.results.pairing import PairedValues
 from harness.stats import paired
 from harness.stats import verdict as verdicts
 from harness.stats.verdict import Kind, Noise, Verdict
@@ -59,7 +59,9 @@ class Estimate:
     again: tuple[tuple[int, float], ...] = ()
 
     @classmethod
-    def of(cls, key: Mapping[str, Any], group: Group, change: paired.Paired, **rest: Any) -> Self:
+    def of(
+        cls, key: Mapping[str, Any], group: PairedValues, change: paired.Paired, **rest: Any
+    ) -> Self:
         """The row of a group of values, see `pairing.groups`; rest: the fields not in it."""
         base, patch = tuple(group.base.tolist()), tuple(group.patch.tolist())
         return cls(

@@ -6,16 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.report import counters, layout, model, phrases, table, tables
-from harness.report.layout import (
-    WIDTH,
-    Block,
-    capped,
-    heading,
-    listed,
-    paragraphs,
-    section,
-    wrap,
-)
+from harness.report.layout import WIDTH, Block, capped, heading, listed, paragraphs, section, wrap
 from harness.report.model import Regression, Report, WorkloadReport
 from harness.util.escape import visible
 

@@ -35,7 +35,7 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PairedValues:
     """One number in all boots.
 
     base[i], patch[i]: in the pair of number pairs[i]; aa_base[i], aa_control[i]: base and its
@@ -86,7 +86,7 @@ def kept(frame: pd.DataFrame, used: Counted) -> pd.DataFrame:
 
 def groups(
     frame: pd.DataFrame, keys: list[str], used: Counted
-) -> Iterator[tuple[Mapping[str, Any], Group]]:
+) -> Iterator[tuple[Mapping[str, Any], PairedValues]]:
     """For each cell and value of `keys` (as a mapping by column), its pairs.
 
     What no base-patch pair has is left out.
@@ -113,7 +113,7 @@ def groups(
         if len(ab):
             aa = begin + np.flatnonzero(is_aa[begin:end])
             where = {name: column[begin] for name, column in zip(names, columns, strict=True)}
-            group = Group(
+            group = PairedValues(
                 pairs=tuple(pairs[ab].tolist()),
                 base=numbers[ab, 0],
                 patch=numbers[ab, 1],

@@ -24,7 +24,7 @@ class CommitRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PatchChange:
     """One patch: its number before and after (None where it is not), and what became of it.
 
     kind: same, changed, dropped or new
@@ -40,7 +40,7 @@ class Change:
 class Digest:
     """The patches of both revisions, in git's order."""
 
-    changes: tuple[Change, ...]
+    changes: tuple[PatchChange, ...]
 
     def count(self, kind: str) -> int:
         """How many patches are of a kind."""
@@ -66,5 +66,5 @@ def parse(text: str) -> Digest:
         if not match:
             raise InfraError(f"git range-diff says what is not understood: {line[:100]!r}")
         old, new = (None if match[side] == "-" else int(match[side]) for side in ("old", "new"))
-        found.append(Change(old, new, _KINDS[match["mark"]], match["subject"]))
+        found.append(PatchChange(old, new, _KINDS[match["mark"]], match["subject"]))
     return Digest(tuple(found))

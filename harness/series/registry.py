@@ -62,7 +62,7 @@ class Revision(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Known(Model):
+class KnownEffect(Model):
     """What a calibration series adds to a metric by construction.
 
     amount: patched kernel minus base kernel, in ``unit``; tolerance: how far the truth may lie from
@@ -100,7 +100,7 @@ class Entry(Model):
     applies_to: Items[Annotated[str, Check(_range)]] = ()
     revisions: Annotated[Named[Revision], Check(_oldest_first)] = ()
     link: Text | None = None
-    known: Items[Known] = ()
+    known: Items[KnownEffect] = ()
 
     def __post_init__(self) -> None:
         if self.folder and self.mbox:

@@ -28,7 +28,7 @@ from harness.util.errors import InfraError
 from harness.util.versions import in_range
 from harness.vm import disk, hostfacts
 from harness.vm.guest import Keys, Shell
-from harness.vm.qemu import Guest, Machine
+from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
 
 _CORRUPTED = 3  # the workloads' exit status for a wrong byte
@@ -241,7 +241,7 @@ def _drive(
     if vm.swap:
         disk.make(vm.swap, request.cell.backend, host.swap)
     deadlines = host.deadlines
-    with Guest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
+    with RunningGuest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
         try:
             with record.timed("boot"):
                 watch.expect("boot", deadlines.boot)

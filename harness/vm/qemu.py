@@ -123,14 +123,14 @@ def printable(line: list[str]) -> str:
     return text + "\n"
 
 
-class Guest:
+class RunningGuest:
     """A running QEMU.  Use as a context manager: leaving it ends the process."""
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Guest:
+    def __enter__(self) -> RunningGuest:
         line = argv(self.machine)
         (self.machine.folder / "qemu.txt").write_text(printable(line), encoding="utf-8")
         with self.machine.log.open("wb") as log:

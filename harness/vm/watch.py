@@ -15,7 +15,7 @@ from harness.results import console
 from harness.results.console import ConsoleFinding, Outcome
 from harness.util.errors import InfraError
 from harness.util.hostspace import free_bytes
-from harness.vm.qemu import Guest
+from harness.vm.qemu import RunningGuest
 
 _POLL = 0.2
 _HOST_FULL = 16 << 20
@@ -103,7 +103,7 @@ class Watch:
     watch saw.
     """
 
-    def __init__(self, guest: Guest, *, silence: float, stop: threading.Event) -> None:
+    def __init__(self, guest: RunningGuest, *, silence: float, stop: threading.Event) -> None:
         self._guest = guest
         self._stop = stop
         self._silence = silence

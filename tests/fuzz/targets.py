@@ -296,7 +296,7 @@ TARGETS: Sequence[Target] = (
     ),
     Target(
         "workload",
-        _yaml(lambda p: yamlfile.load(p, workload.Definition), "workload"),
+        _yaml(lambda p: yamlfile.load(p, workload.WorkloadDefinition), "workload"),
         seeds.WORKLOADS,
         seeds.YAML_WORDS,
     ),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import fnmatch
 import shutil
 import subprocess
@@ -49,6 +50,16 @@ def test_every_package_says_what_it_does_and_what_it_must_not_know() -> None:
         text = (REPO / name).read_text(encoding="utf-8")
         docstring = text.partition('"""')[2].partition('"""')[0]
         assert docstring.count(".") >= 2, name
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in sorted((REPO / "harness").rglob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(path.name)
+    assert len(places) > 100
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
 
 
 @pytest.mark.parametrize(

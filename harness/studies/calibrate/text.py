@@ -11,7 +11,7 @@ from harness.report.table import Table, columns
 from harness.results.manifest import Manifest
 from harness.results.pairing import Measurement
 from harness.studies.calibrate import weights
-from harness.studies.calibrate.weights import Check
+from harness.studies.calibrate.weights import WeightCheck
 
 _METHOD = (
     "Known: the machine code that the series adds, counted. What loads its operands comes on top "
@@ -23,7 +23,7 @@ _METHOD = (
 )
 
 
-def render(name: str, any_series: Measurement, checks: Sequence[Check]) -> str:
+def render(name: str, any_series: Measurement, checks: Sequence[WeightCheck]) -> str:
     """The whole text.  any_series: one of them, for the facts that all share."""
     return layout.page(
         (
@@ -34,7 +34,7 @@ def render(name: str, any_series: Measurement, checks: Sequence[Check]) -> str:
     )
 
 
-def results(checks: Sequence[Check]) -> Table:
+def results(checks: Sequence[WeightCheck]) -> Table:
     """One check a row."""
     heads = ("series", "back-end", "way", "known", "measured", "95 % interval", "n", "")
     return Table(
@@ -61,7 +61,7 @@ def results(checks: Sequence[Check]) -> Table:
     )
 
 
-def _outcome(name: str, facts: Manifest, checks: Sequence[Check]) -> Iterator[str]:
+def _outcome(name: str, facts: Manifest, checks: Sequence[WeightCheck]) -> Iterator[str]:
     failed = weights.failures(checks)
     if failed:
         yield f"{len(failed)} of {len(checks)} checks fail:"

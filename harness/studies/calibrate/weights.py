@@ -23,7 +23,7 @@ import pandas as pd
 
 from harness.results.pairing import Measurement
 from harness.series import registry
-from harness.series.registry import Known
+from harness.series.registry import KnownEffect
 from harness.stats.paired import t_interval
 from harness.util.errors import UserError
 
@@ -54,7 +54,7 @@ class KnownWeight:
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class WeightCheck:
     """One weight on one back-end.
 
     base: median of the base, in ``unit``; n: pairs
@@ -103,14 +103,16 @@ def read(series: str, folder: Path) -> tuple[KnownWeight, ...]:
     return tuple(_weight(series, one) for one in known if one.clock == "insn")
 
 
-def _weight(series: str, known: Known) -> KnownWeight:
+def _weight(series: str, known: KnownEffect) -> KnownWeight:
     amount = known.amount
     # The machine code is counted; what loads its operands comes on top, never off.
     most = amount + known.tolerance + TICKS * abs(amount)
     return KnownWeight(series, known.metric, amount, amount, most)
 
 
-def weigh(data: Mapping[str, Measurement], weights: Iterable[KnownWeight]) -> tuple[Check, ...]:
+def weigh(
+    data: Mapping[str, Measurement], weights: Iterable[KnownWeight]
+) -> tuple[WeightCheck, ...]:
     """Every weight on every cell of its comparison; ``data`` is by series.
 
     Where a back-end waits for I/O the CPU time stands for the elapsed one.
@@ -128,7 +130,7 @@ def weigh(data: Mapping[str, Measurement], weights: Iterable[KnownWeight]) -> tu
 
 def steps(
     data: Mapping[str, Measurement], weights: Sequence[KnownWeight], *, light: str, heavy: str
-) -> tuple[Check, ...]:
+) -> tuple[WeightCheck, ...]:
     """Two series that differ in one constant only: what the heavier one adds to the lighter one.
 
     Operand loads and code around are the same in both, so the step is exact but for timer ticks;
@@ -161,14 +163,14 @@ def _values(one: Measurement, cell: str, metric: str, arm: str) -> pd.Series[flo
 
 def _check(
     weight: KnownWeight, cell: str, base: pd.Series[float], patch: pd.Series[float], *, count: int
-) -> Check:
+) -> WeightCheck:
     pairs = sorted(set(base.index) & set(patch.index))
     if not pairs:
         raise UserError(f"{weight.series}, {cell}: no pair of boots with {weight.metric}")
     differences = [float(patch[pair] - base[pair]) for pair in pairs]
     low, high = t_interval(differences, LEVEL)
     share = 0.90 if weight.is_null else 1 - (1 - LEVEL) / count
-    return Check(
+    return WeightCheck(
         weight=weight,
         cell=cell,
         unit="insn/page",
@@ -181,7 +183,7 @@ def _check(
     )
 
 
-def failures(checks: Sequence[Check]) -> tuple[str, ...]:
+def failures(checks: Sequence[WeightCheck]) -> tuple[str, ...]:
     """One sentence for each check that does not hold."""
     found = []
     for item in checks:

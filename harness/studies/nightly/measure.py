@@ -32,7 +32,7 @@ from harness.studies.nightly.config import Config
 from harness.studies.nightly.job import Job, Subject
 from harness.studies.nightly.news import Trouble
 from harness.studies.nightly.store import (
-    History,
+    HistoryStore,
     Night,
     NightlyComparison,
     NightlyFailure,
@@ -68,7 +68,9 @@ def nightly(config: Config, context: Context) -> StudyResult:
         return night.close(ran)
 
 
-def _under_way(config: Config, context: Context, root: Path, history: History) -> Agenda | None:
+def _under_way(
+    config: Config, context: Context, root: Path, history: HistoryStore
+) -> Agenda | None:
     """The plan of a night that was cut off, if it is of the same nightly.yaml."""
     found = agenda.read(root / agenda.NAME)
     if found is None:
@@ -88,7 +90,7 @@ def _under_way(config: Config, context: Context, root: Path, history: History) -
 class _Night:
     """The night under way."""
 
-    def __init__(self, config: Config, context: Context, root: Path, history: History) -> None:
+    def __init__(self, config: Config, context: Context, root: Path, history: HistoryStore) -> None:
         self._config, self._context, self._root, self._history = config, context, root, history
         self._made: dict[Subject, KernelPair | HarnessError] = {}
         self._agenda = Agenda(0, "", "", 0.0, ())

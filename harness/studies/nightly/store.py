@@ -117,7 +117,7 @@ class NightlyFailure:
     detail: str
 
 
-class History:
+class HistoryStore:
     """The open file.  Every call that writes is one transaction: all of it is there, or nothing."""
 
     def __init__(self, base: sqlite3.Connection) -> None:
@@ -184,7 +184,7 @@ class History:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[History]:
+def opened(path: Path) -> Iterator[HistoryStore]:
     """The history in a file, made if it is not there.
 
     UserError for a file of another version; InfraError where SQLite cannot use it.
@@ -199,7 +199,7 @@ def opened(path: Path) -> Iterator[History]:
                 raise UserError(
                     f"{path} is of version {version}, this harness writes {_SCHEMA}: move it away"
                 )
-            yield History(base)
+            yield HistoryStore(base)
     except sqlite3.Error as error:
         raise InfraError(f"the history {path} cannot be used: {error}") from error
 

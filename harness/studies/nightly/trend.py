@@ -12,7 +12,7 @@ from harness.stats.changepoint import Shift
 from harness.stats.verdict import NEGLIGIBLE
 from harness.studies.nightly.job import Job
 from harness.studies.nightly.store import (
-    History,
+    HistoryStore,
     Night,
     NightlyComparison,
     NightlyFailure,
@@ -85,7 +85,7 @@ class Trend:
     risk: float = changepoint.RISK
 
 
-def read(history: History, *, name: str, left: Sequence[Job] = ()) -> Trend:
+def read(history: HistoryStore, *, name: str, left: Sequence[Job] = ()) -> Trend:
     """The trend as it is after the last night.  ValueError where there was no night."""
     nights = history.nights()
     if not nights:

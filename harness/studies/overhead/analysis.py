@@ -34,7 +34,7 @@ _ERRORS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FoundWeight:
     """A weight of a calibration series. measured: patch less base, in the weight's unit."""
 
     weight: KnownBytes
@@ -58,7 +58,7 @@ class BackendOverhead:
     slots: int
     rows: tuple[UsageRow, ...]
     crossovers: Mapping[str, Crossover]
-    known: tuple[Known, ...]
+    known: tuple[FoundWeight, ...]
 
     def total(self, arm: str) -> Fit | None:
         """The fit of all metadata of one kernel."""
@@ -299,7 +299,7 @@ def _crossovers(
     return found
 
 
-def _known(sides: Mapping[str, KernelOverhead], name: str) -> tuple[Known, ...]:
+def _known(sides: Mapping[str, KernelOverhead], name: str) -> tuple[FoundWeight, ...]:
     """The weights of the patched kernel against what was measured at their sites."""
     if set(sides) != set(frames.ARMS):
         return ()
@@ -310,7 +310,7 @@ def _known(sides: Mapping[str, KernelOverhead], name: str) -> tuple[Known, ...]:
         if values[0] and values[1]:
             value = projection.difference(values[1], values[0])
         holds = None if value is None else weight.holds(value)
-        found.append(Known(weight, name, value, holds))
+        found.append(FoundWeight(weight, name, value, holds))
     return tuple(found)
 
 

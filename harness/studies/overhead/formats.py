@@ -10,7 +10,7 @@ from harness.report import formats, layout
 from harness.report.formats import JunitCase
 from harness.report.table import Table, markdown, marked
 from harness.studies.overhead import phrases, tables, text
-from harness.studies.overhead.analysis import Known, Overhead
+from harness.studies.overhead.analysis import FoundWeight, Overhead
 
 
 def render(report: Overhead, name: str) -> str:
@@ -73,7 +73,7 @@ def _claims(report: Overhead) -> Iterator[JunitCase]:
         yield JunitCase("boots", line.partition(": ")[0], "error", line)
 
 
-def _known(one: Known) -> str:
+def _known(one: FoundWeight) -> str:
     weight, found = one.weight, one.measured
     measured = "not measured" if found is None else f"measured {found.value:.4g}"
     return f"known {weight.amount:.4g} bytes a {weight.per}, {measured}"

@@ -11,7 +11,7 @@ from harness.results.manifest import UNKNOWN, Manifest
 from harness.series import registry
 from harness.stats.fit import Value
 from harness.studies.overhead import model as models
-from harness.studies.overhead.model import BACKENDS, Model, Term
+from harness.studies.overhead.model import BACKENDS, MetadataModel, Term
 from harness.studies.overhead.snapshot import Boot
 from harness.util.errors import UserError
 from harness.util.paths import REPO
@@ -51,7 +51,7 @@ class ModelledKernel:
     name: str
     version: str
     series: str
-    model: Model | None
+    model: MetadataModel | None
     note: str
     weights: tuple[KnownBytes, ...]
 
@@ -93,7 +93,7 @@ def _kernel(
 
 def _model(
     version: str, series: str, base: ModelledKernel | None, added: Sequence[KnownBytes]
-) -> tuple[Model | None, str]:
+) -> tuple[MetadataModel | None, str]:
     if series in models.names():
         return models.load(series), f"model {series}"
     if series and added and base and base.model:

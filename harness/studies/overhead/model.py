@@ -87,7 +87,7 @@ class Term(yamlfile.Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Model(yamlfile.Model):
+class MetadataModel(yamlfile.Model):
     """The terms of one kernel. name: of the file; title: for reports."""
 
     name: str
@@ -250,13 +250,13 @@ def names(folder: Path = MODELS) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "sites"))
 
 
-def load(name: str, folder: Path = MODELS) -> Model:
+def load(name: str, folder: Path = MODELS) -> MetadataModel:
     """The model of a kernel version or series. UserError names file and key, or the models."""
     if name not in names(folder):
         known = ", ".join(names(folder)) or "none"
         raise UserError(f"there is no model {name} in {folder} (known: {known})")
     path = folder / f"{name}.yaml"
-    model = yamlfile.load(path, Model, name=name)
+    model = yamlfile.load(path, MetadataModel, name=name)
     found = [one.name for one in model.structures]
     twice = sorted({one for one in found if found.count(one) > 1})
     if twice:

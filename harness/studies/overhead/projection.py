@@ -10,15 +10,8 @@ from dataclasses import dataclass
 from harness.stats.fit import MATERIAL, Fit, Value
 from harness.studies.overhead.claim import Claim
 from harness.studies.overhead.kernels import ModelledKernel
-from harness.studies.overhead.model import Model
-from harness.studies.overhead.snapshot import (
-    FILLED,
-    FRAGMENTED,
-    PAGE,
-    SWAPON,
-    Boot,
-    Snapshot,
-)
+from harness.studies.overhead.model import MetadataModel
+from harness.studies.overhead.snapshot import FILLED, FRAGMENTED, PAGE, SWAPON, Boot, Snapshot
 
 USAGES = (0.0, 25.0, 50.0, 75.0, 100.0)
 FULL = 0.35
@@ -224,7 +217,7 @@ def _outside(claimed: float | None, measured: Value | None, tolerance: float) ->
 
 
 def static(
-    kind: str, boots: Sequence[Boot], names: Sequence[str], model: Model | None
+    kind: str, boots: Sequence[Boot], names: Sequence[str], model: MetadataModel | None
 ) -> tuple[Static, ...]:
     """The static part by structure, for each size of the swap area (not without), largest first."""
     found = []
@@ -246,7 +239,7 @@ def static(
 
 
 def levels(
-    kind: str, boots: Sequence[Boot], names: Sequence[str], model: Model | None
+    kind: str, boots: Sequence[Boot], names: Sequence[str], model: MetadataModel | None
 ) -> tuple[Level, ...]:
     """All metadata at each mark, for each size of the swap area, in the order of the marks."""
     found = []
@@ -263,7 +256,7 @@ def _level(
     label: str,
     marks: Sequence[tuple[Boot, Snapshot]],
     names: Sequence[str],
-    model: Model | None,
+    model: MetadataModel | None,
 ) -> Level:
     boot, one = marks[0]
     sums = {name: math.fsum(b.change(s, name) for b, s in marks) for name in names}

@@ -12,7 +12,7 @@ from harness.report.table import Column, Table, columns, sheet, trimmed
 from harness.results.frames import ARMS
 from harness.stats.fit import Value
 from harness.studies.overhead.analysis import BackendOverhead, Overhead
-from harness.studies.overhead.model import ALONE, Model
+from harness.studies.overhead.model import ALONE, MetadataModel
 from harness.studies.overhead.phrases import (
     STAYS,
     difference,
@@ -277,7 +277,7 @@ def structures(report: Overhead) -> str:
 
 
 def _rows(
-    boot: Boot, one: Snapshot, model: Model | None, rules: Rules
+    boot: Boot, one: Snapshot, model: MetadataModel | None, rules: Rules
 ) -> Iterator[tuple[object, ...]]:
     head = (
         boot.cell, boot.backend, boot.kind, boot.arm, boot.pair, one.order, one.label, boot.slots,

@@ -22,7 +22,7 @@ from harness.source.gitnames import for_others
 from harness.studies import compare
 from harness.studies.result import StudyResult, sealed
 from harness.studies.revisions import table
-from harness.studies.revisions.table import History, Posting
+from harness.studies.revisions.table import Posting, RevisionHistory
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
 from harness.util.paths import REPO
 
@@ -46,7 +46,7 @@ def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> 
     with manifest.locked(folder):
         case = _Revisions(experiment.changed(base=AUTO, name=None), entry, context)
         postings = [case.post(one) for one in wanted]
-        every = History(
+        every = RevisionHistory(
             entry.name, entry.title, _command(experiment, only, context), tuple(postings)
         )
         table.record(folder, every)

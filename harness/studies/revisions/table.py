@@ -53,7 +53,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RevisionHistory:
     """All revisions, oldest first."""
 
     name: str
@@ -62,10 +62,10 @@ class History:
     postings: tuple[Posting, ...]
 
 
-def record(folder: Path, history: History) -> None:
+def record(folder: Path, history: RevisionHistory) -> None:
     """Write revisions.json: all but the effects, which the results beside the folder have."""
     leave = {"postings": {"__all__": {"effects"}}}
-    data = TypeAdapter(History).dump_python(history, mode="json", exclude=leave)
+    data = TypeAdapter(RevisionHistory).dump_python(history, mode="json", exclude=leave)
     records.write(folder, ResultKind.REVISIONS, data)
 
 
@@ -94,11 +94,11 @@ def make(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
 
 
-def _read(folder: Path) -> History:
-    return TypeAdapter(History).validate_python(records.read(folder, ResultKind.REVISIONS))
+def _read(folder: Path) -> RevisionHistory:
+    return TypeAdapter(RevisionHistory).validate_python(records.read(folder, ResultKind.REVISIONS))
 
 
-def render(history: History) -> str:
+def render(history: RevisionHistory) -> str:
     """revisions.txt: ASCII, at most 72 columns: failures, effects, what changed, the method."""
     rows = [row for posting in history.postings for row in posting.effects]
     keys = dict.fromkeys((row.cell, row.name) for row in rows)
@@ -113,7 +113,7 @@ def render(history: History) -> str:
     )
 
 
-def sheet(history: History) -> str:
+def sheet(history: RevisionHistory) -> str:
     """revisions.csv: one row a revision and primary metric, or one where there is none."""
     return table.sheet(COLUMNS, (row for one in history.postings for row in _values(one)))
 
@@ -131,7 +131,7 @@ def _values(one: Posting) -> Iterator[tuple[object, ...]]:
         yield (*head, *[""] * (len(COLUMNS) - len(head)))
 
 
-def _head(history: History) -> Iterator[str]:
+def _head(history: RevisionHistory) -> Iterator[str]:
     yield f"Revisions of {history.name}: {history.title}"
     measured = sum(not one.failure for one in history.postings)
     yield f"{measured} of {len(history.postings)} revisions were compared."
@@ -140,7 +140,7 @@ def _head(history: History) -> Iterator[str]:
             yield f"{one.name}: NOT COMPARED: {one.failure}"
 
 
-def _changes(history: History) -> Iterator[str]:
+def _changes(history: RevisionHistory) -> Iterator[str]:
     for one in history.postings:
         what = f"{one.count} patches on {one.base}" if one.count else "not applied"
         yield from paragraphs([f"{one.name} {one.date}: {what}"])
@@ -153,7 +153,7 @@ def _changes(history: History) -> Iterator[str]:
                 yield from wrap(f"{item.kind:<8}{place:>6}  {item.subject}", "    ", " " * 20)
 
 
-def _effects(history: History, cell: str, metric: str) -> Table:
+def _effects(history: RevisionHistory, cell: str, metric: str) -> Table:
     found = [
         (one.name, row)
         for one in history.postings
@@ -176,7 +176,7 @@ def _effects(history: History, cell: str, metric: str) -> Table:
     )  # fmt: skip
 
 
-def _rest(history: History) -> Iterator[str]:
+def _rest(history: RevisionHistory) -> Iterator[str]:
     for one in history.postings:
         if one.folder:
             yield f"{one.name}: results folder {one.folder}, with a report of its own"

@@ -82,7 +82,7 @@ def test_what_cannot_be_a_package_is_refused(name: object) -> None:
     data = yaml.safe_load((workload.FOLDER / "redis/workload.yaml").read_text(encoding="utf-8"))
     data["requires"]["packages"] = [name]
     with pytest.raises(UserError, match=r"requires\.packages: entry 1 is .*; it must be a"):
-        yamlfile.check(data, workload.Definition, "workload.yaml")
+        yamlfile.check(data, workload.WorkloadDefinition, "workload.yaml")
 
 
 def test_no_default_cell_asks_for_a_larger_image() -> None:

@@ -100,5 +100,5 @@ def test_a_comparison(tmp_path: Path) -> None:
 
 
 def test_memory_overhead(tmp_path: Path) -> None:
-    folder = overhead.make(fake_overhead.write(tmp_path)).folder
+    folder = overhead.make(fake_overhead.write(tmp_path)).folder / "report"
     check(folder / "overhead.html", tmp_path, len(list((folder / "plots").glob("*.svg"))))

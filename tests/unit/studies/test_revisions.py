@@ -16,7 +16,7 @@ from harness.experiment import spec
 from harness.run import reuse
 from harness.series import rangediff
 from harness.series.mail.lore import MailSource
-from harness.series.rangediff import Change, CommitRange
+from harness.series.rangediff import CommitRange, PatchChange
 from harness.studies import bundle, verify
 from harness.studies.revisions import measure, table
 from harness.util.errors import Exit, InfraError, UserError
@@ -129,10 +129,10 @@ def test_gits_lines_are_understood() -> None:
     )
     digest = rangediff.parse(text)
     assert digest.changes == (
-        Change(1, 1, "same", "mm: one"),
-        Change(2, 10, "changed", "mm: two: 1:  x"),
-        Change(None, 11, "new", "mm: new"),
-        Change(13, None, "dropped", "mm: gone"),
+        PatchChange(1, 1, "same", "mm: one"),
+        PatchChange(2, 10, "changed", "mm: two: 1:  x"),
+        PatchChange(None, 11, "new", "mm: new"),
+        PatchChange(13, None, "dropped", "mm: gone"),
     )
     assert digest.text == "1 same, 1 changed, 1 dropped, 1 new"
     assert rangediff.parse("").changes == ()

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from harness.results.pairing import Measurement
-from harness.series.registry import Known
+from harness.series.registry import KnownEffect
 from harness.studies.calibrate import report, text, weights
 from harness.studies.calibrate.weights import KnownWeight
 from harness.util.errors import UserError
@@ -28,7 +28,7 @@ def comparison(folder: Path, added: float, *, scatter: float = 0.0, pairs: int =
 
 
 def weight(amount: float, tolerance: float = 0.0, series: str = "x") -> KnownWeight:
-    return weights._weight(series, Known("swapin", amount, tolerance))
+    return weights._weight(series, KnownEffect("swapin", amount, tolerance))
 
 
 @pytest.mark.parametrize(
