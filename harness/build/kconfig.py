@@ -28,6 +28,7 @@ _DEFINITION = re.compile(r"^\s*(?:menu)?config\s+(\w+)\s*$")
 _DEPENDS = re.compile(r"^\s+depends on\s+(.+?)\s*(?:#.*)?$")
 # What ends a symbol's entry without beginning another one.
 _OTHER = re.compile(r"^\s*(menu|comment|choice|endmenu|endchoice|source)\b")
+_PROMPT = re.compile(r"\s+(?:bool|tristate|string|int|hex|prompt)\s+[\"']")
 _IF = re.compile(r"^if\s+(.+?)\s*$")
 # What a compiler, assembler or tool version decides; never a matter of the series.
 _TOOLCHAIN = re.compile(
@@ -142,10 +143,11 @@ def check(options: Iterable[Option], config: Mapping[str, str], *, tree: Path) -
 
 @dataclass(frozen=True, slots=True)
 class SymbolDefinition:
-    """Where Kconfig defines a symbol and what that definition depends on."""
+    """Where Kconfig defines a symbol, what that depends on, and whether a user can set it."""
 
     place: str
     depends: tuple[str, ...]
+    prompt: bool
 
 
 def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, SymbolDefinition]:
@@ -157,10 +159,11 @@ def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, SymbolDefi
     wanted = {symbol.removeprefix("CONFIG_") for symbol in symbols}
     found: dict[str, SymbolDefinition] = {}
     for path in _kconfig_files(tree):
-        for name, line, depends in _scan(path.read_text(encoding="utf-8", errors="replace")):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for name, line, depends, prompt in _scan(text):
             if name in wanted and f"CONFIG_{name}" not in found:
                 place = f"{path.relative_to(tree)}:{line}"
-                found[f"CONFIG_{name}"] = SymbolDefinition(place, depends)
+                found[f"CONFIG_{name}"] = SymbolDefinition(place, depends, prompt)
     return found
 
 
@@ -169,7 +172,7 @@ def defined_symbols(tree: Path) -> frozenset[str]:
     return frozenset(
         name
         for path in _kconfig_files(tree)
-        for name, _, _ in _scan(path.read_text(encoding="utf-8", errors="replace"))
+        for name, *_ in _scan(path.read_text(encoding="utf-8", errors="replace"))
     )
 
 
@@ -229,13 +232,16 @@ def parity(
 def _explain(definition: SymbolDefinition | None, config: Mapping[str, str]) -> str:
     if definition is None:
         return "no Kconfig file of this tree defines it"
+    place = f"defined at {definition.place}"
+    if not definition.prompt:
+        place += " without a prompt (nobody sets it by hand: its default and what selects it do)"
     if not definition.depends:
-        return f"defined at {definition.place} without a visible dependency (it may have no prompt)"
+        return f"{place}, without a visible dependency"
     values = []
     for name in dict.fromkeys(re.findall(r"\b[A-Z][A-Z0-9_]+\b", " ".join(definition.depends))):
         values.append(f"{name}={config.get('CONFIG_' + name, 'n')}")
-    wants = " && ".join(definition.depends)
-    return f"defined at {definition.place}, depends on {wants} (here {', '.join(values)})"
+    wants = " && ".join(dict.fromkeys(definition.depends))
+    return f"{place}, depends on {wants} (here {', '.join(values)})"
 
 
 def _kconfig_files(tree: Path) -> list[Path]:
@@ -250,16 +256,17 @@ def _kconfig_files(tree: Path) -> list[Path]:
     )
 
 
-def _scan(text: str) -> list[tuple[str, int, tuple[str, ...]]]:
-    found: list[tuple[str, int, tuple[str, ...]]] = []
+def _scan(text: str) -> list[tuple[str, int, tuple[str, ...], bool]]:
+    """Name, line, dependencies and whether there is a prompt, of each definition."""
+    found: list[tuple[str, int, tuple[str, ...], bool]] = []
     blocks: list[str] = []
-    name, line_number, depends = "", 0, list[str]()
+    name, line_number, depends, prompt = "", 0, list[str](), False
 
     def close() -> None:
-        nonlocal name, depends
+        nonlocal name, depends, prompt
         if name:
-            found.append((name, line_number, (*blocks, *depends)))
-        name, depends = "", []
+            found.append((name, line_number, (*blocks, *depends), prompt))
+        name, depends, prompt = "", [], False
 
     for number, line in enumerate(text.splitlines(), 1):
         if match := _DEFINITION.match(line):
@@ -267,6 +274,8 @@ def _scan(text: str) -> list[tuple[str, int, tuple[str, ...]]]:
             name, line_number = match[1], number
         elif match := _DEPENDS.match(line):
             depends.append(match[1])
+        elif _PROMPT.match(line):
+            prompt = True
         elif _OTHER.match(line):
             close()
         elif match := _IF.match(line):

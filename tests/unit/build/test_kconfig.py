@@ -165,6 +165,14 @@ def test_a_dropped_symbol_is_explained_by_what_it_depends_on(tree: Path) -> None
     assert "\n" not in message
 
 
+def test_a_symbol_that_nobody_can_set_is_told_so(tree: Path) -> None:
+    with pytest.raises(UserError, match="mm/Kconfig:11 without a prompt"):
+        kconfig.check([option("CONFIG_FREE")], {}, tree=tree)
+    with pytest.raises(UserError) as told:
+        kconfig.check([option("CONFIG_SWAP")], {}, tree=tree)
+    assert "without a prompt" not in str(told.value)
+
+
 def test_enclosing_ifs_are_dependencies_too(tree: Path) -> None:
     with pytest.raises(UserError, match=r"SWAP=n, CRYPTO=n"):
         kconfig.check([option("CONFIG_ZSWAP")], {}, tree=tree)
