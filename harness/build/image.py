@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 from harness.experiment.arch import HERE
 from harness.util import atomic, progress, yamlfile
 from harness.util.command import run
-from harness.util.errors import InfraError
+from harness.util.errors import InfraError, UserError
 from harness.util.hostspace import require_space
 from harness.util.paths import REPO, Cache
 from harness.util.scratch import folder as scratch_folder
@@ -195,7 +196,8 @@ def make_disk(
 def build_tools(*, cache: Cache) -> Path:
     """The compiled guest programs (folder with ``bin/``), from the cache or built now.
 
-    Raises InfraError with the compiler's words when they do not compile.
+    Raises InfraError with the compiler's words when they do not compile, UserError when what is
+    kept of a program is not what it prints.
     """
     sources = (REPO / "workloads", REPO / "vm-images" / "sampler", REPO / "vm-images" / "guest")
     digest = hashlib.sha256()
@@ -211,7 +213,19 @@ def _make_tools(scratch: Path) -> None:
     argv = ["make", "-s", "-C", str(REPO / "workloads"), f"OUT={scratch}"]
     with progress.stage("guest programs"):
         progress.command(argv)
-        run(argv)
+        done = run(argv, check=False)
+        said = done.stderr.strip().splitlines()
+        if done.returncode != 0:
+            # Whoever changed a program has to describe it again; all else is the tool chain's.
+            stale = next((line for line in said if "described.json is not what" in line), None)
+            raise (
+                UserError(stale)
+                if stale
+                else InfraError(
+                    f"the guest programs do not build ({shlex.join(argv)}):\n"
+                    + "\n".join(said[-5:])
+                )
+            )
         for name in ("prepare", "run-workload"):
             shutil.copy(_GUEST / name, scratch / "bin" / name)
         shutil.copy(REPO / "vm-images" / "sampler" / "files.list", scratch / "files.list")

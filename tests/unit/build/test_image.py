@@ -241,6 +241,22 @@ def test_the_tools_disk_has_programs_and_keys(tmp_path: Path, content: Path) -> 
     assert not list(tmp_path.glob("tools.*/")), "nothing is left beside the disk"
 
 
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("workloads/a/described.json is not what the program prints; write it", UserError),
+        ("a.c:1: error: expected ';'", InfraError),
+    ],
+)
+def test_programs_that_do_not_build_say_whose_mistake_it_is(
+    said: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = subprocess.CompletedProcess([], 2, "", f"{said}\nmake: *** [Makefile:34] Error 1\n")
+    monkeypatch.setattr(image, "run", lambda *_, **__: failed)
+    with pytest.raises(error, match=said.split(":", maxsplit=1)[0]):
+        image.build_tools(cache=Cache(tmp_path))
+
+
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 def test_the_guest_programs_are_built_once_and_are_static(
     tmp_path: Path, heard: pytest.LogCaptureFixture
