@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable
 
 from harness.build import pair
-from harness.build.pair import Context
 from harness.cli.context import context, experiment
 from harness.report import summary
 from harness.studies import bench, compare
@@ -29,11 +28,11 @@ _log = logging.getLogger(__name__)
 Run = Callable[[argparse.Namespace], Exit]
 
 
-def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
+def _study(study: Callable[[argparse.Namespace], StudyResult]) -> Run:
     """The handler of a sub-command that runs a study."""
 
     def run(args: argparse.Namespace) -> Exit:
-        done = study(args, context(args))
+        done = study(args)
         failed = done.status is Exit.KERNEL
         summary.show(harmless(done.screen), failed=failed)
         if not done.summary:  # which names it
@@ -44,18 +43,18 @@ def _study(study: Callable[[argparse.Namespace, Context], StudyResult]) -> Run:
 
 
 @_study
-def run_compare(args: argparse.Namespace, where: Context) -> StudyResult:
-    return compare.compare(experiment(args), where)
+def run_compare(args: argparse.Namespace) -> StudyResult:
+    return compare.compare(experiment(args), context(args))
 
 
 @_study
-def run_calibrate(args: argparse.Namespace, where: Context) -> StudyResult:
-    return calibrate.calibrate(experiment(args), where)
+def run_calibrate(args: argparse.Namespace) -> StudyResult:
+    return calibrate.calibrate(experiment(args), context(args))
 
 
 @_study
-def run_overhead(args: argparse.Namespace, where: Context) -> StudyResult:
-    return measure.overhead(experiment(args), _overhead_options(args), where)
+def run_overhead(args: argparse.Namespace) -> StudyResult:
+    return measure.overhead(experiment(args), _overhead_options(args), context(args))
 
 
 def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
@@ -65,34 +64,34 @@ def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
 
 
 @_study
-def run_walk(args: argparse.Namespace, where: Context) -> StudyResult:
+def run_walk(args: argparse.Namespace) -> StudyResult:
     wanted = walk.WalkOptions(
         at=walk.parse_stops(args.at),
         overhead=_overhead_options(args) if args.bytes == "yes" else None,
     )
-    return walk.walk(experiment(args), wanted, where)
+    return walk.walk(experiment(args), wanted, context(args))
 
 
 @_study
-def run_bisect(args: argparse.Namespace, where: Context) -> StudyResult:
-    return bisect.bisect(experiment(args), args.metric, where, most=args.most_pairs)
+def run_bisect(args: argparse.Namespace) -> StudyResult:
+    return bisect.bisect(experiment(args), args.metric, context(args), most=args.most_pairs)
 
 
 @_study
-def run_revisions(args: argparse.Namespace, where: Context) -> StudyResult:
+def run_revisions(args: argparse.Namespace) -> StudyResult:
     only = (args.only or "").replace(",", " ").split()
-    return revisions.revisions(experiment(args), only, where)
+    return revisions.revisions(experiment(args), only, context(args))
 
 
 def run_nightly(args: argparse.Namespace) -> Exit:
     config = nightly_config.load(args.nightly, registry_folder=night.REGISTRY)
     args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
-    return _study(lambda _, where: night.nightly(config, where))(args)
+    return _study(lambda _: night.nightly(config, context(args)))(args)
 
 
 @_study
-def run_bench(args: argparse.Namespace, where: Context) -> StudyResult:
-    return bench.bench(experiment(args), where)
+def run_bench(args: argparse.Namespace) -> StudyResult:
+    return bench.bench(experiment(args), context(args))
 
 
 def run_build(args: argparse.Namespace) -> Exit:

@@ -16,8 +16,10 @@ from harness.cli.doctor import DoctorCheck
 from harness.experiment import catalogue, suite, workload
 from harness.source import sources
 from harness.studies import compare
+from harness.util import sandbox
 from harness.util.errors import Exit, InfraError, KernelFailure, UserError
 from harness.util.paths import REPO
+from harness.util.sandbox import Sandbox
 
 COMMANDS = [
     "compare", "walk", "bisect", "revisions", "nightly", "build", "report", "doctor", "workloads",
@@ -207,6 +209,18 @@ def test_the_doctors_status(
     monkeypatch.setattr(doctor, "examine", lambda **_: found)
     assert ends(["doctor"]) == (Exit.OK if is_ok else Exit.INFRA)
     assert capsys.readouterr().out.splitlines()[1].startswith("ok " if is_ok else "NOT")
+
+
+def test_a_mistake_is_told_before_the_sandbox_is_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> Sandbox:
+        raise InfraError("no sandbox on this host")
+
+    monkeypatch.setattr(sandbox, "choose", refuse)
+    assert cli.main(["compare", "--backends=zrma"]) == Exit.USER
+    assert "did you mean 'zram'" in capsys.readouterr().err
+    assert cli.main(["compare", "--backends=zram"]) == Exit.INFRA
 
 
 def test_fragments_are_found_by_name_and_by_path(tmp_path: Path) -> None:
