@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from itertools import pairwise
@@ -368,7 +369,7 @@ def test_a_killed_child_ends_pressure_with_a_sentence(bin_dir: Path) -> None:
         while b'"phase"' not in process.stdout.readline():
             assert process.poll() is None
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        subprocess.run(["kill", "-9", children[0]], check=True)
+        os.kill(int(children[0]), signal.SIGKILL)
         _, err = process.communicate(timeout=20)
         assert process.returncode == 1
     assert b"killed by signal 9" in err

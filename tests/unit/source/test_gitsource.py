@@ -98,7 +98,7 @@ def test_a_fetch_brings_one_commit_without_its_history(world: World) -> None:
 # Signatures
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
+@pytest.mark.skipif(shutil.which("gpg-agent") is None, reason="gpg-agent is not installed")
 def test_a_tags_signature_is_checked_where_there_is_one(
     world: World, heard: pytest.LogCaptureFixture
 ) -> None:

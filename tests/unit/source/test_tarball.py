@@ -124,7 +124,7 @@ def test_tarballs_cannot_write_elsewhere(tmp_path: Path, attack: str) -> None:
     assert [p.name for p in victim.iterdir()] == ["secret"]
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg")
+@pytest.mark.skipif(shutil.which("gpg-agent") is None, reason="gpg-agent is not installed")
 @pytest.mark.parametrize("key", ["binary", "armoured", "expired"])
 def test_signature_of_the_uncompressed_tar(tmp_path: Path, key: str) -> None:
     path, home = pack(tmp_path), tmp_path / "g"
