@@ -30,8 +30,8 @@ _BLIND = {
         "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
         "bandwidth or NUMA.",
         "QEMU counts each iteration of a string instruction (rep stosb, rep movsb): clearing a "
-        "page counts some 4,100, which hardware does in tens of cycles. A series that clears or "
-        "copies more pages, or fewer, looks larger than it is.",
+        "page counts some 4,100. Where a series clears or copies more pages, or fewer, the change "
+        "in instructions says little about the change in time.",
         "One vCPU: no lock contention, no parallel reclaim.",
     ),
     ("wall", "tcg"): (
