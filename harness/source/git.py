@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from harness.util import progress
 from harness.util.command import clean_environment
 from harness.util.errors import InfraError, UserError
 from harness.util.sandbox import OFF, Sandbox
@@ -30,6 +34,9 @@ _SETTINGS = (
     "http.lowSpeedTime=60",
 )
 
+_TAIL = 500
+"""Bytes of git's messages that its last word on its progress is in."""
+
 _ENVIRONMENT = {
     "LC_ALL": "C",
     "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -51,11 +58,13 @@ def run_git(
     sandbox: Sandbox = OFF,
     writable: Sequence[Path] = (),
     readable: Sequence[Path] = (),
+    what: str = "",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git and return what it did; a non-zero status is the caller's to judge.
 
     ``settings`` are ``key=value`` for this one call.  In a ``sandbox`` it sees ``writable`` and
-    ``readable`` folders alone.  Raises InfraError when git is missing.
+    ``readable`` folders alone.  With ``what`` it says from time to time how far it is, by the last
+    line that git printed of its progress.  Raises InfraError when git is missing.
     """
     argv = ["git", *(word for s in (*_SETTINGS, *settings) for word in ("-c", s)), *args]
     argv = sandbox.wrap(argv, writable=writable, readable=readable, cwd=cwd)
@@ -63,11 +72,41 @@ def run_git(
     ssh = {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
     full = clean_environment(_ENVIRONMENT | ssh | dict(env or {}))
     try:
+        if what:
+            return _run_shown(argv, cwd, stdin, full, what)
         return subprocess.run(
             argv, cwd=cwd, input=stdin, env=full, capture_output=True, check=False
         )
     except FileNotFoundError as error:
         raise InfraError(f"git is not installed, or {cwd} is gone") from error
+
+
+def _run_shown(
+    argv: Sequence[str], cwd: Path | None, stdin: bytes, env: Mapping[str, str], what: str
+) -> subprocess.CompletedProcess[bytes]:
+    """As `run_git` with ``what``: a file takes git's messages, because a reader may look at it."""
+    begun = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+
+        def describe() -> str:
+            size = os.fstat(said.fileno()).st_size
+            tail = os.pread(said.fileno(), _TAIL, max(0, size - _TAIL))
+            pieces = [piece.strip() for piece in re.split(rb"[\r\n]", tail) if piece.strip()]
+            last = pieces[-1].decode(errors="replace") if pieces else ""
+            return f"{what}: {last or f'{time.monotonic() - begun:.0f} s so far'}"
+
+        with progress.ticking(describe):
+            done = subprocess.run(
+                argv,
+                cwd=cwd,
+                input=stdin,
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                check=False,
+            )
+        said.seek(0)
+        return subprocess.CompletedProcess(argv, done.returncode, done.stdout, said.read())
 
 
 def ask(repo: Path, *args: str) -> str:

@@ -12,16 +12,16 @@ import contextlib
 import difflib
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Unpack
 
+from harness.source import snapshot
 from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitnames import (
     check_revision,
@@ -31,6 +31,7 @@ from harness.source.gitnames import (
     public_url,
     ref_part,
 )
+from harness.source.snapshot import How
 from harness.util import atomic
 from harness.util.errors import InfraError, UserError
 from harness.util.sandbox import OFF, Sandbox
@@ -44,24 +45,6 @@ IDENTITY = {
     "GIT_COMMITTER_DATE": "@0 +0000",
 }
 """Who the store's own commits are by, and when: fixed, so that equal trees get equal ids."""
-
-# Files larger than the threshold are streamed straight into one pack.  As loose objects a
-# kernel tree would be 80,000 files; as a pack it is one, written at the same speed.
-_IMPORT_SETTINGS = (
-    "core.bigFileThreshold=1",
-    "core.compression=1",
-    "pack.compression=1",
-    "core.preloadIndex=true",
-    "index.threads=0",
-)
-
-
-class _How(TypedDict, total=False):
-    """What `run_git` is told beyond the command and its environment."""
-
-    cwd: Path
-    stdin: bytes
-    settings: Sequence[str]
 
 
 class GitStore:
@@ -85,29 +68,55 @@ class GitStore:
     # Trees in
 
     def import_folder(
-        self, folder: Path, *, ref: str, message: str, paths: Iterable[str] | None = None
+        self,
+        folder: Path,
+        *,
+        ref: str,
+        message: str,
+        paths: Iterable[str] | None = None,
+        again: bool = False,
     ) -> str:
         """Store the files under `folder` as a commit without parent, and return its id.
 
         The content is taken as it is: no ignore rule, no line-end conversion.  The same tree and
         message always give the same commit id.  ``paths`` (relative to the folder) limits the
         import to these files; default is all but ``.git``.  ``ref`` starts with refs/harness/.
+        Of a folder that is taken ``again`` and again only what changed is read.
         """
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
-        names = sorted(_walk(folder) if paths is None else paths)
+        names = snapshot.files_of(folder) if paths is None else list(paths)
         if not names:
             raise UserError(f"{folder} holds no files")
-        listing = b"".join(os.fsencode(name) + b"\0" for name in names)
+        kept = self.path / "indexes" / ref_part(str(folder.resolve())) if again else None
         with self._lock(), tempfile.TemporaryDirectory(dir=self.path, prefix="import-") as scratch:
-            env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_WORK_TREE": str(folder.absolute())}
-            add = ["update-index", "--add", "-z", "--stdin"]
-            # update-index takes paths relative to where it runs, so it runs in the folder.
-            self._git(*add, cwd=folder, stdin=listing, env=env, settings=_IMPORT_SETTINGS)
-            tree = self._git("write-tree", env=env).strip()
-            commit = self._git("commit-tree", tree, "-m", message, env=IDENTITY).strip()
+            index = Path(scratch) / "index"
+            taken = snapshot.take(self._git, folder, index, names=names, kept=kept)
+            env = snapshot.lending(taken.lender)
+            commit = self._git(
+                "commit-tree", taken.tree, "-m", message, env={**env, **IDENTITY}
+            ).strip()
+            if taken.lender:
+                self._copy(commit, env)
             self.set_ref(ref, commit)
+            if kept:
+                kept.parent.mkdir(exist_ok=True)
+                index.replace(kept)
         return commit
+
+    def _copy(self, commit: str, env: Mapping[str, str]) -> None:
+        """Copy what a commit needs and the store lacks from the repository that ``env`` shows."""
+        listed = self._git("for-each-ref", "--format=%(objecttype) %(tree)", "refs/harness")
+        rows = sorted({row for row in listed.splitlines() if row.startswith("commit ")})
+        # Trees: what an unrelated commit holds counts only if the tree itself is named.
+        revs = "\n".join([commit, "--not", *(row.split()[1] for row in rows)])
+        self._git(
+            *("pack-objects", "--revs", "--non-empty", "--progress"),
+            str(self.path / "objects" / "pack" / "pack"),
+            stdin=f"{revs}\n".encode(),
+            env=env,
+            what="copying a tree to the store",
+        )
 
     def fetch(self, url_or_path: str, rev: str) -> str:
         """Bring a tag, branch or full commit id of a repository into the store.
@@ -200,14 +209,15 @@ class GitStore:
         if path.exists():
             raise InfraError(f"{path} exists: a worktree needs a new folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        mode = "--checkout" if checkout else "--no-checkout"
-        workers = ("checkout.workers=0",)  # as many as there are processors
         where = str(path.absolute())
         with self._lock():
             try:
-                self._git("worktree", "add", mode, "--detach", where, commit, settings=workers)
+                self._git("worktree", "add", "--no-checkout", "--detach", where, commit)
                 if not checkout:
                     ask(path, "read-tree", "HEAD")
+                elif (done := self._switch(path, commit)).returncode != 0:
+                    why = last_line(done.stderr)
+                    raise InfraError(f"cannot check out {commit} in {path}: {why}")
             except BaseException:
                 self._drop_worktree(path)
                 raise
@@ -226,12 +236,21 @@ class GitStore:
         if path.exists() and not (path / ".git").is_file():
             raise InfraError(f"{path} exists and is no worktree of the kernel store: remove it")
         if path.exists():
-            switch = self.git_in(path, "checkout", "--quiet", "--force", "--detach", commit)
+            switch = self._switch(path, commit)
             clean = self.git_in(path, "clean", "-ffdxq")
             if switch.returncode == clean.returncode == 0:
                 return
             self.remove_worktree(path)
         self.add_worktree(path, commit)
+
+    def _switch(self, path: Path, commit: str) -> subprocess.CompletedProcess[bytes]:
+        return run_git(
+            ("checkout", "--progress", "--force", "--detach", commit),
+            cwd=path,
+            env=self._env(),
+            settings=("checkout.workers=0",),  # as many as there are processors
+            what=f"checking out {commit[:12]}",
+        )
 
     def git_in(
         self,
@@ -282,14 +301,15 @@ class GitStore:
         self._ready.write_text("1\n", encoding="utf-8")
 
     def _fetch(self, source: str, wanted: str, ref: str) -> str:
-        quiet = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force")
-        done = self._try(*quiet, "--depth=1", "--", source, f"{wanted}:{ref}")
+        said = f"fetching {public_url(source)}"
+        words = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force")
+        done = self._try(*words, "--depth=1", "--", source, f"{wanted}:{ref}", what=said)
         if done.returncode != 0:
             # Some servers are dumb, or give no raw ids: then all of it, history included.
             whole = f"{ref.rsplit('/', 1)[0]}/all"
             kinds = [f"+refs/{kind}/*:{whole}/{kind}/*" for kind in ("heads", "tags")]
             specs = kinds if is_full_id(wanted) else [f"{wanted}:{ref}"]
-            again = self._try(*quiet, "--", source, *specs)
+            again = self._try(*words, "--", source, *specs, what=said)
             if again.returncode != 0:
                 why = last_line(again.stderr)
                 raise InfraError(f"cannot fetch {wanted} from {public_url(source)}: {why}")
@@ -333,12 +353,12 @@ class GitStore:
         return {"GIT_CONFIG_GLOBAL": str(self._config if self._config.exists() else "/dev/null")}
 
     def _try(
-        self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[_How]
+        self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[How]
     ) -> subprocess.CompletedProcess[bytes]:
         full = self._env() | {"GIT_DIR": str(self.path)} | dict(env or {})
         return run_git(args, env=full, **how)
 
-    def _git(self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[_How]) -> str:
+    def _git(self, *args: str, env: Mapping[str, str] | None = None, **how: Unpack[How]) -> str:
         done = self._try(*args, env=env, **how)
         if done.returncode != 0:
             raise InfraError(f"git {args[0]} failed in {self.path}: {last_line(done.stderr)}")
@@ -362,18 +382,3 @@ def _location(url_or_path: str) -> str:
     if url_or_path.startswith("-") or ":" not in url_or_path:
         raise UserError(f"{url_or_path!r} is neither a folder nor the URL of a git repository")
     return url_or_path
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    """The relative paths of all files and links below `folder`, without .git."""
-    stack = [""]
-    while stack:
-        prefix = stack.pop()
-        with os.scandir(folder / prefix) as entries:
-            for entry in entries:
-                if entry.name == ".git":
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    stack.append(f"{prefix}{entry.name}/")
-                elif entry.is_symlink() or entry.is_file(follow_symlinks=False):
-                    yield prefix + entry.name

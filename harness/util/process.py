@@ -14,12 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.util import progress
 from harness.util.errors import InfraError
 
 _log = logging.getLogger(__name__)
-
-_REPORT_EVERY = 30.0
-
 
 _STATUS = Path("/proc/self/status")
 _SETPCAP = 8
@@ -72,7 +70,7 @@ class Watched:
         env: Mapping[str, str],
         describe: Callable[[Sequence[str]], str],
     ) -> Watched:
-        """Run ``argv`` with its output in ``log``, saying every 30 s how far it is.
+        """Run ``argv`` with its output in ``log``, saying from time to time how far it is.
 
         ``describe`` turns the log's lines so far into that sentence.  The process group is
         ended when this is interrupted.  Raises InfraError when the program is missing.
@@ -106,9 +104,9 @@ class Watched:
 def _wait(
     process: subprocess.Popen[bytes], log: Path, describe: Callable[[Sequence[str]], str]
 ) -> None:
-    while True:
+    for seconds in progress.pauses():
         try:
-            process.wait(_REPORT_EVERY)
+            process.wait(seconds)
             return
         except subprocess.TimeoutExpired:
             _log.info(describe(log.read_text(encoding="utf-8", errors="replace").splitlines()))

@@ -12,7 +12,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -70,6 +70,37 @@ def start() -> None:
 def command(argv: Sequence[str]) -> None:
     """Log the very command that runs, ready to paste."""
     _log.info(f"  $ {shlex.join(argv)}")
+
+
+PAUSES = (5.0, 5.0, 10.0, 10.0, 30.0)
+"""Seconds until each further word on a step under way: soon at first, then rarely."""
+
+
+def pauses() -> Iterator[float]:
+    """`PAUSES`, then the last of them again and again."""
+    yield from PAUSES
+    while True:
+        yield PAUSES[-1]
+
+
+@contextmanager
+def ticking(describe: Callable[[], str]) -> Iterator[None]:
+    """Log ``describe()`` from time to time while the block runs: no step is silent for long."""
+    over = threading.Event()
+
+    def tick() -> None:
+        for seconds in pauses():
+            if over.wait(seconds):
+                return
+            _log.info(describe())
+
+    thread = threading.Thread(target=tick, name="ticking", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

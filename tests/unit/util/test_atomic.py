@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.util import atomic, hostspace, process
+from harness.util import atomic, hostspace, process, progress
 from harness.util.command import clean_environment
 from harness.util.errors import InfraError
 from harness.util.process import Watched
@@ -150,7 +150,7 @@ def test_a_watched_command_leaves_status_and_both_streams(tmp_path: Path) -> Non
 def test_a_long_command_says_how_far_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(process, "_REPORT_EVERY", 0.1)
+    monkeypatch.setattr(progress, "PAUSES", (0.1,))
     Watched.run(
         ["sh", "-c", "echo one; sleep 0.5"],
         log=tmp_path / "log",
