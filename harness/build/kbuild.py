@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import kconfig
+from harness.build import kconfig, workspace
+from harness.build.workspace import Objects, Symbols
 from harness.experiment.arch import HERE
 from harness.source.gitstore import GitStore
 from harness.util import atomic, progress
@@ -60,6 +61,8 @@ _ARTEFACTS = {
     "System.map": "System.map",
     "config": ".config",
 }
+_ENDED = (0, 1, 2)
+"""The statuses of a make that was not killed: 2 is an error that it told."""
 DECODER = "decode_stacktrace.sh"
 """The kernel's own script, of the tree itself, beside its artefacts."""
 
@@ -116,11 +119,6 @@ class BuildFailed(KernelFailure):
     def __init__(self, reason: str, log: Path) -> None:
         super().__init__(f"{reason}; the whole log is {log}")
         self.reason, self.log = reason, log
-
-
-def workspace_name(tree: str) -> str:
-    """The workspace of a base tree."""
-    return tree[:16]
 
 
 def object_folder(options: Sequence[kconfig.Option]) -> str:
@@ -196,24 +194,33 @@ class KernelBuilder:
         if target.is_dir():
             _log.warning(f"kernel {target.name} is not as it was built: it is built again")
         shutil.rmtree(target, ignore_errors=True)  # half of an artefact is none
-        workspace = self.cache.build / request.workspace
+        folder = self.cache.build / request.workspace
         with (
             atomic.locked(self.cache.build / f"{request.workspace}.lock"),
             progress.stage(f"build {request.label}", note=request.version),
         ):
             require_space(self.cache.root, SPACE, f"building {request.label}")
-            return self._build_in(workspace, request, compiler, target)
+            return self._build_in(folder, request, compiler, target)
 
-    def _build_in(
-        self, workspace: Path, request: BuildRequest, compiler: str, target: Path
-    ) -> Kernel:
-        src, obj = workspace / "src", workspace / object_folder(request.options)
+    def _build_in(self, folder: Path, request: BuildRequest, compiler: str, target: Path) -> Kernel:
+        src, obj = folder / "src", folder / object_folder(request.options)
         obj.mkdir(parents=True, exist_ok=True)
-        os.utime(workspace)
+        os.utime(folder)
         _log.info(f"checking out {request.commit[:12]} for {request.label}")
         self.store.checkout(src, request.commit)
-        config = self._configure(src, obj, request)
-        watched = self._make(src, obj, request)
+        rows = self.store.listing(request.commit)
+        objects = Objects(obj)
+        asked = (kconfig.allconfig_text(request.options), compiler, repr(self._environment()))
+        with objects.written():
+            key = workspace.configuration_key(rows, *asked)
+            config = self._configure(src, objects, request, key)
+            watched = self._make(src, obj, request)
+        if watched.returncode != 0:
+            raise BuildFailed(
+                f"{request.label} ({request.version}) does not compile: "
+                f"{first_error(watched.log.read_text(encoding='utf-8', errors='replace'))}",
+                watched.log,
+            )
         release = read_release(obj)
         with atomic.folder(target) as scratch:
             for name, place in _ARTEFACTS.items():
@@ -221,9 +228,7 @@ class KernelBuilder:
             if (src / "scripts" / DECODER).is_file():
                 copy_below(src, f"scripts/{DECODER}", scratch / DECODER)
             shutil.copyfile(watched.log, scratch / "build.log")
-            (scratch / "kconfig-symbols").write_text(
-                "\n".join(sorted(kconfig.defined_symbols(src))) + "\n", encoding="utf-8"
-            )
+            (scratch / "kconfig-symbols").write_text(self._symbols(src, rows), encoding="utf-8")
             manifest = {
                 "schema": _SCHEMA,
                 "key": target.name,
@@ -245,7 +250,26 @@ class KernelBuilder:
             raise BuildFailed(f"{request.label} was published but cannot be read", watched.log)
         return kernel
 
-    def _configure(self, src: Path, obj: Path, request: BuildRequest) -> dict[str, str]:
+    def _symbols(self, src: Path, rows: Sequence[str]) -> str:
+        """The names that the tree's Kconfig files define, one a line."""
+        kept, key = Symbols(src.with_name("symbols.json")), workspace.symbols_key(rows)
+        names = kept.read(key)
+        if names is None:
+            names = kept.keep(key, "\n".join(sorted(kconfig.defined_symbols(src))) + "\n")
+        return names
+
+    def _configure(
+        self, src: Path, objects: Objects, request: BuildRequest, key: str
+    ) -> dict[str, str]:
+        if not objects.is_configured(key):
+            objects.forget()
+            self._make_config(src, objects.path, request)
+        config = kconfig.parse(read_below(objects.path, ".config").decode(errors="replace"))
+        kconfig.check(request.options, config, tree=src)
+        objects.note(key)
+        return config
+
+    def _make_config(self, src: Path, obj: Path, request: BuildRequest) -> None:
         wanted = obj / "harness.allconfig"
         # A new file: an earlier build could have left a link there to a file of the user.
         atomic.text(wanted, kconfig.allconfig_text(request.options))
@@ -264,9 +288,6 @@ class KernelBuilder:
                     f"{request.label} ({request.version}) cannot be configured: make {target}: "
                     f"{first_error(done.stderr)}"
                 )
-        config = kconfig.parse(read_below(obj, ".config").decode(errors="replace"))
-        kconfig.check(request.options, config, tree=src)
-        return config
 
     def _make(self, src: Path, obj: Path, request: BuildRequest) -> Watched:
         argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}"]
@@ -279,12 +300,8 @@ class KernelBuilder:
             env=clean_environment(self._environment()),
             describe=lambda lines: _describe(request.label, lines),
         )
-        if watched.returncode != 0:
-            raise BuildFailed(
-                f"{request.label} ({request.version}) does not compile: "
-                f"{first_error(log.read_text(encoding='utf-8', errors='replace'))}",
-                log,
-            )
+        if watched.returncode not in _ENDED:
+            raise BuildFailed(f"make was killed ({watched.returncode}) at {request.label}", log)
         return watched
 
     def _confined(self, argv: Sequence[str], src: Path, obj: Path) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from harness.build import kbuild, kconfig
+from harness.build import kbuild, kconfig, workspace
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
 from harness.experiment.arch import HERE
 from harness.experiment.settings import Kernels
@@ -171,9 +171,12 @@ class PairPlan:
 def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     """How both arms of ``experiment`` are built from their trees."""
     kernels = experiment.kernels
+    place = workspace.choose(context.store, context.cache.build, trees.base.tree)
     requests = {
-        "base": _request("base", trees.base, None, kernels),
-        "patch": _request("patch", trees.other, trees.applied, kernels),
+        "base": _request("base", trees.base, None, kernels, place),
+        "patch": _request(
+            "patch", trees.other, trees.applied, kernels, _beside(trees, place, context)
+        ),
     }
     if trees.applied:
         whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
@@ -181,6 +184,13 @@ def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)
     builder = KernelBuilder(context.cache, context.store, context.sandbox, context.jobs)
     return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
+
+
+def _beside(trees: Trees, place: str, context: Context) -> str:
+    """The workspace of the second kernel: the base's if there is not much to compile there."""
+    if trees.applied or workspace.is_near(context.store, trees.base.tree, trees.other.tree):
+        return place
+    return workspace.choose(context.store, context.cache.build, trees.other.tree)
 
 
 def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, BasisFacts]:
@@ -211,7 +221,7 @@ def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, Bas
 
 
 def _request(
-    label: str, source: Source, applied: AppliedSeries | None, kernels: Kernels
+    label: str, source: Source, applied: AppliedSeries | None, kernels: Kernels, place: str
 ) -> BuildRequest:
     fragments = fragment_paths(kernels.fragments)
     own = kernels.head_config if label == "patch" else ()
@@ -221,8 +231,7 @@ def _request(
         tree=applied.tree if applied else source.tree,
         version=source.version,
         options=kconfig.request(fragments, version=source.version, extra=(*kernels.config, *own)),
-        # A series is built where its base was: only what it touches is compiled again.
-        workspace=kbuild.workspace_name(source.tree),
+        workspace=place,
     )
 
 

@@ -40,7 +40,10 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """This machine: ``workers`` guests side by side, a thread for each."""
+    """This machine: ``workers`` guests side by side, a thread for each.
+
+    Under the instruction clock no guest feels another one: the boots of a pair need not wait.
+    """
 
     workers: int
 
@@ -53,7 +56,10 @@ class Local:
         with concurrent.futures.ThreadPoolExecutor(
             self.workers, thread_name_prefix="block"
         ) as pool:
-            futures = [pool.submit(_run_block, one, host, boots, stop, note) for one in blocks]
+            units = blocks
+            if host.clock == "insn":
+                units = [[one] for block in blocks for one in block]
+            futures = [pool.submit(_run_block, one, host, boots, stop, note) for one in units]
             try:
                 for future in concurrent.futures.as_completed(futures):
                     future.result()

@@ -163,16 +163,15 @@ def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Adm
     """
     folder, temporary = context.results / load.experiment.title, Path(tempfile.gettempdir())
     guest, schedule = load.experiment.guest, load.experiment.schedule
-    blocks = len(load.cells) * schedule.pairs
-    done = len(list(folder.glob("boots/*/*/boot.json")))
-    boots = max(0, blocks * (3 if schedule.aa else 2) - done)
+    every = len(load.cells) * schedule.pairs * (3 if schedule.aa else 2)
+    boots = max(0, every - len(list(folder.glob("boots/*/*/boot.json"))))
     # Swap disks are sparse, but a series may fill them.
     kinds = [(one.backend, one.disk_on(load.disk)) for one in load.cells]
     on_host = [disk.disk_bytes(one, guest.swap) for one, where in kinds if where == "host"]
     swap = max(on_host, default=0)
     swap = swap if load.written is None else min(swap, load.written)
     on_top = max(disk.guest_bytes(one, where, guest.swap) for one, where in kinds)
-    limit = 1 if load.clock == "wall" else min(cores(), blocks)
+    limit = 1 if load.clock == "wall" else min(cores(), max(1, boots))
     is_here = context.scheduler is None  # guests of a cluster take nothing of this machine
     needs = Needs(
         guest=guest.memory + on_top if is_here else 0,

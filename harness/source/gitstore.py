@@ -174,6 +174,16 @@ class GitStore:
         done = self._try("grep", "--quiet", "-E", pattern, commit, "--", "*Kconfig*")
         return done.returncode == 0
 
+    def listing(self, commit: str) -> tuple[str, ...]:
+        """A row "mode type id<TAB>path" for each file of a commit."""
+        rows = self._git("ls-tree", "-r", "-z", "--full-tree", commit).split("\0")
+        return tuple(rows[:-1])
+
+    def differing(self, one: str, other: str) -> tuple[str, ...]:
+        """The paths of the files that differ between two trees."""
+        names = self._git("diff-tree", "-r", "-z", "--no-renames", "--name-only", one, other)
+        return tuple(names.split("\0")[:-1])
+
     def range(self, base: str, tip: str) -> tuple[str, ...]:
         """The commits after `base` up to `tip`, oldest first."""
         return tuple(self._git("rev-list", "--reverse", f"{base}..{tip}", "--").split())

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.build import kbuild
+from harness.build import workspace as workspaces
 from harness.build.kbuild import BuildFailed, BuildRequest, Kernel, KernelBuilder
 from harness.build.kconfig import Option
 from harness.source.gitstore import GitStore
@@ -66,7 +67,7 @@ class Bench:
         commit = self.store.import_folder(source, ref=f"refs/harness/test/{label}", message="toy")
         tree_id = self.store.tree_of(commit)
         version = self.store.kernel_version(commit)
-        place = workspace or kbuild.workspace_name(tree_id)
+        place = workspace or workspaces.name_of(tree_id)
         return BuildRequest(label, commit, tree_id, version, options, place)
 
     @property

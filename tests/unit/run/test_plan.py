@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -246,3 +247,33 @@ def test_under_the_wall_clock_each_kernel_is_warmed_up_and_not_counted(
     assert len(results(tmp_path)) == 2
     again = plan.run(todo, where, tmp_path / "boots", engine=Local(1))
     assert (again.done, len(boots.ran)) == (0, 2 + warm), "nothing to boot, nothing to warm up"
+
+
+@pytest.mark.parametrize(("clock", "most"), [("insn", 2), ("wall", 1)])
+def test_the_boots_of_a_pair_run_side_by_side_where_no_time_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str, most: int
+) -> None:
+    class Counting(Boots):
+        running = reached = 0
+
+        def __call__(
+            self, request: BootRequest, where: VmConfig, boots: Path, *, stop: threading.Event
+        ) -> BootEnd:
+            with self._lock:
+                self.running += 1
+                self.reached = max(self.reached, self.running)
+            time.sleep(0.2)
+            try:
+                return super().__call__(request, where, boots, stop=stop)
+            finally:
+                with self._lock:
+                    self.running -= 1
+
+    boots = Counting()
+    monkeypatch.setattr(boot, "run", boots)
+    kernels = {arm: kernel(tmp_path / arm, key=arm) for arm in TWO}
+    todo = plan.blocks(CELLS[:1], kernels, pairs=1, seed=1)
+    where = replace(host(tmp_path, deadlines=Deadlines()), clock=clock)
+    plan.run(todo, where, tmp_path / "boots", engine=Local(2))
+    assert boots.reached == most
+    assert len(results(tmp_path)) == 2
