@@ -4,7 +4,8 @@
 VENV         ?= .venv
 RESULTS      ?= results
 PYTHON       := $(VENV)/bin/python
-HARNESS      := $(PYTHON) -m harness.cli.variables
+# make -C changes the folder, and not PWD: "." in BASE, HEAD and PATCH is where its caller is.
+HARNESS       = CALLED_FROM=$(call quoted,PWD) $(PYTHON) -m harness.cli.variables
 SETUP        := ./harness/cli/setup.sh $(VENV)
 
 # The variables that make itself was given, each as one word NAME=VALUE: the harness knows which are

@@ -196,22 +196,24 @@ def _beside(trees: Trees, place: str, context: Context) -> str:
 def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, BasisFacts]:
     """The base and the series, each found by the other where need be, and how they fit."""
 
-    def load(version: str | None) -> Series:
+    def load(version: str | None, commit: str | None) -> Series:
         return series.load(
             patch,
             registry=_REGISTRY,
             version=version,
             mails=context.mails,
             kernel_git=context.kernel_git,
+            store=context.store,
+            base=commit,
         )
 
     if name == basis.AUTO:
-        loaded = load(None)
+        loaded = load(None, None)
         found, by = basis.resolve(loaded, store=context.store, kernel_git=context.kernel_git)
         base = _resolve(found, "base", context)
     else:
         base, by = _resolve(name, "base", context), "user"
-        loaded = load(base.version)
+        loaded = load(base.version, dict(base.origin).get("commit", base.commit))
     for note in loaded.notes:
         _log.info(f"{loaded.name}: {note}")
     fit = basis.check(loaded, base, store=context.store, by=by)

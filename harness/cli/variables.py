@@ -14,6 +14,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from harness.cli import commands, main
 from harness.cli.commands import CommandLine
@@ -86,6 +87,20 @@ def _described(actions: Sequence[argparse.Action]) -> Iterator[str]:
         )
 
 
+_PLACES = ("BASE", "HEAD", "PATCH")
+"""Variables that may name a tree; a relative name is one of the folder that make was called in."""
+
+
+def _placed(given: Mapping[str, str], folder: str) -> dict[str, str]:
+    """The variables with ``.``, ``./x``, ``../x`` and ``.:x`` of `_PLACES` taken from ``folder``."""
+    placed = dict(given)
+    for name in _PLACES:
+        place, colon, rest = given.get(name, "").partition(":")
+        if re.match(r"\.\.?(/|$)", place):
+            placed[name] = os.path.normpath(Path(folder) / place) + colon + rest
+    return placed
+
+
 def run(argv: Sequence[str]) -> int:
     """As the module says; the exit status of the command."""
     line = commands.build()
@@ -93,6 +108,7 @@ def run(argv: Sequence[str]) -> int:
         print(listing(line), end="")
         return Exit.OK
     given = dict(word.split("=", 1) for word in argv[1:])
+    given = _placed(given, os.environ.pop("CALLED_FROM", "") or str(Path.cwd()))
     try:
         words = arguments(line, argv[0], given)
     except UserError as error:

@@ -14,6 +14,7 @@ from harness.experiment.cell import Cell
 from harness.experiment.settings import PAIRS, Guest, Kernels, Matrix, Others, Schedule
 from harness.util import yamlfile
 from harness.util.errors import UserError
+from harness.util.paths import is_kernel_checkout
 from harness.util.units import format_size
 
 _DEBUG = ("watchdog", "debug")
@@ -96,6 +97,8 @@ def load(
         more = (name for name in _DEBUG if name not in named)
         experiment = experiment.changed(fragments=(*named, *more))
     _consistent(place, experiment.kernels)
+    if data.get("base") is None and _names_tree(experiment.kernels.patch or ""):
+        experiment = experiment.changed(base="auto")
     if not experiment.kernels.patch and not experiment.kernels.head:
         experiment = experiment.changed(patch="calibration")
     for key in ("backends", "workloads") if experiment.matrix.suite else ():
@@ -103,6 +106,14 @@ def load(
             raise UserError(f"{place}: SUITE and {key.upper()} were both given; use one of them")
     experiment.cells()
     return experiment
+
+
+def _names_tree(patch: str) -> bool:
+    """Whether PATCH is of a tree of the user's, which says itself what it is based on."""
+    folder, colon, _ = patch.rpartition(":")
+    if colon:
+        return Path(folder).expanduser().is_dir()
+    return is_kernel_checkout(Path(patch).expanduser())
 
 
 def _consistent(place: str, kernels: Kernels) -> None:

@@ -80,6 +80,9 @@ def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple
     stated = series.base_commit_hint
     why = "it has no base-commit line"
     if stated:
+        own = dict(series.origin).get("repository")
+        if own and commit_of(Path(own), stated):
+            return f"{own}:{stated}", "base-commit"
         if _at_hand(stated, store, kernel_git):
             return f"git:{stated}", "base-commit"
         why = f"its base-commit {stated} is neither in the store nor in KERNEL_GIT"

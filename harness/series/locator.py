@@ -15,16 +15,26 @@ from harness.series.mail.lore import Address
 from harness.series.registry import Entry, Revision
 from harness.series.registry import names as entry_names
 from harness.series.registry import read as read_entry
+from harness.source.git import commit_of
 from harness.util.errors import UserError
+from harness.util.paths import is_kernel_checkout
 
 
 @dataclass(frozen=True, slots=True)
 class GitRange:
-    """The commits of ``repository`` after ``base`` up to ``tip``."""
+    """The commits of ``repository`` after ``base`` up to ``tip``.
+
+    A base of "" is to be found; a tip of "" is the work tree: HEAD, and what is not committed.
+    """
 
     repository: Path
     base: str
     tip: str
+
+    @property
+    def shown(self) -> str:
+        """As a user would write it."""
+        return f"{self.base}..{self.tip}" if self.base else (self.tip or "work tree")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +64,25 @@ def find(name: str, *, registry: Path, kernel_git: str | None = None) -> Place:
         return _address(name)
     path = Path(name).expanduser()
     listed = _is_listed(name, registry)
+    branch = _branch(name, kernel_git)
+    if listed and branch:
+        raise UserError(
+            f"{name} is a branch of KERNEL_GIT and a series of the registry: "
+            f"write {branch.repository}:{name} or registry:{name}"
+        )
     if path.exists():
         if listed:
             raise UserError(
                 f"{name} is a path here and a series of the registry: "
                 f"write ./{name} or registry:{name}"
             )
-        return path
+        return GitRange(path, "", "") if is_kernel_checkout(path) else path
     if listed:
         return _listed(name, registry)
     if ".." in name and "@" not in name and (found := _range(name, kernel_git)):
         return found
+    if branch:
+        return branch
     if "/" in name or name.startswith((".", "~")):
         raise UserError(f"{name} is neither a folder with patches nor an mbox")
     if "@" in name:
@@ -104,15 +122,32 @@ def _listed(name: str, registry: Path) -> Listed:
     return Listed(entry, entry.revision("latest") if by_mail else None)
 
 
+_REVISION = r"[A-Za-z0-9_][A-Za-z0-9._/+~^-]*"
+"""HEAD~3 too; nothing that git could take for an option or a path."""
+
+
+def _branch(name: str, kernel_git: str | None) -> GitRange | None:
+    """``PATH:branch``, or a branch of a local KERNEL_GIT; None if it is none."""
+    place, colon, revision = name.rpartition(":")
+    folder = Path(place if colon else kernel_git or "/dev/null").expanduser()
+    if ".." in name or not re.fullmatch(_REVISION, revision) or not folder.is_dir():
+        return None
+    wanted = revision if colon else f"refs/heads/{revision}"
+    if commit_of(folder, wanted) is None:
+        if colon:
+            raise UserError(f"{folder} has no branch or commit {revision}")
+        return None
+    return GitRange(folder, "", revision)
+
+
 def _range(name: str, kernel_git: str | None) -> GitRange | None:
-    """``a..b`` of KERNEL_GIT, or ``PATH:a..b``; None if it cannot be one."""
+    """``a..b`` or ``a..`` of KERNEL_GIT, or with ``PATH:`` in front; None if it cannot be one."""
     place, colon, revisions = name.rpartition(":")
     base, dots, tip = revisions.partition("..")
-    if not dots or tip.startswith(".") or "" in (base, tip):
+    if not dots or tip.startswith(".") or not base:
         return None
-    for revision in (base, tip):
-        # HEAD~3 too; nothing that git could take for an option or a path.
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/+~^-]*", revision):
+    for revision in (base, tip or "HEAD"):
+        if not re.fullmatch(_REVISION, revision):
             raise UserError(f"{revision!r} is not the name of a git tag, branch or commit")
     where = place if colon else kernel_git
     if where is None:

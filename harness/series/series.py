@@ -66,13 +66,16 @@ def load(
     version: str | None = None,
     mails: MailSource | None = None,
     kernel_git: str | None = None,
+    store: GitStore | None = None,
+    base: str | None = None,
 ) -> Series:
     """The series called `name`: a folder, an mbox or patch file, a name of the registry, a
     message-id or URL of a mail, or a range of commits.
 
     ``registry`` is the folder of the yaml files; ``version`` is the base's kernel version, for
     series that have patches for each; ``mails`` says where mails are to be had, ``kernel_git``
-    where the commits of a bare range are.  Raises UserError for a name that means nothing or two
+    where the commits of a bare range are; ``store`` and ``base`` are as `gitrange.read` has them.
+    Raises UserError for a name that means nothing or two
     things, and for patches that are missing, contradict each other or cannot be read.
     """
     place = find(name, registry=registry, kernel_git=kernel_git)
@@ -80,9 +83,11 @@ def load(
         kind = "dir" if place.is_dir() else "mbox"
         return _made(place.resolve().stem, f"{kind}:{name}", _from_path(place))
     if isinstance(place, GitRange):
-        ranged = gitrange.read(place)
-        locator = f"{place.repository}:{ranged.base_commit}..{dict(ranged.origin)['tip']}"
-        return _made(f"{place.base}..{place.tip}", locator, ranged)
+        ranged = gitrange.read(place, store=store, base=base)
+        origin = dict(ranged.origin)
+        tip = "" if "uncommitted" in origin else origin["tip"]
+        locator = f"{place.repository}:{ranged.base_commit}..{tip}"
+        return _made(origin["range"], locator, ranged)
     if isinstance(place, Address):
         fetched = lore.fetch(place, _needed(mails))
         message_id = dict(fetched.origin)["message_id"]

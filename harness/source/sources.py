@@ -70,14 +70,18 @@ def resolve(
 ) -> Source:
     """Bring the kernel tree called `name` into the store.
 
-    ``debian/6.12[=VERSION]``, a git tag, branch or commit of ``kernel_git``, a tarball (path or
-    URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is meant.  Raises
-    UserError for a name that means nothing or two things, InfraError when its origin cannot be
-    reached.
+    ``debian/6.12[=VERSION]``, a git tag, branch or commit of ``kernel_git``, ``FOLDER:REVISION``,
+    a tarball (path or URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is
+    meant.  Raises UserError for a name that means nothing or two things, InfraError when its
+    origin cannot be reached.
     """
     store.ensure()
     cache, keyring = origins.downloads, origins.keyring
     kind, value = classify(name, store=store, kernel_git=origins.kernel_git)
+    git = origins.kernel_git
+    if kind == "tree":
+        git, _, rev = value.rpartition(":")
+        kind, value = "git", _revision(Path(git).expanduser(), rev)
     if kind == "debian":
         apt = apt or AptSource(cache, mirror=origins.mirror)
         return _debian(value, store=store, cache=cache, apt=apt)
@@ -85,7 +89,7 @@ def resolve(
         found, commit, origin = gitsource.get(
             value,
             store=store,
-            kernel_git=origins.kernel_git,
+            kernel_git=git,
             keyring=keyring,
             missing_ok=origins.missing_ok,
         )
@@ -112,6 +116,9 @@ def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> tu
             f"{public_url(name)} is not a tarball (.tar.xz, .tar.gz or .tar.zst); "
             "a git repository goes into KERNEL_GIT=, and the tag into the name"
         )
+    folder = Path(name.rpartition(":")[0]).expanduser()
+    if colon and folder.is_dir() and not Path(name).expanduser().exists():
+        return "tree", name
     if name in (".", "..") or name.startswith(("./", "../", "/", "~")):
         return "dir", name
     is_folder = Path(name).is_dir()
@@ -128,6 +135,16 @@ def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> tu
             f"write dir:{name} or git:{name}"
         )
     return "dir", name
+
+
+def _revision(repo: Path, rev: str) -> str:
+    """A tag or branch of a local repository by its name, any other revision by its commit."""
+    if any(commit_of(repo, f"refs/{kind}/{rev}") for kind in ("tags", "heads")):
+        return rev
+    commit = commit_of(repo, rev)
+    if commit is None:
+        raise UserError(f"{repo} has no tag, branch or commit {rev}")
+    return commit
 
 
 def _is_revision(name: str, *, store: GitStore, kernel_git: str | None) -> bool:
@@ -264,7 +281,7 @@ def _tar(value: str, *, store: GitStore, cache: Path, keyring: Path | None) -> S
         require_space(cache, _UNPACKED, f"unpacking {locator.file}")
         with _scratch(cache) as scratch:
             folder = tarball.unpack(got.path, locator.suffix, scratch)
-            version = _require_kernel(folder, name=locator.file)
+            version = require_kernel(folder, name=locator.file)
             known = store.import_folder(folder, ref=ref, message=f"Linux {version}")
     if locator.is_url:
         got.path.unlink(missing_ok=True)
@@ -285,25 +302,30 @@ def _tar_source(
 def _folder(path: Path, *, store: GitStore) -> Source:
     if not path.is_dir():
         raise UserError(f"{path} is not a folder")
-    version = _require_kernel(path, name=str(path))
+    version = require_kernel(path, name=str(path))
     origin = {"folder": str(path)}
     head = commit_of(path, "HEAD") if (path / ".git").exists() else None  # a checkout's top only
     _log.info(f"importing {path}")
-    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-    commit = store.import_folder(
-        path,
-        ref=f"refs/harness/dir/{key}",
-        message=f"Linux {version}",
-        paths=_checkout_files(path) if head else None,
-        again=True,
-    )
+    commit = import_tree(path, store, version=version, checkout=head is not None)
     if head:
         # Exact where "git status" is not: the tree that was taken against the tree of HEAD.
         clean = store.tree_of(commit) == ask(path, "rev-parse", "HEAD^{tree}").strip()
         origin |= {"head": head, "dirty": "no" if clean else "yes"}
         if not clean:
             _log.warning(f"{path} differs from its HEAD {head[:12]}: it is taken as it is")
-    return _made(f"dir:{path}", "dir", commit, store, origin)
+    return _made(f"dir:{path.resolve()}", "dir", commit, store, origin)
+
+
+def import_tree(path: Path, store: GitStore, *, version: str, checkout: bool) -> str:
+    """The files of a folder as a commit of the store: of a ``checkout``, as its owner sees it."""
+    key = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+    return store.import_folder(
+        path,
+        ref=f"refs/harness/dir/{key}",
+        message=f"Linux {version}",
+        paths=_checkout_files(path) if checkout else None,
+        again=True,
+    )
 
 
 def _checkout_files(path: Path) -> list[str]:
@@ -313,7 +335,7 @@ def _checkout_files(path: Path) -> list[str]:
     return [name for name in names if snapshot.is_file(path, name)]
 
 
-def _require_kernel(folder: Path, *, name: str) -> str:
+def require_kernel(folder: Path, *, name: str) -> str:
     """The version of the kernel tree in `folder`; UserError if it is not one."""
     makefile = folder / "Makefile"
     if not makefile.is_file() or not (folder / "Kconfig").is_file():

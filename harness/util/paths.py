@@ -65,3 +65,8 @@ class Cache:
         """The cache of this user, honouring ``XDG_CACHE_HOME``."""
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return cls(Path(base).expanduser() / "swap-harness")
+
+
+def is_kernel_checkout(path: Path) -> bool:
+    """Whether a folder is a git checkout of a kernel."""
+    return all((path / name).exists() for name in (".git", "Makefile", "Kconfig"))
