@@ -92,7 +92,7 @@ _PLACES = ("BASE", "HEAD", "PATCH")
 
 
 def _placed(given: Mapping[str, str], folder: str) -> dict[str, str]:
-    """The variables with ``.``, ``./x``, ``../x`` and ``.:x`` of `_PLACES` taken from ``folder``."""
+    """The variables, with ``.``, ``./x``, ``../x`` and ``.:x`` taken from ``folder``."""
     placed = dict(given)
     for name in _PLACES:
         place, colon, rest = given.get(name, "").partition(":")

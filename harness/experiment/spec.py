@@ -111,7 +111,7 @@ def load(
 def _names_tree(patch: str) -> bool:
     """Whether PATCH is of a tree of the user's, which says itself what it is based on."""
     folder, colon, _ = patch.rpartition(":")
-    if colon:
+    if colon and folder not in ("registry", "mail"):
         return Path(folder).expanduser().is_dir()
     return is_kernel_checkout(Path(patch).expanduser())
 

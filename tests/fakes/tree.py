@@ -40,7 +40,7 @@ $(O)/%.o: %.c include/swap.h
 	@mkdir -p $(@D)
 	@echo '  CC      $*.o'
 	@$(CC) -Iinclude -c -o $@ $(CURDIR)/$<
-$(O)/vmlinux: $(objects) $(O)/.config
+$(O)/vmlinux: $(objects) $(O)/.config Makefile
 	@echo '  LD      vmlinux'
 	@$(LD) -r -o $@ $(objects)
 	@nm $@ >$(O)/System.map
