@@ -113,3 +113,33 @@ def test_make_help_has_each_variable() -> None:
     named = re.findall(r"^  ([A-Z_]+)= ", done.stdout, re.MULTILINE)
     assert sorted(named) == sorted(variables.variables(commands.build()))
     assert max(map(len, done.stdout.splitlines())) <= 104
+
+
+def test_a_relative_tree_is_one_of_the_folder_that_make_was_called_in() -> None:
+    given = {"HEAD": ".", "BASE": "../linux", "PATCH": ".:v6.19..", "RESULT": "./x", "NAME": ".."}
+    assert variables._placed(given, "/home/me/mine") == {
+        "HEAD": "/home/me/mine",
+        "BASE": "/home/me/linux",
+        "PATCH": "/home/me/mine:v6.19..",
+        "RESULT": "./x",
+        "NAME": "..",
+    }
+    others = {"BASE": ".hidden", "PATCH": "v6.18..v6.19", "HEAD": "debian/6.12"}
+    assert variables._placed(others, "/home/me") == others
+
+
+def test_make_says_which_folder_it_was_called_in(tmp_path: Path) -> None:
+    shim = tmp_path / "python"
+    shim.write_text('#!/bin/sh\necho "$CALLED_FROM"\n', encoding="utf-8")
+    shim.chmod(0o755)
+    caller = tmp_path / "it's $HOME"
+    caller.mkdir()
+    done = subprocess.run(
+        ["make", "-s", "-C", str(REPO), "compare", f"PYTHON={shim}", "SETUP=true", "HEAD=."],
+        cwd=caller,
+        env={**os.environ, "PWD": str(caller)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{caller}\n"

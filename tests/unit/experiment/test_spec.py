@@ -355,3 +355,14 @@ def test_an_option_that_is_not_given_leaves_the_file_as_it_is(tmp_path: Path) ->
     made = spec.load(path, {"pairs": None, "workloads": None, "head": None, "seed": "4"})
     assert (made.schedule.pairs, made.schedule.seed) == (7, 4)
     assert (made.matrix.workloads, made.kernels.head) == (("fill",), "v6.19")
+
+
+def test_a_tree_of_the_users_says_its_own_base(tmp_path: Path) -> None:
+    for name in ("Makefile", "Kconfig", ".git"):
+        (tmp_path / name).touch()
+    for patch in (str(tmp_path), f"{tmp_path}:v6.19..", f"{tmp_path}:topic"):
+        assert spec.load(None, {"patch": patch}).kernels.base == "auto"
+        assert spec.load(None, {"patch": patch, "base": "v6.19"}).kernels.base == "v6.19"
+    (tmp_path / "Kconfig").unlink()
+    for patch in (str(tmp_path), "vswap-v3", "registry:vswap", "a..b", "x@host"):
+        assert spec.load(None, {"patch": patch}).kernels.base == "debian/6.12"
