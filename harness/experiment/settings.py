@@ -157,14 +157,16 @@ class Kernels(Model):
     base: str = recorded(
         "debian/6.12",
         "debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball (path or "
-        "URL), a folder, or auto: what the series was made on",
+        "URL), a folder, FOLDER:REVISION, or auto: what the series was made on (the default where "
+        "--patch names a tree)",
         repeat=Repeat.ALWAYS,
         nightly=False,
     )
     patch: str | None = recorded(
         None,
         "a name in kernels/series/ (default: calibration), a message-id or URL of a mail, a folder "
-        "of patches, a mailbox, or a range a..b of --kernel-git",
+        "of patches, a mailbox, a range a..b of --kernel-git, or a tree of your own with what is "
+        "not committed: FOLDER, FOLDER:a.., FOLDER:branch",
         repeat=Repeat.ALWAYS,
         nightly=False,
     )

@@ -12,7 +12,7 @@ from harness.series.locator import GitRange
 from harness.series.mail import mbox
 from harness.series.mail.mbox import Mail
 from harness.series.patchset import PatchSet
-from harness.source import snapshot, sources
+from harness.source import folderindex, sources
 from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitstore import GitStore
 from harness.util.errors import InfraError, UserError
@@ -119,7 +119,7 @@ def _uncommitted(place: GitRange, tip: str, store: GitStore | None) -> Mail | No
     version = sources.require_kernel(folder, name=str(folder))
     tree = store.tree_of(sources.import_tree(folder, store, version=version, checkout=True))
     objects = ask(folder, "rev-parse", "--path-format=absolute", "--git-path", "objects").strip()
-    env = {"GIT_DIR": str(store.path), **snapshot.lending(Path(objects))}
+    env = {"GIT_DIR": str(store.path), **folderindex.lending(Path(objects))}
 
     def diff(options: Sequence[str], paths: Sequence[str] = ()) -> bytes:
         words = ["diff-tree", "-r", "--no-renames", *options, f"{tip}^{{tree}}", tree, "--", *paths]

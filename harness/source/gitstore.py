@@ -21,7 +21,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Unpack
 
-from harness.source import snapshot
+from harness.source import folderindex
+from harness.source.folderindex import How
 from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitnames import (
     check_revision,
@@ -31,7 +32,6 @@ from harness.source.gitnames import (
     public_url,
     ref_part,
 )
-from harness.source.snapshot import How
 from harness.util import atomic
 from harness.util.errors import InfraError, UserError
 from harness.util.sandbox import OFF, Sandbox
@@ -85,14 +85,14 @@ class GitStore:
         """
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
-        names = snapshot.files_of(folder) if paths is None else list(paths)
+        names = folderindex.files_of(folder) if paths is None else list(paths)
         if not names:
             raise UserError(f"{folder} holds no files")
         kept = self.path / "indexes" / ref_part(str(folder.resolve())) if again else None
         with self._lock(), tempfile.TemporaryDirectory(dir=self.path, prefix="import-") as scratch:
             index = Path(scratch) / "index"
-            taken = snapshot.take(self._git, folder, index, names=names, kept=kept)
-            env = snapshot.lending(taken.lender)
+            taken = folderindex.take(self._git, folder, index, names=names, kept=kept)
+            env = folderindex.lending(taken.lender)
             commit = self._git(
                 "commit-tree", taken.tree, "-m", message, env={**env, **IDENTITY}
             ).strip()

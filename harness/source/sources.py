@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.source import gitsource, snapshot, tarball
+from harness.source import folderindex, gitsource, tarball
 from harness.source.apt import AptSource, Candidate, Deb, compare_versions
 from harness.source.git import ask, commit_of
 from harness.source.gitnames import is_short_id, makefile_version, public_url, ref_part
@@ -332,7 +332,7 @@ def _checkout_files(path: Path) -> list[str]:
     """What is tracked, and what is new and not ignored: the tree as its owner sees it."""
     listed = ask(path, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     names = {name for name in listed.split("\0") if name}
-    return [name for name in names if snapshot.is_file(path, name)]
+    return [name for name in names if folderindex.is_file(path, name)]
 
 
 def require_kernel(folder: Path, *, name: str) -> str:

@@ -48,7 +48,7 @@ class Git(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Taken:
     """A tree, and the objects folder of another repository that it still needs, if any."""
 
     tree: str
@@ -57,7 +57,7 @@ class Snapshot:
 
 def take(
     git: Git, folder: Path, index: Path, *, names: Iterable[str], kept: Path | None = None
-) -> Snapshot:
+) -> Taken:
     """The files called ``names`` below ``folder`` as a tree of the store.
 
     ``index`` is a file to be made; ``kept`` is where the folder's index of the last time lies,
@@ -84,7 +84,7 @@ def take(
         settings=settings,
         what=f"reading {folder}",
     )
-    return Snapshot(git("write-tree", env=env).strip(), lender)
+    return Taken(git("write-tree", env=env).strip(), lender)
 
 
 def lending(lender: Path | None) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.source import snapshot
+from harness.source import folderindex
 from harness.source.git import run_git
 from harness.source.gitstore import GitStore
 from tests.unit.source.test_gitstore import kernel
@@ -145,13 +145,13 @@ def test_a_checkouts_own_index_serves_and_its_objects_are_copied(
     store: GitStore, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (repo / "mm" / "file1.c").write_text("changed\n")
-    real, read = snapshot._forget, list[str]()
+    real, read = folderindex._forget, list[str]()
 
     def forget(*args: Any) -> None:
         read.extend(args[2])
         real(*args)
 
-    monkeypatch.setattr(snapshot, "_forget", forget)
+    monkeypatch.setattr(folderindex, "_forget", forget)
     commit = store.import_folder(repo, ref="refs/harness/test/x", message="m", again=True)
     assert read == ["dos.txt", "ident.c", "mm/file1.c"], "their blobs have other sizes"
     shutil.rmtree(repo)
