@@ -263,7 +263,7 @@ class Schedule(Model):
     seed: _Count = recorded(1, "what orders and seeds the boots (default: 1)", repeat=Repeat.ALWAYS)
     parallel: _Count = setting(
         0,
-        "guests side by side (default: one a CPU; wall: 1)",
+        "guests side by side (default: one a CPU, all if fewer than two a CPU; wall: 1)",
         identity=Identity.WALL,
         repeat=Repeat.NEVER,
     )

@@ -95,10 +95,10 @@ def admit(needs: Needs, has: Has) -> Admitted:
     fit = has.memory // one
     if fit < 1 or (needs.asked and fit < needs.most):
         raise NoMemoryError(_memory_sentence(needs, has, one, fit))
-    guests = needs.most if needs.asked else max(1, min(needs.most, has.cores, fit))
+    guests = needs.most if needs.asked else max(1, min(together(needs.most, has.cores), fit))
     _require_disk(needs.disk, has.disk, guests)
     warnings: tuple[str, ...] = ()
-    if guests * needs.cpus > has.cores:
+    if (needs.asked or needs.cpus > 1) and guests * needs.cpus > has.cores:
         warnings = (
             f"{guests} guests of {needs.cpus} CPUs share {has.cores} cores of this host: they take "
             "turns, and wall times have that in them",
@@ -156,7 +156,7 @@ class Load:
 
 
 def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Admitted:
-    """How many guests run side by side: one under wall time; else one a CPU, as memory goes.
+    """How many guests run side by side, as memory goes: one under wall time; else see `together`.
 
     Raises what `admit` does where the comparison does not fit.  ``to_make`` are bytes to
     be written in the cache, by what they are.
@@ -171,7 +171,7 @@ def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Adm
     swap = max(on_host, default=0)
     swap = swap if load.written is None else min(swap, load.written)
     on_top = max(disk.guest_bytes(one, where, guest.swap) for one, where in kinds)
-    limit = 1 if load.clock == "wall" else min(cores(), max(1, boots))
+    limit = 1 if load.clock == "wall" else max(1, boots)
     is_here = context.scheduler is None  # guests of a cluster take nothing of this machine
     needs = Needs(
         guest=guest.memory + on_top if is_here else 0,
@@ -188,6 +188,11 @@ def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Adm
         ),
     )
     return admit(needs, available((context.cache.root, folder, temporary)))
+
+
+def together(boots: int, cpus: int) -> int:
+    """One boot a CPU; all at once if they are fewer than two a CPU, so that none is idle.  Pure."""
+    return boots if boots < 2 * cpus else cpus
 
 
 def available(paths: Sequence[Path]) -> Has:

@@ -45,8 +45,18 @@ def test_the_guests_admitted_always_fit(guest: int, most: int, cores: int, memor
             resources.admit(needs, host)
         return
     count = resources.admit(needs, host).guests
-    assert 1 <= count <= min(most, cores) and count * one <= memory
-    assert count == min(most, cores) or (count + 1) * one > memory
+    wanted = resources.together(most, cores)
+    assert 1 <= count <= wanted and count * one <= memory
+    assert count == wanted or (count + 1) * one > memory
+
+
+@pytest.mark.parametrize(
+    ("boots", "cpus", "count"), [(1, 4, 1), (3, 2, 3), (4, 2, 2), (9, 2, 2), (2, 1, 1), (7, 4, 7)]
+)
+def test_no_cpu_is_idle_in_a_last_turn(boots: int, cpus: int, count: int) -> None:
+    assert resources.together(boots, cpus) == count
+    assert resources.admit(Needs(GIB, 1, boots), has(memory=99 * GIB, cores=cpus)).guests == count
+    assert resources.admit(Needs(GIB, 1, boots), has(cores=cpus)).warnings == ()
 
 
 def test_more_guests_than_fit_are_refused_when_they_were_asked_for() -> None:
