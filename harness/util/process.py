@@ -90,7 +90,8 @@ class Watched:
             except FileNotFoundError as error:
                 raise InfraError("setpriv (util-linux) is not installed") from error
             try:
-                _wait(process, log, describe)
+                with progress.ticking(lambda: describe(_lines(log))):
+                    _wait(process)
             finally:
                 stop(process)
         return cls(process.returncode, time.monotonic() - start, log)
@@ -101,12 +102,9 @@ class Watched:
         return len(re.findall(pattern, text, re.MULTILINE))
 
 
-def _wait(
-    process: subprocess.Popen[bytes], log: Path, describe: Callable[[Sequence[str]], str]
-) -> None:
-    for seconds in progress.pauses():
-        try:
-            process.wait(seconds)
-            return
-        except subprocess.TimeoutExpired:
-            _log.info(describe(log.read_text(encoding="utf-8", errors="replace").splitlines()))
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    process.wait()

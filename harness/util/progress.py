@@ -27,6 +27,8 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 _lock = threading.Lock()
 _finished: list[StageTime] = []
 _current: list[tuple[str, float]] = []
+_ticking: list[object] = []
+"""Who waits to speak, the innermost last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,12 @@ class Lines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.begun = time.monotonic()
+        self.begun = self.spoke = time.monotonic()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record; an error of the stream is the caller's, as with print."""
-        minutes, seconds = divmod(int(time.monotonic() - self.begun), 60)
+        self.spoke = time.monotonic()
+        minutes, seconds = divmod(int(self.spoke - self.begun), 60)
         warning = "warning: " if record.levelno >= logging.WARNING else ""
         text = f" {warning}{harmless(record.getMessage())}"
         console.print(Text.assemble((f"[{minutes:3d}:{seconds:02d}]", "dim"), text))
@@ -85,33 +88,43 @@ def pauses() -> Iterator[float]:
 
 @contextmanager
 def ticking(describe: Callable[[], str]) -> Iterator[None]:
-    """Log ``describe()`` from time to time while the block runs: no step is silent for long."""
-    over = threading.Event()
+    """Log ``describe()`` where nothing else is logged for some time while the block runs.
+
+    Of blocks in one another the innermost speaks.
+    """
+    over, mine, begun = threading.Event(), object(), time.monotonic()
 
     def tick() -> None:
+        last = begun
         for seconds in pauses():
-            if over.wait(seconds):
-                return
-            _log.info(describe())
+            while (left := max(_lines.spoke, last) + seconds - time.monotonic()) > 0:
+                if over.wait(left):
+                    return
+            last = time.monotonic()
+            if _ticking[-1:] == [mine]:
+                _log.info(describe())
 
     thread = threading.Thread(target=tick, name="ticking", daemon=True)
+    _ticking.append(mine)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
+        _ticking.remove(mine)
 
 
 @contextmanager
 def stage(name: str, *, note: str = "") -> Iterator[None]:
-    """Time a stage; it is announced when it starts and when it ends."""
+    """Time a stage; it is announced when it starts and when it ends, and while it is silent."""
     _log.info(f"{name}{': ' + note if note else ''} ...")
     start = time.monotonic()
     with _lock:
         _current.append((name, start))
     try:
-        yield
+        with ticking(lambda: f"{name}: {time.monotonic() - start:.0f} s so far"):
+            yield
     finally:
         seconds = time.monotonic() - start
         with _lock:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -72,3 +73,30 @@ def test_libraries_are_not_shown(words: io.StringIO) -> None:
         logging.getLogger(name).error("no")
     logging.getLogger().error("no")
     assert words.getvalue() == ""
+
+
+def test_a_silent_stage_says_that_it_goes_on(
+    words: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PAUSES", (0.2,))
+    with progress.stage("build"), progress.ticking(lambda: "checking out: 45%"):
+        time.sleep(0.5)
+    with progress.stage("report"):
+        time.sleep(0.5)
+    lines = [line[9:] for line in words.getvalue().splitlines()]
+    before, after = lines.index("report ..."), lines[lines.index("report ...") :]
+    assert "checking out: 45%" in lines[:before], "the innermost one speaks"
+    assert not [line for line in lines[:before] if "so far" in line]
+    assert "report: 0 s so far" in after
+
+
+def test_what_speaks_is_not_interrupted(
+    words: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "PAUSES", (0.4,))
+    log = logging.getLogger("harness.run.plan")
+    with progress.stage("boots"):
+        for _ in range(8):
+            time.sleep(0.1)
+            log.info("boot")
+    assert "so far" not in words.getvalue()
