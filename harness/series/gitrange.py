@@ -61,7 +61,8 @@ def read(place: GitRange, *, store: GitStore | None = None, base: str | None = N
     start, note = _start(place, tip, base)
     shown = f"{note[0]}..{place.tip}" if note else place.shown
     if _said(place, "rev-list", "--merges", "--max-count=1", f"{start}..{tip}", "--"):
-        raise UserError(f"the range {shown} has merges: give one without, or rebase it")
+        own = f"write {place.repository}:<base>..{place.tip}" if note else "give one without"
+        raise UserError(f"the range {shown} has merges: {own}, or rebase it")
     rest = None if place.tip else _uncommitted(place, tip, store)
     patches, notes = _committed(place, start, tip, shown)
     if not patches and rest is None:

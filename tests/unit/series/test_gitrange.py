@@ -134,11 +134,15 @@ def test_a_branch_starts_where_it_leaves_the_base_or_at_the_nearest_tag(
         ("{}:nothing", "has no branch or commit nothing"),
         ("{}:old", r"no tag v\* is below old .*: write .*:<base>\.\.old"),
         ("{}:v6.20..", "has no commit v6.20"),
+        ("{}:merged", r"v6\.19\.\.merged has merges: write .*:<base>\.\.merged, or rebase it"),
+        ("{}:v6.19..merged", "has merges: give one without, or rebase it"),
     ],
 )
 def test_what_is_not_there_is_said(
     store: GitStore, linux: Path, tmp_path: Path, name: str, says: str
 ) -> None:
+    git(linux, "checkout", "-q", "-b", "merged", "v6.19")
+    git(linux, "merge", "-q", "--no-ff", "-m", "merge it", "topic")
     git(linux, "checkout", "-q", "--orphan", "old")
     git(linux, "commit", "-q", "-m", "x")
     with pytest.raises(UserError, match=says):
