@@ -8,6 +8,7 @@ its blobs are in the checkout's repository, and what the store lacks of them is 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -28,6 +29,10 @@ _WHOLE = (
     "core.preloadIndex=true",
     "index.threads=0",
 )
+
+
+_HASH = 20
+"""Bytes of the hash at an index's end."""
 
 
 class How(TypedDict, total=False):
@@ -65,16 +70,17 @@ def take(
     """
     lender = None
     env = {"GIT_INDEX_FILE": str(index), "GIT_WORK_TREE": str(folder.absolute())}
-    if kept is not None and kept.is_file():
+    there: set[str] = set()
+    if kept is not None and _is_whole(kept):
         shutil.copy2(kept, index)  # git compares the files' times with the index's own
     elif kept is not None:
         lender = _borrow(git, folder, index, env)
         env |= lending(lender)
-    settings = () if index.is_file() else _WHOLE
-    wanted = sorted(names)
     if index.is_file():
-        there = {name for name in git("ls-files", "-z", env=env).split("\0") if name}
-        _forget(git, folder, there.difference(wanted), env)
+        there.update(git("ls-files", "-z", env=env).split("\0")[:-1])
+    settings = () if there else _WHOLE
+    wanted = sorted(names)
+    _forget(git, folder, there.difference(wanted), env)
     # update-index takes paths relative to where it runs, so it runs in the folder.
     git(
         *("update-index", "--add", "--remove", "-z", "--stdin"),
@@ -116,7 +122,7 @@ def _borrow(git: Git, folder: Path, index: Path, env: Mapping[str, str]) -> Path
     """
     ask = ("rev-parse", "--path-format=absolute", "--git-path", "objects", "--git-path", "index")
     found = run_git(ask, cwd=folder).stdout.decode(errors="surrogateescape").splitlines()
-    if not (folder / ".git").exists() or len(found) != 2 or not Path(found[1]).is_file():
+    if not (folder / ".git").exists() or len(found) != 2 or not _is_whole(Path(found[1])):
         return None
     shutil.copy2(found[1], index)
     try:
@@ -137,6 +143,14 @@ def _borrow(git: Git, folder: Path, index: Path, env: Mapping[str, str]) -> Path
     odd = [n for n, size in zip(names, lengths, strict=True) if not _has(folder, n, size)]
     _forget(git, folder, odd, env)
     return Path(found[0])
+
+
+def _is_whole(index: Path) -> bool:
+    """Whether an index ends with the hash of the rest; git itself does not look at it."""
+    if not index.is_file():
+        return False
+    data = index.read_bytes()
+    return hashlib.sha1(data[:-_HASH], usedforsecurity=False).digest() == data[-_HASH:]
 
 
 def _has(folder: Path, name: str, size: str) -> bool:

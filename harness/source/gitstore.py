@@ -88,7 +88,7 @@ class GitStore:
         names = folderindex.files_of(folder) if paths is None else list(paths)
         if not names:
             raise UserError(f"{folder} holds no files")
-        kept = self.path / "indexes" / ref_part(str(folder.resolve())) if again else None
+        kept = self.path / "indexes" / remote_key(str(folder.resolve())) if again else None
         with self._lock(), tempfile.TemporaryDirectory(dir=self.path, prefix="import-") as scratch:
             index = Path(scratch) / "index"
             taken = folderindex.take(self._git, folder, index, names=names, kept=kept)

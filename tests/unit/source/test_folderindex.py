@@ -141,6 +141,16 @@ def test_it_is_the_tree_that_reading_everything_gives(
     assert taken(store, repo) == taken(store, repo, again=False)
 
 
+def test_a_damaged_index_of_the_store_is_made_anew(store: GitStore, repo: Path) -> None:
+    taken(store, repo)
+    (index,) = (store.path / "indexes").iterdir()
+    whole = index.read_bytes()
+    index.write_bytes(whole[:-100])
+    (repo / "mm" / "file1.c").write_text("changed\n")
+    assert taken(store, repo) == taken(store, repo, again=False)
+    assert len(index.read_bytes()) == len(whole)
+
+
 def test_a_checkouts_own_index_serves_and_its_objects_are_copied(
     store: GitStore, repo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
