@@ -263,6 +263,7 @@ class KernelBuilder:
     ) -> dict[str, str]:
         if not objects.is_configured(key):
             objects.forget()
+            _log.info(f"configuring {request.label}")
             self._make_config(src, objects.path, request)
         config = kconfig.parse(read_below(objects.path, ".config").decode(errors="replace"))
         kconfig.check(request.options, config, tree=src)

@@ -12,6 +12,7 @@ import pytest
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import makefile_version, public_url, ref_part
 from harness.source.gitstore import GitStore, remote_key
+from harness.util import progress
 from harness.util.errors import InfraError, UserError
 
 REF = "refs/harness/test/one"
@@ -319,3 +320,15 @@ def test_secrets_of_urls_are_not_shown() -> None:
 def test_last_line_prefers_the_reason() -> None:
     assert last_line(b"fatal: it broke\nhint: try again\n") == "it broke"
     assert last_line(b"") == "no message"
+
+
+def test_a_long_step_of_git_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "PAUSES", (0.2,))
+    slow = (
+        "alias.slow=!printf 'Updating files:  4%%\\rUpdating files: 45%%\\r' >&2; sleep 1; exit 3"
+    )
+    done = run_git(["-c", slow, "slow"], what="checking out abc")
+    assert "checking out abc: Updating files: 45%" in heard.text
+    assert done.returncode == 3 and b"45%" in done.stderr
