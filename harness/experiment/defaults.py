@@ -7,6 +7,7 @@ LORE = "https://lore.kernel.org/all"
 """The server that message-ids are looked up on."""
 CALIBRATION_PAIRS = 6
 """A weight of 10 instructions needs more than a verdict about one per cent."""
+CALIBRATION_BACKENDS = ("swapfile", "swappart", "zswap", "zram")
 OVERHEAD_SIZES = ("640M", "4G", "32G")
 """Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
 

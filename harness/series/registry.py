@@ -87,6 +87,7 @@ class Entry(Model):
 
     ``folder`` or ``mbox`` says where its patches lie, relative to ``path``'s folder, with
     placeholders; both are None for a series that is known by its message-ids only.
+    ``on_top`` is a folder of patches to apply after those of ``folder``, for any version.
     ``revisions`` are oldest first.  ``applies_to`` are versions like 6.12 or conditions like
     >=6.12,<7.0; empty means any.
     """
@@ -97,6 +98,7 @@ class Entry(Model):
     description: Text = ""
     folder: _Relative | None = None
     mbox: _Relative | None = None
+    on_top: _Relative | None = None
     applies_to: Items[Annotated[str, Check(_range)]] = ()
     revisions: Annotated[Named[Revision], Check(_oldest_first)] = ()
     link: Text | None = None
@@ -105,6 +107,8 @@ class Entry(Model):
     def __post_init__(self) -> None:
         if self.folder and self.mbox:
             raise ValueError("has both folder and mbox: keep one")
+        if self.on_top and not self.folder:
+            raise ValueError("has on_top without folder: there is nothing for it to lie on")
 
     def revision(self, name: str) -> Revision:
         """The revision called `name`, or the last one for "latest"; UserError if not there."""

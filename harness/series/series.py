@@ -103,6 +103,9 @@ def _from_registry(place: Listed, version: str | None, mails: MailSource | None)
         if not path.exists():
             raise UserError(f"{entry.path} names {path}, which does not exist")
         found = _from_path(path)
+        if entry.on_top:
+            more = _from_path(entry.path.parent / entry.on_top)
+            found = replace(found, patches=(*found.patches, *more.patches))
         return _made(entry.name, locator, replace(found, title=entry.title or found.title))
     found = lore.fetch(Address(revision.message_id, None, None), _needed(mails))
     stated, base = found.base_commit, revision.base

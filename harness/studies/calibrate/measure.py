@@ -10,19 +10,24 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from typing import Any
 
 from harness.build.pair import Context
-from harness.experiment.defaults import CALIBRATION_PAIRS
+from harness.experiment.defaults import CALIBRATION_BACKENDS, CALIBRATION_PAIRS
+from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import record
 from harness.results.manifest import ResultKind
 from harness.studies import compare
 from harness.studies.calibrate import report
-from harness.studies.calibrate.report import SERIES
+from harness.studies.calibrate.report import ALL_BACKENDS, WAITING_ONLY
 from harness.studies.result import StudyResult, sealed
 from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
+
+_WORKLOAD = {"pageio": {"histogram-rounds": 0}}
+"""Latencies are not weighed."""
 
 
 def calibrate(experiment: Experiment, context: Context) -> StudyResult:
@@ -38,18 +43,31 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
         raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
     folder = context.results / experiment.changed(name=experiment.name or "calibration").title
     inner = replace(context, results=folder)
-    for series in SERIES:
+    chosen = {series: _backends(series, experiment) for series in (*ALL_BACKENDS, *WAITING_ONLY)}
+    series_run = [series for series, backends in chosen.items() if backends]
+    for series in series_run:
         _log.info(f"series {series}")
         # The null series is the A/A of all others: no third boot.
         one = compare.counted(experiment).changed(
             patch=series,
             name=series,
-            workloads=("pageio",),
+            backends=chosen[series],
+            workloads=(_WORKLOAD,),
             pairs=experiment.schedule.pairs or CALIBRATION_PAIRS,
             aa=False,
         )
         # All of them start from the same boots of the base.
-        compare.compare(one, inner, donors=[folder / name for name in SERIES if name != series])
-    record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": SERIES})
-    made = sealed(folder, report.make)
-    return made
+        compare.compare(one, inner, donors=[folder / name for name in series_run if name != series])
+    record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": series_run})
+    return sealed(folder, report.make)
+
+
+def _backends(series: str, experiment: Experiment) -> tuple[Any, ...]:
+    """The back-ends that a series is measured on."""
+    asked = experiment.matrix.backends
+    if asked == Matrix().backends:
+        asked = CALIBRATION_BACKENDS
+    if series in ALL_BACKENDS:
+        return asked
+    one_each = ((item, experiment.changed(backends=(item,)).matrix.cells) for item in asked)
+    return tuple(item for item, cells in one_each if any(cell.waits_io for cell in cells))

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+from harness.results import record
 from harness.results.manifest import ResultKind
 from harness.results.pairing import Measurement
 from harness.studies.calibrate import text, weights
@@ -14,29 +17,38 @@ from harness.util.errors import Exit
 from harness.util.paths import REPO
 
 REGISTRY = REPO / "kernels" / "series"
-SERIES = (
+WEIGHTS = {
+    way: [f"calibration-{way}{n}" for n in (10, 100, 300, 1000, 3000)] for way in ("in", "out")
+}
+"""By way, lightest first."""
+ALL_BACKENDS = (
     "calibration-null",
     "calibration-in10",
     "calibration-in100",
     "calibration-in1000",
     "calibration-out1000",
 )
-STEPS = (
-    ("calibration-in10", "calibration-in100"),
-    ("calibration-in100", "calibration-in1000"),
+WAITING_ONLY = tuple(
+    name for names in WEIGHTS.values() for name in names if name not in ALL_BACKENDS
 )
+"""Where pages wait, a cost can move between tasks as timers shift: what one weight hides shows at
+another."""
 
 
 def make(folder: Path) -> StudyResult:
     """Write calibration.txt again, from the comparisons below ``folder``.  Runs nothing."""
-    data = {series: Measurement.load(folder / series) for series in SERIES}
-    known = [weight for series in SERIES for weight in weights.read(series, REGISTRY)]
-    checks = (
-        *weights.weigh(data, known),
-        *(check for a, b in STEPS for check in weights.steps(data, known, light=a, heavy=b)),
-    )
-    words = text.render(folder.name, data[SERIES[0]], checks)
+    series = [str(name) for name in record.read(folder, ResultKind.CALIBRATE)["series"]]
+    data = {name: Measurement.load(folder / name) for name in series}
+    known = [weight for name in series for weight in weights.read(name, REGISTRY)]
+    checks = weights.weigh(data, known, _steps(series))
+    words = text.render(folder.name, data[series[0]], checks)
     atomic.text(folder / "calibration.txt", words)
     # An instrument that is off is no statement about a kernel.
     status = Exit.INFRA if weights.failures(checks) else Exit.OK
     return StudyResult(ResultKind.CALIBRATE, folder, words, folder / "calibration.txt", status)
+
+
+def _steps(series: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each weight and the next heavier one of the same way."""
+    for names in WEIGHTS.values():
+        yield from pairwise(name for name in names if name in series)

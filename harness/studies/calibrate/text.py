@@ -73,9 +73,9 @@ def _outcome(name: str, facts: Manifest, checks: Sequence[WeightCheck]) -> Itera
 
 
 def _counted(one: Measurement) -> str:
-    """Which back-ends are measured by CPU time because they wait for I/O."""
+    """On which back-ends all instructions are counted because pages wait there."""
     backends = sorted({cell.rpartition(".")[0] for cell in one.cells})
     waiting = [name for name in backends if one.manifest.waits_io(name)]
     rest = [name for name in backends if name not in waiting]
-    found = (("CPU instructions", waiting), ("Elapsed instructions", rest))
+    found = (("All instructions of the guest", waiting), ("Elapsed instructions", rest))
     return " ".join(f"{what}: {', '.join(names)}." for what, names in found if names)

@@ -111,54 +111,51 @@ def _weight(series: str, known: KnownEffect) -> KnownWeight:
 
 
 def weigh(
-    data: Mapping[str, Measurement], weights: Iterable[KnownWeight]
+    data: Mapping[str, Measurement],
+    weights: Iterable[KnownWeight],
+    steps: Iterable[tuple[str, str]] = (),
 ) -> tuple[WeightCheck, ...]:
-    """Every weight on every cell of its comparison; ``data`` is by series.
+    """Every weight and every step on every cell of its comparison; ``data`` is by series.
 
-    Where a back-end waits for I/O the CPU time stands for the elapsed one.
+    ``steps`` are (light, heavy): two series that differ in one constant only, and what the heavier
+    one adds to the lighter one.  Operand loads and code around are the same in both, so a step is
+    exact but for timer ticks; and it is paired by guest seed between the patched kernels.
+
+    Where a back-end waits for I/O all instructions of the guest stand for the elapsed time.
     Raises UserError when a comparison has no usable pair of boots for a weight.
     """
-    wanted = list(weights)
-    planned = [(weight, cell) for weight in wanted for cell in data[weight.series].cells]
+    wanted = {weight.series + weight.metric: weight for weight in weights}
+    by_series = {weight.series: weight for weight in wanted.values()}
+    planned = [
+        (weight, cell, (weight.series, "base"), (weight.series, "patch"))
+        for weight in wanted.values()
+        for cell in data[weight.series].cells
+    ] + [
+        (_step(by_series[light], by_series[heavy]), cell, (light, "patch"), (heavy, "patch"))
+        for light, heavy in steps
+        for cell in data[light].cells
+        if cell in data[heavy].cells
+    ]
     made = []
-    for weight, cell in planned:
-        base = _values(data[weight.series], cell, weight.metric, "base")
-        patch = _values(data[weight.series], cell, weight.metric, "patch")
-        made.append(_check(weight, cell, base, patch, count=len(planned)))
+    for weight, cell, *sides in planned:
+        less, more = (_values(data[name], cell, weight.metric, arm) for name, arm in sides)
+        made.append(_check(weight, cell, less, more, count=len(planned)))
     return tuple(made)
 
 
-def steps(
-    data: Mapping[str, Measurement], weights: Sequence[KnownWeight], *, light: str, heavy: str
-) -> tuple[WeightCheck, ...]:
-    """Two series that differ in one constant only: what the heavier one adds to the lighter one.
-
-    Operand loads and code around are the same in both, so the step is exact but for timer ticks;
-    and it is paired by guest seed between the patched kernels.
-    """
-    by_series = {weight.series: weight for weight in weights}
-    one, two = by_series[light], by_series[heavy]
-    amount = two.least - one.least
-    step = KnownWeight(
-        f"{heavy} - {light}", one.metric, amount, amount - 1, amount * (1 + TICKS) + 1
-    )
-    cells = [cell for cell in data[light].cells if cell in data[heavy].cells]
-    return tuple(
-        _check(
-            step,
-            cell,
-            _values(data[light], cell, one.metric, "patch"),
-            _values(data[heavy], cell, two.metric, "patch"),
-            count=len(cells),
-        )
-        for cell in cells
-    )
+def _step(light: KnownWeight, heavy: KnownWeight) -> KnownWeight:
+    amount = heavy.least - light.least
+    name = f"{heavy.series} - {light.series}"
+    return KnownWeight(name, light.metric, amount, amount - 1, amount * (1 + TICKS) + 1)
 
 
 def _values(one: Measurement, cell: str, metric: str, arm: str) -> pd.Series[float]:
     """One value a pair, by pair number; of usable boots only."""
-    waits = one.manifest.waits_io(cell.rpartition(".")[0])
-    return one.values(cell, f"{metric}_cpu" if waits else metric, arm)
+    if not one.manifest.waits_io(cell.rpartition(".")[0]):
+        return one.values(cell, metric, arm)
+    counted = one.values(cell, f"{metric}_busy", arm)
+    # In results of 0.1.0 the CPU time of the program stood for what a page costs.
+    return counted if len(counted) else one.values(cell, f"{metric}_cpu", arm)
 
 
 def _check(

@@ -13,7 +13,7 @@ from harness.report import files
 from harness.results import checksums, record
 from harness.results.manifest import ResultKind
 from harness.studies import bundle, kinds, verify
-from harness.studies.calibrate.report import SERIES
+from harness.studies.calibrate.report import ALL_BACKENDS as SERIES
 from harness.studies.reply import draft
 from harness.util.errors import Exit, UserError
 from tests.fakes import results as fake_results
