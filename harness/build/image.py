@@ -194,12 +194,13 @@ def make_disk(
 
 
 def build_tools(*, cache: Cache) -> Path:
-    """The compiled guest programs (folder with ``bin/``), from the cache or built now.
+    """The compiled guest programs (``bin/``) and QEMU's plugins (``plugins/``).
 
     Raises InfraError with the compiler's words when they do not compile, UserError when what is
     kept of a program is not what it prints.
     """
-    sources = (REPO / "workloads", REPO / "vm-images" / "sampler", REPO / "vm-images" / "guest")
+    images = (REPO / "vm-images" / name for name in ("sampler", "guest", "plugins"))
+    sources = (REPO / "workloads", *images)
     digest = hashlib.sha256()
     for folder in sources:
         digest.update(atomic.sha256_tree(folder).encode())

@@ -54,6 +54,11 @@ class Cell:
         """E.g. ``zram.pageio``; also the name of its folder."""
         return f"{self.backend.name}.{self.workload.name}"
 
+    @property
+    def waits_io(self) -> bool:
+        """Its pages wait for a disk: under the instruction clock all that runs is counted."""
+        return self.backend.waits_io or self.workload.definition.waits_io
+
     def disk_on(self, usual: str) -> str:
         """The kind of disk that its swap files lie on where the run's is ``usual``."""
         return self.workload.definition.requires.disk or usual

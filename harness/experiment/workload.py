@@ -60,7 +60,8 @@ class Memcg(Model):
 class WorkloadDefinition(Model):
     """A workload.yaml.  ``outputs`` are files that it leaves in the guest's /run/harness beside
     its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose.
-    ``sample_interval_ms`` lie between two samples; 0: marks only.
+    ``sample_interval_ms`` lie between two samples; 0: marks only.  ``waits_io``: it has pages wait
+    for the disk behind any back-end.
     """
 
     name: Text
@@ -70,6 +71,7 @@ class WorkloadDefinition(Model):
     presets: Mapping[str, Mapping[str, Any] | None]
     primary: Text | None
     primary_waiting_io: Text | None = None
+    waits_io: bool = False
     requires: Requires = Requires()
     memcg: Memcg = Memcg()
     phases: Items[Text] = ()

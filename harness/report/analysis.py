@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import counters, facts, failing, hosts, latency, meaning, selftests
+from harness.report import background, counters, facts, failing, hosts, latency, meaning, selftests
 from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, WorkloadReport
 from harness.results import pairing, traces
 from harness.results.frames import ARMS, CONTROL, Frames
@@ -50,6 +50,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 only_one=(*one_sided.get(workload, ()), *moved.only_one.get(workload, ())),
                 tested=moved.tested.get(workload, 0),
                 unmeasured=unmeasured,
+                background=background.gather(data, used, workload),
                 notes=(
                     *_notes(data, manifest, clock, workload, mine),
                     *(
@@ -241,13 +242,13 @@ def _notes(
         latency = manifest.guest.disk_latency_ns
         yield (
             f"{', '.join(waiting)}: elapsed times have the waiting for a simulated disk in them, "
-            f"{latency} ns a request, which is the harness's choice and no instruction; so CPU "
-            "instructions are primary there."
+            f"{latency} ns a request, which is the harness's choice and no instruction; so all "
+            "instructions that the guest executes are primary there."
         )
     elif clock == "insn" and waiting:
         yield (
             f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random; "
-            "only CPU instructions mean something there, elapsed times do not."
+            "only instructions that the guest executes mean something there, elapsed times do not."
         )
     hists = data.hists[data.hists["workload"] == workload]
     apart = sorted({str(name) for name in hists["phase"] if str(name).startswith("hist_")})

@@ -50,6 +50,7 @@ def _markdown(report: Report) -> Iterator[list[str]]:
         for one in (
             tables.primary(part, aa=aa),
             tables.secondary(part, aa=aa),
+            tables.background(part),
             tables.percentiles(part, aa=aa),
         ):
             yield from _titled(one)

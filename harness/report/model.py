@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from harness.experiment.arch import HERE
+from harness.report.background import PhaseLoad
 from harness.results import pairing
 from harness.results.pairing import PairedValues
 from harness.stats import paired
@@ -164,6 +165,7 @@ class WorkloadReport:
     parameters: what the workload was run with, as "size=32M, ..."
     only_one: counters and metrics that only one kernel has, as "base: name" or "patch: name"
     tested: how many counters were compared
+    background: what ran beside the program in the phases where all is counted
     unmeasured: (back-end, primary metric) without a complete pair: there is no row to judge
     """
 
@@ -180,6 +182,7 @@ class WorkloadReport:
     tested: int
     unmeasured: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    background: tuple[PhaseLoad, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ def _tables(report: Report, part: WorkloadReport) -> dict[str, Table]:
     return {
         "primary": tables.primary(part, aa=aa),
         "secondary": tables.secondary(part, aa=aa),
+        "background": tables.background(part),
         "percentiles": tables.percentiles(part, aa=aa),
         "relevant": tables.counters(counters.relevant(part.counters), whole=True),
         "counters": tables.counters(part.counters[:_TOP_COUNTERS], whole=True),

@@ -25,6 +25,9 @@ _JUDGED = ("base", "patch", "change", "95 % interval", "n")
 _NOISE = ("A/A change", "A/A 95 % interval", "A/A n", "A/A CV", "min. detectable")
 _LABEL = "back-end"
 _VERDICT = Column("verdict", strong=True)
+_TOP_THREADS = 4
+_LEAST_THREAD = 0.001
+"""Of all instructions: of threads that spend less nothing is said."""
 
 
 def verdicts(report: Report) -> Table:
@@ -96,6 +99,31 @@ def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool =
     )  # fmt: skip
     heads = ("change", "95 % interval", "q") if whole else ("change", "q")
     return Table("", columns("counter", "phase", "base", "patch", "unit", *heads, names=2), made)
+
+
+def background(part: WorkloadReport) -> Table:
+    """What ran in the phases beside the program, where all instructions are counted."""
+    rows = tuple(
+        (
+            f"{one.cell} {one.phase}", one.arm,
+            *(f"{value / 1e6:.2f}" for value in (one.busy, one.program, one.beside, one.sampler)),
+        )
+        for one in part.background
+    )  # fmt: skip
+    heads = ("cell and phase", "arm", "all", "program", "beside it", "of that sampler")
+    notes = (
+        "Medians of a round. The program has what the scheduler charges it with, which is not "
+        "exact: see docs/measurements.md.",
+        *(
+            f"Kernel threads between the marks of {one.cell} {one.phase}, {one.arm}: "
+            + ", ".join(f"{name} {spent / 1e6:.2f}" for name, spent in one.threads[:_TOP_THREADS])
+            + "."
+            for one in part.background
+            if one.threads and one.threads[0][1] >= _LEAST_THREAD * one.busy
+        ),
+    )
+    title = "Instructions of the whole guest by phase, in millions"
+    return Table(title, columns(*heads, names=2), rows, notes if rows else ())
 
 
 def changed(rows: Sequence[Estimate]) -> list[Estimate]:

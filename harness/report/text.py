@@ -73,6 +73,7 @@ def _part(part: WorkloadReport, report: Report) -> Iterator[Block]:
     yield table.text(tables.secondary(part))
     if same := tables.unchanged(part.secondary):
         yield wrap(f"Unchanged in all pairs: {', '.join(same)}.", rest="  ")
+    yield table.text(tables.background(part))
     yield table.text(tables.percentiles(part, only_moved=True))
     if part.tested:
         shown = counters.relevant(part.counters)

@@ -25,7 +25,7 @@ COLUMNS = {
         "host", "host_facts", "folder",
     ],
     "hists": ["name", "phase", "round", "unit", "hist"],
-    "phases": ["name", "round", "begin_ns", "end_ns", "cpu_ns"],
+    "phases": ["name", "round", "begin_ns", "end_ns", "cpu_ns", "busy_ns", "sampler_ns"],
     "params": ["source", "name", "value", "unit"],
     "raw": ["t_ns", "path", "text"],
     "misses": ["path", "errno"],

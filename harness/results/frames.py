@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -37,9 +37,10 @@ BootKey: TypeAlias = tuple[str, int, str]
 _BULK = ("slabinfo", "allocinfo", "vmallocinfo")
 
 _LINE_FAULTS = (
-    ValueError, KeyError, TypeError, OverflowError, RecursionError, histogram.HistogramError,
+    ValueError, LookupError, TypeError, ArithmeticError, RecursionError, histogram.HistogramError,
 )  # fmt: skip
 
+_COUNT = re.compile(r"^(\d{1,9}) (\d{1,18})\n", re.MULTILINE)
 _FOOTPRINT = re.compile(r"^(\w{1,32}) (\d{1,12})$", re.MULTILINE)
 
 
@@ -53,7 +54,9 @@ class Frames:
     hists: one `histogram.Histogram` in column `hist` for each name, phase and round
     samples: t_ns, seq, reason, probe, key, field, unit, value: every number of every sample
         (see `bulk` of `load`); values are floats, exact up to 2**53
-    phases: begin_ns, end_ns, cpu_ns of each phase and round
+    phases: begin_ns, end_ns, cpu_ns of each phase and round; busy_ns: all instructions that the
+        guest executed in it, one a ns; NaN where they were not counted; sampler_ns: time that
+        the sampler's interval samples in it took
     deltas: counter differences between a phase's marks; see `deltas.of_boot`
     params: effective parameters (source "param") and back-end settings (source "readback")
     raw: sampled files that no parser knows, as they are
@@ -157,9 +160,10 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
     readback = facts.get("backend_readback")
     for name, value in readback.items() if isinstance(readback, dict) else ():
         tables.add("params", "readback", str(name), str(value), "")
-    done, pages, bad = _workload(tables, folder / "workload.jsonl")
+    done, pages, bad = _workload(tables, folder / "workload.jsonl", folder / "counts")
     _tests(tables, folder / "selftests.ktap")
     stream = _stream(tables, folder / "samples.raw.gz")
+    _observed(tables, stream)
     outcome, detail = str(facts.get("outcome", "unreadable")), str(facts.get("detail", ""))
     if outcome == "ok" and bad:
         outcome, detail = "corrupt", f"{bad} of {pages} pages came back with wrong content"
@@ -194,9 +198,16 @@ def _footprint(path: Path) -> dict[str, int]:
     return {name: int(kib) << 10 for name, kib in _FOOTPRINT.findall(text)}
 
 
-def _workload(tables: Collected, path: Path) -> tuple[bool, int, int]:
+def _counts(path: Path) -> dict[int, int]:
+    """Instructions by line number, as QEMU's plugin counted them; empty if it did not."""
+    text = path.read_text("utf-8", "backslashreplace") if path.is_file() else ""
+    return {int(number): int(amount) for number, amount in _COUNT.findall(text)}
+
+
+def _workload(tables: Collected, path: Path, counted: Path) -> tuple[bool, int, int]:
     """Read a workload's JSON lines; whether it finished, pages verified, pages bad."""
     done, pages, bad = False, 0, 0
+    counts = _counts(counted)
     rounds: dict[tuple[str, ...], int] = {}
     text = path.read_text("utf-8", "backslashreplace") if path.is_file() else ""
     for number, line in enumerate(text.split("\n"), 1):
@@ -212,16 +223,24 @@ def _workload(tables: Collected, path: Path) -> tuple[bool, int, int]:
             elif kind == "verify":
                 pages, bad = pages + int(item["pages"]), bad + int(item["bad"])
             else:
-                _line(tables, kind, item, rounds)
+                _line(tables, kind, item, rounds, counts)
         except _LINE_FAULTS as error:
             tables.defect("workload.jsonl", f"line {number}: {type(error).__name__}: {error}")
     return done, pages, bad
 
 
 def _line(
-    tables: Collected, kind: str, item: dict[str, Any], rounds: dict[tuple[str, ...], int]
+    tables: Collected,
+    kind: str,
+    item: dict[str, Any],
+    rounds: dict[tuple[str, ...], int],
+    counts: Mapping[int, int],
 ) -> None:
-    """One param, phase, metric or hist line; its round is given, or counts up by name."""
+    """One param, phase, metric or hist line; its round is given, or counts up by name.
+
+    The value of a "counted" metric is ``counts`` of that line, per so many units of work; without
+    the plugin there is none.
+    """
     name = str(item["name"])
     slot = (str(kind), name, str(item.get("phase", "")))
     turn = int(item.get("round", rounds.get(slot, 0)))
@@ -229,11 +248,18 @@ def _line(
     unit = str(item.get("unit", ""))
     if kind == "param":
         tables.add("params", "param", name, str(item["value"]), unit)
-    elif kind == "metric":
+    elif kind == "metric" and "counted" not in item:
         tables.metric(name, unit, _number(item["value"]), turn)
+    elif kind == "metric":
+        if counts:
+            value = counts[int(item["counted"])] / _number(item["per"])
+            tables.metric(name, unit, value, turn)
     elif kind == "phase":
         begin, end = int(item["begin_ns"]), int(item["end_ns"])
-        tables.add("phases", name, turn, begin, end, _number(item.get("cpu_ns", math.nan)))
+        spent, busy = _number(item.get("cpu_ns", math.nan)), math.nan
+        if counts and "counted" in item:
+            busy = counts[int(item["counted"])]
+        tables.add("phases", name, turn, begin, end, spent, busy, math.nan)
     elif kind == "hist":
         hist = histogram.from_json(item)
         tables.add("hists", name, str(item.get("phase", "")), turn, unit, hist)
@@ -281,6 +307,18 @@ def _stream(tables: Collected, path: Path) -> telemetry.Stream:
     for complaint in complaints:
         tables.defect("samples.raw.gz", complaint)
     return stream
+
+
+def _observed(tables: Collected, stream: telemetry.Stream) -> None:
+    """Fill in how long the sampler read inside of each phase of the boot that was begun last."""
+    reads = [(one.t_ns, one.end_ns) for one in stream.samples if one.mark is None]
+    here, first = [*tables.boots[-1]], len(BOOT)
+    begin, end = (first + COLUMNS["phases"].index(name) for name in ("begin_ns", "end_ns"))
+    for row in reversed(tables.rows["phases"]):
+        if row[:first] != here:
+            break
+        inside = (until - at for at, until in reads if row[begin] <= at <= row[end])
+        row[-1] = sum(inside)
 
 
 def _records(

@@ -225,6 +225,7 @@ class WorkloadFacts(Section):
     margin: Text = UNKNOWN
     primary: str | None = None
     primary_waiting_io: str | None = None
+    waits_io: StrictBool = False
     metrics: dict[str, MetricFacts] = {}
     requires: dict[str, Any] = {}
     effective: dict[str, Any] = {}
@@ -334,9 +335,10 @@ class Manifest(Section):
             return asked
         return f"{asked}; memory.max {one.memory_max}"
 
-    def waits_io(self, backend: str) -> bool:
-        """The back-end waits for host I/O, which the instruction clock cannot time."""
-        return self.backends.get(backend, BackendFacts()).waits_io
+    def waits_io(self, backend: str, workload: str = "") -> bool:
+        """The back-end, or the workload over any, waits for I/O: the clock cannot time that."""
+        one = self.backends.get(backend, BackendFacts())
+        return one.waits_io or self.workload(workload).waits_io
 
     def disk_of(self, workload: str) -> str:
         """What this workload's swap files lay on: "sim" or "host"; "unknown" if nobody said."""
@@ -345,7 +347,7 @@ class Manifest(Section):
     def primary(self, workload: str, backend: str, clock: str) -> str | None:
         """The primary metric declared for this workload, back-end and clock."""
         one = self.workload(workload)
-        waiting = clock == "insn" and self.waits_io(backend)
+        waiting = clock == "insn" and self.waits_io(backend, workload)
         return (one.primary_waiting_io if waiting else None) or one.primary
 
     def margin(self, workload: str) -> float | None:

@@ -30,7 +30,7 @@ from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
-from harness.vm import accel, disk
+from harness.vm import accel, counter, disk
 from harness.vm.accel import Accelerator
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
@@ -147,6 +147,7 @@ def _set_up(
     """Get, build and make what the boots need; ``cells`` are those that some kernel could run."""
     cache = context.cache
     clock = choose_clock(experiment, chosen.name)
+    api = counter.interface(cells, clock, accel.qemu_version())
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     kind, most = disk.choose(experiment.guest.disk, clock), eviction.limit()
     experiment = resolved(experiment, clock)
@@ -191,6 +192,7 @@ def _set_up(
         image=images.pop(()),
         variants=images,
         tools=tools,
+        counter=counter.plugin(tools, api),
         observer=seen,
         selftests=selftests,
         halves=half,
@@ -346,6 +348,7 @@ def _boot_all(
             swap=guest.swap,
             disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=timeout),
+            counter=setting.counter,
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )

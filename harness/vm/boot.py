@@ -45,6 +45,7 @@ _LOST = (paramiko.SSHException, EOFError, OSError)
 class VmConfig:
     """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
 
+    ``counter`` is QEMU's plugin that counts instructions, where the clock is theirs.
     ``variants`` are the root images with further packages, for the workloads that ask for them;
     ``selftests`` tools disks with the tests of each arm's kernel on them, likewise.
     """
@@ -59,6 +60,7 @@ class VmConfig:
     swap: int
     disk: str
     deadlines: Deadlines
+    counter: Path | None = None
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
     selftests: Mapping[str, Path] = field(default_factory=dict)
 
@@ -174,7 +176,7 @@ class _Record:
                 "backend_kind": cell.backend.kind,
                 "backend_settings": dict(cell.backend.settings),
                 "backend_readback": self.readback,
-                "waits_io": cell.backend.waits_io,
+                "waits_io": cell.waits_io,
                 "workload": cell.workload.name,
                 "params": dict(cell.workload.parameters),
                 "memory_max": cell.workload.memory_max,
@@ -218,6 +220,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         accel=host.accel,
         icount=host.clock == "insn",
         seed=request.seed,
+        counter=host.counter if request.cell.waits_io else None,
         # Compiled in, and off: only a boot that is asked for it pays for it.
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),

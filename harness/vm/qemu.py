@@ -37,6 +37,7 @@ class Machine:
 
     ``folder`` takes console, samples and the command line; ``log`` takes QEMU's own words.
     ``socket`` is QMP's; it lies elsewhere because a socket's path may have 107 bytes only.
+    ``counter`` is the plugin that counts instructions, None for a guest without it.
     """
 
     folder: Path
@@ -52,6 +53,12 @@ class Machine:
     icount: bool
     seed: int
     append: tuple[str, ...] = ()
+    counter: Path | None = None
+
+    @property
+    def counts(self) -> Path:
+        """What the plugin ``counter`` writes: a line for each sum that the workload asks for."""
+        return self.folder / "counts"
 
     @property
     def console(self) -> Path:
@@ -79,6 +86,10 @@ def kernel_command_line(machine: Machine) -> str:
 def argv(machine: Machine) -> list[str]:
     """QEMU's command line for ``machine``.  Pure."""
     icount = ["-icount", ICOUNT] if machine.icount else []
+    counter = []
+    if machine.counter:
+        files = f"file={_escape(machine.counter)},out={_escape(machine.counts)}"
+        counter = ["-plugin", files]
     swap = (
         _disk("swap", machine.swap, "format=raw,cache=unsafe,discard=unmap") if machine.swap else []
     )
@@ -89,7 +100,7 @@ def argv(machine: Machine) -> list[str]:
 
         "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
-        *icount, "-rtc", _RTC, "-seed", str(machine.seed),
+        *icount, *counter, "-rtc", _RTC, "-seed", str(machine.seed),
 
         "-kernel", str(machine.kernel), "-append", kernel_command_line(machine),
 

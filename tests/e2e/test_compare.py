@@ -30,9 +30,11 @@ from tests.faults import same
 # Worse or undecided: two pairs are too few for more.
 VERDICTS = (Exit.OK, Exit.WORSE, Exit.UNDECIDED)
 ARMS = ("base", "patch", "control")
-CELLS = ("swapfile.pageio", "zswap.pageio", "zram.pageio")
+BACKENDS = ("swapfile", "swappart", "zswap", "zram")
+CELLS = tuple(f"{backend}.pageio" for backend in BACKENDS)
 # The instruction clock, also where KVM works: known weights are counted, not timed.
 SMALL = ("--workloads", "pageio", "--pairs", "2", "--accel", "tcg")
+WIDE = ("--backends", ",".join(BACKENDS))
 # What two boots of the calibration pair are allowed to differ by besides the known weight:
 # the patch's own set-up code (at most 16 instructions a page) and timer ticks.
 KNOWN, TOLERANCE = 1000, 30
@@ -66,7 +68,7 @@ def _failing(*args: str) -> tuple[int, str]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results folder of a small comparison of the calibration series with its base."""
     folder = tmp_path_factory.mktemp("results")
-    words = [*SMALL, "--name", "e2e", "--results", str(folder)]
+    words = [*SMALL, *WIDE, "--name", "e2e", "--results", str(folder)]
     done = _harness("compare", *words)
     assert done.returncode in VERDICTS
     assert done.stdout
@@ -83,8 +85,10 @@ def test_every_boot_has_its_result_and_every_page_came_back(results: Path) -> No
 def test_the_known_weight_is_measured(results: Path) -> None:
     """The patch adds 1000 instructions to each swap-in and none to a swap-out."""
     table = frames.load(results).metrics.set_index(["cell", "name", "arm", "pair"])["value"]
-    for cell in ("zswap.pageio", "zram.pageio"):
-        swapin, swapout = (table[cell, name].unstack("arm") for name in ("swapin", "swapout"))
+    for cell in CELLS:
+        counted = "_busy" if cell.startswith("swap") else ""
+        names = (f"swapin{counted}", f"swapout{counted}")
+        swapin, swapout = (table[cell, name].unstack("arm") for name in names)
         # The mean over pairs, as in a report: now and then a boot meets the kernel's own periodic
         # work, like emptying per-CPU page lists, inside its phase.
         added = (swapin["patch"] - swapin["base"]).mean()
@@ -123,7 +127,7 @@ def test_the_report_names_what_was_compared(results: Path) -> None:
 def test_again_nothing_is_built_and_nothing_is_booted(results: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in results.glob("boots/*/*/boot.json")}
     report = (results / "report" / "report.txt").read_bytes()
-    words = [*SMALL, "--name", "e2e"]
+    words = [*SMALL, *WIDE, "--name", "e2e"]
     done = _harness("compare", *words, "--results", str(results.parent))
     assert done.returncode in VERDICTS
     assert before == {path: path.stat().st_mtime_ns for path in results.glob("boots/*/*/boot.json")}

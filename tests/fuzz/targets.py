@@ -171,9 +171,11 @@ def _jsonl(data: bytes) -> None:
     """A workload's lines, as they reach the data frames."""
     path = Path(_SCRATCH.name) / "workload.jsonl"
     path.write_bytes(data)
+    counts = path.with_name("counts")
+    counts.write_bytes(data)
     tables = collected.Collected(False, True)
     tables.boots.append(("zram.pageio", "zram", "pageio", "base", 0))
-    frames._workload(tables, path)
+    frames._workload(tables, path, counts)
     frames.averaged(collected.raw_metrics(tables), ["name", "unit"])
     for name in collected.COLUMNS:
         collected.frame(tables.rows[name], [*collected.BOOT, *collected.COLUMNS[name]])
@@ -184,7 +186,7 @@ def _boot(data: bytes) -> None:
     with tempfile.TemporaryDirectory(dir=_SCRATCH.name) as name:
         folder = Path(name) / "boots" / "zram.pageio" / "00-base"
         folder.mkdir(parents=True)
-        for file in ("boot.json", "workload.jsonl", "selftests.ktap", "footprint"):
+        for file in ("boot.json", "workload.jsonl", "counts", "selftests.ktap", "footprint"):
             (folder / file).write_bytes(data)
         (folder / "samples.raw.gz").write_bytes(telemetry.pack(data))
         (Path(name) / "manifest.json").write_bytes(data)

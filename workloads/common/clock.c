@@ -79,22 +79,21 @@ void phase_begin(struct phase *phase, const char *name, unsigned int round)
 {
 	phase->name = name;
 	phase->round = round;
+	phase->cost = (struct cost){ .channel = COST_PHASE };
 	mark_phase(phase, "begin");
-	phase->cpu_ns = cpu_ns();
-	phase->begin_ns = now_ns();
+	cost_begin(&phase->cost);
 }
 
 void phase_stop(struct phase *phase)
 {
-	phase->end_ns = now_ns();
-	phase->cpu_ns = cpu_ns() - phase->cpu_ns;
+	cost_end(&phase->cost);
 }
 
 void phase_finish(struct phase *phase, uint64_t other_cpu_ns)
 {
-	phase->cpu_ns += other_cpu_ns;
+	phase->cost.cpu_ns += other_cpu_ns;
 	mark_phase(phase, "end");
-	emit_phase(phase->name, phase->round, phase->begin_ns, phase->end_ns, phase->cpu_ns);
+	emit_phase(phase);
 }
 
 void phase_end(struct phase *phase)
@@ -105,5 +104,5 @@ void phase_end(struct phase *phase)
 
 void emit_phase_cost(const struct phase *phase, uint64_t pages)
 {
-	emit_cost(phase->name, phase->round, phase_elapsed_ns(phase), phase->cpu_ns, pages);
+	emit_cost(phase->name, phase->round, &phase->cost, pages);
 }

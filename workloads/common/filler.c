@@ -8,13 +8,11 @@
 static void push_chunk(struct filler *filler, uint64_t first, uint64_t pages)
 {
 	char *start = filler->base + first * PAGE_BYTES;
-	uint64_t cpu = cpu_ns();
-	uint64_t begin = now_ns();
 	uint64_t swapped;
 
+	cost_begin(&filler->out);
 	memory_pageout(start, pages * PAGE_BYTES, filler->chunk);
-	filler->out_ns += now_ns() - begin;
-	filler->out_cpu_ns += cpu_ns() - cpu;
+	cost_end(&filler->out);
 	if (filler->allow_resident)
 		return;
 	swapped = memory_swapped_pages(start, pages);
@@ -47,7 +45,8 @@ struct filler filler_make(void *base, uint64_t pages, uint64_t chunk, const stru
 			  uint64_t seed, bool allow_resident)
 {
 	return (struct filler){ .base = base, .pages = pages, .chunk = chunk, .content = content,
-				.seed = seed, .allow_resident = allow_resident };
+				.seed = seed, .allow_resident = allow_resident,
+				.out = { .channel = COST_PART } };
 }
 
 uint64_t filler_settle(const struct filler *filler, uint64_t pages)

@@ -58,23 +58,36 @@ void emit_metric(const char *name, unsigned int round, double value)
 	end_line();
 }
 
-void emit_cost(const char *name, unsigned int round, uint64_t wall_ns, uint64_t cpu_ns,
-	       uint64_t count)
+void emit_counted(const char *name, unsigned int round, const struct cost *cost, uint64_t count)
 {
-	char cpu_name[MARK_BYTES];
+	const char *unit = metric_unit(name);
 
-	snprintf(cpu_name, sizeof(cpu_name), "%s_cpu", name);
-	emit_metric(name, round, (double)wall_ns / (double)count);
-	emit_metric(cpu_name, round, (double)cpu_ns / (double)count);
+	printf("{\"type\":\"metric\",\"name\":\"%s\"", name);
+	put_round(round);
+	printf(",\"counted\":%u,\"per\":%" PRIu64 ",\"unit\":\"%s\"", count_put(cost->channel),
+	       count, unit);
+	end_line();
 }
 
-void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
-		uint64_t cpu_ns)
+void emit_cost(const char *name, unsigned int round, const struct cost *cost, uint64_t count)
 {
-	printf("{\"type\":\"phase\",\"name\":\"%s\"", name);
-	put_round(round);
-	printf(",\"begin_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64 ",\"cpu_ns\":%" PRIu64, begin_ns,
-	       end_ns, cpu_ns);
+	char cpu_name[MARK_BYTES], busy_name[MARK_BYTES];
+
+	snprintf(cpu_name, sizeof(cpu_name), "%s_cpu", name);
+	snprintf(busy_name, sizeof(busy_name), "%s_busy", name);
+	emit_metric(name, round, (double)cost->elapsed_ns / (double)count);
+	emit_metric(cpu_name, round, (double)cost->cpu_ns / (double)count);
+	emit_counted(busy_name, round, cost, count);
+}
+
+void emit_phase(const struct phase *phase)
+{
+	printf("{\"type\":\"phase\",\"name\":\"%s\"", phase->name);
+	put_round(phase->round);
+	printf(",\"begin_ns\":%" PRIu64 ",\"end_ns\":%" PRIu64 ",\"cpu_ns\":%" PRIu64
+	       ",\"counted\":%u",
+	       phase->cost.begin_ns, phase->cost.begin_ns + phase->cost.elapsed_ns,
+	       phase->cost.cpu_ns, count_put(phase->cost.channel));
 	end_line();
 }
 

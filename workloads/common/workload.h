@@ -29,21 +29,23 @@ _Noreturn void die(enum status status, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* A round of 0 means that the value belongs to no round: no "round" key. */
+struct cost;
+struct phase;
 void emit_param_number(const char *name, uint64_t value, const char *unit);
 void emit_param_text(const char *name, const char *value);
 void emit_metric(const char *name, unsigned int round, double value);
-void emit_phase(const char *name, unsigned int round, uint64_t begin_ns, uint64_t end_ns,
-		uint64_t cpu_ns);
+void emit_phase(const struct phase *phase);
 void emit_verify(unsigned int round, uint64_t pages, uint64_t bad);
 void require_intact(unsigned int round, uint64_t pages, uint64_t bad); /* and end if any is bad */
 void emit_done(void);
 
 /*
- * The metrics "<name>" and "<name>_cpu": elapsed and CPU time of a program for
- * each of count units of work, such as pages.
+ * The metrics "<name>", "<name>_cpu" and "<name>_busy": elapsed time, CPU time of a program and
+ * all instructions of the guest for each of count units of work, such as pages.
  */
-void emit_cost(const char *name, unsigned int round, uint64_t wall_ns, uint64_t cpu_ns,
-	       uint64_t count);
+void emit_cost(const char *name, unsigned int round, const struct cost *cost, uint64_t count);
+/* The last of these under a name of its own. */
+void emit_counted(const char *name, unsigned int round, const struct cost *cost, uint64_t count);
 
 /* --- describe.c: what a program can be told and what it emits --- */
 
@@ -64,10 +66,15 @@ struct metric_spec {
 	{ .name = metric, .unit = in, .better = which, .help = text }
 #define RATE_METRIC(metric, in, in_insn, which, text) \
 	{ .name = metric, .unit = in, .insn_unit = in_insn, .better = which, .help = text }
-/* The two metrics of emit_cost for pages: "elapsed time <what>", "CPU time of <whose>". */
+/* Counted by QEMU, so only under the instruction clock and where the back-end waits. */
+#define BUSY_METRIC(metric, in, what) \
+	METRIC(metric "_busy", in, LOWER, \
+	       "instructions of all tasks, interrupts and softirqs " what)
+/* The metrics of emit_cost for pages: "elapsed time <what>", "CPU time of <whose>". */
 #define COST_METRICS(metric, what, whose) \
 	METRIC(metric, "ns/page", LOWER, "elapsed time " what), \
-	METRIC(metric "_cpu", "ns/page", LOWER, "CPU time of " whose)
+	METRIC(metric "_cpu", "ns/page", LOWER, "CPU time of " whose), \
+	BUSY_METRIC(metric, "ns/page", what)
 
 void metrics_declare(const struct metric_spec *specs, size_t count);
 const char *metric_unit(const char *name); /* dies for one that is not declared */
@@ -172,11 +179,40 @@ void sleep_until(uint64_t when_ns);
 /* What one now_ns() costs in ns: the mean of the least disturbed of some rounds. */
 double clock_read_cost_ns(void);
 
+/* --- cost.c: what a stretch of work costs --- */
+
+/* Whose instructions are counted together.  No two costs of one channel at the same time. */
+enum cost_channel {
+	COST_PHASE, /* a phase */
+	COST_PART,  /* stretches inside of phases */
+	COST_WHOLE, /* several phases */
+};
+
+/* Of one stretch or several; .channel is all that a new one has. */
+struct cost {
+	enum cost_channel channel;
+	uint64_t begin_ns, last_ns; /* when the first and the last stretch began */
+	uint64_t elapsed_ns, cpu_ns;
+};
+
+void cost_begin(struct cost *cost);
+void cost_end(struct cost *cost);
+/* Times only: the instructions of both are counted together if the channel says so. */
+void cost_add(struct cost *sum, const struct cost *cost);
+
+/* The count alone, where clocks are read otherwise. */
+void count_clear(enum cost_channel channel);
+void count_begin(enum cost_channel channel);
+void count_end(enum cost_channel channel);
+/* Have the count written outside of the guest; returns the number of its line there, from 1. */
+unsigned int count_put(enum cost_channel channel);
+
+/* --- clock.c again: phases --- */
+
 struct phase {
 	const char *name;
 	unsigned int round;
-	uint64_t begin_ns, end_ns;
-	uint64_t cpu_ns; /* holds the begin value until phase_end */
+	struct cost cost;
 };
 
 /*
@@ -194,7 +230,7 @@ void emit_phase_cost(const struct phase *phase, uint64_t pages);
 
 static inline uint64_t phase_elapsed_ns(const struct phase *phase)
 {
-	return phase->end_ns - phase->begin_ns;
+	return phase->cost.elapsed_ns;
 }
 
 /* --- mark.c: the client side of the sampler's socket --- */
@@ -326,7 +362,7 @@ struct filler {
 	const struct content *content;
 	uint64_t seed, first_index; /* the content of page i is that of (seed, first_index + i) */
 	bool allow_resident;
-	uint64_t out_ns, out_cpu_ns; /* spent in MADV_PAGEOUT alone */
+	struct cost out; /* of MADV_PAGEOUT alone */
 	uint64_t stuck_bytes;
 };
 

@@ -118,25 +118,28 @@ static void mark_filled(uint64_t swapped)
 
 static void fill_steps(void)
 {
-	uint64_t wall = 0, cpu = 0, swapped = 0, repeats = 0, end = 0;
+	struct cost whole = { .channel = COST_WHOLE };
+	uint64_t swapped = 0, repeats = 0, end = 0;
 	struct phase phase;
 
 	mark_filled(0);
+	count_clear(whole.channel);
 	for (unsigned int step = 1; step <= options.steps; step++) {
 		uint64_t first = end;
 
 		end = run.pages * step / options.steps;
 		phase_begin(&phase, "fill", step);
+		count_begin(whole.channel);
 		filler_fill(&run.filler, first, end);
+		count_end(whole.channel);
 		phase_end(&phase);
-		wall += phase_elapsed_ns(&phase);
-		cpu += phase.cpu_ns;
+		cost_add(&whole, &phase.cost);
 		repeats += filler_settle(&run.filler, end);
 		swapped = memory_swapped_pages(run.base, end);
 		mark_filled(swapped);
 	}
-	emit_cost("fill", 0, wall, cpu, run.pages);
-	emit_cost("swapout", 0, run.filler.out_ns, run.filler.out_cpu_ns, run.pages);
+	emit_cost("fill", 0, &whole, run.pages);
+	emit_cost("swapout", 0, &run.filler.out, run.pages);
 	emit_metric("pages_swapped_out", 0, (double)swapped);
 	emit_metric("swapped_memory", 0, (double)(swapped * PAGE_BYTES));
 	emit_metric("pageout_repeats", 0, (double)repeats);

@@ -46,6 +46,8 @@ static const struct metric_spec metrics[] = {
 	METRIC("user", "ns", LOWER, "user time of all compilers and the linker"),
 	METRIC("system", "ns", LOWER, "system time of the same; kswapd's is not in it"),
 	METRIC("cpu", "ns", LOWER, "user and system time together"),
+	METRIC("busy", "ns", LOWER,
+	       "instructions of all tasks, interrupts and softirqs while it is built"),
 	METRIC("source_size", "B", LOWER, "size of all sources; the same for all kernels"),
 };
 
@@ -155,6 +157,7 @@ static void measured_round(unsigned int round)
 	emit_metric("user", round, (double)run.user_ns);
 	emit_metric("system", round, (double)(run.cpu_ns - run.user_ns));
 	emit_metric("cpu", round, (double)run.cpu_ns);
+	emit_counted("busy", round, &phase.cost, 1);
 	unlink(run.linked);
 	for (uint64_t i = 0; i < options.files; i++)
 		unlink(run.objects[i]);

@@ -153,14 +153,13 @@ static void measured_round(unsigned int round)
 	memory_pageout(run.base, options.size, options.chunk);
 	phase_end(&phase);
 	/* Per page asked for: a page that waits for the disk has cost its time here, too. */
-	emit_cost("swapout", round, phase_elapsed_ns(&phase), phase.cpu_ns, run.pages);
+	emit_cost("swapout", round, &phase.cost, run.pages);
 	swapped = check_out(round, true);
 	phase_begin(&phase, "in", round);
 	touch_all();
 	phase_end(&phase);
 	/* None is out only with --allow-resident. */
-	emit_cost("swapin", round, phase_elapsed_ns(&phase), phase.cpu_ns,
-		  swapped > 0 ? swapped : run.pages);
+	emit_cost("swapin", round, &phase.cost, swapped > 0 ? swapped : run.pages);
 	require_content(round, &options.content, seed_of(round), run.base, run.pages);
 }
 

@@ -54,6 +54,7 @@ static const struct metric_spec metrics[] = {
 	METRIC("get_rate", "requests/s", HIGHER, "reads in a second of that time, one connection"),
 	METRIC("server_cpu", "ns/request", LOWER,
 	       "CPU time of the server for a read, its own background jobs included"),
+	BUSY_METRIC("get", "ns/request", "from request to the last byte of the value"),
 	METRIC("bench_rate", "requests/s", HIGHER, "requests per second by redis-benchmark"),
 	METRIC("bench_p50", "ms", LOWER, "median latency by redis-benchmark"),
 	METRIC("bench_p95", "ms", LOWER, "95th percentile by it"),
@@ -130,15 +131,19 @@ static void measured_round(unsigned int round)
 	struct phase phase;
 	struct order order;
 	uint64_t elapsed = 0, bad = 0, cpu;
+	const struct cost get = { .channel = COST_PART };
 
 	order_init(&order, options.keys, true, options.seed + round);
 	phase_begin(&phase, "get", round);
+	count_clear(get.channel);
 	cpu = server_cpu_ns();
 	for (uint64_t i = 0; i < options.requests; i++) {
 		uint64_t key = order_at(&order, i % options.keys);
 		uint64_t begin = now_ns(), took;
 
+		count_begin(get.channel);
 		client_get(key, run.value, options.value);
+		count_end(get.channel);
 		took = now_ns() - begin;
 		elapsed += took;
 		histogram_add(&run.latency, took);
@@ -151,6 +156,7 @@ static void measured_round(unsigned int round)
 	emit_metric("get", round, (double)elapsed / (double)options.requests);
 	emit_metric("get_rate", round, (double)options.requests * 1e9 / (double)elapsed);
 	emit_metric("server_cpu", round, (double)cpu / (double)options.requests);
+	emit_counted("get_busy", round, &get, options.requests);
 }
 
 /* "GET","rps","avg_latency_ms","min","p50","p95","p99","max": the numbers behind the name. */

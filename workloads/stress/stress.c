@@ -48,6 +48,7 @@ static const struct metric_spec metrics[] = {
 	METRIC("op", "ns/op", LOWER, "elapsed time of a bogo operation, by stress-ng's own clock"),
 	METRIC("op_cpu", "ns/op", LOWER,
 	       "user and system time of the workers for each bogo operation"),
+	BUSY_METRIC("op", "ns/op", "for each bogo operation, stress-ng's start and end included"),
 	METRIC("bogo_ops_rate", "ops/s", HIGHER,
 	       "bogo operations in a second, as stress-ng prints them"),
 	METRIC("bogo_ops", "ops", HIGHER,
@@ -98,13 +99,14 @@ static struct figures read_figures(const char *path)
 				 .system = field(from, "system-time") };
 }
 
-static void emit(unsigned int round, const struct figures *figures)
+static void emit(unsigned int round, const struct figures *figures, const struct cost *cost)
 {
 	if (figures->ops < (double)options.ops || figures->seconds <= 0)
 		die(STATUS_FAILED, "stress-ng ended after %.0f of %" PRIu64 " operations.",
 		    figures->ops, options.ops);
 	emit_metric("op", round, figures->seconds * 1e9 / figures->ops);
 	emit_metric("op_cpu", round, (figures->user + figures->system) * 1e9 / figures->ops);
+	emit_counted("op_busy", round, cost, (uint64_t)figures->ops);
 	emit_metric("bogo_ops_rate", round, figures->ops / figures->seconds);
 	emit_metric("bogo_ops", round, figures->ops);
 }
@@ -135,7 +137,7 @@ static void measured_round(unsigned int round, const char *folder)
 	close(program.output);
 	figures = read_figures(path);
 	unlink(path);
-	emit(round, &figures);
+	emit(round, &figures, &phase.cost);
 }
 
 int main(int argc, char **argv)

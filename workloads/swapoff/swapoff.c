@@ -41,6 +41,7 @@ static const struct option_spec specs[] = {
 static const struct metric_spec metrics[] = {
 	METRIC("swapoff", "ns", LOWER, "elapsed time of swapoff"),
 	METRIC("swapoff_cpu", "ns", LOWER, "CPU time of the program in swapoff"),
+	BUSY_METRIC("swapoff", "ns", "in swapoff"),
 	COST_METRICS("after", "of the touches afterwards for each page",
 		     "the program for the same"),
 	METRIC("swapoff_per_page", "ns/page", LOWER,

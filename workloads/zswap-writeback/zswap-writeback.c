@@ -152,7 +152,7 @@ static void fill_and_touch(void)
 		phase_end(&phase);
 		touch(step, end);
 	}
-	emit_cost("swapout", 0, run.filler.out_ns, run.filler.out_cpu_ns, run.pages);
+	emit_cost("swapout", 0, &run.filler.out, run.pages);
 	emit_histogram(&run.histogram, "fault", "touch");
 }
 

@@ -79,7 +79,7 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
     if not having:
         raise UserError(
             f"no chosen workload has a metric '{metric}' (WORKLOADS= chooses)"
-            f"{nearest(metric, every)}"
+            f"{nearest(metric.removesuffix('_ns'), every)}"  # as 0.1.0 called it
         )
     one = experiment.changed(workloads=tuple(having))
     cells = one.cells()
@@ -87,6 +87,11 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
         raise UserError(
             f"'{metric}' is looked for in one cell, and {', '.join(c.name for c in cells)} have "
             "it: choose with BACKENDS= and WORKLOADS="
+        )
+    if metric.endswith("busy") and not cells[0].waits_io:
+        raise UserError(
+            f"'{metric}' is counted only where pages wait for a disk, and on {cells[0].name} they "
+            f"do not: '{metric.removesuffix('_busy')}' is the same there"
         )
     return one.changed(name=one.name or f"bisect-{metric}-{one.title}")
 

@@ -82,6 +82,7 @@ MISTAKES = [
     (["walk", "--head=b"], "give PATCH"),
     (["walk", "--overhead=yes", "--sizes=1M"], "does not fit"),
     (["bisect", "swapin_ns"], "did you mean 'swapin'"),
+    (["bisect", "swapin_busy"], "'swapin' is the same there"),
     (["bisect", "swapin", "--backends=zram,zswap"], "choose with BACKENDS="),
     (["bisect", "swapin", "--most-pairs=2"], "MOST_PAIRS is 2"),
     (["revisions", "--patch=calibration"], "that has revisions: vswap"),

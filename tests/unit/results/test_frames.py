@@ -99,6 +99,39 @@ def small(tmp_path: Path) -> Path:
     return write(tmp_path, Fake(pairs=1, cells=(CELL,)))
 
 
+COUNTED = """{"type":"phase","name":"in","round":1,"begin_ns":5,"end_ns":9,"cpu_ns":3,"counted":1}
+{"type":"metric","name":"swapin_busy","round":1,"counted":2,"per":4,"unit":"ns/page"}
+{"type":"metric","name":"swapin_busy","round":2,"counted":3,"per":4,"unit":"ns/page"}
+{"type":"done"}
+"""
+
+
+def test_what_the_plugin_counted_is_the_value(small: Path) -> None:
+    boot = next(small.glob("boots/*/00-base"))
+    (boot / "counts").write_text("1 70\n2 4000\n3 6000\n")
+    loaded = _rewrite(small, "workload.jsonl", COUNTED)
+    mine = loaded.raw_metrics[loaded.raw_metrics["name"] == "swapin_busy"]
+    assert mine["value"].tolist() == [1000.0, 1500.0]
+    phases = loaded.phases
+    assert phases[(phases["pair"] == 0) & (phases["arm"] == "base")]["busy_ns"].tolist() == [70]
+    assert loaded.defects.empty
+
+
+def test_without_a_count_there_is_no_value(small: Path) -> None:
+    loaded = _rewrite(small, "workload.jsonl", COUNTED)
+    assert "swapin_busy" not in set(loaded.raw_metrics["name"])
+    assert loaded.defects.empty
+
+
+@pytest.mark.parametrize("counts", ["1 70\n2 4000\n", "1 70\n2 4000\n3 60", "1 70\n\x00\n3 6000\n"])
+def test_a_count_that_is_lost_is_a_defect(small: Path, counts: str) -> None:
+    boot = next(small.glob("boots/*/00-base"))
+    (boot / "counts").write_text(counts)
+    loaded = _rewrite(small, "workload.jsonl", COUNTED)
+    assert len(loaded.raw_metrics[loaded.raw_metrics["name"] == "swapin_busy"]) == 1
+    assert len(loaded.defects) == 1
+
+
 def test_wrong_content_overrules_an_ok(small: Path) -> None:
     loaded = _rewrite(
         small, "workload.jsonl", '{"type":"verify","pages":9,"bad":2}\n{"type":"done"}\n'

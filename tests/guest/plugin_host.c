@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * As much of QEMU as a counting plugin needs: it loads PLUGIN and "executes" blocks.
+ *
+ *     plugin_host PLUGIN OUT BLOCK ...
+ *
+ * A BLOCK is the hexadecimal bytes of its instructions, separated by commas.  Each is translated
+ * when it is first met, and executed each time.
+ */
+#include <dlfcn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../vm-images/plugins/qemu-plugin.h"
+
+#define MOST 64
+
+struct qemu_plugin_insn {
+	unsigned char bytes[16];
+	size_t size;
+	void (*function)(unsigned int vcpu, void *data);
+	void *data;
+};
+
+struct qemu_plugin_tb {
+	const char *text;
+	struct qemu_plugin_insn insns[MOST];
+	size_t count;
+	uint64_t *counter, amount;
+};
+
+static void (*translated)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+
+#define API QEMU_PLUGIN_EXPORT
+
+API void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
+					       void (*function)(qemu_plugin_id_t id,
+								struct qemu_plugin_tb *tb))
+{
+	(void)id;
+	translated = function;
+}
+
+API void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+						void (*function)(unsigned int vcpu, void *data),
+						enum qemu_plugin_cb_flags flags, void *data)
+{
+	(void)flags;
+	insn->function = function;
+	insn->data = data;
+}
+
+API size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb)
+{
+	return tb->count;
+}
+
+API struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t index)
+{
+	return (struct qemu_plugin_insn *)&tb->insns[index];
+}
+
+API size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn)
+{
+	return insn->size;
+}
+
+#if QEMU_PLUGIN_API == 1
+API const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn)
+{
+	return insn->bytes;
+}
+
+API void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, enum qemu_plugin_op op,
+						  void *counter, uint64_t amount)
+{
+	(void)op;
+	tb->counter = counter;
+	tb->amount = amount;
+}
+#else
+struct qemu_plugin_scoreboard {
+	uint64_t value;
+};
+
+API struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_size)
+{
+	return calloc(1, element_size);
+}
+
+API uint64_t qemu_plugin_u64_sum(qemu_plugin_u64 entry)
+{
+	return *(uint64_t *)((char *)entry.score + entry.offset);
+}
+
+API size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t size)
+{
+	size_t length = size < insn->size ? size : insn->size;
+
+	memcpy(to, insn->bytes, length);
+	return length;
+}
+
+API void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb *tb,
+							   enum qemu_plugin_op op,
+							   qemu_plugin_u64 counter, uint64_t amount)
+{
+	(void)op;
+	tb->counter = (uint64_t *)((char *)counter.score + counter.offset);
+	tb->amount = amount;
+}
+#endif
+
+static void parse(struct qemu_plugin_tb *tb)
+{
+	const char *at = tb->text;
+
+	tb->count = 1;
+	for (; *at != '\0'; at++) {
+		struct qemu_plugin_insn *insn = &tb->insns[tb->count - 1];
+		unsigned int byte;
+
+		if (*at == ',') {
+			tb->count++;
+		} else if (sscanf(at, "%2x", &byte) == 1) {
+			insn->bytes[insn->size++] = (unsigned char)byte;
+			at++;
+		}
+	}
+}
+
+static struct qemu_plugin_tb *find(const char *text)
+{
+	static struct qemu_plugin_tb blocks[MOST];
+	static size_t count;
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(blocks[i].text, text) == 0)
+			return &blocks[i];
+	if (count == MOST)
+		exit(2);
+	blocks[count].text = text;
+	parse(&blocks[count]);
+	translated(1, &blocks[count]);
+	return &blocks[count++];
+}
+
+static void execute(struct qemu_plugin_tb *tb)
+{
+	*tb->counter += tb->amount;
+	for (size_t i = 0; i < tb->count; i++)
+		if (tb->insns[i].function != NULL)
+			tb->insns[i].function(0, tb->insns[i].data);
+}
+
+int main(int argc, char **argv)
+{
+	int (*install)(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
+	void *plugin = argc > 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
+	qemu_info_t info = { .target_name = "x86_64" };
+	int *version;
+
+	if (plugin == NULL) {
+		fprintf(stderr, "plugin_host: %s\n", argc > 2 ? dlerror() : "no plugin");
+		return 2;
+	}
+	version = dlsym(plugin, "qemu_plugin_version");
+	if (version == NULL || *version != QEMU_PLUGIN_API)
+		return 3;
+	*(void **)&install = dlsym(plugin, "qemu_plugin_install");
+	if (install == NULL || install(1, &info, 1, &argv[2]) != 0)
+		return 4;
+	for (int i = 3; i < argc; i++)
+		execute(find(argv[i]));
+	return 0;
+}

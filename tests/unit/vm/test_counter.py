@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which build of the counting plugin a QEMU gets, and which guests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.experiment import spec
+from harness.util.errors import InfraError
+from harness.vm import boot, counter, qemu
+from harness.vm.watch import Deadlines
+from tests.fakes.things import boot_request, cells, host
+
+DEADLINES = Deadlines.for_clock("insn", workload=60.0)
+
+
+@pytest.mark.parametrize(
+    ("version", "api"),
+    [
+        ("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)", 1),
+        ("QEMU emulator version 8.2.0", 1),
+        ("QEMU emulator version 10.0.13 (Debian 1:10.0.13+ds-0+deb13u1)", 4),
+    ],
+)
+def test_the_build_is_for_this_qemu(version: str, api: int) -> None:
+    assert counter.interface(cells("swapfile"), "insn", version) == api
+    assert counter.plugin(Path("/t"), api) == Path(f"/t/plugins/count-{api}.so")
+
+
+@pytest.mark.parametrize("version", ["QEMU emulator version 9.1.2", "version 7.1.0", "who knows"])
+def test_another_qemu_is_refused_only_where_it_must_count(version: str) -> None:
+    with pytest.raises(InfraError, match=r"swapfile\.pageio"):
+        counter.interface(cells("zram,swapfile"), "insn", version)
+    assert counter.interface(cells("zram"), "insn", version) is None
+    assert counter.interface(cells("swapfile"), "wall", version) is None
+
+
+@pytest.mark.parametrize(
+    ("backend", "workload", "counts"),
+    [
+        ("swapfile", "pageio", True),
+        ("swappart", "pageio", True),
+        ("zram", "pageio", False),
+        ("zswap", "pageio", False),
+        ("zswap", "zswap-writeback", True),
+    ],
+)
+def test_only_where_pages_wait_is_anything_counted(
+    tmp_path: Path, backend: str, workload: str, counts: bool
+) -> None:
+    (cell,) = spec.load(None, {"backends": backend, "workloads": workload}).cells()
+    request = replace(boot_request(tmp_path), cell=cell)
+    where = replace(host(tmp_path, deadlines=DEADLINES), counter=tmp_path / "a,b.so")
+    line = qemu.argv(boot.machine(request, where, tmp_path / "boot", tmp_path))
+    found = [line[i + 1] for i, word in enumerate(line) if word == "-plugin"]
+    wanted = f"file={tmp_path}/a,,b.so,out={tmp_path}/boot/counts"
+    assert found == ([wanted] if counts else [])
+    assert cell.waits_io is counts
