@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from harness.experiment import suite, workload
+from harness.experiment import cell, suite, workload
 from harness.util import atomic
 from harness.util.errors import UserError
 
@@ -58,6 +58,7 @@ def _facts(made: workload.Workload) -> list[str]:
         definition.description,
         f"primary metric: {primary}; needs: {', '.join(needs) or 'nothing'}",
         f"quick: {' '.join([made.program, *changed])}",
+        *(f"known to fail: {one.sentence}" for one in definition.known_failures),
     ]
 
 
@@ -128,3 +129,8 @@ def _described(name: str, folder: Path) -> Iterator[str]:
             workload.load(name, preset=preset, folder=folder)
         except UserError as error:
             yield f"preset '{preset}': {error}"
+    for number, known in enumerate(data.get("known_failures") or (), 1):
+        try:
+            cell.matrix(backends=known.get("backends") or (), workloads=())
+        except UserError as error:
+            yield f"known_failures, entry {number}: {error}"

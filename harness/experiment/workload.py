@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from harness.experiment.known import KnownFailure
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
@@ -79,6 +80,7 @@ class WorkloadDefinition(Model):
     sample_interval_ms: Count = 1000
     outputs: Items[Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*\.[a-z]+", "a file's name")]] = ()
     expected_console: Items[Regex] = ()
+    known_failures: Items[KnownFailure] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         planned=len(data.boots),
         usable=int(data.boots["usable"].sum()),
         has_control=bool((data.boots["arm"] == CONTROL).any()),
-        failures=_failures(data.boots, results),
+        failures=_failures(data.boots, manifest, results),
         parts=tuple(parts),
         defects=tuple(
             f"{row.cell} {row.pair:02d}-{row.arm} {row.source}: {row.text}"
@@ -183,7 +183,7 @@ def _unmeasured(
             yield backend, primary
 
 
-def _failures(boots: pd.DataFrame, results: Path) -> tuple[ExcludedBoot, ...]:
+def _failures(boots: pd.DataFrame, manifest: Manifest, results: Path) -> tuple[ExcludedBoot, ...]:
     decoded = traces.read(results)
     return tuple(
         ExcludedBoot(
@@ -195,6 +195,9 @@ def _failures(boots: pd.DataFrame, results: Path) -> tuple[ExcludedBoot, ...]:
             folder=str(boot.folder),
             console=_console(results / str(boot.folder) / "console.log"),
             trace=decoded.get(str(boot.folder), ""),
+            known=failing.known(
+                manifest, str(boot.workload), str(boot.backend), str(boot.arm), str(boot.outcome)
+            ),
         )
         for boot in pairing.rows(boots[~boots["usable"]])
     )

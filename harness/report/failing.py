@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which kernel fails more often: boots that fail are a result, too, with a test of their own."""
+"""Boots that fail are a result, too: which kernel fails more often, and what is known of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from harness.report.model import BootPair, Failing
 from harness.results.console import Outcome
-from harness.results.frames import ARMS
+from harness.results.frames import ARMS, CONTROL
+from harness.results.manifest import Manifest
 
 _NOT_THE_KERNEL = frozenset({"missing", Outcome.INFRA.value})
 """A boot that was not run, or that the host spoilt, says nothing of the kernel."""
@@ -42,6 +43,17 @@ def gather(blocks: Iterable[BootPair]) -> Failing | None:
         patch=patch_failed,
         patch_boots=len(shares),
         p=_p(shares, patch_failed),
+    )
+
+
+def known(manifest: Manifest, workload: str, backend: str, arm: str, outcome: str) -> str:
+    """What the workload declared of boots that end like this one, as sentences; "" for nothing."""
+    version = manifest.arm(ARMS[0] if arm == CONTROL else arm).version
+    there = manifest.backends.get(backend)
+    return " ".join(
+        f"{one.sentence}."
+        for one in manifest.workload(workload).known_failures
+        if there and one.holds(backend=there.kind, version=version, outcome=outcome)
     )
 
 

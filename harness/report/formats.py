@@ -170,7 +170,9 @@ def _cases(report: Report) -> Iterator[JunitCase]:
     for lost in report.failures:
         place = f"boot {lost.pair:02d}-{lost.arm}"
         bad = "skipped" if lost.outcome == "missing" else "error"
-        yield JunitCase(lost.cell, place, bad, f"{lost.outcome}: {lost.detail}", lost.console)
+        known = f" (known: {lost.known})" if lost.known else ""
+        said = f"{lost.outcome}: {lost.detail}{known}"
+        yield JunitCase(lost.cell, place, bad, said, lost.console)
 
 
 def junit(name: str, cases: Sequence[JunitCase]) -> str:

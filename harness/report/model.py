@@ -109,6 +109,7 @@ class ExcludedBoot:
     """A boot that does not count.
 
     console: its last lines; trace: the stack trace with files and lines, "" if there is none
+    known: what its workload declares of such a failure on such a kernel, "" for nothing
     """
 
     cell: str
@@ -119,6 +120,7 @@ class ExcludedBoot:
     folder: str
     console: str
     trace: str = ""
+    known: str = ""
 
     @property
     def place(self) -> str:

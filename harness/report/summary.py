@@ -11,7 +11,7 @@ from rich.text import Text
 
 from harness.report import model, phrases, table, tables
 from harness.report.layout import wrap
-from harness.report.model import Report
+from harness.report.model import ExcludedBoot, Report
 from harness.util.escape import visible
 
 COLOURS = {"worse": "red", "better": "green", "equivalent": "green", "undecided": "yellow"}
@@ -53,10 +53,14 @@ def _failures(report: Report, room: int) -> Iterator[str]:
     failed = [boot for boot in report.failures if boot.outcome != "missing"]
     shown = failed if len(failed) <= room else failed[: room - 1]
     for boot in shown:
-        said = f"  {boot.cell} {boot.pair:02d}-{boot.arm}: {boot.place or boot.detail}"
+        said = f"  {boot.cell} {boot.pair:02d}-{boot.arm}: {_why(boot)}"
         yield visible(said)[:WIDTH].rstrip()
     if len(shown) < len(failed):
         yield f"  and {len(failed) - len(shown)} boots more that failed"
+
+
+def _why(boot: ExcludedBoot) -> str:
+    return f"known: {boot.known}" if boot.known else boot.place or boot.detail
 
 
 def show(screen: str, console: Console | None = None, *, failed: bool = False) -> None:

@@ -121,6 +121,8 @@ def _failures(report: Report) -> Iterator[str]:
         yield from wrap(f"{text}. {boot.detail[:300]}" if boot.detail else text, "", "  ")
         if boot.place:
             yield from wrap(f"In {boot.place[:300]}", "  ", "    ")
+    for cell, known in dict.fromkeys((one.cell, one.known) for one in report.failures if one.known):
+        yield from wrap(f"Known of {cell}: {known[:300]}", "", "  ")
     if report.failures:
         yield from wrap("A pair counts only if both of its boots do.")
     if report.defects:

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from harness.experiment.arch import HERE
+from harness.experiment.known import KnownFailure
 from harness.util import atomic
 
 NAME = "manifest.json"
@@ -230,6 +231,7 @@ class WorkloadFacts(Section):
     requires: dict[str, Any] = {}
     effective: dict[str, Any] = {}
     memory_max: Text = UNKNOWN
+    known_failures: tuple[KnownFailure, ...] = ()
 
 
 class SkippedFacts(Section):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import math
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
-from harness.report import failing, files, formats, model
+from harness.report import failing, files, formats, model, summary
 from harness.report.model import BootPair, Failing
 from harness.results.frames import ARMS, CONTROL
-from tests.fakes.results import Fake, write
+from tests.fakes.results import WORKLOAD, Fake, write
 
 BASE, PATCH = ARMS
 ARMS_AA = (BASE, PATCH, CONTROL)
@@ -110,3 +111,52 @@ def test_the_report_says_so_before_any_number(tmp_path: Path) -> None:
     told = json.loads(formats.comparison(found, "json"))["failing"]
     assert (told["patch"], told["patch_boots"]) == (3, 6)
     assert said in formats.comparison(found, "junit")
+
+
+def _with_known(tmp_path: Path, version: str, known: object) -> Path:
+    """Three pairs of which each patch boot is OOM-killed, and one base boot panics."""
+    outcomes = {(CELL, pair, PATCH): "guest-oom" for pair in range(3)} | {(CELL, 0, BASE): "panic"}
+    manifest = {
+        "arms": {BASE: {"version": "6.12.118"}, PATCH: {"version": version}},
+        "backends": {"zram-lz4": {"kind": "zram"}},
+        "workloads": {"pageio": {**WORKLOAD, "known_failures": known}},
+    }
+    return write(tmp_path, Fake(pairs=3, cells=(CELL,), outcomes=outcomes, manifest=manifest))
+
+
+KNOWN = [{"outcome": "guest-oom", "backends": ["zram"], "kernels": ">=7.3", "reason": "the lists"}]
+SENTENCE = "guest-oom over zram on kernels >=7.3: the lists."
+
+
+def test_what_is_known_of_a_failure_stands_beside_it(tmp_path: Path) -> None:
+    results = _with_known(tmp_path, "7.3.4", KNOWN)
+    found = files.read(results)
+    known = {(boot.arm, boot.outcome): boot.known for boot in found.failures}
+    assert known == {(PATCH, "guest-oom"): SENTENCE, (BASE, "panic"): ""}
+    screen = "\n".join(summary.text(found, results))
+    assert screen.count(f"{CELL} 00-patch: known: {SENTENCE}"[: summary.WIDTH - 2]) == 1
+    made = files.make(results).folder
+    text = " ".join((made / "report.txt").read_text("ascii").split())
+    assert text.count(f"Known of {CELL}: {SENTENCE}") == 1
+    page = html.unescape(" ".join((made / "report.html").read_text("utf-8").split()))
+    assert page.count(f"<p>Known: {SENTENCE}</p>") == 3
+    assert f"(known: {SENTENCE})" in html.unescape(formats.comparison(found, "junit"))
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("6.12.118", KNOWN),
+        ("7.3.4", []),
+        ("7.3.4", None),
+        ("7.3.4", 7),
+        ("7.3.4", [{"outcome": 1}]),
+        ("7.3.4", [{}]),
+    ],
+)
+def test_of_another_kernel_or_a_damaged_list_nothing_is_said(
+    tmp_path: Path, version: str, known: object
+) -> None:
+    results = _with_known(tmp_path, version, known)
+    assert {boot.known for boot in files.read(results).failures} == {""}
+    assert "Known of" not in (files.make(results).folder / "report.txt").read_text("ascii")
