@@ -51,6 +51,7 @@ _ROOT = (
     "spec.yaml",
     "shared.json",
     "traces.json",
+    "sizes.json",
     "base.config",
     "patch.config",
 )

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.build import image, kbuild, kselftest, pair, trace
+from harness.build import image, kbuild, kselftest, pair, trace, vmlinux
 from harness.build.image import Image, Recipe
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Context, KernelPair
@@ -128,6 +128,9 @@ def measured(
             boot_request.folder: boot_request.kernel for block in planned for boot_request in block
         }
         for trouble in trace.record(folder, kernels, context.sandbox):
+            _log.warning(trouble)
+        base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
+        if trouble := vmlinux.record(folder, base, patch):
             _log.warning(trouble)
         manifest.write(folder, setting, ran, progress.stages(before))
         checksums.raw(folder)

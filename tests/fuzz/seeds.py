@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from harness.util.paths import REPO
+from tests.fakes import elf
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
 
@@ -164,6 +165,10 @@ JSON_WORDS = (
 HISTOGRAMS = (
     json.dumps(_HIST).encode(),
     b'{"sub_bits": true, "counts": [[0, 1], [0, 99999999999999999999999]]}',
+)
+VMLINUX = (
+    elf.vmlinux([("f.0", elf.TEXT, elf.FUNCTION, 9), ("f.1", elf.TEXT, elf.FUNCTION, 1)]),
+    elf.vmlinux([("a", elf.BSS, elf.OBJECT, 4096), ("b", elf.ABSOLUTE, 0, 1)]),
 )
 BOOTS = (
     b'{"outcome": "ok", "wall_s": {"boot": 1, "x": 1e999}, "backend_readback": {"a": "b"}, '

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.build import vmlinux
 from harness.experiment import spec, suite, workload
 from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
 from harness.results.probes import allocinfo
@@ -194,6 +195,16 @@ def _boot(data: bytes) -> None:
     assert len(found.boots) >= 1
 
 
+def _vmlinux(data: bytes) -> None:
+    path = Path(_SCRATCH.name) / "vmlinux"
+    path.write_bytes(data)
+    try:
+        found = vmlinux.sizes(path)
+    except vmlinux.VmlinuxError as error:
+        return _one_sentence(error)
+    assert found.text >= sum(found.functions.values()) >= 0
+
+
 def _histogram(data: bytes) -> None:
     try:
         line = json.loads(data)
@@ -322,6 +333,7 @@ TARGETS: Sequence[Target] = (
         seeds.CLAIMS,
         seeds.YAML_WORDS,
     ),
+    Target("vmlinux", _vmlinux, seeds.VMLINUX),
     Target("terminal", shown.terminal, seeds.TEXTS),
     Target("page", shown.page, seeds.TEXTS),
 )
