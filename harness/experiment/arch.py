@@ -39,7 +39,8 @@ class Architecture:
     console: the guest's serial console, as on the kernel's command line
     insn_append: words of that command line that the instruction clock needs
     image: the kernel image's file name; image_path: where the build leaves it
-    registers: how a line of a stack trace begins that names the place of the failure
+    registers: how a line of a stack trace begins that names the place of the failure; in_kernel:
+        the same where that place is in the kernel
     huge_slots: swap slots of a cluster, which are the pages of a huge page
     check_machine: QEMU's words for the accelerator check; check_passed: its exit status
     assemble, link: the commands that make the check's image, without their files
@@ -56,6 +57,7 @@ class Architecture:
     image: str
     image_path: str
     registers: tuple[str, ...]
+    in_kernel: tuple[str, ...]
     huge_slots: int
     layout: Layout
     check_machine: tuple[str, ...]
@@ -78,6 +80,7 @@ X86_64 = Architecture(
     image="bzImage",
     image_path="arch/x86/boot/bzImage",
     registers=("RIP:",),
+    in_kernel=("RIP: 0010:",),
     huge_slots=512,
     layout=Layout(
         low_whole=2816 << 20,

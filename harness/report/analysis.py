@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from harness.report import background, counters, facts, failing, hosts, latency, meaning, selftests
-from harness.report.model import BootPair, Estimate, ExcludedBoot, Report, WorkloadReport
+from harness.report.lost import ExcludedBoot
+from harness.report.model import BootPair, Estimate, Report, WorkloadReport
 from harness.results import pairing, traces
 from harness.results.frames import ARMS, CONTROL, Frames
 from harness.results.manifest import UNKNOWN, Manifest, clock_unit
@@ -62,14 +63,14 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 ),
             )
         )
-    blocks = _blocks(data.boots)
+    blocks, lost = _blocks(data.boots), failures(data.boots, manifest, results)
     return Report(
         name=results.name if manifest.name == UNKNOWN else manifest.name,
         clock=clock,
         planned=len(data.boots),
         usable=int(data.boots["usable"].sum()),
         has_control=bool((data.boots["arm"] == CONTROL).any()),
-        failures=_failures(data.boots, manifest, results),
+        failures=lost,
         parts=tuple(parts),
         defects=tuple(
             f"{row.cell} {row.pair:02d}-{row.arm} {row.source}: {row.text}"
@@ -83,7 +84,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         ),
         blocks=blocks,
         tested=selftests.gather(data, manifest),
-        failing=failing.gather(blocks),
+        failing=failing.gather(blocks, lost),
     )
 
 
@@ -183,7 +184,8 @@ def _unmeasured(
             yield backend, primary
 
 
-def _failures(boots: pd.DataFrame, manifest: Manifest, results: Path) -> tuple[ExcludedBoot, ...]:
+def failures(boots: pd.DataFrame, manifest: Manifest, results: Path) -> tuple[ExcludedBoot, ...]:
+    """The boots of a result that do not count."""
     decoded = traces.read(results)
     return tuple(
         ExcludedBoot(

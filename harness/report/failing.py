@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from harness.report.model import BootPair, Failing
+from harness.report.lost import ExcludedBoot, Failing
+from harness.report.model import BootPair
 from harness.results.console import Outcome
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import Manifest
@@ -16,14 +17,14 @@ _NOT_THE_KERNEL = frozenset({"missing", Outcome.INFRA.value})
 """A boot that was not run, or that the host spoilt, says nothing of the kernel."""
 
 
-def gather(blocks: Iterable[BootPair]) -> Failing | None:
+def gather(blocks: Iterable[BootPair], lost: Sequence[ExcludedBoot] = ()) -> Failing | None:
     """How often either kernel fails, in all cells together; None if no boot did.
 
-    Blocks without a boot of both kernels are left out. The test is exact and conditional: given
-    how many boots of each block failed, a patch that changes nothing is as likely to have been
-    any one of its boots. For blocks of two it is McNemar's exact test; the third boot, of base
-    again, only adds to what is known of the base. The two-sided p sums all outcomes that are no
-    likelier than the one seen, as R's fisher.test does.
+    ``lost`` are the boots that failed. Blocks without a boot of both kernels are left out. The test
+    is exact and conditional: given how many boots of each block failed, a patch that changes
+    nothing is as likely to have been any one of its boots. For blocks of two it is McNemar's exact
+    test; the third boot, of base again, only adds to what is known of the base. The two-sided p
+    sums all outcomes that are no likelier than the one seen, as R's fisher.test does.
     """
     shares, patch_failed, base_failed, base_boots = [], 0, 0, 0
     for block in blocks:
@@ -43,6 +44,7 @@ def gather(blocks: Iterable[BootPair]) -> Failing | None:
         patch=patch_failed,
         patch_boots=len(shares),
         p=_p(shares, patch_failed),
+        first=tuple(_first(lost)),
     )
 
 
@@ -55,6 +57,14 @@ def known(manifest: Manifest, workload: str, backend: str, arm: str, outcome: st
         for one in manifest.workload(workload).known_failures
         if there and one.holds(backend=there.kind, version=version, outcome=outcome)
     )
+
+
+def _first(lost: Sequence[ExcludedBoot]) -> Iterator[str]:
+    """A sentence on the first boot of either kernel that failed."""
+    mine = [boot for boot in lost if boot.outcome not in _NOT_THE_KERNEL]
+    for is_patch in (True, False):
+        found = [boot.sentence for boot in mine if (boot.arm == ARMS[1]) is is_patch]
+        yield from (f"First of {ARMS[is_patch]}: {one.rstrip('.')}." for one in found[:1])
 
 
 def _p(shares: Iterable[float], seen: int) -> float:

@@ -165,8 +165,10 @@ def _cases(report: Report) -> Iterator[JunitCase]:
             yield JunitCase(place, name, "skipped", "none: no complete pair of boots has it")
     for item in report.regressions:
         yield JunitCase(item.cell, item.test, "failure", item.sentence, "\n".join(item.log))
-    if report.failing is not None and report.failing.more == "patch":
-        yield JunitCase("boots", "failures of either kernel", "failure", report.failing.sentence)
+    found = report.failing
+    if found is not None and found.patch and (found.more == "patch" or not found.base):
+        said = "\n".join(found.first)
+        yield JunitCase("boots", "failures of either kernel", "failure", found.sentence, said)
     for lost in report.failures:
         place = f"boot {lost.pair:02d}-{lost.arm}"
         bad = "skipped" if lost.outcome == "missing" else "error"

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from harness.experiment.arch import HERE
 from harness.report.background import PhaseLoad
+from harness.report.lost import ExcludedBoot, Failing
 from harness.results import pairing
 from harness.results.pairing import PairedValues
 from harness.stats import paired
@@ -19,7 +18,6 @@ from harness.stats import verdict as verdicts
 from harness.stats.verdict import Kind, Noise, Verdict
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
-_SOURCE = re.compile(r"\(\S+\.[chS]:\d+")
 MIN_BEYOND = 10
 """A percentile is given only if every boot has this many events beyond it."""
 
@@ -102,62 +100,6 @@ class BootPair:
     started: str
     counts: bool
     boots: tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExcludedBoot:
-    """A boot that does not count.
-
-    console: its last lines; trace: the stack trace with files and lines, "" if there is none
-    known: what its workload declares of such a failure on such a kernel, "" for nothing
-    """
-
-    cell: str
-    pair: int
-    arm: str
-    outcome: str
-    detail: str
-    folder: str
-    console: str
-    trace: str = ""
-    known: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where in the code it failed: the trace's first line that names a file; "" if none."""
-        lines = [line.strip() for line in self.trace.split("\n") if _SOURCE.search(line)]
-        return next((line for line in lines if line.startswith(HERE.registers)), (lines or [""])[0])
-
-
-@dataclass(frozen=True, slots=True)
-class Failing:
-    """How often boots of either kernel fail. base counts base again, too.
-
-    p: exact two-sided p of "no difference", see `harness.report.failing`
-    """
-
-    base: int
-    base_boots: int
-    patch: int
-    patch_boots: int
-    p: float
-
-    @property
-    def more(self) -> str:
-        """The arm that fails more often at 5 %, else ""."""
-        if self.p >= 1 - paired.LEVEL:
-            return ""
-        return "patch" if self.patch * self.base_boots > self.base * self.patch_boots else "base"
-
-    @property
-    def sentence(self) -> str:
-        """Both counts and what they come to."""
-        counts = (
-            f"{self.patch} of {self.patch_boots} patch boots failed, {self.base} of "
-            f"{self.base_boots} base boots (exact p = {self.p:.2g})"
-        )
-        known = f"{self.more} fails more often" if self.more else "no difference shown"
-        return f"{counts}: {known}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +255,8 @@ class Facts:
 def opening(report: Report) -> tuple[str, ...]:
     """The report's first lines: broken tests and failures before anything else, then verdicts."""
     broken = (selftest_line(report),) if report.regressions else ()
-    often = (report.failing.sentence,) if report.failing else ()
+    failing = report.failing
+    often = (failing.sentence, *failing.first) if failing else ()
     outcome, verdict = outcome_line(report), verdict_line(report)
     return (*broken, *((outcome, *often, verdict) if report.failures else (verdict, outcome)))
 
@@ -358,10 +301,24 @@ def verdict_line(report: Report) -> str:
     found = [one.kind for one in report.verdicts]
     if not found:
         return "No verdicts: no primary metric was declared."
+    if set(found) == {Kind.NONE}:
+        return no_verdict(report.verdicts)
     kinds = [Kind.WORSE, Kind.BETTER, Kind.EQUIVALENT, Kind.UNDECIDED]
     if Kind.NONE in found:
         kinds.append(Kind.NONE)
     return ", ".join(f"{kind}: {found.count(kind)}" for kind in kinds) + "."
+
+
+def no_verdict(lacking: Sequence[Verdict]) -> str:
+    """What stands in the place of a count of verdicts where there is none: 0 worse says nothing."""
+    pairs = max(one.change.n for one in lacking)
+    if 0 < pairs < verdicts.MIN_PAIRS:
+        given = "One pair gives" if pairs == 1 else f"{pairs} pairs give"
+        return f"{given} no verdict; {verdicts.MIN_PAIRS} are the fewest that do."
+    reasons = {one.reason for one in lacking}
+    if len(reasons) == 1:
+        return f"No verdict: {reasons.pop()}."
+    return "No verdict, for several reasons: see the report."
 
 
 def caution(report: Report) -> str:

@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from harness.report import analysis as excluded
 from harness.results import record as records
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import Manifest, ResultKind
-from harness.results.pairing import Measurement, beside, rows
+from harness.results.pairing import Measurement, beside
 from harness.stats import paired, verdict
 from harness.stats.verdict import Direction, Verdict
 from harness.studies.walk import memory
@@ -128,10 +129,20 @@ def analyse(folder: Path) -> Walk:
     facts = ("name", "command", "base", "version", "series", "title", "count")
     return Walk(
         **{key: record[key] for key in facts},
-        stops=tuple(_stop(step, read.get(int(step["number"]))) for step in steps),
+        stops=tuple(_stop(step, read.get(int(step["number"])), folder) for step in steps),
         lines=tuple(_lines(read)),
         memory=sizes,
-        lost=(*next((_lost(one, (ARMS[0], CONTROL)) for one in read.values()), ()), *unweighed),
+        lost=(
+            *next(
+                (
+                    _lost(read[int(step["number"])], folder / step["folder"], (ARMS[0], CONTROL))
+                    for step in steps
+                    if step["folder"]
+                ),
+                (),
+            ),
+            *unweighed,
+        ),
     )
 
 
@@ -151,21 +162,19 @@ def _check(folder: Path, names: Sequence[str]) -> None:
         first = first or shared
 
 
-def _stop(step: Mapping[str, Any], read: Measurement | None) -> Stop:
+def _stop(step: Mapping[str, Any], read: Measurement | None, folder: Path) -> Stop:
     facts = ("number", "subject", "commit", "failure", "seconds", "objects")
     return Stop(
         **{key: step[key] for key in facts},
-        lost=_lost(read, ARMS[1:]) if read else (),
+        lost=_lost(read, folder / step["folder"], ARMS[1:]) if read else (),
         boots=int((read.data.boots["arm"] == ARMS[1]).sum()) if read else 0,
     )
 
 
-def _lost(read: Measurement, arms: Sequence[str]) -> tuple[str, ...]:
+def _lost(read: Measurement, results: Path, arms: Sequence[str]) -> tuple[str, ...]:
     boots = read.data.boots
-    return tuple(
-        f"{boot.cell} {boot.pair:02d}-{boot.arm}: {boot.outcome}: {boot.detail}".rstrip(": ")
-        for boot in rows(boots[boots["arm"].isin(arms) & ~boots["usable"]])
-    )
+    lost = excluded.failures(boots[boots["arm"].isin(arms)], read.manifest, results)
+    return tuple(boot.sentence for boot in lost)
 
 
 def _lines(read: Mapping[int, Measurement]) -> Iterator[MetricWalk]:

@@ -57,8 +57,8 @@ def _waterfall(walk: Walk, line: MetricWalk) -> Iterator[Plot]:
             f"{line.metric} of {line.backend} {line.workload}, patch by patch",
             f"Change of {line.metric} at each patch with 95 % interval: {words}.{missing}",
             "A bar goes from the level before the patch to the level after it; plain up, hatched "
-            "down, pale where the patch on its own is neither worse nor better. Whiskers: 95 % "
-            "interval of the change from the base. A cross: no value at that patch.",
+            "down, pale where the patch on its own has no verdict of worse or better. Whiskers: "
+            "95 % interval of the change from the base. A cross: no value at that patch.",
         ),
     )
 

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from harness.report import layout, table
 from harness.report.layout import capped, listed, paragraphs, section
+from harness.report.model import no_verdict
 from harness.report.numbers import change, interval, number
 from harness.report.table import Column, Table, columns
 from harness.stats.fit import Value
-from harness.stats.verdict import MIN_PAIRS, Kind
+from harness.stats.verdict import Kind
 from harness.studies.walk.analysis import BASE, MetricWalk, Walk, WalkPoint
 from harness.studies.walk.memory import Memory
 
-_FEWEST, _FAILURES, _SHORT = 4, 3, 140
+_FEWEST, _FAILURES, _SHORT = 4, 3, 200
 """Of the first screen: rows at least, failures at most, characters of each."""
 _LISTED, _LONG = 40, 300
 """Of the whole text."""
@@ -82,13 +83,11 @@ def conclusion(walk: Walk) -> str:
     found = {kind: sum(one.kind is kind for one in own) for kind in Kind}
     if not own:
         return "No patch has a value of a primary metric."
-    pairs = max(one.change.n for one in own)
-    if pairs < MIN_PAIRS:
-        given = "One pair gives" if pairs == 1 else f"{pairs} pairs give"
-        return f"{given} no verdict; {MIN_PAIRS} are the fewest that do."
     if found[Kind.NONE] == len(own):
-        return f"No verdict: {own[0].reason}."
+        return no_verdict(own)
     said = ", ".join(f"{kind}: {count}" for kind, count in found.items() if count)
+    if found[Kind.NONE]:
+        return f"Changes by a patch on its own, some without a verdict: {said}."
     if not found[Kind.WORSE] and not found[Kind.BETTER]:
         return f"No patch is worse or better on its own by a primary metric ({said})."
     return f"Changes by a patch on its own: {said}."

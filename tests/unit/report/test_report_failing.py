@@ -15,8 +15,12 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from harness.report import failing, files, formats, model, summary
-from harness.report.model import BootPair, Failing
+from harness.report.lost import Failing
+from harness.report.model import BootPair
+from harness.results import checksums, traces
 from harness.results.frames import ARMS, CONTROL
+from harness.studies.reply import draft
+from harness.util.paths import REPO
 from tests.fakes.results import WORKLOAD, Fake, write
 
 BASE, PATCH = ARMS
@@ -71,7 +75,7 @@ def test_both_kernels_alike() -> None:
     assert (found.base, found.base_boots, found.patch, found.patch_boots) == (18, 18, 9, 9)
     assert found.p == 1.0
     assert found.more == ""
-    assert found.sentence.endswith("no difference shown.")
+    assert found.sentence == "9 of 9 patch boots failed, 18 of 18 base boots."
 
 
 @pytest.mark.parametrize(
@@ -102,9 +106,7 @@ def test_the_report_says_so_before_any_number(tmp_path: Path) -> None:
     outcomes = {(CELL, pair, PATCH): "panic" for pair in range(3)}
     results = write(tmp_path, Fake(pairs=6, aa=True, cells=(CELL,), outcomes=outcomes))
     found = files.read(results)
-    said = (
-        "3 of 6 patch boots failed, 0 of 12 base boots (exact p = 0.037): patch fails more often."
-    )
+    said = "3 of 6 patch boots failed, 0 of 12 base boots (exact p = 0.037): only patch failed."
     assert model.opening(found)[1] == said
     assert said in " ".join((files.make(results).folder / "report.txt").read_text().split())
     assert said in " ".join((results / "report" / "report.html").read_text().split())
@@ -160,3 +162,81 @@ def test_of_another_kernel_or_a_damaged_list_nothing_is_said(
     results = _with_known(tmp_path, version, known)
     assert {boot.known for boot in files.read(results).failures} == {""}
     assert "Known of" not in (files.make(results).folder / "report.txt").read_text("ascii")
+
+
+def _oops(tmp_path: Path, arms: tuple[str, ...], trace: str = "") -> Path:
+    """One pair with its control; the boots of ``arms`` end as a real oops did."""
+    outcomes = {(CELL, 0, arm): "oops" for arm in arms}
+    results = write(tmp_path, Fake(pairs=1, aa=True, cells=(CELL,), outcomes=outcomes))
+    console = (REPO / "tests" / "golden" / "console" / "oops-null.txt").read_text()
+    for arm in arms:
+        folder = results / "boots" / CELL / f"00-{arm}"
+        (folder / "console.log").write_text(console)
+        facts = json.loads((folder / "boot.json").read_text())
+        facts["detail"] = (
+            "in workload: [   99.606127] BUG: kernel NULL pointer dereference, address: "
+            "0000000000000000"
+        )
+        (folder / "boot.json").write_text(json.dumps(facts))
+    if trace:
+        made = {f"boots/{CELL}/00-{arm}": trace for arm in arms}
+        (results / traces.NAME).write_text(json.dumps(made))
+    return results
+
+
+BUG = "oops: BUG: kernel NULL pointer dereference, address: 0000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("trace", "place"),
+    [
+        ("", "RIP: 0010:lkdtm_EXCEPTION+0x0/0x10"),
+        (
+            "BUG: kernel\n <TASK>\n f (mm/a.c:1)\nRIP: 0010:swap_read (mm/page_io.c:9)",
+            "RIP: 0010:swap_read (mm/page_io.c:9)",
+        ),
+    ],
+    ids=["as printed", "decoded"],
+)
+def test_a_crash_of_the_patched_kernel_alone_is_never_no_difference(
+    tmp_path: Path, trace: str, place: str
+) -> None:
+    results = _oops(tmp_path, (PATCH,), trace)
+    found = files.read(results)
+    said = (
+        "1 of 1 patch boots failed, 0 of 2 base boots: only patch failed.",
+        f"First of patch: {CELL} 00-patch: {BUG}; {place}.",
+    )
+    assert model.opening(found)[1:3] == said
+    folder = files.make(results).folder
+    checksums.raw(results)
+    forms = {
+        "screen": "\n".join(summary.text(found, folder)),
+        "text": (folder / "report.txt").read_text(),
+        "page": html.unescape((folder / "report.html").read_text()),
+        "mail": draft.make(results),
+        "long mail": draft.make(results, long=True),
+        "markdown": formats.comparison(found, "markdown").replace("\\_", "_"),
+        "json": formats.comparison(found, "json"),
+        "junit": formats.comparison(found, "junit"),
+    }
+    for form, whole in forms.items():
+        shown = " ".join(whole.split())
+        assert all(one in shown for one in said), form
+        assert "no difference" not in shown and "exact p" not in shown, form
+    assert len(forms["screen"].splitlines()) <= 24
+
+
+def test_a_crash_of_the_base_alone_and_of_both(tmp_path: Path) -> None:
+    base = files.read(_oops(tmp_path / "base", (BASE,)))
+    assert base.failing and base.failing.sentence == (
+        "0 of 1 patch boots failed, 1 of 2 base boots: only base failed."
+    )
+    assert [one.partition(":")[0] for one in base.failing.first] == ["First of base"]
+    both = files.read(_oops(tmp_path / "both", (CONTROL, PATCH)))
+    assert both.failing and both.failing.sentence == (
+        "1 of 1 patch boots failed, 1 of 2 base boots."
+    )
+    assert [one.partition(": ")[2][: len(CELL) + 9] for one in both.failing.first] == [
+        f"{CELL} 00-patch", f"{CELL} 00-contr",
+    ]  # fmt: skip

@@ -11,10 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import analysis, files, latency, model, numbers, tables, text
+from harness.report import (
+    analysis,
+    files,
+    formats,
+    latency,
+    model,
+    numbers,
+    summary,
+    tables,
+    text,
+)
 from harness.results import frames, histogram, manifest, pairing
 from harness.results.frames import CONTROL
 from harness.stats.verdict import Kind
+from harness.studies.reply import parts
+from harness.studies.reply.parts import Answer
 from harness.util.errors import Exit
 from tests.fakes.results import EVENTS, Fake, write
 
@@ -84,7 +96,7 @@ def test_an_a_a_that_differs_gives_no_verdict(tmp_path: Path) -> None:
     fake = Fake(pairs=8, scatter=0.001, aa=True, drift_control=1.02, cells=(ZRAM,))
     results = write(tmp_path, fake)
     shown = _joined(_text(results))
-    assert "worse: 0, better: 0, equivalent: 0, undecided: 0, none: 1." in shown
+    assert shown.startswith("No verdict: A/A itself differs: [+1.9")
     assert "None: A/A itself differs: [+1.9" in shown
     assert files.make(results).status is Exit.UNDECIDED
 
@@ -94,7 +106,7 @@ def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -
     made, shown = _report(results), _joined(_text(results))
     assert not made.has_control
     assert made.planned == 12
-    assert "none: 1." in shown
+    assert shown.startswith("No verdict: no A/A boots: the noise is unknown.")
     assert "So there are no verdicts, only numbers." in shown
     assert "None: no A/A boots: the noise is unknown." in shown
     assert "Noise floor" not in shown
@@ -335,3 +347,29 @@ def test_pairs_that_count() -> None:
     assert [used.holds(("c", 0, arm)) for arm in ("base", "patch", CONTROL)] == [True, True, False]
     assert [used.holds(("c", 1, arm)) for arm in ("base", "patch", CONTROL)] == [True, False, True]
     assert not used.holds(("c", 2, "base"))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        (1, "One pair gives no verdict; 3 are the fewest that do."),
+        (2, "2 pairs give no verdict; 3 are the fewest that do."),
+    ],
+)
+def test_too_few_pairs_are_not_zero_worse(tmp_path: Path, pairs: int, said: str) -> None:
+    results = write(tmp_path, Fake(pairs=pairs, effect=1.17, aa=True))
+    report = _report(results)
+    for shown in (
+        text.render(report),
+        files.make(results).folder.joinpath("report.html").read_text(),
+        "\n".join(summary.text(report, results)),
+        formats.comparison(report, "markdown"),
+        "\n".join(parts.outcome(Answer(report))),
+    ):
+        assert said in _joined(shown) and "worse: 0" not in shown
+
+
+def test_several_reasons_for_no_verdict(tmp_path: Path) -> None:
+    fake = Fake(pairs=8, scatter=0.01, aa=True, drift_control=1.02, cells=(ZRAM, ZSWAP))
+    shown = _text(write(tmp_path, fake))
+    assert shown.startswith("No verdict, for several reasons: see the report.")

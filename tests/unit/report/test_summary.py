@@ -75,6 +75,8 @@ def test_failures_and_broken_tests_come_first_and_skipped_cells_are_counted(
     assert "2 cells were skipped." in text and "pmem" not in text
     assert text.index("REGRESSION") < text.index("40 of 240 boots failed") < text.index("worse: 1")
     named = [line for line in shown if "-patch: " in line]
+    assert named[0].startswith(f"First of patch: {CELLS[0]} 00-patch: panic: Oops: 0000")
+    del named[0]
     assert named[0].startswith(f"  {CELLS[0]} 00-patch: Oops: 0000") and len(named) > 3
     assert f"  and {40 - len(named)} boots more that failed" in shown
     lost = next(line for line in reversed(shown) if line.startswith(f"{CELLS[0]} "))

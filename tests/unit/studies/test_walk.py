@@ -17,6 +17,7 @@ from harness.experiment.spec import Experiment
 from harness.report import table
 from harness.results import checksums
 from harness.run import reuse
+from harness.stats import verdict
 from harness.stats.verdict import Kind
 from harness.studies import verify
 from harness.studies.overhead import analysis as overhead_analysis
@@ -130,6 +131,35 @@ def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:
     # The largest change is shown all the same.
     rows = [line.split() for line in done.screen.splitlines()]
     assert [row[0] for row in rows if row and row[-1] == "none"] == ["2", "1"]
+
+
+def test_where_some_change_has_no_verdict_nothing_is_said_of_all(
+    tmp_path: Path, fake: Guests
+) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int b;"])
+    done = measure.walk(experiment(), WalkOptions(), guests.context(tmp_path, repo))
+    walk = analysis.analyse(done.folder)
+    assert text.conclusion(walk).startswith("No patch is worse or better on its own")
+    (line,) = walk.lines
+    unknown = replace(line.marks[1], own=verdict.none("too few pairs"))
+    mixed = replace(walk, lines=(replace(line, marks=(line.marks[0], unknown)),))
+    assert text.conclusion(mixed) == (
+        "Changes by a patch on its own, some without a verdict: equivalent: 1, none: 1."
+    )
+    first = replace(line.marks[0], own=unknown.own)
+    neither = replace(walk, lines=(replace(line, marks=(first, unknown)),))
+    assert text.conclusion(neither) == "No verdict: too few pairs."
+
+
+def test_a_lost_boot_is_named_with_its_first_line_and_place(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int panics;"])
+    done = measure.walk(experiment(pairs="1"), WalkOptions(), guests.context(tmp_path, repo))
+    console = "[    9.1] Kernel panic\n[    9.2] RIP: 0010:swap_read+0x1/0x9\n"
+    boot = done.folder / "patch-02" / "boots" / "zram.pageio" / "00-patch"
+    (boot / "console.log").write_text(console)
+    screen = " ".join(text.summary(analysis.analyse(done.folder)).split())
+    said = "Patch 2: zram.pageio 00-patch: panic: Kernel panic; RIP: 0010:swap_read+0x1/0x9"
+    assert said in screen
 
 
 def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
