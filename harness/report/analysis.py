@@ -9,10 +9,20 @@ from typing import Any
 
 import pandas as pd
 
-from harness.report import background, counters, facts, failing, hosts, latency, meaning, selftests
+from harness.report import (
+    background,
+    counters,
+    facts,
+    failing,
+    hosts,
+    latency,
+    meaning,
+    selftests,
+    tally,
+)
 from harness.report.lost import ExcludedBoot
 from harness.report.model import BootPair, Estimate, Report, WorkloadReport
-from harness.results import pairing, traces
+from harness.results import pairing, sizes, traces
 from harness.results.frames import ARMS, CONTROL, Frames
 from harness.results.manifest import UNKNOWN, Manifest, clock_unit
 from harness.results.pairing import Counted, PairedValues
@@ -33,6 +43,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
     changed = meaning.gather(manifest)
     unlike = frozenset[str]().union(*(item.counters for item in changed))
     moved = counters.gather(data, clock, used, unlike)
+    always = tally.gather(data, used)
     parts = []
     for workload in sorted(set(data.boots["workload"])):
         mine = [row for row in metrics if row.workload == workload]
@@ -52,6 +63,8 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 tested=moved.tested.get(workload, 0),
                 unmeasured=unmeasured,
                 background=background.gather(data, used, workload),
+                counts=tuple(always.counts.get(workload, ())),
+                absent=tuple(always.absent.get(workload, ())),
                 notes=(
                     *_notes(data, manifest, clock, workload, mine),
                     *(
@@ -85,6 +98,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         blocks=blocks,
         tested=selftests.gather(data, manifest),
         failing=failing.gather(blocks, lost),
+        sizes=sizes.read(results),
     )
 
 
@@ -168,6 +182,7 @@ def _percentile_rows(percentiles: latency.Percentiles, clock: str, used: Counted
             data_unit=str(key["unit"]),
             direction="lower",
             margin=None,
+            bucket_pct=percentiles.bucket(key, group),
         )
         for key, group in pairing.groups(values, latency.KEYS, used)
     ]
@@ -261,7 +276,7 @@ def _notes(
         yield (
             f"Percentiles are those of {', '.join(apart)}, a pass of its own in which a clock is "
             "read at each access: it may swap in other pages than the timed one, see its counters. "
-            "They are exact to a bucket, 3 % wide, whatever their interval says."
+            "They are exact to a bucket, whatever their interval says."
         )
     dropped = sorted({row.backend for row in rows if row.change.dropped})
     if dropped:

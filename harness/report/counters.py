@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,9 @@ _PROBES = (
     "vmstat", "memcg", "zswap", "zram", "blockstat", "stat", "psi", "kthreads", "generic",
 )  # fmt: skip
 SHARE = 1.0
-"""Per cent by which a counter or percentile must change for a text report or a mail to name it."""
+"""Per cent by which a counter or percentile must change for a report or a mail to name it."""
+CHANCE = 0.05
+"""The largest adjusted p with which a counter is named."""
 # Of swap, reclaim and memory. A memcg counts most of vmstat's again: of it only what vmstat lacks.
 _RELEVANT = re.compile(
     r"vmstat (pswp|zswp|swp|swap_ra|thp_swp|pgscan|pgsteal|pgdemote|pgmajfault$|pgfault$|pgrefill"
@@ -82,8 +84,11 @@ def gather(data: Frames, clock: str, used: Counted, unlike: frozenset[str]) -> C
 
 
 def relevant(rows: Iterable[Estimate]) -> list[Estimate]:
-    """Counters of swap, reclaim and memory that changed by more than `SHARE`, in their order."""
-    return [row for row in rows if _RELEVANT.match(row.name) and beyond(row)]
+    """Counters of swap, reclaim and memory that changed by more than `SHARE`, in their order.
+
+    Left out is what chance explains, see `Estimate.evident`.
+    """
+    return [row for row in rows if _RELEVANT.match(row.name) and beyond(row) and row.evident]
 
 
 def beyond(row: Estimate) -> bool:
@@ -130,15 +135,20 @@ def _moved(rows: list[Estimate]) -> Iterator[Estimate]:
 
     Evidence is the adjusted p, then how far the differences lie from zero in their own spread.
     """
-    p_values = [evidence(row) for row in rows]
-    known = [p for p in p_values if p is not None]
-    adjusted = iter(stats.false_discovery(known))
+    q = _adjusted([evidence(row) for row in rows])
+    by_t = _adjusted([stats.t_p(_differences(row)) for row in rows])
     ranked = [
-        replace(row, q=None if p is None else next(adjusted))
-        for row, p in zip(rows, p_values, strict=True)
+        replace(row, q=mine, evident=normal is not None and normal <= CHANCE)
+        for row, mine, normal in zip(rows, q, by_t, strict=True)
     ]
     moved = [row for row in ranked if row.change.excludes_zero or _appears(row)]
     yield from sorted(moved, key=_rank)
+
+
+def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
+    """Each p adjusted for all that there are; None stays None."""
+    adjusted = iter(stats.false_discovery([p for p in p_values if p is not None]))
+    return [None if p is None else next(adjusted) for p in p_values]
 
 
 def _rank(row: Estimate) -> tuple[float | str, ...]:
@@ -153,8 +163,15 @@ def evidence(row: Estimate) -> float | None:
     A counter that is zero in some boots has no per cent: its plain differences are tested.
     """
     if row.change.method == stats.NO_PER_CENT:
-        return stats.p_value([patch - base for base, patch in row.both])
+        return stats.p_value(_differences(row))
     return row.change.p
+
+
+def _differences(row: Estimate) -> Sequence[float]:
+    """Those of the logs, or plain ones where a value is zero and has none."""
+    if row.change.method == stats.NO_PER_CENT:
+        return [patch - base for base, patch in row.both]
+    return row.change.differences
 
 
 def _distance(row: Estimate) -> float:

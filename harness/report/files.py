@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report import analysis, canvas, page, plots, tables, text
+from harness.report import analysis, canvas, page, plots, tables, tally, text
 from harness.report.model import Report
 from harness.results import frames, manifest
 from harness.stats import verdict
@@ -42,6 +42,7 @@ def make(results: Path) -> Written:
     target = results / "report"
     canvas.save(figures, target / "plots")
     atomic.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
+    atomic.pieces(target / "counters.csv", (part.encode() for part in tally.sheet(data)))
     atomic.text(target / "estimates.csv", tables.estimates(report))
     atomic.text(target / "report.html", page.render(report, figures))
     atomic.text(target / "report.txt", text.render(report))

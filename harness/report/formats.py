@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.report import layout, model, phrases, table, tables, text
+from harness.report import bloat, counters, layout, model, phrases, table, tables, text
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, interval
 from harness.report.table import Table, marked
@@ -18,7 +18,6 @@ from harness.stats.verdict import Kind
 from harness.util.escape import harmless
 
 SCHEMA = 1
-_TOP_COUNTERS = 20
 
 
 def comparison(report: Report, name: str) -> str:
@@ -56,11 +55,17 @@ def _markdown(report: Report) -> Iterator[list[str]]:
             yield from _titled(one)
         if same := tables.unchanged(part.secondary):
             yield [marked(f"Unchanged in all pairs: {', '.join(same)}.")]
-        if part.counters:
-            yield ["### Counters"]
+        yield from _titled(tables.always(part))
+        if part.tested:
             yield [marked(phrases.counted(part))]
-            yield table.markdown(tables.counters(part.counters[:_TOP_COUNTERS], whole=True))
+        shown = tables.counters(counters.relevant(part.counters), whole=True)
+        if shown.rows:
+            yield table.markdown(shown)
     yield from _tested(report)
+    if report.sizes:
+        yield from _titled(bloat.table(report.sizes))
+    else:
+        yield [bloat.NOT_RECORDED]
     yield ["## What this clock cannot see"]
     yield [f"- {marked(line)}" for line in report.facts.blind]
     yield ["## To repeat it"]
@@ -96,6 +101,12 @@ def _data(report: Report) -> dict[str, Any]:
         "opening": list(model.opening(report)),
         "boots": {"planned": report.planned, "usable": report.usable},
         "rows": [_row(row) for row in report.rows],
+        "counters": [
+            {"workload": part.workload, **dataclasses.asdict(row)}
+            for part in report.parts
+            for row in part.counts
+        ],
+        "sizes": report.sizes and dataclasses.asdict(report.sizes),
         "selftests": [dataclasses.asdict(one) for one in report.tested],
         "failures": [dataclasses.asdict(one) for one in report.failures],
         "failing": report.failing and dataclasses.asdict(report.failing),

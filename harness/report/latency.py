@@ -6,14 +6,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from harness.report.model import MIN_BEYOND, PERCENTILES
 from harness.results import histogram, pairing
 from harness.results.collected import BOOT, frame
 from harness.results.frames import Frames
-from harness.results.pairing import Counted
+from harness.results.pairing import Counted, PairedValues
 
 _HIST = [*BOOT, "name", "phase", "unit"]
 KEYS = ["name", "phase", "unit", "percent"]
@@ -21,10 +23,24 @@ KEYS = ["name", "phase", "unit", "percent"]
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """values: BOOT, `KEYS`, value: one row a boot and percentile; notes: by workload."""
+    """values: BOOT, `KEYS`, value: one row a boot and percentile; notes: by workload.
+
+    sub_bits: of the histograms by cell, name and phase, the coarsest of all boots
+    """
 
     values: pd.DataFrame
     notes: Mapping[str, Sequence[str]]
+    sub_bits: Mapping[tuple[str, str, str], int]
+
+    def bucket(self, key: Mapping[str, Any], group: PairedValues) -> float | None:
+        """The width in per cent of the widest bucket that a percentile of either kernel lies in."""
+        bits = self.sub_bits[str(key["cell"]), str(key["name"]), str(key["phase"])]
+        values = (one for one in np.concatenate((group.base, group.patch)) if one >= 1)
+        widths = (
+            100 * histogram.bucket(histogram.index_of(int(one), bits), bits)[1] / one
+            for one in values
+        )
+        return max(widths, default=None)
 
 
 def merged(data: Frames) -> pd.DataFrame:
@@ -54,9 +70,11 @@ def gather(data: Frames, used: Counted) -> Percentiles:
     totals: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for one in pairing.rows(hists):
         totals[one.cell, one.name, one.phase].append(one.hist.total)
-    values = []
+    values, sub_bits = [], dict[tuple[str, str, str], int]()
     left_out: defaultdict[str, set[str]] = defaultdict(set)
     for one in pairing.rows(hists):
+        place = (str(one.cell), str(one.name), str(one.phase))
+        sub_bits[place] = min(one.hist.sub_bits, sub_bits.get(place, one.hist.sub_bits))
         fewest = min(totals[one.cell, one.name, one.phase])
         for percent in PERCENTILES:
             if fewest * (100 - percent) / 100 < MIN_BEYOND:
@@ -68,7 +86,7 @@ def gather(data: Frames, used: Counted) -> Percentiles:
     notes: defaultdict[str, list[str]] = defaultdict(list)
     for workload, text in _notes(data, hists, left_out):
         notes[workload].append(text)
-    return Percentiles(frame(values, [*BOOT, *KEYS, "value"]), notes)
+    return Percentiles(frame(values, [*BOOT, *KEYS, "value"]), notes, sub_bits)
 
 
 def _notes(

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Counters that do not count the same in both kernels, from ``kernels/counters.yaml``."""
+"""What is known of counters, from ``kernels/counters.yaml``: which do not count the same in both
+kernels, and which every report gives."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.results.frames import ARMS
@@ -43,11 +44,17 @@ class Changed(yamlfile.Model):
 @dataclass(frozen=True, slots=True)
 class _Counters(yamlfile.Model):
     changed: Items[Changed] = ()
+    always: Mapping[str, Items[Text]] = field(default_factory=dict)
 
 
 def load(path: Path = PATH) -> tuple[Changed, ...]:
     """All that is known. UserError if a key is missing, unknown or no text."""
     return yamlfile.load(path, _Counters).changed
+
+
+def always(probe: str) -> tuple[str, ...]:
+    """The counters of a probe that every report gives; "*" stands for the rest of a name."""
+    return tuple(yamlfile.load(PATH, _Counters).always.get(probe, ()))
 
 
 def gather(manifest: Manifest) -> tuple[Changed, ...]:

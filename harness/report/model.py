@@ -13,6 +13,7 @@ from harness.report.background import PhaseLoad
 from harness.report.lost import ExcludedBoot, Failing
 from harness.results import pairing
 from harness.results.pairing import PairedValues
+from harness.results.sizes import Sizes
 from harness.stats import paired
 from harness.stats import verdict as verdicts
 from harness.stats.verdict import Kind, Noise, Verdict
@@ -31,10 +32,12 @@ class Estimate:
     phase: where a percentile or a counter was taken, else ""
     unit: as printed; data_unit: as in the raw files
     direction: "lower" or "higher" is better, "" if nobody said
-    q: adjusted p, for counters only
+    q: adjusted p, for counters only; evident: chance does not explain its change, which is asked
+        by t, since ranks of few pairs never reach what hundreds of counters ask for
     noise: base against base again; None for counters, and where there is no such boot
     verdict: for primary metrics only
     again: (pair, change in per cent) of base against base again, for primary metrics only
+    bucket_pct: of percentiles, the width in per cent of the histogram's bucket that it lies in
     """
 
     role: str
@@ -56,6 +59,8 @@ class Estimate:
     noise: Noise | None = None
     verdict: Verdict | None = None
     again: tuple[tuple[int, float], ...] = ()
+    bucket_pct: float | None = None
+    evident: bool = False
 
     @classmethod
     def of(
@@ -103,6 +108,20 @@ class BootPair:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseCount:
+    """A counter in one phase: medians over the boots of complete pairs.
+
+    None for a kernel that does not have it
+    """
+
+    backend: str
+    phase: str
+    name: str
+    base: float | None
+    patch: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadReport:
     """One workload.
 
@@ -111,6 +130,8 @@ class WorkloadReport:
     tested: how many counters were compared
     background: what ran beside the program in the phases where all is counted
     unmeasured: (back-end, primary metric) without a complete pair: there is no row to judge
+    counts: the counters that are given moved or not, where some boot is not zero; absent: those
+        that neither kernel has
     """
 
     workload: str
@@ -127,6 +148,8 @@ class WorkloadReport:
     unmeasured: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     background: tuple[PhaseLoad, ...] = ()
+    counts: tuple[PhaseCount, ...] = ()
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +203,7 @@ class Report:
     has_control: the base kernel was booted a second time, for A/A
     blocks: all boots, in the order in which the pairs were begun
     failing: how often either kernel fails; None if no boot did
+    sizes: of both kernels; None in results that do not have them
     """
 
     name: str
@@ -194,6 +218,7 @@ class Report:
     blocks: tuple[BootPair, ...] = ()
     tested: tuple[Tested, ...] = ()
     failing: Failing | None = None
+    sizes: Sizes | None = None
 
     @property
     def regressions(self) -> tuple[Regression, ...]:

@@ -43,6 +43,15 @@ def number(value: float | None) -> str:
     return f"{value:.{decimals}f}{suffix}"
 
 
+def exact(value: float | None, *, sign: bool = False) -> str:
+    """A count with all its digits, and one decimal where it is the mean of counts; "-" for None."""
+    if value is None or not math.isfinite(value):
+        return _no_number(value)
+    if not value:
+        return "0"
+    return f"{value:{'+' if sign else ''}.{0 if value == int(value) else 1}f}"
+
+
 def short(value: float) -> str:
     """A number for a tick of an axis: "500k"."""
     for scale, letter in _SHORT:

@@ -12,14 +12,13 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import counters, model, phrases, table, tables
+from harness.report import bloat, counters, model, phrases, table, tables
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import BootPair, Report, WorkloadReport
 from harness.report.table import Table, columns
 from harness.util import escape
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_TOP_COUNTERS = 40
 _MOST_BLOCKS = 1000
 _KINDS = ("change", "cost", "order", "latency", "timeline")
 """Of the figures of a comparison: each has its place on the page."""
@@ -72,7 +71,8 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         counted={part.workload: phrases.counted(part) for part in report.parts},
         boots=_boots(report.blocks[:_MOST_BLOCKS]),
         method=phrases.METHOD,
-        top=_TOP_COUNTERS,
+        sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,
+        unsized=bloat.NOT_RECORDED,
         most_blocks=_MOST_BLOCKS,
         command=dict(report.facts.repeat)["Command"],
     )
@@ -92,8 +92,8 @@ def _tables(report: Report, part: WorkloadReport) -> dict[str, Table]:
         "secondary": tables.secondary(part, aa=aa),
         "background": tables.background(part),
         "percentiles": tables.percentiles(part, aa=aa),
-        "relevant": tables.counters(counters.relevant(part.counters), whole=True),
-        "counters": tables.counters(part.counters[:_TOP_COUNTERS], whole=True),
+        "always": tables.always(part),
+        "counters": tables.counters(counters.relevant(part.counters), whole=True),
     }
 
 

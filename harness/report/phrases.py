@@ -15,6 +15,8 @@ _MUCH_WIDER = 5.0
 _ROUNDING = 1e-9
 _BETTER = {"lower": "less is better", "higher": "more is better"}
 
+FEW_PAIRS = f"Fewer than {paired.LEAST} pairs: no change of a counter can be told from chance."
+
 METHOD = (
     "The boot is the sample: each is a fresh VM; rounds inside a boot are averaged first. "
     "Boots run in blocks of base, patch and base again, in random order inside the block, with "
@@ -39,11 +41,14 @@ METHOD = (
     "A/B and A/A, and rest on normal noise. If 8 or more "
     "differences are skewed (more than 2 standard errors) the t interval of their mean is given "
     "beside. Pairs added after a look at the result are a second try: count the looks.",
-    "Counters are exploratory. One moved if its interval excludes zero, or if one arm has none in "
-    "any boot; the strongest evidence comes first. q is p adjusted for all counters tested "
-    "(Benjamini-Hochberg); above 0.05 expect chance hits.",
+    "Counters are what the kernel counted in one phase, rounds averaged; the table gives them "
+    "moved or not. Of all others those of swap, reclaim and memory are named that change by more "
+    f"than {counters.SHARE:g} % beyond chance: p by t, adjusted for all counters tested "
+    f"(Benjamini-Hochberg), is at most {counters.CHANCE:g}, or all pairs differ by the same. They "
+    "are exploratory; the strongest evidence comes first.",
     "A percentile is a nearest-rank percentile of one boot's histogram, then paired like any "
-    "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden.",
+    "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden. "
+    "Where all pairs agree, the width of the bucket stands in the place of the interval.",
 )
 
 
@@ -55,11 +60,13 @@ def unit(rows: Sequence[Estimate]) -> str:
 
 
 def counted(part: WorkloadReport) -> str:
-    """How many counters were compared, moved, and are worth a line."""
-    relevant = len(counters.relevant(part.counters))
+    """How many counters were compared, and how many are worth a line."""
+    rows = (*part.primary, *part.secondary)
+    if max((row.change.n for row in rows), default=0) < paired.LEAST:
+        return FEW_PAIRS
     return (
-        f"Counters by phase: {len(part.counters)} of {part.tested} moved, {relevant} of swap, "
-        f"reclaim and memory by more than {counters.SHARE:g} %."
+        f"Of {part.tested} counters by phase, {len(counters.relevant(part.counters))} of swap, "
+        f"reclaim and memory changed by more than {counters.SHARE:g} % beyond chance."
     )
 
 

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from harness.report import model, phrases, table, tables
 from harness.report.layout import wrap
-from harness.report.model import ExcludedBoot, Report
+from harness.report.lost import ExcludedBoot
+from harness.report.model import Report
 from harness.util.escape import visible
 
 COLOURS = {"worse": "red", "better": "green", "equivalent": "green", "undecided": "yellow"}

@@ -13,8 +13,8 @@ from itertools import groupby, islice
 
 from harness.report import counters as kernel_counters
 from harness.report import phrases, table
-from harness.report.model import Estimate, Report, WorkloadReport
-from harness.report.numbers import change, interval, number, percent
+from harness.report.model import Estimate, PhaseCount, Report, WorkloadReport
+from harness.report.numbers import change, exact, interval, number, percent
 from harness.report.table import Column, Table, columns, heading_row
 from harness.results import pairing
 from harness.results.frames import Frames
@@ -85,6 +85,25 @@ def percentiles(part: WorkloadReport, *, aa: bool = False, only_moved: bool = Fa
     return _comparison(title, rows, aa=aa)
 
 
+def always(part: WorkloadReport) -> Table:
+    """The counters that are given moved or not, below a heading for each back-end and phase."""
+    heads = columns("counter", "base", "patch", "difference")
+    rows: list[tuple[str, ...]] = []
+    for (backend, phase), mine in groupby(part.counts, lambda row: (row.backend, row.phase)):
+        rows.append(heading_row(f"{backend}, phase {phase}", len(heads)))
+        rows += [(row.name, exact(row.base), exact(row.patch), _difference(row)) for row in mine]
+    notes = ["Without a row: zero in all boots of both kernels."]
+    if part.absent:
+        notes.append(f"In neither kernel: {', '.join(part.absent)}.")
+    return Table("Counters by phase, moved or not", heads, tuple(rows), tuple(notes))
+
+
+def _difference(row: PhaseCount) -> str:
+    if row.base is None or row.patch is None:
+        return "-"
+    return exact(row.patch - row.base, sign=True)
+
+
 def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool = False) -> Table:
     """Counters by back-end, at most ``most`` of each, in the order given; whole: with intervals."""
     made = _grouped(
@@ -93,11 +112,10 @@ def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool =
         lambda row: (
             row.name, row.phase, number(row.base.median), number(row.patch.median), row.unit,
             change(row.change), *((interval(row.change),) if whole else ()),
-            "-" if row.q is None else f"{row.q:.2g}",
         ),
         most,
     )  # fmt: skip
-    heads = ("change", "95 % interval", "q") if whole else ("change", "q")
+    heads = ("change", "95 % interval") if whole else ("change",)
     return Table("", columns("counter", "phase", "base", "patch", "unit", *heads, names=2), made)
 
 
@@ -210,8 +228,15 @@ def _compared(row: Estimate) -> tuple[str, ...]:
     spread = percent(row.base.percent, sign=False)
     return (
         number(row.base.median), spread if spread == "-" else f"{spread}%",
-        number(row.patch.median), change(row.change), interval(row.change), str(row.change.n),
+        number(row.patch.median), change(row.change), _interval(row), str(row.change.n),
     )  # fmt: skip
+
+
+def _interval(row: Estimate) -> str:
+    """The interval; the bucket of a percentile where all pairs agree, as buckets do."""
+    if row.bucket_pct is not None and row.change.low_pct == row.change.high_pct is not None:
+        return f"bucket {percent(row.bucket_pct, sign=False)}%"
+    return interval(row.change)
 
 
 _METRICS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.report import counters, layout, model, phrases, table, tables
+from harness.report import bloat, counters, layout, model, phrases, table, tables
 from harness.report.layout import WIDTH, Block, capped, heading, listed, paragraphs, section, wrap
 from harness.report.model import Regression, Report, WorkloadReport
 from harness.util.escape import visible
@@ -29,6 +29,7 @@ def render(report: Report) -> str:
         _selftests(report),
         _failures(report),
         section("Skipped cells", listed(report.facts.skipped)),
+        table.text(bloat.table(report.sizes)) if report.sizes else [bloat.NOT_RECORDED],
         section("How to read this", (line for said in phrases.METHOD for line in wrap(said))),
         _blind(report),
         _run(report),
@@ -75,6 +76,7 @@ def _part(part: WorkloadReport, report: Report) -> Iterator[Block]:
         yield wrap(f"Unchanged in all pairs: {', '.join(same)}.", rest="  ")
     yield table.text(tables.background(part))
     yield table.text(tables.percentiles(part, only_moved=True))
+    yield table.text(tables.always(part))
     if part.tested:
         shown = counters.relevant(part.counters)
         found = table.text(tables.counters(shown, most=_TOP_COUNTERS))
@@ -147,8 +149,8 @@ def _run(report: Report) -> Iterator[str]:
         else:  # a hash stays whole, on a line of its own
             yield from [f"{label}:", *wrap(text, "  ")]
     yield from wrap(
-        "Raw files: boots/<cell>/<pair>-<arm>/. Values: report/metrics.csv and "
-        "report/estimates.csv. Plots and failed boots' consoles: report/report.html."
+        "Raw files: boots/<cell>/<pair>-<arm>/. Values: report/metrics.csv, counters.csv and "
+        "estimates.csv. Plots and failed boots' consoles: report/report.html."
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from harness.report import counters, layout, model, phrases, tables
+from harness.report import bloat, counters, layout, model, phrases, tables
 from harness.report.layout import Block
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, fine, number
@@ -24,7 +24,7 @@ from harness.studies.overhead.analysis import Overhead
 from harness.studies.reply import full, parts
 from harness.studies.reply.parts import Answer, Evidence, bullets, lined, wrap
 
-_COUNTERS = 4
+_COUNTERS, _BESIDE_FAILURES = 4, 2
 _REASONS = 2
 
 
@@ -65,7 +65,8 @@ def _derived(answer: Answer) -> Iterator[Block]:
     yield from map(_memory, answer.overheads)
     if not answer.only_overhead:
         yield _moved(report)
-        yield [line for said in _caveats(report) for line in wrap(said)]
+        size = wrap(bloat.line(report.sizes)) if report.sizes else []
+        yield [*size, *(line for said in _caveats(report) for line in wrap(said))]
 
 
 def _undecided(report: Report) -> Iterator[str]:
@@ -98,9 +99,11 @@ def _moved(report: Report) -> list[str]:
     """The counters of swap, reclaim and memory that changed most, strongest evidence first."""
     found = [row for part in report.parts for row in counters.relevant(part.counters)]
     share = f"{counters.SHARE:g} %"
+    if not found and all(phrases.counted(part) == phrases.FEW_PAIRS for part in report.parts):
+        return wrap(phrases.FEW_PAIRS)
     if not found:
-        return wrap(f"No counter of swap, reclaim or memory changed by more than {share}.")
-    shown = found[:_COUNTERS]
+        return wrap(f"No counter of swap, reclaim or memory changed by over {share} beyond chance.")
+    shown = found[: _BESIDE_FAILURES if report.failing else _COUNTERS]
     title = f"Counters of swap, reclaim, memory that changed by over {share}, {len(shown)} of "
     return lined(
         Table(
@@ -136,6 +139,7 @@ def _caveats(report: Report) -> Iterator[str]:
         said = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else f"{pairs[0]}"
         few = pairs[0] < paired.MIN_EXACT
         how = "t intervals, which assume normal noise" if few else "intervals by ranks"
+        how = how if pairs[-1] > 1 else "no intervals"
         yield f"n = {said} pairs a cell: {how}."
 
 

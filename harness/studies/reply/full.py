@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from harness.report import model, phrases, tables
+from harness.report import bloat, counters, model, phrases, tables
 from harness.report.layout import Block
 from harness.report.model import Report
 from harness.report.table import trimmed
@@ -70,9 +70,13 @@ def numbers(report: Report) -> Iterator[list[str]]:
         yield [line for said in tables.judging(part) for line in wrap(said)]
         yield lined(tables.secondary(part))
         yield lined(tables.percentiles(part, only_moved=True))
+        yield lined(tables.always(part))
         if part.tested:
             yield wrap(phrases.counted(part))
-            yield lined(tables.counters(part.counters, most=_COUNTERS))
+            shown = counters.relevant(part.counters)
+            yield lined(tables.counters(shown, most=_COUNTERS))
+    if report.sizes:
+        yield lined(bloat.table(report.sizes))
 
 
 def _compared(report: Report) -> Iterator[str]:

@@ -147,7 +147,7 @@ def test_the_same_input_gives_the_same_bytes(folder: Path, tmp_path: Path) -> No
     second = {p.relative_to(again): p.read_bytes() for p in again.rglob("*") if p.is_file()}
     assert first == second
     assert {str(path) for path in first if path.parent == Path()} == {
-        "report.txt", "report.html", "metrics.csv", "estimates.csv",
+        "report.txt", "report.html", "metrics.csv", "counters.csv", "estimates.csv",
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from harness.report import (
 )
 from harness.results import frames, histogram, manifest, pairing
 from harness.results.frames import CONTROL
+from harness.stats import paired
 from harness.stats.verdict import Kind
 from harness.studies.reply import parts
 from harness.studies.reply.parts import Answer
@@ -373,3 +375,23 @@ def test_several_reasons_for_no_verdict(tmp_path: Path) -> None:
     fake = Fake(pairs=8, scatter=0.01, aa=True, drift_control=1.02, cells=(ZRAM, ZSWAP))
     shown = _text(write(tmp_path, fake))
     assert shown.startswith("No verdict, for several reasons: see the report.")
+
+
+def test_a_percentile_whose_pairs_agree_gives_the_width_of_its_bucket(tmp_path: Path) -> None:
+    results = write(tmp_path, Fake(pairs=3, aa=True, cells=(ZRAM,)))
+    (part,) = _report(results).parts
+    row = next(row for row in part.percentiles if row.name.endswith(" p50"))
+    index = histogram.index_of(int(row.base.median or 0), 5)
+    low, width = histogram.bucket(index, 5)
+    assert low <= (row.base.median or 0) < low + width
+    assert row.bucket_pct == pytest.approx(100 * width / (row.base.median or 0))
+    assert 100 / 64 < (row.bucket_pct or 0) <= 100 / 32
+    agree = replace(row, change=paired.paired([100.0] * 3, [103.0] * 3))
+    differ = replace(row, change=paired.paired([100.0] * 3, [103.0, 104.0, 103.0]))
+    for one, said in ((agree, f"bucket {row.bucket_pct:.2f}%"), (differ, "[+")):
+        cell = tables.percentiles(replace(part, percentiles=(one,))).rows[1][5]
+        assert cell.startswith(said)
+    # A number that is no percentile keeps its interval, however narrow.
+    (primary,) = part.primary
+    plain = replace(primary, change=agree.change)
+    assert tables.primary(replace(part, primary=(plain,)), aa=False).rows[1][5].startswith("[+")

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
@@ -339,6 +339,19 @@ def test_unequal_lengths_are_a_mistake() -> None:
 def test_false_discovery_against_statsmodels(p_values: list[float]) -> None:
     oracle = multipletests(p_values, method="fdr_bh")[1]
     assert stats.false_discovery(p_values) == pytest.approx(tuple(oracle))
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=12))
+def test_p_by_t_against_scipy(differences: list[float]) -> None:
+    assume(np.std(differences) > 1e-6)
+    oracle = scipy_stats.ttest_1samp(differences, 0).pvalue
+    assert stats.t_p(differences) == pytest.approx(oracle)
+
+
+def test_p_by_t_of_equal_differences() -> None:
+    assert stats.t_p([0.0, 0.0, 0.0]) == 1.0
+    assert stats.t_p([2.0, 2.0, 2.0]) == 0.0
+    assert stats.t_p([2.0, 2.0]) is None and stats.t_p([]) is None
 
 
 def test_spread() -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from harness.cli.main import main
 from harness.report import files
-from harness.results import checksums, manifest
+from harness.results import checksums, manifest, sizes
+from harness.results.sizes import KernelSize, Sizes
 from harness.series.mail import cover as letter
 from harness.series.mail.cover import Cover
 from harness.source.gitnames import CLONE
@@ -140,7 +141,7 @@ def test_it_says_what_the_report_says(made: str) -> None:
     assert "Instruction clock: blind to caches, TLBs, lock contention, device time." in joined
     assert "A/A differs by at most" in joined and "minimum detectable effect" in joined
     assert "n = 6 to 7 pairs a cell: intervals by ranks." in joined
-    assert "vmstat pgfault" in text
+    assert "vmstat thp_swpout" in text
 
 
 def test_the_series_is_named_by_reference_and_the_long_form_lists_it(made: str, full: str) -> None:
@@ -156,7 +157,7 @@ def test_the_series_is_named_by_reference_and_the_long_form_lists_it(made: str, 
 
 def test_only_counters_of_swap_reclaim_and_memory_that_changed_much(tmp_path: Path) -> None:
     """A change of 10 % is named, one of half a per cent is not."""
-    said = "No counter of swap, reclaim or memory changed by more than 1 %."
+    said = "No counter of swap, reclaim or memory changed"
     much = "\n".join(body(draft.make(result(tmp_path / "a", Fake(pairs=6, aa=True, effect=1.1)))))
     (row,) = [line for line in much.splitlines() if "pgfault " in line][:1]
     assert row.split() == ["vmstat", "pgfault", "zram-lz4.pageio", "in", "99907.0", "109908",
@@ -164,6 +165,14 @@ def test_only_counters_of_swap_reclaim_and_memory_that_changed_much(tmp_path: Pa
     assert said not in much and "kthreads" not in much
     little = draft.make(result(tmp_path / "b", Fake(pairs=6, aa=True, effect=1.005)))
     assert "pgfault" not in little and "thp_swpout" in little, "that one arm lacks it is a change"
+
+
+def test_one_pair_has_no_interval_and_tells_nothing_of_chance(tmp_path: Path) -> None:
+    said = " ".join(draft.make(result(tmp_path, Fake(pairs=1, aa=True))).split())
+    assert "n = 1 pairs a cell: no intervals." in said
+    assert "One pair gives no verdict; 3 are the fewest that do." in said
+    assert "Fewer than 3 pairs: no change of a counter can be told from chance." in said
+    assert "No counter" not in said
 
 
 def test_it_has_at_most_sixty_lines(tmp_path: Path) -> None:
@@ -175,6 +184,8 @@ def test_it_has_at_most_sixty_lines(tmp_path: Path) -> None:
                 manifest={"workloads": workloads})  # fmt: skip
     memory = overheads.analyse(fake_overhead.write(tmp_path / "memory", fake_overhead.Fake()))
     folder = result(tmp_path, fake)
+    old, new = KernelSize(5_279_328, 1_721_823, 370_628), KernelSize(5_279_487, 1_721_902, 370_852)
+    sizes.write(folder, Sizes.of(old, new))
     text = reply.body(
         Answer(files.read(folder), [replace(memory, backends=memory.backends * 3)]),
         manifest.load(folder),
