@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -159,6 +159,14 @@ def _hashes(path: Path) -> dict[str, str]:
     return {name: atomic.sha256_file(path / name) for name in _ARTEFACTS}
 
 
+Configured = Callable[[Mapping[str, str]], None]
+"""Gets a configuration, symbol -> value; it may raise what ends the build."""
+
+
+def ignore(_: Mapping[str, str]) -> None:
+    """Nobody asks for the configuration."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelBuilder:
     """Builds kernels in the cache's workspaces and publishes them in its ``kernels`` folder."""
@@ -177,9 +185,10 @@ class KernelBuilder:
         key = kernel_key(request, compiler_version())
         return self.cache.kernels / key, self.cache.build / request.workspace
 
-    def build(self, request: BuildRequest) -> Kernel:
+    def build(self, request: BuildRequest, configured: Configured = ignore) -> Kernel:
         """The kernel of ``request``, from the cache or built now.
 
+        ``configured`` is called with its configuration before anything is compiled.
         Raises UserError when the configuration does not take, KernelFailure when the tree cannot
         be configured, BuildFailed when it does not compile, InfraError when the disk is too small
         or a tool is missing.
@@ -190,6 +199,7 @@ class KernelBuilder:
         known = load(target)
         if known:
             _log.info(f"build {request.label}: {known.release}, already built ({known.key})")
+            configured(known.config)
             return known
         if target.is_dir():
             _log.warning(f"kernel {target.name} is not as it was built: it is built again")
@@ -200,9 +210,16 @@ class KernelBuilder:
             progress.stage(f"build {request.label}", note=request.version),
         ):
             require_space(self.cache.root, SPACE, f"building {request.label}")
-            return self._build_in(folder, request, compiler, target)
+            return self._build_in(folder, request, compiler, target, configured)
 
-    def _build_in(self, folder: Path, request: BuildRequest, compiler: str, target: Path) -> Kernel:
+    def _build_in(
+        self,
+        folder: Path,
+        request: BuildRequest,
+        compiler: str,
+        target: Path,
+        configured: Configured,
+    ) -> Kernel:
         src, obj = folder / "src", folder / object_folder(request.options)
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
@@ -214,6 +231,7 @@ class KernelBuilder:
         with objects.written():
             key = workspace.configuration_key(rows, *asked)
             config = self._configure(src, objects, request, key)
+            configured(config)
             watched = self._make(src, obj, request)
         if watched.returncode != 0:
             raise BuildFailed(

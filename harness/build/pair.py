@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from harness.build import kbuild, kconfig, workspace
@@ -90,6 +90,9 @@ class Trees:
     tip: str | None = None
 
 
+Configured = Callable[[str, Mapping[str, str]], None]
+"""Gets an arm and its configuration before that is compiled; it may raise what ends the build."""
+
 KernelPair = tuple[dict[str, Arm], tuple[kconfig.SymbolDifference, ...]]
 """Both arms, and how their configurations differ."""
 
@@ -140,18 +143,25 @@ class PairPlan:
     builder: KernelBuilder
     chosen: frozenset[str]
 
-    def build(self) -> KernelPair:
+    def build(self, configured: Configured | None = None) -> KernelPair:
         """Configure and build both arms, base first."""
-        trees, base, patch = self.trees, self.requests["base"], self.requests["patch"]
+        trees = self.trees
+        made = {name: self._built(name, configured) for name in ("base", "patch")}
         arms = {
-            "base": Arm(trees.base, None, base, self.build_base()),
-            "patch": Arm(trees.other, trees.applied, patch, self.builder.build(patch), trees.basis),
+            "base": Arm(trees.base, None, self.requests["base"], made["base"]),
+            "patch": Arm(
+                trees.other, trees.applied, self.requests["patch"], made["patch"], trees.basis
+            ),
         }
         return arms, _parity(arms, self.chosen)
 
-    def build_base(self) -> Kernel:
+    def build_base(self, configured: Configured | None = None) -> Kernel:
         """Only the base: what fails afterwards is the series' doing."""
-        return self.builder.build(self.requests["base"])
+        return self._built("base", configured)
+
+    def _built(self, arm: str, configured: Configured | None) -> Kernel:
+        told = partial(configured, arm) if configured else kbuild.ignore
+        return self.builder.build(self.requests[arm], told)
 
     def space(self) -> int:
         """Bytes of disk that building both arms may take; 0 if both are built."""

@@ -5,41 +5,17 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
+from harness.experiment import backend as backends_known
 from harness.experiment import workload as catalogue
-from harness.experiment.settings import GUEST_SETTINGS
+from harness.experiment.backend import Backend
 from harness.experiment.workload import Workload
-from harness.util import yamlfile
 from harness.util.errors import UserError
-from harness.util.units import parse_size
-from harness.util.yamlfile import Items, Model, Pairs, Text, nearest, one_of
-
-_BACKENDS = Path(__file__).parent / "backends.yaml"
-_SIZES = {"size", "fast"}
-
-
-@dataclass(frozen=True, slots=True)
-class Backend(Model):
-    """One swap back-end, as backends.yaml has it, which says what the keys are.
-
-    ``settings`` are words for vm-images/guest/prepare once it is in a cell.  ``append`` goes to
-    the kernel's command line, see `harness.vm.disk.boot_words`.
-    """
-
-    name: str
-    kind: Text
-    disk: Annotated[str, one_of(("ext4", "raw", "ram", "none"))]
-    waits_io: bool
-    settings: Pairs[Any]
-    takes: Items[Text] = ()
-    append: Items[Text] = ()
-    options: Items[Text] = ()
-    functions: Pairs[Text] = ()
+from harness.util.yamlfile import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +59,14 @@ class ArmOnlyCell:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What the kernel of one arm can do: its options (symbol -> value) and its functions."""
+    """What the kernel of one arm can do: its options (symbol -> value) and its functions.
+
+    ``functions`` is None where the kernel is configured and not yet built.
+    """
 
     arm: str
     config: Mapping[str, str]
-    functions: frozenset[str]
+    functions: frozenset[str] | None = None
 
 
 def matrix(
@@ -99,16 +78,19 @@ def matrix(
 ) -> tuple[Cell, ...]:
     """Each workload over each back-end; entries are names, or one name with its settings.
 
-    A ``guest`` setting that is a list makes a back-end of each of its values, named by it.
-    Raises UserError for an unknown name or setting.
+    A setting that is a list, of an entry or of the ``guest``, makes one of each of its values,
+    named by it.
+    Raises UserError for an unknown name or setting, and for a value that none can have.
     """
     there = [
-        one
+        _backend(name, changes, *variant)
         for item in backends
-        for variant in _variants(item, guest or {})
-        for one in (_backend(item, *variant),)
+        for name, changes in _each(item, "back-end", backends_known.known())
+        for variant in _variants(changes, guest or {})
     ]
-    items = [_workload(item, preset) for item in workloads]
+    wanted = [pair for item in workloads for pair in _each(item, "workload", catalogue.names())]
+    names = Counter(name for name, changes in wanted if "name" not in changes)
+    items = [_workload(*pair, preset, alone=names[pair[0]] < 2) for pair in wanted]
     return tuple(Cell(backend, item) for item in items for backend in there)
 
 
@@ -168,11 +150,13 @@ def _reasons(cell: Cell, abilities: Sequence[Ability], memory: int, command: str
     if memory and ram > memory:
         yield f"it wants {ram >> 20} MiB of memory, and the guest has {memory >> 20} MiB"
     for one in abilities:
-        for option in (*requires.kernel, *backend.options):
+        for option in requires.kernel:
             if one.config.get(option) not in {"y", "m"}:
                 yield f"{one.arm}: the kernel is built without {option}"
+        for lack in backend.lacks(one.config):
+            yield f"{one.arm}: {lack}"
         for function, cannot in backend.functions:
-            if function not in one.functions:
+            if one.functions is not None and function not in one.functions:
                 yield f"{one.arm}: {cannot} (there is no {function}() in it)"
 
 
@@ -190,50 +174,46 @@ def halves(
     return tuple(found)
 
 
-def _variants(item: Any, guest: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+def _each(item: Any, what: str, known: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, settings) of an entry: one for each choice from the lists among its settings."""
+    name, changes = _named(item, what, known)
+    axes = {key: value for key, value in changes.items() if isinstance(value, list)}
+    for key, value in axes.items():
+        if not value:
+            raise UserError(f"{what} '{name}': '{key}' is a list with nothing in it")
+    for chosen in itertools.product(*axes.values()):
+        picked = dict(zip(axes, chosen, strict=True))
+        made = {**changes, **picked}
+        if picked and "name" in changes:
+            made["name"] = "-".join([str(changes["name"]), *map(_label_part, picked.values())])
+        yield name, made
+
+
+def _variants(
+    own: Mapping[str, Any], guest: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], str]]:
     """(guest settings, end of the name) for each choice from the lists among the settings.
 
     What a back-end sets for itself is no choice.
     """
-    own = next(iter(item.values())) if isinstance(item, dict) and len(item) == 1 else None
-    fixed = own if isinstance(own, dict) else {}
-    axes = {
-        key: value for key, value in guest.items() if isinstance(value, list) and key not in fixed
-    }
+    axes = {key: value for key, value in guest.items() if isinstance(value, list)}
+    axes = {key: value for key, value in axes.items() if key not in own}
     rest = {key: value for key, value in guest.items() if not isinstance(value, list)}
     for chosen in itertools.product(*axes.values()):
         picked = dict(zip(axes, chosen, strict=True))
         yield (
             {**rest, **picked},
-            "".join(f"-{key}-{_word(key, value)}" for key, value in picked.items()),
+            "".join(f"-{key}-{backends_known.word(value)}" for key, value in picked.items()),
         )
 
 
-@cache
-def _known_backends() -> Mapping[str, Backend]:
-    return {
-        name: yamlfile.check(item, Backend, f"{_BACKENDS.name}: {name}", name=name)
-        for name, item in yamlfile.read(_BACKENDS).items()
-    }
-
-
-def _backend(item: Any, guest: Mapping[str, Any], suffix: str) -> Backend:
-    known = _known_backends()
-    name, changes = _named(item, "back-end", known)
-    kind = known[name]
-    settings = {**guest, **dict(kind.settings)}
-    allowed = (*kind.takes, *GUEST_SETTINGS)
-    label = str(changes.pop("name", _label(name, changes))) + suffix
-    _checked_label("back-end", label)
-    for key, value in changes.items():
-        if key not in allowed:
-            raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
-        settings[key] = value
-    words = tuple(
-        (key, str(parse_size(value)) if key in _SIZES else _word(key, value))
-        for key, value in sorted(settings.items())
-    )
-    return replace(kind, name=label, settings=words)
+def _backend(
+    name: str, changes: Mapping[str, Any], guest: Mapping[str, Any], suffix: str
+) -> Backend:
+    own = {key: value for key, value in changes.items() if key != "name"}
+    label = str(changes.get("name", _label(name, own))) + suffix
+    made = backends_known.make(name, label, own, guest)
+    return replace(made, name=_checked_label("back-end", label))
 
 
 def _checked_label(what: str, label: str) -> str:
@@ -243,14 +223,21 @@ def _checked_label(what: str, label: str) -> str:
 
 
 def _label(name: str, changes: Mapping[str, Any]) -> str:
-    return "-".join([name, *(str(value) for _, value in sorted(changes.items()))])
+    return "-".join([name, *(_label_part(value) for _, value in sorted(changes.items()))])
 
 
-def _workload(item: Any, preset: str) -> Workload:
-    name, changes = _named(item, "workload", catalogue.names())
-    chosen = str(changes.pop("preset", preset))
-    label = _checked_label("workload", str(changes.pop("name", name)))
-    return replace(catalogue.load(name, preset=chosen, overrides=changes), name=label)
+def _label_part(value: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", str(value)).strip("-")
+
+
+def _workload(name: str, changes: Mapping[str, Any], preset: str, *, alone: bool) -> Workload:
+    """``alone``: no other entry is of that workload, so that its name tells it apart."""
+    own = {key: value for key, value in changes.items() if key not in ("preset", "name")}
+    told = {key: value for key, value in changes.items() if key != "name"}
+    label = str(changes.get("name", name if alone else _label(name, told)))
+    chosen = str(changes.get("preset", preset))
+    made = catalogue.load(name, preset=chosen, overrides=own)
+    return replace(made, name=_checked_label("workload", label))
 
 
 def _named(item: Any, what: str, known: Any) -> tuple[str, dict[str, Any]]:
@@ -268,11 +255,3 @@ def _known(name: str, what: str, known: Any) -> str:
     if name not in known:
         raise UserError(f"there is no {what} '{name}'{nearest(name, known)}")
     return name
-
-
-def _word(key: str, value: Any) -> str:
-    """A setting as the guest's script takes it; YAML reads a bare y or on as true."""
-    text = ("Y" if value else "N") if isinstance(value, bool) else str(value)
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", text):
-        raise UserError(f"setting '{key}' has the value '{text}'; letters, digits, '_', '-' only")
-    return text

@@ -17,6 +17,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from harness.experiment import word
 from harness.util.paths import REPO
 from harness.util.units import format_size, parse_size
 from harness.util.yamlfile import Check, Model, Wanted, Words, at_least, one_of, words
@@ -61,6 +62,10 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _items(value: tuple[Any, ...]) -> str:
+    return " ".join(word.shown(item) or str(item) for item in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +125,10 @@ def _flag(value: Any) -> bool:
     return word in ("true", "yes", "y", "1")
 
 
-def _size(least: int, value: Any) -> int:
+def _size(least: int, most: int, value: Any) -> int:
     count = parse_size(value)
-    if count < least:
-        raise Wanted(f"at least {format_size(least)}")
+    if not least <= count <= most:
+        raise Wanted(f"from {format_size(least)} to {format_size(most)}")
     return count
 
 
@@ -138,6 +143,10 @@ _Count = Annotated[int, at_least(0), Check(_number, first=True)]
 _Positive = Annotated[int, at_least(1), Check(_number, first=True)]
 _Flag = Annotated[bool, Check(_flag, first=True)]
 _Words = Annotated[tuple[str, ...], Check(words, first=True)]
+BackendItems = Annotated[Words, Check(word.backends)]
+"""Names of back-ends, or one name with its settings each."""
+WorkloadItems = Annotated[Words, Check(word.workloads)]
+"""The same of workloads."""
 GuestSettings = Annotated[dict[Annotated[str, one_of(GUEST_SETTINGS)], Any], Check(_axes)]
 
 
@@ -191,10 +200,16 @@ class Matrix(Model):
     guest's kernel; one with a list of values makes a back-end of each.
     """
 
-    backends: Words = recorded(
-        ("swapfile", "zswap", "zram"), "e.g. 'swapfile,zswap,zram' (the default)"
+    backends: BackendItems = recorded(
+        ("swapfile", "zswap", "zram"),
+        "e.g. 'swapfile,zswap,zram' (the default), with settings: zram:zstd,zswap:lz4+zstd:pool=50",
+        show=_items,
     )
-    workloads: Words = recorded(("pageio", "pressure"), "e.g. 'pageio,pressure' (the default)")
+    workloads: WorkloadItems = recorded(
+        ("pageio", "pressure"),
+        "e.g. 'pageio,pressure' (the default), with settings: pageio:size=64M:order=sequential",
+        show=_items,
+    )
     suite: str | None = recorded(
         None,
         f"a set of cells, in place of backends and workloads: {', '.join(suites())}",
@@ -226,11 +241,11 @@ class Matrix(Model):
 class Guest(Model):
     """The machine that runs a cell.  Sizes in bytes."""
 
-    memory: Annotated[int, Check(partial(_size, 128 << 20), first=True)] = recorded(
+    memory: Annotated[int, Check(partial(_size, 128 << 20, 16 << 40), first=True)] = recorded(
         768 << 20, "guest memory (default: 768M)", show=format_size
     )
     cpus: _Positive = recorded(1, "guest CPUs (default: 1; more need the wall clock)")
-    swap: Annotated[int, Check(partial(_size, 1 << 20), first=True)] = recorded(
+    swap: Annotated[int, Check(partial(_size, 1 << 20, 16 << 40), first=True)] = recorded(
         1 << 30, "size of the swap area (default: 1G)", show=format_size
     )
     clock: Annotated[str, one_of(("auto", "insn", "wall"))] = setting(

@@ -104,7 +104,10 @@ def load(
     for key in ("backends", "workloads") if experiment.matrix.suite else ():
         if data.get(key) is not None:
             raise UserError(f"{place}: SUITE and {key.upper()} were both given; use one of them")
-    experiment.cells()
+    try:
+        experiment.cells()
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
     return experiment
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from harness.experiment import cell, settings
 from harness.experiment.cell import Cell
-from harness.experiment.settings import GuestSettings
+from harness.experiment.settings import BackendItems, GuestSettings, WorkloadItems
 from harness.util import yamlfile
 from harness.util.errors import UserError
-from harness.util.yamlfile import Model, SomeItems, Text, Words, nearest
+from harness.util.yamlfile import Model, SomeItems, Text, nearest
 
 FOLDER, names = settings.SUITES, settings.suites
 
@@ -22,8 +22,8 @@ FOLDER, names = settings.SUITES, settings.suites
 class SuiteGroup(Model):
     """Back-ends by workloads, each as a spec file has them."""
 
-    backends: Words
-    workloads: Words
+    backends: BackendItems
+    workloads: WorkloadItems
     preset: Text = "quick"
     guest: GuestSettings = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from harness.experiment import parameter
 from harness.experiment.known import KnownFailure
 from harness.util import yamlfile
 from harness.util.errors import UserError
@@ -165,7 +166,8 @@ def load(
     """Workload ``name`` with the defaults, then ``preset``, then ``overrides``.
 
     Both may also hold ``memcg``: a limit in place of the workload's own, or "none".
-    Raises UserError naming an unknown workload, preset, parameter or key, with the nearest one.
+    Raises UserError naming an unknown workload, preset, parameter or key, with the nearest one,
+    and for a value that the program would not take.
     """
     known = names(folder)
     if name not in known:
@@ -190,13 +192,15 @@ def load(
         name=name,
         program=definition.program,
         parameters=tuple(
-            (key, _text(item)) for key, item in parameters.items() if item is not None
+            (key, _taken(name, key, item, data["parameters"][key]))
+            for key, item in parameters.items()
+            if item is not None
         ),
         memcg_limit=None if not limit or str(limit) in _NO_LIMIT else str(limit),
         definition=definition,
         data=data,
     )
-    _check_sizes(made)
+    _ = made.memory_max, made.ram  # an error now, not in the guest
     return made
 
 
@@ -216,6 +220,7 @@ def _read(name: str, folder: Path) -> tuple[WorkloadDefinition, dict[str, Any]]:
     try:
         described = json.loads(place.read_text(encoding="utf-8"))
         data |= {key: described[key] for key in ("parameters", "metrics")}
+        _ = [item["takes"] for item in data["parameters"].values()]  # an older program's has none
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"{place} is not what the workload's program prints; "
@@ -231,18 +236,14 @@ def _read(name: str, folder: Path) -> tuple[WorkloadDefinition, dict[str, Any]]:
     return definition, data
 
 
-def _check_sizes(made: Workload) -> None:
-    """What the guest would find wrong with a size only after it has booted."""
-    for key, value in made.parameters:
-        if made.data["parameters"][key].get("unit") == "B":
-            try:
-                parse_size(value)
-            except UserError as error:
-                raise UserError(f"workload '{made.name}': parameter '{key}': {error}") from error
-    _ = made.memory_max, made.ram
+def _taken(name: str, key: str, value: Any, declared: Mapping[str, Any]) -> str:
+    try:
+        return parameter.taken(value, declared)
+    except UserError as error:
+        raise UserError(
+            f"workload '{name}': '{key}' is '{_text(value)}'; it must be {error}"
+        ) from error
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return str(value)
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)

@@ -21,7 +21,7 @@ from harness.build import kconfig
 from harness.build.image import Image
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Trees, debugging
-from harness.experiment import settings
+from harness.experiment import settings, word
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
 from harness.experiment.settings import Identity, Repeat
 from harness.experiment.spec import Experiment
@@ -294,13 +294,13 @@ def repository(trees: Trees) -> str:
 def repeat_command(experiment: Experiment, target: str = "compare", *, git: str = "") -> str:
     """The make command that repeats this comparison (or another target) from the same inputs.
 
-    What no variable can say (settings of a back-end or workload, of the guest) is in the result's
-    spec.yaml, and the command names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
+    What no variable can say (settings of the guest) is in the result's spec.yaml, and the command
+    names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
     """
     matrix = experiment.matrix
     nested = () if matrix.suite else (*matrix.backends, *matrix.workloads)
     where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
-    if matrix.guest or not all(isinstance(item, str) for item in nested):
+    if matrix.guest or not all(map(word.shown, nested)):
         return " ".join(["make", target, f"SPEC=results/{experiment.title}/{_SPEC}", *where])
     words = ["make", target]
     for name, one in settings.stored().items():

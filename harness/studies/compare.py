@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.build import image, kbuild, kselftest, pair, trace, vmlinux
 from harness.build.image import Image, Recipe
 from harness.build.kselftest import Selftests
-from harness.build.pair import Arm, Context, KernelPair
+from harness.build.pair import Arm, Configured, Context, KernelPair
 from harness.experiment import spec
 from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
 from harness.experiment.settings import PAIRS
@@ -148,12 +148,16 @@ def _set_up(
     boots: Boots,
 ) -> Setting:
     """Get, build and make what the boots need; ``cells`` are those that some kernel could run."""
-    cache = context.cache
+    cache, guest = context.cache, experiment.guest
     clock = choose_clock(experiment, chosen.name)
     api = counter.interface(cells, clock, accel.qemu_version())
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     kind, most = disk.choose(experiment.guest.disk, clock), eviction.limit()
     experiment = resolved(experiment, clock)
+    for cell in cells:  # an error now, not at that boot
+        memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
+        disk.require_room(cell.backend, guest.memory, guest.swap)
+        disk.boot_words(cell.backend, memory, guest.swap)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
     places = frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
@@ -163,23 +167,20 @@ def _set_up(
     first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
     for warning in resources.admitted(load, context, to_make={**first, **missing}).warnings:
         _log.warning(warning)
-    kernels = boots.made
+    kernels, told = boots.made, set[str]()
     if kernels is None:
         planned = pair.plan(pair.prepare(experiment, context), experiment, context)
         eviction.keep_below(cache, most, needed=planned.places() | places)
         resources.admitted(load, context, to_make={"building": planned.space(), **missing})
-        kernels = planned.build()
+        watch = watcher(experiment, command=boots.command, told=told)
+        kernels = planned.build(None if boots.alone else watch)
     made, config_diff = kernels
     archives = AptSource(cache.downloads, mirror=context.mirror).archives()
     tools = image.build_tools(cache=cache)
-    able, guest = abilities(made), experiment.guest
+    able = abilities(made)
     half = _halves(experiment, able, boots.command) if boots.alone else ()
     cells, skipped = _runnable(experiment, boots.command, able, half)
-    for item in skipped:
-        _log.warning(f"{item.cell} is skipped: {item.reason}")
-    for cell in cells:
-        memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
-        disk.boot_words(cell.backend, memory, guest.swap)  # an error now, not at that boot
+    _tell(skipped, told)
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, context)
     seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
@@ -201,6 +202,29 @@ def _set_up(
         halves=half,
         request=boots.request,
     )
+
+
+def watcher(
+    experiment: Experiment, *, command: str = "compare", told: set[str] | None = None
+) -> Configured:
+    """What tells the cells that an arm's kernel cannot run, before that is compiled.
+
+    ``told`` are the names of cells that were told already; it grows.  What is returned raises
+    UserError when no cell is left.
+    """
+    told = set() if told is None else told
+
+    def watch(arm: str, config: Mapping[str, str]) -> None:
+        _tell(_runnable(experiment, command, [Ability(arm, config)])[1], told)
+
+    return watch
+
+
+def _tell(skipped: Sequence[Skipped], told: set[str]) -> None:
+    for item in skipped:
+        if item.cell not in told:
+            _log.warning(f"{item.cell} is skipped: {item.reason}")
+            told.add(item.cell)
 
 
 def _images(cells: Sequence[Cell], cache: Cache, mirror: str) -> dict[tuple[str, ...], Image]:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from harness.build import image
 from harness.experiment.arch import HERE
-from harness.experiment.cell import Backend
+from harness.experiment.backend import Backend
 from harness.util.errors import UserError
+from harness.util.hostspace import in_words
 from harness.util.units import format_size
 
 LATENCY_NS = 10_000
@@ -23,6 +24,11 @@ LATENCY_NS = 10_000
 The shorter the wait, the fewer periodic jobs of the kernel fall into a phase by chance."""
 _SPARE = 128 << 20
 """ext4's journal and tables beside the swap file; and one byte in 128 for large ones."""
+_PAGE = 4096
+_SLOT_BYTES = 1
+"""What every kernel's swap area takes for each slot at least: its byte of the swap map."""
+_ZRAM_SLOT_BYTES = 16
+"""What zram takes for each page of its device at least, used or not (struct zram_table_entry)."""
 _LARGE_FILE = ("-T", "largefile4", "-J", "size=16")
 """One file will lie there: few inodes, a small journal."""
 
@@ -65,6 +71,22 @@ def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
         # brd finds each page in an xarray: 9 bytes a page, rounded up.  pmem has no such thing.
         return area if backend.kind == "pmem" else area + _aligned(area // 256)
     return disk_bytes(backend, swap) if disk == "sim" else 0
+
+
+def require_room(backend: Backend, memory: int, swap: int) -> None:
+    """Raise UserError where a guest of ``memory`` bytes cannot hold the tables of the area.
+
+    The kernel makes them when the area is set up, however little of it is used.
+    """
+    area, fast = area_bytes(backend, swap), int(dict(backend.settings).get("fast", 0))
+    zram = fast or (area if backend.has_zram else 0)
+    tables = (area + fast) // _PAGE * _SLOT_BYTES + zram // _PAGE * _ZRAM_SLOT_BYTES
+    if tables > memory:
+        raise UserError(
+            f"back-end '{backend.name}': the kernel's tables for a swap area of "
+            f"{format_size(area)} take {in_words(tables)} of memory or more, and the guest has "
+            f"{format_size(memory)}; make SWAP smaller or MEMORY larger"
+        )
 
 
 def boot_words(backend: Backend, memory: int, swap: int) -> tuple[str, ...]:

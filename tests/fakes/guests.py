@@ -42,6 +42,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
         (pair, "fragment_paths", lambda _: [folder / "toy.config"]),
         # A toy kernel has none of the options that a workload wants.
         (compare, "abilities", lambda _: []),
+        (compare, "watcher", lambda *_, **__: lambda *_: None),
         (accel, "choose", lambda *_, **__: Accelerator("tcg", "because")),
         (accel, "qemu_version", lambda: "7.2"),
         (AptSource, "archives", lambda _: archives),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,27 @@ static void begin_entry(const char *name, size_t number)
 	printf("%s\n  \"%s\": {", number > 0 ? "," : "", name);
 }
 
+/* What an option takes, so that a value is checked before anything is compiled. */
+static void put_taken(const struct option_spec *spec)
+{
+	static const char *const types[] = {
+		[OPTION_SIZE] = "size",     [OPTION_COUNT] = "count",
+		[OPTION_FLAG] = "flag",     [OPTION_CHOICE] = "choice",
+		[OPTION_CONTENT] = "content", [OPTION_TEXT] = "text",
+	};
+
+	put_text(", ", "takes", types[spec->type]);
+	if (spec->type == OPTION_SIZE || spec->type == OPTION_COUNT)
+		printf(", \"min\": %" PRIu64 ", \"max\": %" PRIu64, spec->min, spec->max);
+	if (spec->type == OPTION_SIZE && spec->multiple > 0)
+		printf(", \"multiple\": %" PRIu64, spec->multiple);
+	if (spec->type != OPTION_CHOICE)
+		return;
+	for (const char *const *choice = spec->choices; *choice != NULL; choice++)
+		printf("%s\"%s\"", choice == spec->choices ? ", \"choices\": [" : ", ", *choice);
+	putchar(']');
+}
+
 void describe(const struct option_spec *specs, size_t count)
 {
 	printf("{\n \"parameters\": {");
@@ -47,6 +69,7 @@ void describe(const struct option_spec *specs, size_t count)
 		begin_entry(specs[i].name, i);
 		put_text("", "default", specs[i].initial);
 		put_text(", ", "unit", option_unit(&specs[i]));
+		put_taken(&specs[i]);
 		put_text(", ", "description", specs[i].help);
 		putchar('}');
 	}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.build.pair import Context, KernelPair
 from harness.experiment import defaults
-from harness.experiment.cell import Backend
+from harness.experiment.backend import Backend
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import checksums

@@ -97,7 +97,7 @@ class _Revisions:
         try:
             trees = pair.prepare(one, self._context)
             posting = self._described(posting, trees)
-            made = pair.plan(trees, one, self._context).build()
+            made = pair.plan(trees, one, self._context).build(compare.watcher(one))
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
         done = compare.compare(one, self._context, made=made, donors=self._donors)

@@ -143,7 +143,7 @@ def lay(experiment: Experiment, context: Context, folder: Path) -> Track:
         )
     experiment = compare.resolved(compare.counted(experiment), "insn")
     whole = pair.prepare(experiment.changed(upto=None), context)
-    pair.plan(whole, experiment, context).build_base()
+    pair.plan(whole, experiment, context).build_base(compare.watcher(experiment))
     return Track(experiment, context, folder, whole)
 
 

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,6 +125,24 @@ def test_a_build_publishes_a_whole_artefact(bench: Bench) -> None:
 def test_what_is_configured_is_what_was_asked_and_no_more(bench: Bench) -> None:
     kernel = bench.builder.build(bench.request(options=wanted("BLOCK")))
     assert "CONFIG_SWAP" not in kernel.config
+
+
+def test_the_configuration_is_told_before_anything_is_compiled(bench: Bench) -> None:
+    told: list[dict[str, str]] = []
+
+    def refuse(config: Mapping[str, str]) -> None:
+        told.append(dict(config))
+        raise UserError("no cell can run")
+
+    request = bench.request()
+    with pytest.raises(UserError, match="no cell can run"):
+        bench.builder.build(request, refuse)
+    assert bench.builder.find(request) is None
+    assert not list(bench.cache.build.glob("**/*.o"))
+    made = bench.builder.build(request, lambda config: told.append(dict(config)))
+    # A kernel that is there already says the same.
+    assert bench.builder.build(request, lambda config: told.append(dict(config))) == made
+    assert told == [made.config] * 3
 
 
 def test_the_second_time_nothing_runs(bench: Bench, heard: pytest.LogCaptureFixture) -> None:

@@ -146,7 +146,10 @@ def _context(folder: Path) -> Context:
     [
         ({"memory": "4T"}, "a guest takes 409"),
         ({"parallel": "100000"}, "PARALLEL=100000 asks"),
-        ({"disk": "host", "swap": "900T", "backends": "swappart"}, "swap disks 921600"),
+        (
+            {"disk": "host", "swap": "16T", "memory": "5G", "backends": "swappart"},
+            "swap disks 16384",
+        ),
     ],
 )
 def test_a_comparison_that_cannot_fit_is_refused_before_anything_is_fetched(

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.experiment import spec
-from harness.experiment.cell import Backend
+from harness.experiment.backend import Backend
 from harness.util.errors import UserError
 from harness.vm import boot, disk
 from harness.vm.boot import BootRequest
@@ -52,6 +52,22 @@ def test_a_workload_that_asks_for_parts_of_memory_gets_the_hosts_disk(tmp_path: 
     assert machine.swap == tmp_path / "swap.img" and machine.memory == made.memory
     other = boot.machine(replace(request, cell=pages), made, tmp_path, tmp_path)
     assert other.swap is None and other.memory > made.memory + 64 * MB
+
+
+def test_a_guest_has_room_for_the_tables_of_its_swap_area() -> None:
+    gb = 1 << 30
+    disk.require_room(backend("zram"), 768 * MB, 32 * gb)
+    disk.require_room(backend("swapfile"), 768 * MB, 1024 * gb)
+    # 4096 bytes of zram take 16 of its table and one of the swap map.
+    with pytest.raises(
+        UserError, match=r"a swap area of 1T take 4.2 GiB of memory or more, and th"
+    ):
+        disk.require_room(backend("zram"), 4 * gb, 1024 * gb)
+    with pytest.raises(UserError, match="back-end 'swapfile'"):
+        disk.require_room(backend("swapfile"), 768 * MB, 4096 * gb)
+    disk.require_room(backend({"zram": {"size": "1G"}}), 768 * MB, 4096 * gb)
+    with pytest.raises(UserError, match="back-end 'tiered-1T'"):
+        disk.require_room(backend({"tiered": {"fast": "1T"}}), 768 * MB, gb)
 
 
 @pytest.mark.parametrize("name", ["swapfile", "swappart", "zswap"])
