@@ -5,7 +5,7 @@ VENV         ?= .venv
 RESULTS      ?= results
 PYTHON       := $(VENV)/bin/python
 # make -C changes the folder, and not PWD: "." in BASE, HEAD and PATCH is where its caller is.
-HARNESS       = CALLED_FROM=$(call quoted,PWD) $(PYTHON) -m harness.cli.variables
+HARNESS       = CALLED_FROM=$(call quoted,PWD) $(PYTHON) -m harness.cli
 SETUP        := ./harness/cli/setup.sh $(VENV)
 
 # The variables that make itself was given, each as one word NAME=VALUE: the harness knows which are
@@ -28,7 +28,7 @@ unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
 	@echo
-	@$(PYTHON) -m harness.cli.variables 2>/dev/null || \
+	@$(PYTHON) -m harness.cli 2>/dev/null || \
 		echo 'make setup-python, then make help: also the variables'
 
 #: make compare    build, boot, measure and report BASE against PATCH or HEAD
@@ -53,7 +53,7 @@ help:
 #:                 of twelve for bisect, three revisions for nightly: builds some twelve kernels
 #: make faults     what does the harness make of panics, kills, full disks? on real guests: ONLY=name,...
 #: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
-#: make clean-cache   show what the cache holds and remove it: OLDER_THAN=days DRY_RUN=yes
+#: make clean-cache   show what the cache holds, ask, and remove it: OLDER_THAN=days DRY_RUN=yes YES=yes
 #:
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),

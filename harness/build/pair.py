@@ -271,7 +271,7 @@ def fragment_paths(extra: Sequence[str]) -> list[Path]:
     paths = [_FRAGMENTS / f"{name}.config" for name in _DEFAULT_FRAGMENTS]
     for name in extra:
         inside = _FRAGMENTS / f"{name}.config"
-        path = inside if inside.is_file() else Path(name)
+        path = inside if inside.is_file() else Path(name).expanduser()
         if not path.is_file():
             raise UserError(f"config fragment '{name}' is neither a file nor in {_FRAGMENTS}")
         paths.append(path)

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NoReturn
 
 from harness import __version__
-from harness.cli import options
+from harness.cli import options, values
 from harness.experiment import defaults
+from harness.util.errors import Exit
+from harness.util.escape import harmless
 from harness.util.yamlfile import near
 
 _STATUSES = (
@@ -30,6 +34,8 @@ class CommandLine:
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """The arguments; ends the program with status 2 and the nearest word for a mistyped one."""
         named = next((word for word in argv if not word.startswith("-")), None)
+        if not argv:
+            self.parser.error("give a command, e.g. compare")
         if named is not None and named not in self.commands:
             self.parser.error(f"there is no command '{named}'{near(named, self.commands)}")
         args, unknown = self.parser.parse_known_args(argv)
@@ -37,7 +43,10 @@ class CommandLine:
             command = self.commands[args.command]
             word = unknown[0].partition("=")[0]
             known = [name for one in actions(command) for name in one.option_strings]
-            command.error(f"unrecognized arguments: {' '.join(unknown)}{near(word, known)}")
+            command.error(f"there is no {' '.join(unknown)}{near(word, known)}")
+        for one in actions(self.commands[args.command]):
+            if getattr(args, one.dest) == "":
+                self.commands[args.command].error(f"'{one.dest}' {values.EMPTY}")
         return args
 
 
@@ -46,12 +55,21 @@ def actions(command: argparse.ArgumentParser) -> list[argparse.Action]:
     return [one for one in command._actions if one.dest != "help"]
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line: thirty lines of usage hide it."""
+
+    def error(self, message: str) -> NoReturn:
+        named = re.match(r"argument -*([\w-]+)\S*: (is .*)", message)
+        text = f"'{named[1].replace('-', '_')}' {named[2]}" if named else message
+        self.exit(Exit.USER, f"harness: {harmless(text)}; '{self.prog} --help' has more\n")
+
+
 _Add = Callable[..., argparse.ArgumentParser]
 
 
 def build() -> CommandLine:
     """The command line.  Each sub-command names the module of harness.cli that runs it."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="harness",
         description="Measure what a kernel patch series costs and saves when Linux swaps.",
         epilog=_STATUSES,
@@ -63,7 +81,7 @@ def build() -> CommandLine:
         name: str, help: str, more: str = "", *, module: str, epilog: str | None = None
     ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=f"{help}{more}", epilog=epilog)
-        command.set_defaults(module=module)
+        command.set_defaults(module=module, describes_experiment=False)
         return command
 
     _add_running(partial(add, module="running", epilog=_STATUSES))
@@ -117,7 +135,8 @@ def _add_patchwise(add: _Add) -> None:
     group.add_argument(
         "--bytes",
         "--overhead",
-        choices=("yes", "no"),
+        type=values.one_of("yes", "no"),
+        metavar="{yes,no}",
         default="no",
         help="yes: also the bytes for each slot and entry at each patch",
     )
@@ -133,7 +152,7 @@ def _add_patchwise(add: _Add) -> None:
     most = defaults.BISECT_MOST_PAIRS
     command.add_argument_group("bisect").add_argument(
         "--most-pairs",
-        type=int,
+        type=values.whole,
         default=most,
         help=f"after which a patch stays undecided (default: {most})",
     )
@@ -149,7 +168,10 @@ def _add_patchwise(add: _Add) -> None:
 def _add_reading(add: _Add) -> None:
     """The commands that read a result."""
     folder = partial(
-        argparse.ArgumentParser.add_argument, metavar="RESULT", help="a folder below results/"
+        argparse.ArgumentParser.add_argument,
+        metavar="RESULT",
+        type=values.path,
+        help="a folder below results/",
     )
     command = add(
         "report",
@@ -159,7 +181,8 @@ def _add_reading(add: _Add) -> None:
     folder(command, "folder")
     command.add_argument(
         "--format",
-        choices=defaults.FORMATS,
+        type=values.one_of(*defaults.FORMATS),
+        metavar=f"{{{','.join(defaults.FORMATS)}}}",
         help="print it in this format and write nothing: junit for CI systems, csv and json for "
         "programs",
     )
@@ -170,13 +193,18 @@ def _add_reading(add: _Add) -> None:
         "Subject of the series' cover letter, for git send-email or b4.",
     )
     folder(command, "folder")
-    command.add_argument("--overhead", help="a result of make overhead, for its table")
     command.add_argument(
-        "--quote", help="what to answer: a file with the passage or a saved mail, or a message-id"
+        "--overhead", type=values.path, help="a result of make overhead, for its table"
+    )
+    command.add_argument(
+        "--quote",
+        type=values.place,
+        help="what to answer: a file with the passage or a saved mail, or a message-id",
     )
     command.add_argument(
         "--long",
-        choices=("yes", "no"),
+        type=values.one_of("yes", "no"),
+        metavar="{yes,no}",
         default="no",
         help="yes: with configuration, method, noise, secondary metrics and memory at each usage",
     )
@@ -199,26 +227,30 @@ def _add_reading(add: _Add) -> None:
         "is not as recorded.",
     )
     folder(command, "folder")
-    command.add_argument("--overhead", help="a second result, whose table the reply has")
-    command.add_argument("--output", help="the file to write")
+    command.add_argument(
+        "--overhead", type=values.path, help="a second result, whose table the reply has"
+    )
+    command.add_argument("--output", type=values.path, help="the file to write")
 
 
 def _add_upkeep(add: _Add) -> None:
     """The commands that look at the machine, the workloads, the cache and the harness itself."""
     command = add("doctor", "say what this machine has, what is missing, which accelerator works")
     command.add_argument("--packages", action="store_true", help="only list missing packages")
-    command = add("clean-cache", "show what the cache holds, by kind, and remove it")
+    command = add("clean-cache", "show what the cache holds, by kind, ask, and remove it")
     command.add_argument(
-        "--older-than", type=float, metavar="DAYS", help="only what was not used for so long"
+        "--older-than", type=values.days, metavar="DAYS", help="only what was not used for so long"
     )
-    command.add_argument("--dry-run", action="store_true", help="only show it")
+    command.add_argument("--dry-run", action="store_true", help="yes: only show it")
+    command.add_argument("--yes", action="store_true", help="yes: remove it without a question")
     command = add(
         "workloads", "list the workloads and suites, check their folders, or write a new one"
     )
     command.add_argument(
         "action",
         nargs="?",
-        choices=("list", "check", "new"),
+        type=values.one_of("list", "check", "new"),
+        metavar="{list,check,new}",
         default="list",
         help="list (default); check: build the programs and look for mistakes in their folders; "
         "new: write a folder that builds, runs and passes the check",

@@ -1,27 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options and environment -> the experiment, and the context that a command works in."""
+"""Options and environment -> the context that a command works in."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from harness.build.pair import Context
-from harness.experiment import settings, spec
+from harness.cli import values
 from harness.experiment.defaults import LORE
-from harness.experiment.spec import Experiment
 from harness.series.mail.lore import MailSource
 from harness.util import sandbox
 from harness.util.errors import UserError
+from harness.util.hostspace import existing
 from harness.util.paths import Cache
-
-
-def experiment(args: argparse.Namespace) -> Experiment:
-    """The experiment that the options and their spec file ask for."""
-    given = {name: getattr(args, name, None) for name in settings.declared()}
-    return spec.load(args.spec, given)
 
 
 def context(args: argparse.Namespace) -> Context:
@@ -31,16 +26,34 @@ def context(args: argparse.Namespace) -> Context:
         raise UserError(f"--jobs is {args.jobs}; it must be a whole number from 1")
     return Context(
         cache=Cache.from_environment(),
-        results=Path(args.results),
+        results=args.results if args.command == "build" else _results(args.results),
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
         mails=mail_source(args),
-        kernel_git=args.kernel_git or os.environ.get("KERNEL_GIT") or None,
+        kernel_git=args.kernel_git or _kernel_git(),
         missing_ok=_kernel_git_missing(),
-        keyring=Path(keyring) if keyring else None,
+        keyring=Path(keyring).expanduser() if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=args.jobs or os.cpu_count() or 1,
         scheduler=args.scheduler,
     )
+
+
+def _kernel_git() -> str | None:
+    text = os.environ.get("KERNEL_GIT")
+    return values.place(text) if text else None
+
+
+def _results(folder: Path) -> Path:
+    """The folder, if it can be made or written to.  UserError at once, not after a build."""
+    there = existing(folder)
+    try:
+        tempfile.TemporaryDirectory(prefix=".harness-", dir=there).cleanup()
+    except OSError as error:
+        what = f"{folder}, but no folder can be made in {there}" if there != folder else folder
+        raise UserError(
+            f"RESULTS is {what} ({error.strerror}); point RESULTS= at a folder of your own"
+        ) from error
+    return folder
 
 
 def _kernel_git_missing() -> bool:

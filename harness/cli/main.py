@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from harness.cli import commands
+from harness.util import interrupt
 from harness.util.errors import Exit, HarnessError
 from harness.util.escape import harmless
 
@@ -19,14 +20,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = commands.build().parse(sys.argv[1:] if argv is None else argv)
     # What libraries log is not for the user; without a handler their warnings would be shown.
     logging.getLogger().addHandler(logging.NullHandler())
-    # A terminated harness must end its guests as an interrupted one does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if args.describes_experiment:
+            # What is misspelt is told before what takes seconds to import.
+            from harness.cli.asked import experiment  # noqa: PLC0415
+
+            args.experiment = experiment(args)
         # What measures and reports takes seconds to import, and --help does not need it.
         from harness.util import progress  # noqa: PLC0415
 
         progress.start()
         module = importlib.import_module(f"harness.cli.{args.module}")
+        # An interrupted or terminated harness must end its guests.
+        interrupt.leave_in_order()
         return int(getattr(module, f"run_{args.command.replace('-', '_')}")(args))
     except HarnessError as error:
         print(f"harness: {harmless(str(error))}", file=sys.stderr)
@@ -39,5 +45,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         # One more would only end Python with another status.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        print("harness: interrupted; run the same command again to go on", file=sys.stderr)
+        print(interrupt.TEXT, end="", file=sys.stderr)
         return int(Exit.INTERRUPTED)

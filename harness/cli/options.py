@@ -7,20 +7,23 @@ import argparse
 import os
 from pathlib import Path
 
+from harness.cli import values
 from harness.experiment import defaults, settings
 from harness.util.paths import RESULTS
 
 
 def experiment(parser: argparse.ArgumentParser) -> None:
     """The settings of an experiment, and what is asked beside them."""
+    parser.set_defaults(describes_experiment=True)
     kernels = parser.add_argument_group("kernels")
-    kernels.add_argument("--spec", type=Path, help="YAML file with any of these settings")
+    kernels.add_argument("--spec", type=values.path, help="YAML file with any of these settings")
     _settings(kernels, "kernels")
     _kernel_git(kernels)
     mails(kernels)
     kernels.add_argument(
         "--trailers",
-        choices=("yes", "no"),
+        type=values.one_of("yes", "no"),
+        metavar="{yes,no}",
         default="no",
         help="yes: commit messages get the Reviewed-by and so on of the answers",
     )
@@ -46,7 +49,10 @@ def overhead(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sizes", default=sizes, help=f"of the swap area (default: {sizes})")
     group.add_argument("--fill", default=fill, help=f"memory to swap out (default: {fill})")
     group.add_argument(
-        "--steps", type=int, default=steps, help=f"snapshots on the way there (default: {steps})"
+        "--steps",
+        type=values.whole,
+        default=steps,
+        help=f"snapshots on the way there (default: {steps})",
     )
 
 
@@ -62,7 +68,7 @@ def nightly(parser: argparse.ArgumentParser) -> None:
         "--nightly",
         "--config",
         metavar="FILE",
-        type=Path,
+        type=values.path,
         default=Path("nightly.yaml"),
         help="what is followed and measured (default: nightly.yaml)",
     )
@@ -76,7 +82,8 @@ def sandbox(parser: argparse._ActionsContainer) -> None:
     """Whether a series is confined."""
     parser.add_argument(
         "--sandbox",
-        choices=("yes", "no"),
+        type=values.one_of("yes", "no"),
+        metavar="{yes,no}",
         default="yes",
         help="apply and build in a sandbox without network and home (default: yes); no: with all "
         "rights of the user",
@@ -86,16 +93,24 @@ def sandbox(parser: argparse._ActionsContainer) -> None:
 def results(parser: argparse._ActionsContainer) -> None:
     """Where results go."""
     folder = os.environ.get("RESULTS") or str(RESULTS)
-    parser.add_argument("--results", default=folder, help="where results go (default: results/)")
+    parser.add_argument(
+        "--results", type=values.path, default=folder, help="where results go (default: results/)"
+    )
 
 
 def _kernel_git(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument("--kernel-git", help="git repository of tags and commits (or KERNEL_GIT)")
+    parser.add_argument(
+        "--kernel-git",
+        type=values.place,
+        help="git repository of tags and commits (or KERNEL_GIT)",
+    )
 
 
 def _building(parser: argparse._ActionsContainer) -> None:
     sandbox(parser)
-    parser.add_argument("--jobs", type=int, help="compilers side by side (default: one a CPU)")
+    parser.add_argument(
+        "--jobs", type=values.whole, help="compilers side by side (default: one a CPU)"
+    )
 
 
 def _running(parser: argparse._ActionsContainer) -> None:

@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_report(args: argparse.Namespace) -> Exit:
-    folder = Path(args.folder)
+    folder = args.folder
     text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
     print(text, end="")
     return Exit.OK
@@ -29,17 +29,15 @@ def run_reply(args: argparse.Namespace) -> Exit:
         quoted = draft.from_mail(lore.mail(address, context.mail_source(args)))
     elif args.quote:
         quoted = draft.from_file(Path(args.quote))
-    folder = Path(args.folder)
-    overhead_of = Path(args.overhead) if args.overhead else None
-    made = draft.make(folder, overhead=overhead_of, quoted=quoted, long=args.long == "yes")
+    folder = args.folder
+    made = draft.make(folder, overhead=args.overhead, quoted=quoted, long=args.long == "yes")
     print(made, end="")
     _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK
 
 
 def run_bundle(args: argparse.Namespace) -> Exit:
-    results = [Path(one) for one in (args.folder, args.overhead) if one]
-    made = bundle.make(results, Path(args.output) if args.output else None)
+    made = bundle.make([one for one in (args.folder, args.overhead) if one], args.output)
     print(
         f"{made.path}: {made.files} files\nsha256 {made.sha256}\nof the tar in it {made.tar_sha256}"
     )
@@ -47,7 +45,7 @@ def run_bundle(args: argparse.Namespace) -> Exit:
 
 
 def run_verify(args: argparse.Namespace) -> Exit:
-    path = Path(args.folder)
+    path = args.folder
     if not path.is_file():
         found = [verify.verify(path)]
     else:

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 
 from harness.build import pair
-from harness.cli.context import context, experiment
+from harness.cli.context import context
 from harness.report import summary
 from harness.studies import bench, compare
 from harness.studies.bisect import measure as bisect
@@ -44,17 +44,17 @@ def _study(study: Callable[[argparse.Namespace], StudyResult]) -> Run:
 
 @_study
 def run_compare(args: argparse.Namespace) -> StudyResult:
-    return compare.compare(experiment(args), context(args))
+    return compare.compare(args.experiment, context(args))
 
 
 @_study
 def run_calibrate(args: argparse.Namespace) -> StudyResult:
-    return calibrate.calibrate(experiment(args), context(args))
+    return calibrate.calibrate(args.experiment, context(args))
 
 
 @_study
 def run_overhead(args: argparse.Namespace) -> StudyResult:
-    return measure.overhead(experiment(args), _overhead_options(args), context(args))
+    return measure.overhead(args.experiment, _overhead_options(args), context(args))
 
 
 def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
@@ -69,18 +69,18 @@ def run_walk(args: argparse.Namespace) -> StudyResult:
         at=walk.parse_stops(args.at),
         overhead=_overhead_options(args) if args.bytes == "yes" else None,
     )
-    return walk.walk(experiment(args), wanted, context(args))
+    return walk.walk(args.experiment, wanted, context(args))
 
 
 @_study
 def run_bisect(args: argparse.Namespace) -> StudyResult:
-    return bisect.bisect(experiment(args), args.metric, context(args), most=args.most_pairs)
+    return bisect.bisect(args.experiment, args.metric, context(args), most=args.most_pairs)
 
 
 @_study
 def run_revisions(args: argparse.Namespace) -> StudyResult:
     only = (args.only or "").replace(",", " ").split()
-    return revisions.revisions(experiment(args), only, context(args))
+    return revisions.revisions(args.experiment, only, context(args))
 
 
 def run_nightly(args: argparse.Namespace) -> Exit:
@@ -91,11 +91,11 @@ def run_nightly(args: argparse.Namespace) -> Exit:
 
 @_study
 def run_bench(args: argparse.Namespace) -> StudyResult:
-    return bench.bench(experiment(args), context(args))
+    return bench.bench(args.experiment, context(args))
 
 
 def run_build(args: argparse.Namespace) -> Exit:
-    made, differences = pair.make(experiment(args), context(args))
+    made, differences = pair.make(args.experiment, context(args))
     for name, arm in made.items():
         print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from harness.build import image
 from harness.cli import doctor
@@ -14,12 +15,28 @@ from harness.util.paths import Cache
 
 
 def run_clean_cache(args: argparse.Namespace) -> Exit:
-    days = args.older_than
-    if days is not None and days < 0:
-        raise UserError(f"--older-than is {days:g}; it counts days, from 0")
-    done = eviction.clean(Cache.from_environment(), older_than=days, dry=args.dry_run)
-    print(done.text(dry=args.dry_run), end="")
+    cache = Cache.from_environment()
+    found = eviction.cleanable(cache, older_than=args.older_than)
+    print(f"{cache.root}:\n{found.text()}", end="")
+    if args.dry_run or not found.gone:
+        return Exit.OK
+    if not args.yes and not _agreed():
+        print("nothing was removed; YES=yes (--yes) removes it without a question")
+        return Exit.USER
+    for item in eviction.clean(cache, found):
+        print(f"in use, kept: {item.path}")
+    print("removed")
     return Exit.OK
+
+
+def _agreed() -> bool:
+    """Whether the user says so; nobody does where nobody is asked."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input("Remove all of that? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
 
 
 def run_doctor(args: argparse.Namespace) -> Exit:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m harness.cli.variables COMMAND NAME=VALUE...``: variables of make become options.
+"""``python -m harness.cli COMMAND NAME=VALUE...``: variables of make become options.
 
 A variable is named like the option: KERNEL_GIT is --kernel-git, RESULT is the argument RESULT.
 Without a command: the variables of all commands, for ``make help``.
@@ -8,7 +8,6 @@ Without a command: the variables of all commands, for ``make help``.
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import sys
@@ -18,31 +17,65 @@ from pathlib import Path
 
 from harness.cli import commands, main
 from harness.cli.commands import CommandLine
+from harness.cli.values import EMPTY
 from harness.util.errors import Exit, UserError
+from harness.util.escape import harmless
+from harness.util.yamlfile import near
 
 _WIDTH = 96
+
+
+_ALWAYS = {"RESULTS"}
+"""What make hands on whether it was given or not."""
+_ENVIRONMENT = {
+    "CACHE_LIMIT", "DEBIAN_MIRROR", "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING",
+    "SANDBOX_READ", "SETUP_PACKAGES", "XDG_CACHE_HOME",
+    "HOME", "PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
+}  # fmt: skip
+"""What make puts into the environment of the harness, which reads it there."""
 
 
 def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list[str]:
     """The arguments of the command line for variables with their values, taken as they are.
 
-    A variable of another command does not count, nor does one of no command: it may be for a
-    program that make runs.  Raises UserError where the second is nearly one that there is.
+    Raises UserError for a variable that the command has not, which would measure something else
+    than was meant, for one that is empty, as an unset variable of the shell is, and for one that
+    must be there.
     """
-    known = variables(line)
-    for name in given.keys() - known - {"PATH"}:
-        if close := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            raise UserError(f"there is no variable {name}; did you mean {close[0]}?")
+    taken = _taken(line.commands[command])
+    _require_known(line, command, given)
     options, words = [], []
-    for one in _taken(line.commands[command]):
-        value = given.get(variable(one))
+    for one in taken:
+        name = variable(one)
+        value = given.get(name)
         if not one.option_strings:
-            words.append(value or "")
+            if value is None:
+                raise UserError(f"{command} needs {name}=, {one.help}: make {command} {name}=...")
+            words.append(value)
         elif value is not None and one.nargs != 0:
             options.append(f"{one.option_strings[0]}={value}")
-        elif value:  # of an option without a value
+        elif value is not None and _yes(name, value):  # of an option without a value
             options.append(one.option_strings[0])
     return [command, *options, *(["--", *words] if words else [])]
+
+
+def _require_known(line: CommandLine, command: str, given: Mapping[str, str]) -> None:
+    own = {variable(one) for one in _taken(line.commands[command])} | _ALWAYS
+    every = variables(line)
+    for name, value in given.items():
+        if name not in own | every | _ENVIRONMENT:
+            close = near(name, sorted(own)) or near(name, sorted(every | _ENVIRONMENT))
+            raise UserError(f"there is no variable {name}{close or '; make help lists them'}")
+        if name not in own | _ENVIRONMENT:
+            raise UserError(f"make {command} takes no {name}=; leave it out")
+        if not value:
+            raise UserError(f"{name}= {EMPTY}")
+
+
+def _yes(name: str, value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise UserError(f"{name} is '{value}'; it must be yes or no")
+    return value == "yes"
 
 
 def variables(line: CommandLine) -> set[str]:
@@ -112,13 +145,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         words = arguments(line, argv[0], given)
     except UserError as error:
-        print(f"harness: {error}", file=sys.stderr)
+        print(f"harness: {harmless(str(error))}", file=sys.stderr)
         return int(error.status)
     # HEAD or KERNEL_GIT in somebody's environment mean something else.
     for name in variables(line):
         os.environ.pop(name, None)
     return main.main(words)
-
-
-if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))

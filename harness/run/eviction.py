@@ -140,51 +140,55 @@ def _mine(item: Item) -> Iterator[bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleaned:
-    """What `clean` removed (or would remove), and what it had to leave because it is in use."""
+class Cleanable:
+    """What can be removed of the cache, and what stays because it is in use.
+
+    whole: nothing stays, the store and the downloads included
+    """
 
     gone: tuple[Item, ...]
     held: tuple[Item, ...]
+    whole: bool
 
-    def text(self, *, dry: bool) -> str:
+    def text(self) -> str:
         """By kind, with sizes."""
         lines = []
         for kind in dict.fromkeys(item.kind for item in self.gone):
             of_it = [item for item in self.gone if item.kind == kind]
             size = in_words(sum(item.size for item in of_it))
             lines.append(f"{kind:<16} {len(of_it):4d}  {size:>10}")
-        word = "would be removed" if dry else "removed"
         total = in_words(sum(item.size for item in self.gone))
-        lines.append(f"{'all':<16} {len(self.gone):4d}  {total:>10}  {word}")
+        lines.append(f"{'all':<16} {len(self.gone):4d}  {total:>10}")
         lines += [f"in use, kept: {item.path}" for item in self.held]
         return "\n".join(lines) + "\n"
 
 
-def clean(cache: Cache, *, older_than: float | None = None, dry: bool = False) -> Cleaned:
-    """Remove all of the cache, or what can go and was not used for ``older_than`` days.
+def cleanable(cache: Cache, *, older_than: float | None = None) -> Cleanable:
+    """All of the cache, or what can go and was not used for ``older_than`` days.
 
     Without an age the kernel store, downloads, mails and the compiler cache go, too, unless
-    something is in use.  With ``dry`` nothing is removed.
+    something is in use.  Removes nothing.
     """
     before = time.time() - 86400 * (older_than or 0)
     chosen = [item for item in items(cache) if older_than is None or item.used < before]
     gone: list[Item] = []
     held: list[Item] = []
     for item in chosen:
-        if dry:
-            with _mine(item) as free:
-                done = free
-        else:
-            done = remove(item, cache)
-        (gone if done else held).append(item)
-    if older_than is None and not held:
-        rest = _rest(cache, chosen)
-        for item in rest if not dry else ():
+        with _mine(item) as free:
+            (gone if free else held).append(item)
+    whole = older_than is None and not held
+    return Cleanable((*gone, *(_rest(cache, chosen) if whole else ())), tuple(held), whole)
+
+
+def clean(cache: Cache, found: Cleanable) -> tuple[Item, ...]:
+    """Remove what `cleanable` found; gives what had to stay, because it is in use by now."""
+    one_by_one = [item for item in found.gone if item.path.parent != cache.root]
+    held = tuple(item for item in one_by_one if not remove(item, cache))
+    if found.whole and not held:
+        for item in found.gone:
             _discard(item.path)
-        gone += rest
-        if not dry:
-            shutil.rmtree(cache.root, ignore_errors=True)
-    return Cleaned(tuple(gone), tuple(held))
+        shutil.rmtree(cache.root, ignore_errors=True)
+    return held
 
 
 def _rest(cache: Cache, chosen: Sequence[Item]) -> list[Item]:

@@ -80,6 +80,8 @@ def parse_locator(text: str) -> Locator | None:
     place, _, fragment = text.partition("#")
     if not place.endswith(tuple(_DECOMPRESS)):
         return None
+    if place.startswith("~"):
+        place = str(Path(place).expanduser())
     if not fragment:
         return Locator(place, None)
     match = re.fullmatch(r"sha256=([0-9a-fA-F]{64})", fragment)

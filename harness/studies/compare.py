@@ -108,6 +108,8 @@ def measured(
     before = progress.finished()  # by a walk's earlier trials
     # What no kernel could run is told before an hour of building, not after it.
     cells, _ = _runnable(experiment, boots.command)
+    for cell in cells:
+        disk.require_room(cell.backend, experiment.guest.memory, experiment.guest.swap)
     _log.info(spec.describe(experiment))
     _log.info(f"results go to {folder}")
     scratch.sweep()
@@ -156,7 +158,6 @@ def _set_up(
     experiment = resolved(experiment, clock)
     for cell in cells:  # an error now, not at that boot
         memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
-        disk.require_room(cell.backend, guest.memory, guest.swap)
         disk.boot_words(cell.backend, memory, guest.swap)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.

@@ -32,7 +32,7 @@ def test_a_variable_is_the_option_of_its_name() -> None:
     assert arguments("clean-cache", DRY_RUN="yes", OLDER_THAN="3") == [
         "clean-cache", "--older-than=3", "--dry-run",
     ]  # fmt: skip
-    assert arguments("clean-cache", DRY_RUN="") == ["clean-cache"]
+    assert arguments("clean-cache", DRY_RUN="no", YES="yes") == ["clean-cache", "--yes"]
 
 
 def test_an_argument_comes_last_and_is_never_an_option() -> None:
@@ -40,25 +40,72 @@ def test_an_argument_comes_last_and_is_never_an_option() -> None:
         "bisect", "--patch=x", "--", "--help",
     ]  # fmt: skip
     assert arguments("report", RESULT="results/x") == ["report", "--", "results/x"]
-    assert arguments("report") == ["report", "--", ""]
 
 
-def test_a_variable_of_another_command_or_program_does_not_count() -> None:
-    assert arguments("verify", RESULT="x", PATCH="y") == ["verify", "--", "x"]
-    assert arguments("nightly", CONFIG="NUMA=y") == ["nightly"]
+def test_what_make_puts_into_the_environment_is_no_option() -> None:
     environment = re.findall(r"\b[A-Z_]{6,}\b", MAKEFILE.partition("#: Environment:")[2][:600])
     assert {"DEBIAN_MIRROR", "SANDBOX_READ", "CACHE_LIMIT"} <= set(environment)
-    given = dict.fromkeys(
-        [*environment, "PATH", "TMPDIR", "SETUP_PACKAGES", "http_proxy", "V"], "x"
-    )
+    given = dict.fromkeys([*environment, "PATH", "TMPDIR", "SETUP_PACKAGES", "http_proxy"], "x")
     given.pop("KERNEL_GIT", None)
-    assert arguments("compare", **given) == ["compare"]
+    assert arguments("compare", **given, RESULTS="r") == ["compare", "--results=r"]
+    assert arguments("verify", RESULT="x", RESULTS="results") == ["verify", "--", "x"]
 
 
-def test_a_mistyped_variable_is_an_error() -> None:
-    with pytest.raises(UserError, match="there is no variable PACTH; did you mean PATCH"):
-        arguments("compare", PACTH="mine")
-    assert variables.run(["compare", "BAKENDS=zram"]) == 2
+@pytest.mark.parametrize(
+    ("command", "name", "message"),
+    [
+        ("compare", "PATCHES", "there is no variable PATCHES; did you mean 'PATCH'?"),
+        ("compare", "BACKEND", "did you mean 'BACKENDS'?"),
+        ("compare", "WORKLOAD", "did you mean 'WORKLOADS'?"),
+        ("compare", "PAIR", "did you mean 'PAIRS'?"),
+        ("compare", "SERIES", "there is no variable SERIES"),
+        ("compare", "V", "there is no variable V; make help lists them"),
+        ("clean-cache", "DRYRUN", "did you mean 'DRY_RUN'?"),
+        ("clean-cache", "OLDER", "there is no variable OLDER"),
+        ("clean-cache", "PATCH", "make clean-cache takes no PATCH=; leave it out"),
+        ("verify", "PATCH", "make verify takes no PATCH=; leave it out"),
+        ("nightly", "CONFIG", "make nightly takes no CONFIG=; leave it out"),
+        ("report", "FROMAT", "did you mean 'FORMAT'?"),
+    ],
+)
+def test_a_variable_that_the_command_does_not_have_is_an_error(
+    command: str, name: str, message: str
+) -> None:
+    with pytest.raises(UserError) as told:
+        arguments(command, **{name: "x"})
+    assert message in str(told.value)
+    assert variables.run([command, f"{name}=x"]) == 2
+
+
+@pytest.mark.parametrize("name", ["PATCH", "BACKENDS", "KERNEL_GIT", "RESULTS", "CACHE_LIMIT"])
+def test_an_empty_variable_is_an_error(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As from an empty variable of the shell: the default would be measured."""
+    assert variables.run(["compare", f"{name}="]) == 2
+    said = capsys.readouterr().err
+    assert said == f"harness: {name}= is empty; give it a value or leave it out\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "name"), [("verify", "RESULT"), ("bundle", "RESULT"), ("bisect", "METRIC")]
+)
+def test_a_variable_that_must_be_there(command: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"{command} needs {name}=, .*: make {command} {name}="):
+        arguments(command)
+
+
+def test_a_flag_is_yes_or_no() -> None:
+    with pytest.raises(UserError, match="DRY_RUN is 'ture'; it must be yes or no"):
+        arguments("clean-cache", DRY_RUN="ture")
+
+
+def test_make_refuses_a_typo_before_it_removes_anything(tmp_path: Path) -> None:
+    (tmp_path / "swap-harness" / "kernels").mkdir(parents=True)
+    argv = ["make", "clean-cache", "SETUP=true", f"PYTHON={sys.executable}", "DRYRUN=yes"]
+    env = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path)}
+    done = subprocess.run(argv, cwd=REPO, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 2
+    assert "there is no variable DRYRUN; did you mean 'DRY_RUN'?" in done.stderr
+    assert (tmp_path / "swap-harness" / "kernels").is_dir()
 
 
 def test_the_environment_gives_no_options(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,12 +100,24 @@ def test_what_another_run_holds_stays_until_it_ends(tmp_path: Path) -> None:
         with atomic.locked(cache.build / "ws.lock"):  # somebody builds there
             eviction.keep_below(cache, 0, needed=())
             assert _there(places) == {"old", "workspace"}
-            done = eviction.clean(cache)
-            assert {item.path for item in done.held} == {places["old"], places["workspace"]}
+            found = eviction.cleanable(cache)
+            assert {item.path for item in found.held} == {places["old"], places["workspace"]}
+            assert eviction.clean(cache, found) == ()
             assert (cache.root / "linux.git").is_dir(), "not under a run's feet"
         other.kill()
-    eviction.clean(cache)
+    eviction.clean(cache, eviction.cleanable(cache))
     assert not tmp_path.exists()
+
+
+def test_what_is_taken_into_use_after_it_was_shown_stays(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    places = _fill(cache)
+    found = eviction.cleanable(cache)
+    assert found.whole and not found.held
+    with atomic.locked(cache.build / "ws.lock"):
+        assert [item.path for item in eviction.clean(cache, found)] == [places["workspace"]]
+    assert _there(places) == {"workspace"}
+    assert (cache.root / "linux.git").is_dir(), "not under a run's feet"
 
 
 def test_using_a_folder_makes_it_recent(tmp_path: Path) -> None:
@@ -134,14 +146,31 @@ def test_clean_cache_shows_before_it_removes(
     places = _fill(cache)
     assert cli.main(["clean-cache", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert "would be removed" in out and "kernels             2" in out and "linux.git" in out
+    assert str(cache.root) in out and "kernels             2" in out and "linux.git" in out
+    # Nobody is there to be asked.
+    assert cli.main(["clean-cache"]) == 2
+    assert "nothing was removed; YES=yes" in capsys.readouterr().out
     assert len(_there(places)) == 4 and (cache.root / "linux.git").is_dir()
-    assert cli.main(["clean-cache", "--older-than", "4"]) == 0
+    assert cli.main(["clean-cache", "--older-than", "4", "--yes"]) == 0
     assert _there(places) == {"new", "workspace"} and (cache.root / "linux.git").is_dir()
-    assert cli.main(["clean-cache", "--older-than", "-1"]) == 2
-    assert cli.main(["clean-cache"]) == 0
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["clean-cache", "--older-than", "-1"])
+    assert "'older_than' is '-1'; it counts days" in capsys.readouterr().err
+    assert cli.main(["clean-cache", "--yes"]) == 0
     assert not cache.root.exists()
     assert cli.main(["clean-cache"]) == 0
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y", True), ("", False), ("what", False)])
+def test_clean_cache_asks_who_sits_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, gone: bool
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    _fill(Cache.from_environment())
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    assert cli.main(["clean-cache"]) == (0 if gone else 2)
+    assert Cache.from_environment().root.exists() == (not gone)
 
 
 def test_the_limit_is_a_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the values of options may be: types for argparse, with one sentence for a wrong one."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from pathlib import Path
+
+from harness.util.yamlfile import near
+
+EMPTY = "is empty; give it a value or leave it out"
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            wanted = f"{', '.join(words[:-1])} or {words[-1]}"
+            raise ArgumentTypeError(f"is '{text}'; it must be {wanted}{near(text, words)}")
+        return text
+
+    return read
+
+
+def whole(text: str) -> int:
+    """A whole number."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ArgumentTypeError(f"is '{text}'; it must be a whole number") from None
+
+
+def days(text: str) -> float:
+    """A number of days."""
+    try:
+        count = float(text)
+    except ValueError:
+        count = -1
+    if not 0 <= count < 1e6:
+        raise ArgumentTypeError(f"is '{text}'; it counts days, from 0")
+    return count
+
+
+def place(text: str) -> str:
+    """A path or a URL; a '~' arrives here where the shell leaves it, as in KERNEL_GIT=~/linux."""
+    if not text:
+        raise ArgumentTypeError(EMPTY)
+    return os.path.expanduser(text)  # noqa: PTH111  a Path would spoil a URL
+
+
+def path(text: str) -> Path:
+    """A path, '~' included."""
+    return Path(place(text))
