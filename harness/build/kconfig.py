@@ -9,11 +9,11 @@ differ in nothing but what the series itself adds.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.experiment.arch import HERE
+from harness.source import kconfigfiles
 from harness.util.errors import UserError
 from harness.util.versions import in_range
 
@@ -34,6 +34,10 @@ _IF = re.compile(r"^if\s+(.+?)\s*$")
 _TOOLCHAIN = re.compile(
     r"CONFIG_(CC_(?!OPTIMIZE)|GCC_|CLANG_|AS_|LD_|LLD_|RUSTC?_|PAHOLE_|BINDGEN_|TOOLCHAIN_|TOOLS_|HAVE_|ARCH_)"
 )
+
+
+BY_HAND = "command line"
+"""The origin of an option that CONFIG= or HEAD_CONFIG= asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,25 @@ def request(
         match = _SET.fullmatch(text if text.startswith("CONFIG_") else f"CONFIG_{text}")
         if not match:
             raise UserError(f"config option '{text}' must be written NAME=value, e.g. LOCKDEP=y")
-        wanted[match[1]] = Option(match[1], match[2], "asked for by the user", "command line")
+        wanted[match[1]] = Option(match[1], match[2], "asked for by the user", BY_HAND)
     return tuple(wanted.values())
+
+
+def require_defined(
+    options: Iterable[Option], *, version: str, undefined: Callable[[str], str | None]
+) -> None:
+    """Raise UserError for an option that the tree does not define; told before it is checked out.
+
+    undefined: symbol -> the end of a sentence that names the nearest one; None if it is defined
+    """
+    for item in options:
+        # A fragment may switch off what some versions have.
+        if item.value == "n" and item.origin != BY_HAND:
+            continue
+        hint = undefined(item.symbol.removeprefix("CONFIG_"))
+        if hint is not None:
+            place = "CONFIG" if item.origin == BY_HAND else item.origin
+            raise UserError(f"{place}: Linux {version} has no option {item.symbol}{hint}")
 
 
 def allconfig_text(options: Iterable[Option]) -> str:
@@ -247,13 +268,7 @@ def _explain(definition: SymbolDefinition | None, config: Mapping[str, str]) -> 
 def _kconfig_files(tree: Path) -> list[Path]:
     # A link could lead out of the tree, to any file of the user.
     files = [path for path in tree.rglob("Kconfig*") if path.is_file() and not path.is_symlink()]
-    # Other architectures define symbols of the same name.
-    return sorted(
-        path
-        for path in files
-        if path.relative_to(tree).parts[:1] != ("arch",)
-        or path.relative_to(tree).parts[1:2] in {(HERE.folder,), (path.name,)}
-    )
+    return sorted(path for path in files if kconfigfiles.counts(path.relative_to(tree)))
 
 
 def _scan(text: str) -> list[tuple[str, int, tuple[str, ...], bool]]:

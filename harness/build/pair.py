@@ -26,6 +26,7 @@ from harness.util import progress
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
 from harness.util.sandbox import Sandbox
+from harness.util.yamlfile import near
 
 _log = logging.getLogger(__name__)
 
@@ -191,6 +192,8 @@ def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     if trees.applied:
         whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
         requests = {name: _without_new(one, whole, context.store) for name, one in requests.items()}
+    for one in requests.values():
+        _require_defined(one, context.store)
     chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)
     builder = KernelBuilder(context.cache, context.store, context.sandbox, context.jobs)
     return PairPlan(trees, requests, builder, frozenset(item.symbol for item in chosen))
@@ -253,17 +256,33 @@ def _without_new(request: BuildRequest, whole: BuildRequest, store: GitStore) ->
     A series may bring a symbol that its user has to switch on; the base cannot have it, nor can
     a kernel with fewer patches than the one that brings it.
     """
-    shipped = {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
 
     def is_new(option: kconfig.Option) -> bool:
         symbol = option.symbol.removeprefix("CONFIG_")
         return (
-            option.origin.split(":")[0] not in shipped
+            not _is_shipped(option)
             and not store.defines(request.commit, symbol)
             and store.defines(whole.commit, symbol)
         )
 
     return replace(request, options=tuple(item for item in request.options if not is_new(item)))
+
+
+def _is_shipped(option: kconfig.Option) -> bool:
+    """Whether one of the default fragments asks for it."""
+    return option.origin.split(":")[0] in {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
+
+
+def _require_defined(request: BuildRequest, store: GitStore) -> None:
+    """Raise UserError for an option of the user's that the tree does not have."""
+
+    def undefined(symbol: str) -> str | None:
+        if store.defines(request.commit, symbol):
+            return None
+        return near(symbol, store.symbols(request.commit)) or "; correct its name or leave it out"
+
+    own = [item for item in request.options if not _is_shipped(item)]
+    kconfig.require_defined(own, version=request.version, undefined=undefined)
 
 
 def fragment_paths(extra: Sequence[str]) -> list[Path]:

@@ -1,15 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options -> the experiment that they and their spec file ask for.  Imports little."""
+"""What the options ask for, as far as it can be judged at once.  Imports little."""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 from harness.experiment import settings, spec
 from harness.experiment.spec import Experiment
+from harness.util.errors import UserError
+from harness.util.hostspace import existing
 
 
 def experiment(args: argparse.Namespace) -> Experiment:
-    """The experiment.  UserError for what is wrong in it."""
+    """The experiment of the options and their spec file.  UserError for what is wrong in it."""
     given = {name: getattr(args, name, None) for name in settings.declared()}
     return spec.load(args.spec, given)
+
+
+def require_writable(folder: Path) -> None:
+    """Raise UserError unless a folder for results is there to be written to, or can be made."""
+    there = existing(folder)
+    try:
+        tempfile.TemporaryDirectory(prefix=".harness-", dir=there).cleanup()
+    except OSError as error:
+        what = f"{folder}, but no folder can be made in {there}" if there != folder else folder
+        raise UserError(
+            f"RESULTS is {what} ({error.strerror}); point RESULTS= at a folder of your own"
+        ) from error

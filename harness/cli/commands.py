@@ -81,7 +81,7 @@ def build() -> CommandLine:
         name: str, help: str, more: str = "", *, module: str, epilog: str | None = None
     ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help, description=f"{help}{more}", epilog=epilog)
-        command.set_defaults(module=module, describes_experiment=False)
+        command.set_defaults(module=module, measures=module == "running")
         return command
 
     _add_running(partial(add, module="running", epilog=_STATUSES))

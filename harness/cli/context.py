@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from harness.build.pair import Context
@@ -15,7 +14,6 @@ from harness.experiment.defaults import LORE
 from harness.series.mail.lore import MailSource
 from harness.util import sandbox
 from harness.util.errors import UserError
-from harness.util.hostspace import existing
 from harness.util.paths import Cache
 
 
@@ -26,7 +24,7 @@ def context(args: argparse.Namespace) -> Context:
         raise UserError(f"--jobs is {args.jobs}; it must be a whole number from 1")
     return Context(
         cache=Cache.from_environment(),
-        results=args.results if args.command == "build" else _results(args.results),
+        results=args.results,
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
         mails=mail_source(args),
         kernel_git=args.kernel_git or _kernel_git(),
@@ -41,19 +39,6 @@ def context(args: argparse.Namespace) -> Context:
 def _kernel_git() -> str | None:
     text = os.environ.get("KERNEL_GIT")
     return values.place(text) if text else None
-
-
-def _results(folder: Path) -> Path:
-    """The folder, if it can be made or written to.  UserError at once, not after a build."""
-    there = existing(folder)
-    try:
-        tempfile.TemporaryDirectory(prefix=".harness-", dir=there).cleanup()
-    except OSError as error:
-        what = f"{folder}, but no folder can be made in {there}" if there != folder else folder
-        raise UserError(
-            f"RESULTS is {what} ({error.strerror}); point RESULTS= at a folder of your own"
-        ) from error
-    return folder
 
 
 def _kernel_git_missing() -> bool:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import logging
 import signal
@@ -15,17 +16,25 @@ from harness.util.errors import Exit, HarnessError
 from harness.util.escape import harmless
 
 
+def _judge(args: argparse.Namespace) -> None:
+    """Tell what is wrong in the options before what takes seconds to import."""
+    if not args.measures:
+        return
+    from harness.cli import asked  # noqa: PLC0415  it takes a while itself
+
+    if hasattr(args, "spec"):
+        args.experiment = asked.experiment(args)
+    if args.command != "build":
+        asked.require_writable(args.results)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse ``argv``, run one sub-command, return the exit status: one of `errors.Exit`."""
     args = commands.build().parse(sys.argv[1:] if argv is None else argv)
     # What libraries log is not for the user; without a handler their warnings would be shown.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        if args.describes_experiment:
-            # What is misspelt is told before what takes seconds to import.
-            from harness.cli.asked import experiment  # noqa: PLC0415
-
-            args.experiment = experiment(args)
+        _judge(args)
         # What measures and reports takes seconds to import, and --help does not need it.
         from harness.util import progress  # noqa: PLC0415
 

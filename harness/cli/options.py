@@ -14,7 +14,6 @@ from harness.util.paths import RESULTS
 
 def experiment(parser: argparse.ArgumentParser) -> None:
     """The settings of an experiment, and what is asked beside them."""
-    parser.set_defaults(describes_experiment=True)
     kernels = parser.add_argument_group("kernels")
     kernels.add_argument("--spec", type=values.path, help="YAML file with any of these settings")
     _settings(kernels, "kernels")

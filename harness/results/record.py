@@ -12,6 +12,7 @@ from harness.results.manifest import NAME, SCHEMA, ResultKind, load
 from harness.util import atomic
 from harness.util.errors import UserError
 
+_SHOWN = 3
 # Folders of before schema 2, where no file says the kind.
 _FORMER = {
     "calibration.txt": ResultKind.CALIBRATE,
@@ -30,10 +31,25 @@ def kind_of(folder: Path) -> ResultKind:
     for name, kind in _FORMER.items():
         if (folder / name).is_file():
             return kind
+    if not folder.is_dir():
+        raise UserError(f"there is no result '{folder}'{_instead(folder.parent)}")
     raise UserError(
-        f"'{folder}' is no results folder: it has neither a folder 'boots' nor a record like "
-        f"{ResultKind.WALK.record}"
+        f"'{folder}' is no result: it has neither a folder 'boots' nor a record like "
+        f"{ResultKind.WALK.record}{_instead(folder)}"
     )
+
+
+def _instead(folder: Path) -> str:
+    """The end of a sentence: the newest results in a folder; "" if it has none."""
+    marks = ("boots", *(kind.record for kind in ResultKind), *_FORMER)
+    found = [
+        path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if any((path / mark).exists() for mark in marks)
+    ]
+    newest = sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
+    shown = ", ".join(str(path) for path in newest[:_SHOWN])
+    return f"; the newest results there: {shown}" if shown else ""
 
 
 def write(folder: Path, kind: ResultKind, data: Mapping[str, Any]) -> None:

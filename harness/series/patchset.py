@@ -15,6 +15,8 @@ from harness.util.errors import UserError
 
 _SUFFIXES = (".patch", ".diff", ".eml")
 _MAX_FILES = 1000
+_NO_SUBJECT = "*** SUBJECT HERE ***"
+"""What git format-patch --cover-letter writes for its user to replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,11 @@ def assemble(mails: Sequence[Mail], *, where: str) -> PatchSet:
         patches = _distinct(patches)
     if len({mail.message_id for mail in covers}) > 1:
         notes.append(_copies(covers))
-    title = covers[0].subject if covers else (patches[0].subject if len(patches) == 1 else None)
+    titles = [mail.subject for mail in covers if mail.subject != _NO_SUBJECT]
+    if not titles and len(patches) == 1:
+        titles = [patches[0].subject]
     head = (covers or patches)[0].message_id
+    title = titles[0] if titles else None
     return PatchSet(tuple(patches), title, _base_commit([*covers, *patches]), tuple(notes), head)
 
 

@@ -12,16 +12,16 @@ import contextlib
 import difflib
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
 from typing import Unpack
 
-from harness.source import folderindex
+from harness.source import folderindex, kconfigfiles
 from harness.source.folderindex import How
 from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitnames import (
@@ -170,9 +170,11 @@ class GitStore:
 
     def defines(self, commit: str, symbol: str) -> bool:
         """Whether a Kconfig file of a commit defines a symbol (without CONFIG_)."""
-        pattern = rf"^\s*(menu)?config\s+{re.escape(symbol)}\s*$"
-        done = self._try("grep", "--quiet", "-E", pattern, commit, "--", "*Kconfig*")
-        return done.returncode == 0
+        return symbol in self.symbols(commit)
+
+    def symbols(self, commit: str) -> frozenset[str]:
+        """The symbols (without CONFIG_) that the kernel's own Kconfig files define in a commit."""
+        return _symbols(self.path, commit)
 
     def listing(self, commit: str) -> tuple[str, ...]:
         """A row "mode type id<TAB>path" for each file of a commit."""
@@ -392,3 +394,16 @@ def _location(url_or_path: str) -> str:
     if url_or_path.startswith("-") or ":" not in url_or_path:
         raise UserError(f"{url_or_path!r} is neither a folder nor the URL of a git repository")
     return url_or_path
+
+
+@lru_cache(maxsize=8)
+def _symbols(store: Path, commit: str) -> frozenset[str]:
+    line = r"^\s*(menu)?config\s+[A-Za-z0-9_]+\s*$"
+    argv = ["grep", "-z", "-E", line, commit, "--", "*Kconfig*"]
+    done = run_git(argv, env={"GIT_DIR": str(store)})
+    found: dict[str, set[str]] = {}
+    for text in done.stdout.decode(errors="replace").splitlines():
+        place, _, entry = text.partition("\0")
+        found.setdefault(place.partition(":")[2], set()).add(entry.split()[1])
+    ours = (names for place, names in found.items() if kconfigfiles.counts(PurePosixPath(place)))
+    return frozenset().union(*ours)

@@ -147,6 +147,9 @@ def tree(tmp_path: Path) -> Path:
         "arch/x86/Kconfig": "config X86_THING\n\tdepends on PCI\n",
         "arch/arm/Kconfig": "config SWAP\n\tdepends on ARM\nconfig ARM_THING\n\tbool\n",
         "arch/Kconfig": "config GENERIC\n\tbool\n",
+        "tools/testing/selftests/t/Kconfig": "config SWPA\n\tbool\nconfig TEST_THING\n\tbool\n",
+        "scripts/kconfig/tests/t/Kconfig": "config B\n\tbool\n",
+        "Documentation/kbuild/Kconfig.recursion-issue-01": "config CORE\n\ttristate\n",
     }  # fmt: skip
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -192,7 +195,27 @@ def test_what_took_passes(tree: Path) -> None:
     kconfig.check([option("CONFIG_SWAP"), option("CONFIG_X", "n")], {"CONFIG_SWAP": "y"}, tree=tree)
 
 
-def test_other_architectures_do_not_count(tree: Path) -> None:
+def test_an_option_that_no_kernel_file_defines_is_told_by_name() -> None:
+    def undefined(symbol: str) -> str | None:
+        return None if symbol == "SWAP" else f"; nearest to {symbol}"
+
+    def told(*options: Option) -> str:
+        with pytest.raises(UserError) as error:
+            kconfig.require_defined(options, version="6.12.7", undefined=undefined)
+        return str(error.value)
+
+    mine = kconfig.request((), version="6.12", extra=["SWAP=y", "SWPA=y"])
+    said = "CONFIG: Linux 6.12.7 has no option CONFIG_SWPA; nearest to SWPA"
+    assert told(*mine) == said
+    # "n" is as good as no such option, but a typo all the same where it was typed.
+    assert told(*kconfig.request((), version="6.12", extra=["SWPA=n"])) == said
+    assert told(option("CONFIG_SWPA")) == said.replace("CONFIG:", "x.config:1:", 1)
+    kconfig.require_defined(
+        [option("CONFIG_SWPA", "n"), option("CONFIG_SWAP")], version="6.12", undefined=undefined
+    )
+
+
+def test_other_architectures_and_selftests_do_not_count(tree: Path) -> None:
     assert kconfig.defined_symbols(tree) == {
         "MMU", "SWAP", "ZSWAP", "FREE", "X86_THING", "GENERIC",
     }  # fmt: skip

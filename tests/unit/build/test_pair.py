@@ -75,6 +75,13 @@ def test_another_base_is_told_and_kept(context: Context, heard: pytest.LogCaptur
     assert warning in heard.text
 
 
+def test_an_unknown_option_is_told_before_anything_is_checked_out(context: Context) -> None:
+    kernels = Kernels(base="auto", patch="1-2@mail.example", config=("SWPA=y",))
+    with pytest.raises(UserError, match=r"CONFIG: Linux 6\.12\S* has no option CONFIG_SWPA; did y"):
+        pair.make(Experiment(kernels), context)
+    assert not list(context.cache.build.glob("*/src"))
+
+
 def test_no_base_at_hand_is_one_sentence(context: Context) -> None:
     with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
         pair.make(

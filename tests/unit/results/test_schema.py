@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -67,13 +68,33 @@ def test_a_writer_may_not_write_damage() -> None:
 
 
 def test_the_kind_of_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no results folder"):
+    with pytest.raises(UserError, match="is no result: it has neither a folder 'boots' nor"):
         kind_of(tmp_path)
     (tmp_path / "calibration.txt").write_text("of an older version\n")
     assert kind_of(tmp_path) is ResultKind.CALIBRATE
     record.write(tmp_path, ResultKind.WALK, {"name": "x"})
     assert kind_of(tmp_path) is ResultKind.WALK
     assert record.read(tmp_path, ResultKind.WALK) == {"schema": 2, "kind": "walk", "name": "x"}
+
+
+def test_what_is_no_result_is_told_with_those_that_are_there(tmp_path: Path) -> None:
+    for day, name in enumerate(["a", "b", "c", "d"]):
+        (tmp_path / name / "boots").mkdir(parents=True)
+        os.utime(tmp_path / name, (day, day))
+    (tmp_path / "other").mkdir()
+    shown = ", ".join(str(tmp_path / name) for name in "dcb")
+    with pytest.raises(UserError) as told:
+        kind_of(tmp_path)
+    assert "is no result" in str(told.value)
+    assert str(told.value).endswith(f"; the newest results there: {shown}")
+    with pytest.raises(UserError) as told:
+        kind_of(tmp_path / "e")
+    assert str(told.value) == (
+        f"there is no result '{tmp_path / 'e'}'; the newest results there: {shown}"
+    )
+    with pytest.raises(UserError) as told:
+        kind_of(tmp_path / "other" / "a")
+    assert str(told.value) == f"there is no result '{tmp_path / 'other' / 'a'}'"
 
 
 def test_a_record_of_a_later_version_is_refused(tmp_path: Path) -> None:

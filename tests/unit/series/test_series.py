@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.series import locator, series
+from harness.series import locator, patchset, series
 from harness.series.mail import mbox
 from harness.series.model import AppliedSeries
 from harness.series.registry import names, read
@@ -113,6 +113,27 @@ def test_a_folder_gives_the_authors_own_tree_and_messages(
     trees = [store.tree_of(step.commit) for step in result.steps]
     assert trees == git(repo, "log", "--reverse", "-3", "--format=%T").split()
     assert result.commits[-1] == result.commit
+
+
+def test_a_cover_letter_that_nobody_wrote_gives_no_title(repo: Path, tmp_path: Path) -> None:
+    cover, *_ = posted(repo, tmp_path / "p", "--cover-letter")
+    assert "*** SUBJECT HERE ***" in cover.read_text()
+    assert patchset.from_folder(tmp_path / "p").title is None
+    cover.write_text(cover.read_text().replace("*** SUBJECT HERE ***", "mm: three changes"))
+    assert patchset.from_folder(tmp_path / "p").title == "mm: three changes"
+    git(repo, "format-patch", "-q", "-1", "--cover-letter", "-o", str(tmp_path / "one"))
+    assert patchset.from_folder(tmp_path / "one").title == "mm: drop gone.c"
+
+
+def test_a_range_without_an_end_ends_at_head(repo: Path, registry: Path) -> None:
+    whole = series.load("HEAD~3..HEAD", registry=registry, kernel_git=str(repo))
+    for name in ("HEAD~3..", f"{repo}:HEAD~3.."):
+        found = series.load(name, registry=registry, kernel_git=str(repo))
+        assert (found.digest, len(found.patches)) == (whole.digest, 3)
+    with pytest.raises(UserError, match=r"has no commit nowhere"):
+        series.load("nowhere..", registry=registry, kernel_git=str(repo))
+    with pytest.raises(UserError, match=r"set KERNEL_GIT= to the folder of their repository"):
+        series.load("v6.12..", registry=registry)
 
 
 def test_the_same_series_gives_the_same_commit_in_any_store(
