@@ -23,8 +23,10 @@
 
 static struct {
 	uint64_t files, functions, jobs, rounds, seed;
-	char level[OPTION_TEXT_BYTES];
+	unsigned int level;
 } options;
+
+static const char *const level_choices[] = { "-O0", "-O1", "-O2", "-O3", "-Os", NULL };
 
 static const struct option_spec specs[] = {
 	{ .name = "files", .type = OPTION_COUNT, .value = &options.files, .initial = "12",
@@ -34,8 +36,8 @@ static const struct option_spec specs[] = {
 	  .help = "functions in the first file; the n-th has n times as many" },
 	{ .name = "jobs", .type = OPTION_COUNT, .value = &options.jobs, .initial = "2", .min = 1,
 	  .max = JOBS_MAX, .help = "compilers at a time, as make -j" },
-	{ .name = "level", .type = OPTION_TEXT, .value = options.level, .initial = "-O2",
-	  .help = "gcc's option for how hard it tries" },
+	{ .name = "level", .type = OPTION_CHOICE, .value = &options.level, .initial = "-O2",
+	  .choices = level_choices, .help = "gcc's option for how hard it tries" },
 	{ .name = "rounds", .type = OPTION_COUNT, .value = &options.rounds, .initial = "1",
 	  .min = 1, .max = 1000, .help = "builds, each from nothing" },
 	SEED_OPTION(&options.seed, "of the sources"),
@@ -94,7 +96,7 @@ static void compile_all(void)
 
 	while (ended < options.files) {
 		uint64_t file = options.files - 1 - started;
-		const char *const argv[] = { "gcc", options.level, "-c", "-o", run.objects[file],
+		const char *const argv[] = { "gcc", level_choices[options.level], "-c", "-o", run.objects[file],
 					     run.sources[file], NULL };
 
 		if (started < options.files && started - ended < options.jobs) {

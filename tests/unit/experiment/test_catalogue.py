@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import yaml
 
 from harness.experiment import catalogue, suite, workload
 from harness.experiment.cell import runnable
+from harness.experiment.workload import Requires, WorkloadDefinition
 from harness.util.errors import UserError
 from harness.util.paths import REPO
 
@@ -233,3 +236,13 @@ def test_a_wrong_suite_names_its_file(tmp_path: Path, changes: Any, message: str
 def test_an_unknown_suite_is_an_error_that_lists_the_nearest() -> None:
     with pytest.raises(UserError, match="there is no suite 'quik'; did you mean 'quick'"):
         suite.load("quik")
+
+
+def test_the_keys_of_workload_yaml_are_documented() -> None:
+    text = (REPO / "docs" / "workloads.md").read_text(encoding="utf-8")
+    table = text.partition("The keys of `workload.yaml`")[2]
+    rows = re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE)
+    documented = [key for row in rows for key in re.findall(r"`([^`]+)`", row)]
+    model = {one.name for one in fields(WorkloadDefinition)} - {"requires"}
+    needs = {f"requires: {one.name}" for one in fields(Requires)}
+    assert sorted(documented) == sorted(model | needs)

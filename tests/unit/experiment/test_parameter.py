@@ -35,6 +35,7 @@ def loaded(name: str, **values: Any) -> dict[str, str]:
         ("refault", "hot", "101", "a whole number from 0 to"),
         ("selftests", "only", "a b", "at most 127 letters"),
         ("stress", "stressor", "cpu", "one of vm, pageswap"),
+        ("kbuild", "level", "-O9", "one of -O0, -O1, -O2, -O3, -Os"),
     ],
 )
 def test_a_value_is_checked(name: str, key: str, value: Any, message: str) -> None:
