@@ -61,7 +61,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         named = re.match(r"argument -*([\w-]+)\S*: (is .*)", message)
         text = f"'{named[1].replace('-', '_')}' {named[2]}" if named else message
-        self.exit(Exit.USER, f"harness: {harmless(text)}; '{self.prog} --help' has more\n")
+        more = "" if text.endswith("?") else f"; '{self.prog} --help' has more"
+        self.exit(Exit.USER, f"harness: {harmless(text)}{more}\n")
 
 
 _Add = Callable[..., argparse.ArgumentParser]

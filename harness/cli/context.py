@@ -9,12 +9,11 @@ import re
 from pathlib import Path
 
 from harness.build.pair import Context
-from harness.cli import values
 from harness.experiment.defaults import LORE
 from harness.series.mail.lore import MailSource
 from harness.util import sandbox
 from harness.util.errors import UserError
-from harness.util.paths import Cache
+from harness.util.paths import Cache, at_home
 
 
 def context(args: argparse.Namespace) -> Context:
@@ -27,18 +26,13 @@ def context(args: argparse.Namespace) -> Context:
         results=args.results,
         sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
         mails=mail_source(args),
-        kernel_git=args.kernel_git or _kernel_git(),
+        kernel_git=args.kernel_git or at_home(os.environ.get("KERNEL_GIT", "")) or None,
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring).expanduser() if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=args.jobs or os.cpu_count() or 1,
         scheduler=args.scheduler,
     )
-
-
-def _kernel_git() -> str | None:
-    text = os.environ.get("KERNEL_GIT")
-    return values.place(text) if text else None
 
 
 def _kernel_git_missing() -> bool:

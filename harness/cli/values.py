@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.util.paths import at_home
 from harness.util.yamlfile import near
 
 EMPTY = "is empty; give it a value or leave it out"
@@ -48,7 +48,7 @@ def place(text: str) -> str:
     """A path or a URL; a '~' arrives here where the shell leaves it, as in KERNEL_GIT=~/linux."""
     if not text:
         raise ArgumentTypeError(EMPTY)
-    return os.path.expanduser(text)  # noqa: PTH111  a Path would spoil a URL
+    return at_home(text)
 
 
 def path(text: str) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.experiment import backend as backends_known
+from harness.experiment import word
 from harness.experiment import workload as catalogue
 from harness.experiment.backend import Backend
 from harness.experiment.workload import Workload
@@ -78,19 +78,17 @@ def matrix(
 ) -> tuple[Cell, ...]:
     """Each workload over each back-end; entries are names, or one name with its settings.
 
-    A setting that is a list, of an entry or of the ``guest``, makes one of each of its values,
-    named by it.
+    A ``guest`` setting that is a list makes a back-end of each of its values, named by it.
     Raises UserError for an unknown name or setting, and for a value that none can have.
     """
     there = [
         _backend(name, changes, *variant)
         for item in backends
-        for name, changes in _each(item, "back-end", backends_known.known())
+        for name, changes in (_named(item, "back-end", backends_known.known()),)
         for variant in _variants(changes, guest or {})
     ]
-    wanted = [pair for item in workloads for pair in _each(item, "workload", catalogue.names())]
-    names = Counter(name for name, changes in wanted if "name" not in changes)
-    items = [_workload(*pair, preset, alone=names[pair[0]] < 2) for pair in wanted]
+    names = catalogue.names()
+    items = [_workload(*_named(item, "workload", names), preset) for item in workloads]
     return tuple(Cell(backend, item) for item in items for backend in there)
 
 
@@ -174,21 +172,6 @@ def halves(
     return tuple(found)
 
 
-def _each(item: Any, what: str, known: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, settings) of an entry: one for each choice from the lists among its settings."""
-    name, changes = _named(item, what, known)
-    axes = {key: value for key, value in changes.items() if isinstance(value, list)}
-    for key, value in axes.items():
-        if not value:
-            raise UserError(f"{what} '{name}': '{key}' is a list with nothing in it")
-    for chosen in itertools.product(*axes.values()):
-        picked = dict(zip(axes, chosen, strict=True))
-        made = {**changes, **picked}
-        if picked and "name" in changes:
-            made["name"] = "-".join([str(changes["name"]), *map(_label_part, picked.values())])
-        yield name, made
-
-
 def _variants(
     own: Mapping[str, Any], guest: Mapping[str, Any]
 ) -> Iterator[tuple[dict[str, Any], str]]:
@@ -211,7 +194,7 @@ def _backend(
     name: str, changes: Mapping[str, Any], guest: Mapping[str, Any], suffix: str
 ) -> Backend:
     own = {key: value for key, value in changes.items() if key != "name"}
-    label = str(changes.get("name", _label(name, own))) + suffix
+    label = str(changes.get("name", word.label(name, own))) + suffix
     made = backends_known.make(name, label, own, guest)
     return replace(made, name=_checked_label("back-end", label))
 
@@ -222,22 +205,10 @@ def _checked_label(what: str, label: str) -> str:
     return label
 
 
-def _label(name: str, changes: Mapping[str, Any]) -> str:
-    return "-".join([name, *(_label_part(value) for _, value in sorted(changes.items()))])
-
-
-def _label_part(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9_]+", "-", str(value)).strip("-")
-
-
-def _workload(name: str, changes: Mapping[str, Any], preset: str, *, alone: bool) -> Workload:
-    """``alone``: no other entry is of that workload, so that its name tells it apart."""
+def _workload(name: str, changes: Mapping[str, Any], preset: str) -> Workload:
     own = {key: value for key, value in changes.items() if key not in ("preset", "name")}
-    told = {key: value for key, value in changes.items() if key != "name"}
-    label = str(changes.get("name", name if alone else _label(name, told)))
-    chosen = str(changes.get("preset", preset))
-    made = catalogue.load(name, preset=chosen, overrides=own)
-    return replace(made, name=_checked_label("workload", label))
+    made = catalogue.load(name, preset=str(changes.get("preset", preset)), overrides=own)
+    return replace(made, name=_checked_label("workload", str(changes.get("name", name))))
 
 
 def _named(item: Any, what: str, known: Any) -> tuple[str, dict[str, Any]]:

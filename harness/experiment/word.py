@@ -8,9 +8,10 @@ it, for one cell each.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -23,21 +24,70 @@ _KEY = re.compile(r"([a-z][a-z0-9_-]*)=(.*)")
 _APART = re.compile(r"[\s,+]|:[a-z][a-z0-9_-]*=")
 
 
-def parsed(entries: tuple[Any, ...], *, first: str) -> tuple[Any, ...]:
-    """The entries with each word that has settings as a mapping; others stay as they are.
-
-    A value without a key behind the name is that of the key ``first``.
-    Raises UserError naming a word that cannot be read.
+def backends(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The entries of BACKENDS, each with one value of each setting; a word without a key, as in
+    ``zram:zstd``, is the compressor.  Raises UserError naming a word that cannot be read.
     """
+    return tuple(made for item in entries for made, _ in _each(_parsed(item, "compressor")))
+
+
+def workloads(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same of WORKLOADS, where it is the preset: ``pageio:standard``.
+
+    Of several entries for one workload, those with settings get names by them.
+    """
+    found = [pair for item in entries for pair in _each(_parsed(item, "preset"))]
+    names = Counter(_name(item) for item, _ in found)
     return tuple(
-        _parsed(item, first) if isinstance(item, str) and ":" in item else item for item in entries
+        _with_name(item) if is_one_of or names[_name(item)] > 1 else item
+        for item, is_one_of in found
     )
 
 
-backends: Callable[[tuple[Any, ...]], tuple[Any, ...]] = partial(parsed, first="compressor")
-"""Of BACKENDS: ``zram:zstd``."""
-workloads: Callable[[tuple[Any, ...]], tuple[Any, ...]] = partial(parsed, first="preset")
-"""Of WORKLOADS: ``pageio:standard``."""
+def label(name: str, settings: Mapping[str, Any]) -> str:
+    """The name of an entry with settings: ``zram-zstd``."""
+    return "-".join([name, *(_part(value) for _, value in sorted(settings.items()))])
+
+
+def _part(value: Any) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", str(value)).strip("-")
+
+
+def _settings(item: Any) -> dict[str, Any]:
+    """The settings of an entry that is a mapping of one name to them; else none."""
+    if isinstance(item, Mapping) and len(item) == 1:
+        (made,) = item.values()
+        if isinstance(made, Mapping):
+            return dict(made)
+    return {}
+
+
+def _name(item: Any) -> str:
+    return str(next(iter(item))) if isinstance(item, Mapping) and item else str(item)
+
+
+def _with_name(item: Any) -> Any:
+    settings = _settings(item)
+    if not settings or "name" in settings:
+        return item
+    return {_name(item): {**settings, "name": label(_name(item), settings)}}
+
+
+def _each(item: Any) -> Iterator[tuple[Any, bool]]:
+    """An entry for each choice from the lists among its settings; whether it is one of several."""
+    settings = _settings(item)
+    axes = {key: value for key, value in settings.items() if isinstance(value, list)}
+    if not axes:
+        yield item, False
+        return
+    for key, value in axes.items():
+        if not value:
+            raise UserError(f"'{key}' of '{_name(item)}' is a list with nothing in it")
+    for chosen in itertools.product(*axes.values()):
+        made = {**settings, **dict(zip(axes, chosen, strict=True))}
+        if "name" in settings:
+            made["name"] = "-".join([str(settings["name"]), *map(_part, chosen)])
+        yield {_name(item): made}, True
 
 
 def shown(item: Any) -> str | None:
@@ -49,12 +99,11 @@ def shown(item: Any) -> str | None:
     name, settings = next(iter(item.items()))
     parts = [str(name)]
     for key, value in (settings or {}).items():
-        texts = [_text(one) for one in (value if isinstance(value, list) else [value])]
-        if not all(texts) or any(_APART.search(text) for text in texts):
+        text = _text(value)
+        if not text or _APART.search(text):
             return None
-        parts.append(f"{key}={'+'.join(texts)}")
-    made = ":".join(parts)
-    return made if _KEY.fullmatch(f"{name}=") else None
+        parts.append(f"{key}={text}")
+    return ":".join(parts)
 
 
 def _text(value: Any) -> str:
@@ -63,7 +112,10 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _parsed(word: str, first: str) -> dict[str, Any]:
+def _parsed(word: Any, first: str) -> Any:
+    """A word with settings as a mapping; anything else as it is."""
+    if not isinstance(word, str) or ":" not in word:
+        return word
     name, *parts = word.split(":")
     texts: dict[str, str] = {}
     key = ""

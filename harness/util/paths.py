@@ -20,6 +20,11 @@ RESULTS = (PACKAGE.parent if CHECKOUT else Path.cwd()) / "results"
 """Where results go unless somebody says otherwise."""
 
 
+def at_home(text: str) -> str:
+    """A path or a URL with what '~' stands for; make and files hand it on as it is."""
+    return os.path.expanduser(text)  # noqa: PTH111  a Path would spoil a URL
+
+
 class _Below:
     """In a class that has a ``root``: a path below that."""
 

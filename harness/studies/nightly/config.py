@@ -22,6 +22,7 @@ from harness.series.mail import lore
 from harness.source.gitnames import check_revision
 from harness.util import yamlfile
 from harness.util.errors import UserError
+from harness.util.paths import at_home
 from harness.util.yamlfile import (
     Check,
     Items,
@@ -39,6 +40,9 @@ _OURS = ("path", "sha256", "units")
 _UNITS = {"h": 3600.0, "m": 60.0, "": 3600.0}
 PAIRS = 6
 """From six pairs on intervals rest on ranks and hold for any noise."""
+
+
+_Repository = Annotated[Text, Check(at_home)]
 
 
 def _mail(value: str) -> str:
@@ -77,7 +81,7 @@ class Branch(Model):
 
     name: Slug
     ref: Annotated[Text, Check(_revision)]
-    git: Text = ""
+    git: _Repository = ""
     bases: SomeItems[Text] = ()
 
 
@@ -134,7 +138,7 @@ class Config(Model):
     most_pairs: Positive = 0
     bases: SomeItems[Text] = (AUTO,)
     suites: SomeItems[Text] = ()
-    kernel_git: Text | None = None
+    kernel_git: _Repository | None = None
     lore: Text | None = None
     mirror: Annotated[str, Check(_mirror, first=True)] = ""
     series: Items[Annotated[FollowedSeries, Check(_followed, first=True)]] = ()

@@ -11,7 +11,9 @@ import yaml
 
 from harness.experiment import spec, word
 from harness.run import manifest
+from harness.studies.nightly import config
 from harness.util.errors import UserError
+from harness.util.paths import REPO
 
 SAME = [
     ("zram:zstd", [{"zram": {"compressor": "zstd"}}]),
@@ -57,10 +59,12 @@ def test_a_word_of_backends_is_the_entry_of_a_spec(
 )
 def test_a_word_of_workloads_is_the_entry_of_a_spec(words: str, entries: list[Any]) -> None:
     made = spec.load(None, {"workloads": words})
-    assert list(made.matrix.workloads) == entries
-    assert " ".join(str(word.shown(item)) for item in entries) == words.replace(
-        ":standard", ":preset=standard"
-    ).replace(",", " ")
+    assert made == spec.load(None, {"workloads": entries})
+    said = " ".join(str(word.shown(item)) for item in made.matrix.workloads)
+    assert spec.load(None, {"workloads": said}) == made
+    if "+" not in words:
+        assert list(made.matrix.workloads) == entries
+        assert said == words.replace(":standard", ":preset=standard").replace(",", " ")
 
 
 def names(**given: str) -> list[str]:
@@ -97,15 +101,29 @@ def test_each_of_several_values_is_a_cell_named_by_it() -> None:
         ({"backends": "zram:pol=3"}, "back-end 'zram' has no setting 'pol'"),
         ({"backends": "swapfile:zstd"}, "back-end 'swapfile' has no setting 'compressor'"),
         ({"workloads": "pageio:sise=64M"}, "no parameter 'sise'; did you mean 'size'?"),
+        ({"backends": [{"zram": {"compressor": []}}]}, "is a list with nothing in it"),
         ({"workloads": "pageio:64M"}, "workload 'pageio' has no preset '64M'"),
         ({"workloads": "pageio:order=sideways"}, "'order' is 'sideways'; it must be one of"),
     ],
 )
-def test_a_wrong_word_is_named(given: dict[str, str], message: str) -> None:
+def test_a_wrong_word_is_named(given: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError) as told:
         spec.load(None, given)
     assert message in str(told.value)
     assert str(told.value).startswith("the command line: ")
+
+
+def test_a_night_measures_each_value_under_its_own_name(tmp_path: Path) -> None:
+    path = tmp_path / "nightly.yaml"
+    path.write_text(
+        "series: [{series: vswap}]\nbackends: zram:lz4+zstd\n"
+        "workloads: [{pageio: {size: [32M, 64M]}}]\n"
+    )
+    units = config.load(path, registry_folder=REPO / "kernels" / "series").units
+    assert [cell.name for _, one in units for cell in one.cells()] == [
+        "zram-lz4.pageio-32M", "zram-zstd.pageio-32M",
+        "zram-lz4.pageio-64M", "zram-zstd.pageio-64M",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,13 @@ def test_the_example_is_right() -> None:
     assert "quick-zram.pageio" in names and len(set(names)) == len(names)
 
 
+def test_a_home_in_a_repository_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = "kernel_git: ~/linux\nbranches: [{ref: refs/heads/mm, bases: [v6.19], git: ~/mm}]\n"
+    found = load(tmp_path, text)
+    assert (found.kernel_git, found.branches[0].git) == (f"{tmp_path}/linux", f"{tmp_path}/mm")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
