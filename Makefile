@@ -18,6 +18,11 @@ GIVEN := $(foreach name,$(filter-out $(OWN),$(.VARIABLES)), \
            $(if $(findstring command,$(origin $(name))),$(name)))
 WORDS  = $(foreach name,$(sort RESULTS $(GIVEN)),'$(name)='$(call quoted,$(name)))
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
+# For targets that do not go through the harness: refuse what they do not take.
+ENVIRONMENT = CACHE_LIMIT DEBIAN_MIRROR KERNEL_GIT KERNEL_GIT_MISSING KERNEL_KEYRING SANDBOX_READ \
+              SETUP_PACKAGES XDG_CACHE_HOME PATH TMPDIR
+strange = $(filter-out $(1) $(ENVIRONMENT),$(GIVEN))
+only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),nothing)))
 # Not handed on: make expands what it exports.
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
@@ -89,6 +94,7 @@ calibrate overhead bench build: setup
 # What README and docs show: measured, not written.  report.html links to boots that are not kept.
 EXAMPLE = docs/example
 example: setup
+	@$(call only,RESULTS)
 	@$(HARNESS) compare NAME=example RESULTS='$(RESULTS)' || case $$? in 3|4) ;; *) exit $$?;; esac
 	@$(HARNESS) reply RESULT='$(RESULTS)/example' RESULTS='$(RESULTS)' >/dev/null
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
@@ -100,29 +106,36 @@ report reply bundle verify doctor workloads clean-cache: setup-python
 test: lint unit e2e
 
 lint: setup-dev
+	@$(call only,)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
 unit: setup-dev
+	@$(call only,)
 	$(PYTHON) -m pytest -q -n auto --dist loadfile tests --ignore=tests/e2e --ignore=tests/planted
 
 planted: setup-dev
+	@$(call only,)
 	$(PYTHON) -m pytest -v -s tests/planted
 
 faults: setup
+	@$(call only,ONLY BASE SANDBOX RESULTS)
 	@$(PYTHON) -m tests.faults $(call option,ONLY,only) $(call option,BASE,base) \
 		$(call option,SANDBOX,sandbox) --results $(call quoted,RESULTS)
 
 e2e: setup-dev
+	@$(call only,)
 	$(PYTHON) -m pytest -v -s tests/e2e
 
 fuzz: setup-dev
+	@$(call only,SECONDS PARSER)
 	@$(SETUP) requirements-fuzz.txt
 	$(PYTHON) -m tests.fuzz $(call option,SECONDS,seconds) $(call option,PARSER,parser)
 
 lock:
+	@$(call only,UPGRADE)
 	$(SETUP) requirements-dev.txt
 	for extras in "" dev dev,fuzz cluster; do \
 		name=requirements$${extras:+-$${extras#dev,}}.txt; \

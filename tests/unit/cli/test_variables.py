@@ -144,6 +144,25 @@ def test_each_command_is_a_target_that_passes_its_variables(tmp_path: Path, comm
     assert "\nPATCH=" not in (tmp_path / "env").read_text()
 
 
+@pytest.mark.parametrize(
+    ("target", "takes"),
+    [
+        ("faults", "ONLY BASE SANDBOX RESULTS"), ("fuzz", "SECONDS PARSER"), ("unit", "nothing"),
+        ("lint", "nothing"), ("e2e", "nothing"), ("planted", "nothing"), ("example", "RESULTS"),
+        ("lock", "UPGRADE"),
+    ],
+)  # fmt: skip
+def test_a_target_without_the_harness_refuses_what_it_does_not_take(
+    tmp_path: Path, target: str, takes: str
+) -> None:
+    argv = ["make", "-f", str(REPO / "Makefile"), "SETUP=false", target, "ONYL=x"]
+    argv += ["-o", "setup", "-o", "setup-dev"]  # no installation
+    env = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 2
+    assert f"make {target} takes no ONYL; it takes: {takes}." in done.stderr
+
+
 def test_only_what_make_is_given_counts(tmp_path: Path) -> None:
     words = make(tmp_path, "compare", HEAD="mine", RESULTS="/r", NAME="me")
     assert words == ["compare", "RESULTS=/r"]
