@@ -46,7 +46,8 @@ def workloads(entries: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """The name of an entry with settings: ``zram-zstd``."""
-    return "-".join([name, *(_part(value) for _, value in sorted(settings.items()))])
+    values = sorted(settings.items(), key=lambda pair: str(pair[0]))
+    return "-".join([name, *(_part(value) for _, value in values)])
 
 
 def _part(value: Any) -> str:
@@ -76,7 +77,8 @@ def _with_name(item: Any) -> Any:
 def _each(item: Any) -> Iterator[tuple[Any, bool]]:
     """An entry for each choice from the lists among its settings; whether it is one of several."""
     settings = _settings(item)
-    axes = {key: value for key, value in settings.items() if isinstance(value, list)}
+    lists = {key: value for key, value in settings.items() if isinstance(value, list)}
+    axes = {key: value for key, value in lists.items() if key != "name"}
     if not axes:
         yield item, False
         return
