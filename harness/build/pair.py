@@ -144,6 +144,11 @@ class PairPlan:
     builder: KernelBuilder
     chosen: frozenset[str]
 
+    @property
+    def keys(self) -> dict[str, str]:
+        """The keys that both kernels will have, by arm."""
+        return {arm: self.builder.places(one)[0].name for arm, one in self.requests.items()}
+
     def build(self, configured: Configured | None = None) -> KernelPair:
         """Configure and build both arms, base first."""
         trees = self.trees

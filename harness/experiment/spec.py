@@ -17,6 +17,8 @@ from harness.util.errors import UserError
 from harness.util.paths import is_kernel_checkout
 from harness.util.units import format_size
 
+RESERVED = {"latest": "newest", "previous": "second newest"}
+"""Names that stand for a result wherever one is asked for."""
 _DEBUG = ("watchdog", "debug")
 
 
@@ -32,15 +34,20 @@ class Experiment:
 
     @property
     def title(self) -> str:
-        """The name of its folder below results/."""
+        """The name of its folder below results/; without a ``name`` only `words`."""
+        return _plain(self.name) if self.name else self.words
+
+    @property
+    def words(self) -> str:
+        """What is compared, in words that a folder's name may have."""
         kernels = self.kernels
         other = kernels.patch if kernels.head is None else kernels.head
-        text = self.name or f"{kernels.base}-vs-{Path(other or 'calibration').name}"
-        if kernels.upto is not None and not self.name:
+        text = f"{kernels.base}-vs-{Path(other or 'calibration').name}"
+        if kernels.upto is not None:
             text += f"-upto-{kernels.upto}"
-        if self.matrix.suite and not self.name:
+        if self.matrix.suite:
             text += f"-{self.matrix.suite}"
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "comparison"
+        return _plain(text)
 
     def cells(self) -> tuple[Cell, ...]:
         """The cells of its matrix.  UserError for an unknown name or setting."""
@@ -91,6 +98,11 @@ def load(
         parts[part] = yamlfile.check(own, model, place)
     others = cast(Others, parts.pop(""))
     experiment = Experiment(**cast(Any, parts), name=others.name)
+    if others.name and experiment.title in RESERVED:
+        raise UserError(
+            f"{place}: NAME={experiment.title} always means the {RESERVED[experiment.title]} "
+            "result; give another name"
+        )
     # A word for fragments that are also there by name: what is kept says which.
     if others.debug:
         named = experiment.kernels.fragments
@@ -117,6 +129,10 @@ def _names_tree(patch: str) -> bool:
     if colon and folder not in ("registry", "mail"):
         return Path(folder).expanduser().is_dir()
     return is_kernel_checkout(Path(patch).expanduser())
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "comparison"
 
 
 def _consistent(place: str, kernels: Kernels) -> None:

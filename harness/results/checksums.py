@@ -103,7 +103,6 @@ def resume(results: Path) -> None:
             if not (home := _boot_of(path)) or (results / home / "boot.json").is_file()
         }
         top = Sums(kept, top.made)
-        _write(results, top)
     for item in _boot_differences(results, top):
         home = _boot_of(f"{item.place}/")
         if not home or (results / home / "boot.json").is_file():
@@ -112,6 +111,8 @@ def resume(results: Path) -> None:
                 f"they were recorded; remove '{results / (home or item.place)}'"
                 f"{' to run that boot again' if home else ''}"
             )
+    if top:
+        _write(results, top)
 
 
 def raw(results: Path) -> None:

@@ -23,7 +23,7 @@ from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Trees, debugging
 from harness.experiment import settings, word
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
-from harness.experiment.settings import Identity, Repeat
+from harness.experiment.settings import Repeat
 from harness.experiment.spec import Experiment
 from harness.experiment.workload import Workload
 from harness.results import manifest as schema
@@ -52,7 +52,7 @@ from harness.vm import accel, disk, hostfacts
 from harness.vm.accel import Accelerator
 
 _SPEC = "spec.yaml"
-_OF_A_RUN = ("stages", "boots_run", "boots_kept", "qemu_seconds", "shared_boots")
+_OF_A_RUN = ("stages", "boots_run", "boots_kept", "qemu_seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ class Setting:
     def asked(self) -> Request:
         """What was asked for, with the very versions that were run."""
         asked = self.request or Request(self.experiment)
-        return replace(asked, experiment=pinned(asked.experiment, self.trees))
+        one = asked.experiment.changed(name=self.experiment.name)
+        return replace(asked, experiment=pinned(one, self.trees))
 
     @property
     def command(self) -> str:
@@ -135,54 +136,6 @@ def locked(folder: Path) -> Iterator[None]:
                 folder.rmdir()
 
 
-def identify(folder: Path, setting: Setting) -> None:
-    """Refuse to mix: a results folder goes on only with the experiment that it was begun with."""
-    identity = {
-        "experiment": identifying(setting.experiment, setting.clock),
-        "kernels": {name: arm.kernel.key for name, arm in setting.arms.items()},
-        "clock": setting.clock,
-        "disk": setting.disk,
-        "accel": setting.accelerator.name,
-        "qemu": accel.qemu_version(),
-        "image": setting.image.key,
-        "images": {" ".join(names): one.key for names, one in setting.variants.items()},
-        "tools": setting.tools.name,
-    }
-    if setting.selftests:  # results without them are as they always were
-        identity["selftests"] = {name: one.key for name, one in setting.selftests.items()}
-    path = folder / "experiment.json"
-    text = atomic.json_text(identity)
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
-        old = json.loads(path.read_text(encoding="utf-8"))
-        differs = _first_difference(old, json.loads(text))
-        raise UserError(
-            f"'{folder}' holds a comparison with another {differs}; "
-            "choose another NAME=, or remove that folder"
-        )
-    atomic.text(path, text)
-
-
-def identifying(experiment: Experiment, clock: str) -> dict[str, Any]:
-    """The settings that identify a result, as plain data."""
-    data = experiment.as_data()
-    return {
-        name: data[name]
-        for name, one in settings.stored().items()
-        if one.identity is Identity.ALWAYS
-        or (one.identity is Identity.WALL and clock == "wall")
-        or (one.identity is Identity.CHANGED and experiment.value(name) != one.default)
-    }
-
-
-def _first_difference(old: Any, new: Any, path: str = "") -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(old.keys() | new.keys()):
-            if old.get(key) != new.get(key):
-                place = f"{path}.{key}" if path else str(key)
-                return _first_difference(old.get(key), new.get(key), place)
-    return f"{path} ({json.dumps(old)} before, {json.dumps(new)} now)"
-
-
 def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime]) -> None:
     """Write manifest.json; ``stages`` are the times of this call.
 
@@ -199,8 +152,8 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
             "boots_run": ran.done,
             "boots_kept": ran.kept,
             "qemu_seconds": round(ran.qemu_seconds, 1),
-            "shared_boots": dict(Counter(reuse.read(folder).values())),
         }
+    run["shared_boots"] = dict(Counter(reuse.read(folder).values()))
     atomic.text(folder / schema.NAME, atomic.json_text(made.model_copy(update=run).as_data()))
     for name, arm in setting.arms.items():
         # Readers of the result do not have this machine's cache.

@@ -164,7 +164,10 @@ def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Adm
     folder, temporary = context.results / load.experiment.title, Path(tempfile.gettempdir())
     guest, schedule = load.experiment.guest, load.experiment.schedule
     every = len(load.cells) * schedule.pairs * (3 if schedule.aa else 2)
-    boots = max(0, every - len(list(folder.glob("boots/*/*/boot.json"))))
+    # Before its sources are there a comparison does not know the end of its name.
+    mine = [folder] if load.experiment.name else context.results.glob(f"{folder.name}-*")
+    done = max((len(list(one.glob("boots/*/*/boot.json"))) for one in mine), default=0)
+    boots = max(0, every - done)
     # Swap disks are sparse, but a series may fill them.
     kinds = [(one.backend, one.disk_on(load.disk)) for one in load.cells]
     on_host = [disk.disk_bytes(one, guest.swap) for one, where in kinds if where == "host"]

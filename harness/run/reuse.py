@@ -4,8 +4,10 @@
 Several comparisons of one base would repeat one boot again and again: same kernel, cell, pair,
 guest seed and place in the pair.  Under the instruction clock, where the host and the hour cannot
 be seen, one of these boots serves all.  Under wall time it must not: the boots of a pair belong
-together in time.  A shared boot is hard-linked into each results folder, with its hashes, so every
-folder stays whole and can be verified alone; ``shared.json`` there says which boots those are.
+together in time.  Nor where the host's disk answers while something is timed.  A boot is shared
+whatever its outcome was: to run again only those that failed would make the base look sounder than
+the patch.  A shared boot is hard-linked into each results folder, with its hashes, so every folder
+stays whole and can be verified alone; ``shared.json`` there says which boots those are.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from typing import Any
 
 from harness.experiment import settings
 from harness.results import checksums
+from harness.run import identity
 from harness.run.plan import Block
 from harness.util import atomic
+from harness.vm import disk
 from harness.vm.boot import BootRequest
 
 RECORD = "shared.json"
@@ -31,17 +35,25 @@ def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int
     ``folder`` and ``donors`` are results folders whose experiment.json is written.  Donors that
     were measured in any other way, or under another clock than instructions, give nothing.
     """
-    mine = _identity(folder)
+    mine = _method(folder)
     if mine is None or mine["clock"] != "insn":
         return 0
     found: dict[str, str] = {}
+    wanted = [one for one in _lacking(planned, folder) if _is_repeatable(one, str(mine["disk"]))]
     for donor in donors:
-        if donor == folder or _identity(donor) != mine:
+        if not wanted:
+            break
+        if donor == folder or _method(donor) != mine:
             continue
-        for request in _lacking(planned, folder):
-            if _is_of(donor / "boots" / request.folder, request):
-                _link(donor / "boots" / request.folder, folder / "boots" / request.folder)
-                found[f"boots/{request.folder}"] = os.path.relpath(donor, folder)
+        former = read(donor)
+        for request in tuple(wanted):
+            boot = f"boots/{request.folder}"
+            if _is_of(donor / boot, request):
+                _link(donor / boot, folder / boot)
+                wanted.remove(request)
+                # Named is the result that it was run for.
+                first = donor / former[boot] if boot in former else donor
+                found[boot] = os.path.relpath(first, folder)
     if found:
         atomic.text(folder / RECORD, atomic.json_text({**read(folder), **found}))
     return len(found)
@@ -53,15 +65,29 @@ def read(folder: Path) -> dict[str, str]:
     return {str(boot): str(donor) for boot, donor in data.items()}
 
 
-def _identity(folder: Path) -> dict[str, Any] | None:
-    """What the boots of the base depend on, of experiment.json; None if there is none."""
-    data = atomic.json_file(folder / "experiment.json")
+def _method(folder: Path) -> dict[str, Any] | None:
+    """What all boots of the base depend on, of experiment.json; None if there is none.
+
+    What its cell is, a boot says itself.
+    """
+    data = atomic.json_file(folder / identity.NAME)
     if data is None:
         return None
-    # How the kernels were asked for may differ where the kernel of the base does not.
-    free = {name for name, one in settings.stored().items() if one.part == "kernels"}
+    # How kernels and cells were asked for may differ where they do not.
+    free = {one.name for one in settings.stored().values() if one.part in ("kernels", "matrix")}
     experiment = {key: value for key, value in data["experiment"].items() if key not in free}
-    return {**data, "experiment": experiment, "kernels": data["kernels"]["base"]}
+    plain = ("clock", "disk", "accel", "qemu", "image", "tools")
+    return {
+        **{key: data.get(key) for key in plain},
+        "experiment": experiment,
+        "kernel": data["kernels"]["base"],
+    }
+
+
+def _is_repeatable(request: BootRequest, kind: str) -> bool:
+    """Whether nothing of the host is in the figures: its disk answers when it likes."""
+    on_host = request.cell.disk_on(kind) == "host" and disk.has_disk(request.cell.backend)
+    return request.profiled or not on_host
 
 
 def _lacking(planned: Sequence[Block], folder: Path) -> Iterator[BootRequest]:
@@ -80,10 +106,15 @@ def _is_of(boot: Path, request: BootRequest) -> bool:
     ):
         return False
     facts = atomic.json_file(boot / "boot.json") or {}
+    cell = request.cell
     return all(
         facts.get(key) == value
         for key, value in {
-            "cell": request.cell.name,
+            "cell": cell.name,
+            "backend_kind": cell.backend.kind,
+            "backend_settings": dict(cell.backend.settings),
+            "params": dict(cell.workload.parameters),
+            "memory_max": cell.workload.memory_max,
             "arm": request.arm,
             "pair": request.pair,
             "position": request.position,

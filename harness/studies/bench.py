@@ -57,10 +57,13 @@ def bench(experiment: Experiment, context: Context) -> StudyResult:
     one = experiment.changed(
         patch=None,
         head=experiment.kernels.base,
-        name=experiment.name or f"bench-{experiment.kernels.base}",
         aa=True,
     )
-    boots = Boots(change=_watched, request=Request(experiment, "bench"))
+    boots = Boots(
+        change=_watched,
+        request=Request(experiment, "bench"),
+        words=experiment.changed(name=f"bench-{experiment.kernels.base}").title,
+    )
     with compare.measured(one, context, boots) as (folder, ran):
         effects = effects_of(Measurement.load(folder))
         facts = json.loads((folder / "experiment.json").read_text(encoding="utf-8"))

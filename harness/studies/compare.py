@@ -8,24 +8,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from harness.build import image, kbuild, kselftest, pair, trace, vmlinux
-from harness.build.image import Image, Recipe
+from harness.build.image import Image
 from harness.build.kselftest import Selftests
-from harness.build.pair import Arm, Configured, Context, KernelPair
+from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
 from harness.experiment import spec
 from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
-from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
 from harness.report import files, live, summary
 from harness.report.live import Survey, View
-from harness.results import checksums, observer
+from harness.results import checksums, listing, observer
 from harness.results.manifest import ResultKind
-from harness.run import eviction, manifest, plan, resources, reuse
+from harness.run import eviction, identity, manifest, plan, resources, reuse
 from harness.run.cluster import cluster
 from harness.run.engine import Engine, Local
+from harness.run.identity import Method
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
+from harness.studies import methods
 from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
@@ -81,6 +83,7 @@ class Boots:
     donors: results folders whose boots of the base may serve this one, too (see ``reuse``)
     request: what the experiment was made from, if it was
     alone: a cell that one kernel cannot run is run on the other
+    words: of the result's name in place of the experiment's own
     """
 
     change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
@@ -89,6 +92,7 @@ class Boots:
     donors: Sequence[Path] = ()
     request: Request | None = None
     alone: bool = False
+    words: str = ""
 
     @property
     def command(self) -> str:
@@ -104,100 +108,148 @@ def measured(
 
     The folder is held against others until the block ends, for what the caller derives from it.
     """
-    folder = context.results / experiment.title
     before = progress.finished()  # by a walk's earlier trials
     # What no kernel could run is told before an hour of building, not after it.
     cells, _ = _runnable(experiment, boots.command)
     for cell in cells:
         disk.require_room(cell.backend, experiment.guest.memory, experiment.guest.swap)
     _log.info(spec.describe(experiment))
-    _log.info(f"results go to {folder}")
     scratch.sweep()
     chosen = accel.choose(experiment.guest.accel, cache=context.cache)
     # A cluster that was asked for is looked at before anything is built; None: this machine.
     far = cluster.connected(context.scheduler, chosen.name) if context.scheduler else nullcontext()
-    with manifest.locked(folder), far as engine, live.view() as shown:
-        setting = _set_up(experiment, cells, chosen, context, boots)
-        manifest.identify(folder, setting)
-        checksums.resume(folder)
-        _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
-        planned = _planned(setting, boots.change)
-        shared = reuse.boots(planned, folder, boots.donors)
-        if shared:
-            _log.info(f"{shared} boots of the base are shared with other results")
-        ran = _boot_all(planned, setting, context, boots.written, shown, engine)
-        kernels = {
-            boot_request.folder: boot_request.kernel for block in planned for boot_request in block
-        }
-        for trouble in trace.record(folder, kernels, context.sandbox):
-            _log.warning(trouble)
-        base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
-        if trouble := vmlinux.record(folder, base, patch):
-            _log.warning(trouble)
-        manifest.write(folder, setting, ran, progress.stages(before))
-        checksums.raw(folder)
-        yield folder, ran
+    with far as engine, live.view() as shown:
+        sketch = _sketched(experiment, cells, chosen, context, boots)
+        folder = context.results / sketch.experiment.title
+        _log.info(f"results go to {folder}")
+        with manifest.locked(folder):
+            identity.require(folder, sketch.identity, grows=boots.request is None)
+            sketch = _continued(sketch, folder, boots)
+            setting = _set_up(sketch, context, boots)
+            identity.keep(folder, sketch.identity)
+            checksums.resume(folder)
+            _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
+            planned = _planned(setting, boots.change)
+            donors = dict.fromkeys([*boots.donors, *listing.with_boots(context.results)])
+            shared = reuse.boots(planned, folder, donors)
+            if shared:
+                _log.info(f"{shared} boots of the base are shared with other results")
+            ran = _boot_all(planned, setting, context, boots.written, shown, engine)
+            kernels = {one.folder: one.kernel for block in planned for one in block}
+            for trouble in trace.record(folder, kernels, context.sandbox):
+                _log.warning(trouble)
+            base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
+            if trouble := vmlinux.record(folder, base, patch):
+                _log.warning(trouble)
+            manifest.write(folder, setting, ran, progress.stages(before))
+            checksums.raw(folder)
+            yield folder, ran
     for failure in ran.failed:
         _log.warning(failure)
     _say_times(ran, before)
 
 
-def _set_up(
+@dataclass(frozen=True, slots=True)
+class _Sketch:
+    """A comparison before anything is built; ``planned`` is None where the kernels were given."""
+
+    experiment: Experiment
+    method: Method
+    identity: Mapping[str, Any]
+    planned: PairPlan | None
+
+
+def _sketched(
     experiment: Experiment,
     cells: Sequence[Cell],
     chosen: Accelerator,
     context: Context,
     boots: Boots,
-) -> Setting:
-    """Get, build and make what the boots need; ``cells`` are those that some kernel could run."""
-    cache, guest = context.cache, experiment.guest
-    clock = choose_clock(experiment, chosen.name)
-    api = counter.interface(cells, clock, accel.qemu_version())
+) -> _Sketch:
+    """Get the sources, apply the series, and name the result after all that identifies it."""
+    clock = methods.choose_clock(experiment, chosen.name)
+    counter.interface(cells, clock, accel.qemu_version())  # a QEMU that cannot count is told now
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
-    kind, most = disk.choose(experiment.guest.disk, clock), eviction.limit()
-    experiment = resolved(experiment, clock)
+    kind, guest = disk.choose(experiment.guest.disk, clock), experiment.guest
     for cell in cells:  # an error now, not at that boot
         memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
         disk.boot_words(cell.backend, memory, guest.swap)
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
-    places = frozenset(cache.images / recipe.key for recipe in _recipes(cells).values())
-    absent = [one for one in places if not (one / "root.img").is_file()]
-    missing = {"root images": len(absent) * image.SPACE} if absent else {}
-    load = resources.Load(experiment, cells, clock, kind, boots.written)
-    first = {} if boots.made or any(cache.kernels.glob("[!.]*")) else {"building": kbuild.SPACE}
-    for warning in resources.admitted(load, context, to_make={**first, **missing}).warnings:
+    load = resources.Load(methods.resolved(experiment, clock), cells, clock, kind, boots.written)
+    eviction.limit()  # a mistake in it is told now
+    built = boots.made or any(context.cache.kernels.glob("[!.]*"))
+    to_make = {
+        **({} if built else {"building": kbuild.SPACE}),
+        **methods.missing_images(cells, context),
+    }
+    for warning in resources.admitted(load, context, to_make=to_make).warnings:
         _log.warning(warning)
-    kernels, told = boots.made, set[str]()
-    if kernels is None:
+    method = methods.of(experiment, chosen, context)
+    planned = None
+    if boots.made is None:
         planned = pair.plan(pair.prepare(experiment, context), experiment, context)
-        eviction.keep_below(cache, most, needed=planned.places() | places)
-        resources.admitted(load, context, to_make={"building": planned.space(), **missing})
+        keys = planned.keys
+    else:
+        keys = {arm: one.kernel.key for arm, one in boots.made[0].items()}
+    found = identity.of(experiment, method, keys, kind=ResultKind(boots.command))
+    words = boots.words or experiment.words
+    one = identity.named(experiment, words, found, grows=boots.request is None)
+    return _Sketch(one, method, found, planned)
+
+
+def _continued(sketch: _Sketch, folder: Path, boots: Boots) -> _Sketch:
+    """With the cells and pairs that a comparison has in its folder already."""
+    one = sketch.experiment
+    if boots.request is None:
+        one = identity.continued(one, folder)
+    one = methods.resolved(one, sketch.method.clock)
+    if one.matrix != sketch.experiment.matrix:
+        _log.info(f"with the cells that are there: {spec.describe(one)}")
+    found, kind = sketch.identity, ResultKind(boots.command)
+    changed = identity.of(one, sketch.method, found["kernels"], kind=kind)
+    return replace(sketch, experiment=one, identity=changed)
+
+
+def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
+    """Build and make what the boots need."""
+    experiment, method, cache = sketch.experiment, sketch.method, context.cache
+    cells, _ = _runnable(experiment, boots.command)
+    load = resources.Load(experiment, cells, method.clock, method.disk, boots.written)
+    kernels, told = boots.made, set[str]()
+    if sketch.planned is not None:
+        places = {cache.images / one.key for one in methods.recipes(cells).values()}
+        needed = sketch.planned.places() | places
+        eviction.keep_below(cache, eviction.limit(), needed=needed)
+        to_make = {"building": sketch.planned.space(), **methods.missing_images(cells, context)}
+        resources.admitted(load, context, to_make=to_make)
         watch = watcher(experiment, command=boots.command, told=told)
-        kernels = planned.build(None if boots.alone else watch)
+        kernels = sketch.planned.build(None if boots.alone else watch)
+    assert kernels is not None
     made, config_diff = kernels
     archives = AptSource(cache.downloads, mirror=context.mirror).archives()
-    tools = image.build_tools(cache=cache)
     able = abilities(made)
     half = _halves(experiment, able, boots.command) if boots.alone else ()
     cells, skipped = _runnable(experiment, boots.command, able, half)
     _tell(skipped, told)
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, context)
-    seen = observer.known(cache, kernel=made["base"].kernel.key, tools=tools.name, clock=clock)
+    key = made["base"].kernel.key
+    seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
+    api = counter.interface(cells, method.clock, accel.qemu_version())
     return Setting(
         experiment=experiment,
         cells=cells,
         skipped=skipped,
         arms=made,
         config_diff=config_diff,
-        accelerator=chosen,
-        clock=clock,
-        disk=kind,
+        accelerator=method.accelerator,
+        clock=method.clock,
+        disk=method.disk,
         image=images.pop(()),
         variants=images,
-        tools=tools,
-        counter=counter.plugin(tools, api),
+        tools=method.tools,
+        counter=counter.plugin(method.tools, api),
         observer=seen,
         selftests=selftests,
         halves=half,
@@ -232,14 +284,8 @@ def _images(cells: Sequence[Cell], cache: Cache, mirror: str) -> dict[tuple[str,
     """By packages on top: the plain image, (), and those that the cells ask for."""
     return {
         packages: image.build(recipe, cache=cache, mirror=mirror)
-        for packages, recipe in _recipes(cells).items()
+        for packages, recipe in methods.recipes(cells).items()
     }
-
-
-def _recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
-    recipe = image.read_recipe()
-    wanted = sorted({(), *(cell.workload.packages for cell in cells)})
-    return {packages: image.with_packages(recipe, packages) for packages in wanted}
 
 
 def _selftests(
@@ -295,32 +341,6 @@ def _halves(
     for one in found:
         _log.warning(f"{one.cell} runs on {one.arm} alone: {one.reason}")
     return found
-
-
-def resolved(experiment: Experiment, clock: str) -> Experiment:
-    """The experiment with what depends on the clock filled in."""
-    return experiment.changed(pairs=experiment.schedule.pairs or PAIRS[clock])
-
-
-def counted(experiment: Experiment) -> Experiment:
-    """The experiment under the instruction clock, which needs TCG."""
-    wanted = experiment.guest.accel
-    return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
-
-
-def choose_clock(experiment: Experiment, accelerator: str) -> str:
-    """The clock: "insn" wherever the guest runs under TCG unless wall time is asked for.
-
-    Raises UserError when the instruction clock cannot be had as asked.
-    """
-    clock, cpus = experiment.guest.clock, experiment.guest.cpus
-    if clock == "auto":
-        clock = "wall" if accelerator == "kvm" else "insn"
-    if clock == "insn" and accelerator == "kvm":
-        raise UserError("the instruction clock needs TCG: use --accel tcg with --clock insn")
-    if clock == "insn" and cpus != 1:
-        raise UserError(f"the instruction clock runs one CPU, not {cpus}: use CPUS=1 or CLOCK=wall")
-    return clock
 
 
 def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> list[plan.Block]:

@@ -43,6 +43,10 @@ class Guests:
             "detail": "" if outcome is Outcome.OK else "Kernel panic", "clock": "insn",
             "accel": "tcg", "kernel": request.kernel.key, "observed": request.observed,
             "profiled": request.profiled, "kernel_release": request.kernel.release,
+            "backend_kind": request.cell.backend.kind,
+            "backend_settings": dict(request.cell.backend.settings),
+            "params": dict(request.cell.workload.parameters),
+            "memory_max": request.cell.workload.memory_max,
         }  # fmt: skip
         (folder / "boot.json").write_text(json.dumps(facts), encoding="utf-8")
         (folder / "qemu.txt").write_text("qemu-system-x86_64\n", encoding="utf-8")

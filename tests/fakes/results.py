@@ -86,6 +86,12 @@ def write(root: Path, fake: Fake | None = None) -> Path:
     return results
 
 
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file below a folder but locks: what a refused run must leave as it was."""
+    files = (path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
 def factor(fake: Fake, number: int, pair: int, arm: str) -> float:
     """How far this boot's numbers are from the nominal ones."""
     drift = 1 + 0.001 * math.sin(pair + number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ from harness.stats import paired as stats
 from harness.stats import search
 from harness.stats.paired import Paired
 from harness.stats.search import Found, Side
-from harness.studies import compare
+from harness.studies import methods
 from harness.studies.bisect import outcome
 from harness.studies.bisect.outcome import Bisection, Look
 from harness.studies.result import StudyResult, sealed
@@ -48,12 +49,14 @@ def bisect(
     KernelFailure when the whole series does not build or survive.
     """
     one = aimed(experiment, metric)
-    first = compare.resolved(one, "insn").schedule.pairs
+    first = methods.resolved(one, "insn").schedule.pairs
     if most < first:
         raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
-    folder = context.results / one.title
+    track = trial.lay(one, context, ResultKind.BISECT, f"bisect-{metric}")
+    folder = track.folder
     with manifest.locked(folder):
-        track = trial.lay(one, context, folder)
+        _same_search(folder, metric)
+        track.begin()
         found = _Search(track, metric, most).solve()
         record.write(folder, ResultKind.BISECT, outcome.as_data(found))
         made = sealed(folder, outcome.make)
@@ -93,7 +96,17 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
             f"'{metric}' is counted only where pages wait for a disk, and on {cells[0].name} they "
             f"do not: '{metric.removesuffix('_busy')}' is the same there"
         )
-    return one.changed(name=one.name or f"bisect-{metric}-{one.title}")
+    return one
+
+
+def _same_search(folder: Path, metric: str) -> None:
+    """UserError if ``folder`` has the answer to another question."""
+    if (folder / ResultKind.BISECT.record).is_file():
+        known = record.read(folder, ResultKind.BISECT)["metric"]
+        if known != metric:
+            raise UserError(
+                f"'{folder}' holds a search for {known}: leave NAME= out or give another"
+            )
 
 
 class _Search:

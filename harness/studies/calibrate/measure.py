@@ -18,7 +18,7 @@ from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import record
 from harness.results.manifest import ResultKind
-from harness.studies import compare
+from harness.studies import compare, methods
 from harness.studies.calibrate import report
 from harness.studies.calibrate.report import ALL_BACKENDS, WAITING_ONLY
 from harness.studies.result import StudyResult, sealed
@@ -48,7 +48,7 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
     for series in series_run:
         _log.info(f"series {series}")
         # The null series is the A/A of all others: no third boot.
-        one = compare.counted(experiment).changed(
+        one = methods.counted(experiment).changed(
             patch=series,
             name=series,
             backends=chosen[series],

@@ -63,6 +63,7 @@ def overhead(
         request=request(experiment, options),
         # What one kernel alone can do is measured there: the other has no figure beside it.
         alone=True,
+        words=f"overhead-{experiment.words}",
     )
     with (
         compare.measured(one, context, boots) as (folder, ran),
@@ -108,7 +109,6 @@ def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
             backends.append({name: {"size": size, "hold": "yes", "name": label}})
     settings = {"bytes": fill, "steps": options.steps}
     return experiment.changed(
-        name=experiment.name or f"overhead-{experiment.title}",
         backends=tuple(backends),
         workloads=({WORKLOAD: settings},),
         pairs=experiment.schedule.pairs or PAIRS,

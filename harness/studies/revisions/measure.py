@@ -7,24 +7,27 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from harness.build import pair
 from harness.build.pair import Context, Trees
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
-from harness.run import manifest
+from harness.results.manifest import ResultKind
+from harness.run import identity, manifest
 from harness.series import rangediff, registry
 from harness.series.basis import AUTO
 from harness.series.rangediff import CommitRange, Digest
 from harness.series.registry import Entry, Revision
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import for_others
-from harness.studies import compare
+from harness.studies import compare, methods
 from harness.studies.result import StudyResult, sealed
 from harness.studies.revisions import table
 from harness.studies.revisions.table import Posting, RevisionHistory
 from harness.util.errors import Exit, HarnessError, InfraError, KernelFailure, UserError
 from harness.util.paths import REPO
+from harness.vm import accel
 
 _log = logging.getLogger(__name__)
 
@@ -42,16 +45,50 @@ def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> 
     if experiment.kernels.base not in (AUTO, Kernels().base):
         raise UserError("each revision is compared with its own base: leave BASE out")
     wanted = [entry.revision(name) for name in only] or list(entry.revisions)
-    folder = context.results / (experiment.name or f"revisions-{entry.name}")
+    one = experiment.changed(base=AUTO, name=None)
+    found = _identity(one, context)
+    words = f"revisions-{entry.name}"
+    folder = context.results / identity.named(experiment, words, found, grows=False).title
     with manifest.locked(folder):
-        case = _Revisions(experiment.changed(base=AUTO, name=None), entry, context)
-        postings = [case.post(one) for one in wanted]
+        before = _before(folder, found)
+        case = _Revisions(one, entry, context)
+        postings = {posting.name: posting for posting in before}
+        for revision in wanted:
+            new, old = case.post(revision), postings.get(revision.name)
+            if old and not new.digest:  # the revision before it was not asked for this time
+                new = replace(new, since=old.since, digest=old.digest)
+            postings[revision.name] = new
+        order = [revision.name for revision in entry.revisions]
+        shown = [postings[name] for name in order if name in postings]
+        chosen = [posting.name for posting in shown] if len(shown) < len(order) else []
         every = RevisionHistory(
-            entry.name, entry.title, _command(experiment, only, context), tuple(postings)
+            entry.name, entry.title, _command(experiment, chosen, context), tuple(shown)
         )
+        identity.keep(folder, found)
         table.record(folder, every)
         made = sealed(folder, table.make)
     return replace(made, status=case.status)
+
+
+def _identity(experiment: Experiment, context: Context) -> dict[str, Any]:
+    """What all comparisons of one study share; the registry says what each kernel is."""
+    chosen = accel.choose(experiment.guest.accel, cache=context.cache)
+    method = methods.of(experiment, chosen, context)
+    options = {name: str(experiment.value(name)) for name in ("config", "fragments")}
+    return identity.of(experiment, method, options, kind=ResultKind.REVISIONS)
+
+
+def _before(folder: Path, found: dict[str, Any]) -> tuple[Posting, ...]:
+    """The revisions that an earlier call compared.  UserError if they are of another study."""
+    identity.require(folder, found, grows=False)
+    if not (folder / ResultKind.REVISIONS.record).is_file():
+        return ()
+    if not (folder / identity.NAME).is_file():
+        raise UserError(
+            f"'{folder}' was written by an older version, which kept no settings: leave NAME= out "
+            "or give another"
+        )
+    return table.read(folder).postings
 
 
 def _entry(experiment: Experiment) -> Entry:

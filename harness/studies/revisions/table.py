@@ -71,7 +71,7 @@ def record(folder: Path, history: RevisionHistory) -> None:
 
 def beside(folder: Path) -> tuple[Path, ...]:
     """The results that a study of revisions is made of: they lie beside it."""
-    found = _read(folder).postings
+    found = read(folder).postings
     return tuple(folder.resolve().parent / one.folder for one in found if one.folder)
 
 
@@ -80,7 +80,7 @@ def make(folder: Path) -> StudyResult:
 
     Runs nothing. UserError where a version without revisions.json wrote the folder.
     """
-    history = _read(folder)
+    history = read(folder)
     found = {path.name: files.read(path, counters=False).primary for path in beside(folder)}
     history = replace(
         history,
@@ -94,7 +94,8 @@ def make(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
 
 
-def _read(folder: Path) -> RevisionHistory:
+def read(folder: Path) -> RevisionHistory:
+    """What revisions.json says: all but the effects.  UserError if there is none."""
     return TypeAdapter(RevisionHistory).validate_python(records.read(folder, ResultKind.REVISIONS))
 
 

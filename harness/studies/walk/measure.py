@@ -6,14 +6,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
-from harness.results import record
+from harness.results import checksums, record
 from harness.results.manifest import ResultKind
-from harness.run import manifest
+from harness.run import identity, manifest
 from harness.studies.overhead import measure as overhead
 from harness.studies.overhead.analysis import NoBoot
 from harness.studies.result import StudyResult, sealed
@@ -22,6 +21,8 @@ from harness.studies.walk.trial import Track
 from harness.util.errors import UserError
 
 _log = logging.getLogger(__name__)
+
+_OVERHEAD = "-overhead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +42,17 @@ def walk(experiment: Experiment, options: WalkOptions, context: Context) -> Stud
 
     Raises the harness's typed errors; a patch that does not build or boot is no error.
     """
-    folder = context.results / named(experiment).title
     if options.overhead is not None:
         overhead.planned(experiment, options.overhead)  # a mistake is said now, not in an hour
-    with manifest.locked(folder):
-        track = trial.lay(experiment, context, folder)
+    track = trial.lay(experiment, context, ResultKind.WALK, "walk")
+    with manifest.locked(track.folder):
         numbers = stops(options.at, len(track.steps))
+        one = _Walk(track, options)
+        one.begin()
         _say(track, numbers, context)
-        _Walk(track, options, folder).go(numbers)
-        made = sealed(folder, report.make)
+        one.go(numbers)
+        made = sealed(track.folder, report.make)
     return made
-
-
-def named(experiment: Experiment) -> Experiment:
-    """With the name of its results folder."""
-    return experiment.changed(name=experiment.name or f"walk-{experiment.title}")
 
 
 def stops(at: Sequence[int], count: int) -> tuple[int, ...]:
@@ -79,27 +76,51 @@ def parse_stops(text: str | None) -> tuple[int, ...]:
 
 
 class _Walk:
-    """The patches done so far; their record is on disk after each."""
+    """The patches done so far, by earlier calls, too; their record is on disk after each."""
 
-    def __init__(self, track: Track, options: WalkOptions, folder: Path) -> None:
-        self._track, self._options, self._folder = track, options, folder
-        self._done: list[dict[str, Any]] = []
+    def __init__(self, track: Track, options: WalkOptions) -> None:
+        self._track, self._options, self._folder = track, options, track.folder
+        self._done: dict[int, dict[str, Any]] = {}
+
+    def begin(self) -> None:
+        """Read what was done, if it is of this walk.  UserError if not; nothing is written."""
+        self._track.begin()
+        for folder in self._folder.glob(f"*{_OVERHEAD}"):
+            number = folder.name.removeprefix("patch-").removesuffix(_OVERHEAD)
+            if self._options.overhead is not None and number.isdecimal():
+                one = overhead.planned(self._track.experiment, self._options.overhead)
+                kind = ResultKind.OVERHEAD
+                found = self._track.identity(int(number), one.changed(pairs=0), kind)
+                identity.require(folder, found, grows=False)
+        if (self._folder / ResultKind.WALK.record).is_file():
+            steps = record.read(self._folder, ResultKind.WALK)["steps"]
+            commits = {one.number: one.commit for one in self._track.steps}
+            for step in steps:
+                if commits.get(step["number"]) != step["commit"]:
+                    raise UserError(
+                        f"'{self._folder}' holds a walk over another series: its patch "
+                        f"{step['number']} is not this one's. Without NAME= each walk has a "
+                        "folder of its own; or give another NAME="
+                    )
+            self._done = {int(step["number"]): dict(step) for step in steps}
 
     def go(self, numbers: Sequence[int]) -> None:
+        """Build and measure at these patches."""
         for number in numbers:
             built = self._track.build(number)
             folder = memory = ""
             if not built.failure:
                 folder = self._track.measure(number).folder.name
                 memory = self._weigh(number)
-            self._done.append({**asdict(built), "folder": folder, "memory": memory})
+            memory = memory or self._done.get(number, {}).get("memory", "")
+            self._done[number] = {**asdict(built), "folder": folder, "memory": memory}
             self._write()
 
     def _weigh(self, number: int) -> str:
         """Measure the bytes at a patch, if that is asked for; the name of the result."""
         if self._options.overhead is None:
             return ""
-        track, name = self._track, f"{trial.name(number)}-overhead"
+        track, name = self._track, f"{trial.name(number)}{_OVERHEAD}"
         one = track.experiment.changed(upto=number, name=name, pairs=0)
         try:
             overhead.overhead(
@@ -116,16 +137,19 @@ class _Walk:
     def _write(self) -> None:
         track = self._track
         head = {"name": self._folder.name, "command": self._command()}
-        record.write(self._folder, ResultKind.WALK, {**head, **track.facts(), "steps": self._done})
+        steps = [self._done[number] for number in sorted(self._done)]
+        record.write(self._folder, ResultKind.WALK, {**head, **track.facts(), "steps": steps})
         manifest.write_spec(self._folder, track.experiment, "walk")
+        if checksums.read(self._folder):  # of an earlier call: its report can be made again
+            checksums.raw(self._folder)
 
     def _command(self) -> str:
         options = self._options
         named = self._track.experiment.changed(name=self._folder.name)
         words = [manifest.repeat_command(named, "walk", git=self._track.git)]
-        if options.at:
-            words.append(f"AT={','.join(map(str, options.at))}")
-        if options.overhead is not None:
+        if options.at and len(self._done) < len(self._track.steps):
+            words.append(f"AT={','.join(map(str, sorted(self._done)))}")
+        if any(one["memory"] for one in self._done.values()):
             words.append("BYTES=yes")
         return " ".join(words)
 

@@ -18,16 +18,21 @@ from harness.build import pair
 from harness.build.kbuild import BuildFailed, Kernel
 from harness.build.pair import Context, KernelPair, Trees
 from harness.experiment.spec import Experiment
-from harness.run import manifest
+from harness.results.manifest import ResultKind
+from harness.run import identity, manifest
+from harness.run.identity import Method
 from harness.series.model import Step
-from harness.studies import compare
+from harness.studies import compare, methods
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import KernelFailure, UserError
+from harness.vm import accel
 
 _log = logging.getLogger(__name__)
 
 _NAME = "patch-"
+_GROWING = ("backends", "workloads", "suite", "preset", "guest")
+"""What the cells of all trials are made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,55 @@ class Built:
 
 
 class Track:
-    """A series laid out below ``folder``: any of its patches can be built and measured."""
+    """A series laid out below ``folder``: any of its patches can be built and measured.
+
+    ``kind`` is the study that does so, and ``method`` what boots its cells.
+    """
 
     def __init__(
-        self, experiment: Experiment, context: Context, folder: Path, trees: Trees
+        self,
+        experiment: Experiment,
+        context: Context,
+        trees: Trees,
+        method: Method,
+        kind: ResultKind,
     ) -> None:
         self.experiment = manifest.pinned(experiment, trees)
-        self.folder = folder
-        self._trees, self._context = trees, replace(context, results=folder)
+        self.folder = context.results / experiment.title
+        self._trees, self._context = trees, replace(context, results=self.folder)
+        self._method, self._kind = method, kind
         self._made: dict[int, KernelPair] = {}
+
+    def begin(self) -> None:
+        """Make sure that what lies in the folder is of the same run, then build the base.
+
+        UserError names each difference; then nothing has been written.
+        """
+        identity.claimed(self.folder, self._kind)
+        for folder in self.donors():
+            number = folder.name.removeprefix(_NAME).partition("-")[0]
+            if not number.isdecimal() or folder.name != name(int(number)):
+                continue
+            if int(number) > len(self.steps):
+                raise UserError(
+                    f"'{folder}' is there, and this series has {len(self.steps)} patches: give "
+                    f"another NAME=, or remove that result ('harness results rm "
+                    f"{self.folder.name}')"
+                )
+            one = self._named(int(number))
+            grows = self._kind is ResultKind.WALK
+            found = self.identity(int(number), one, ResultKind.COMPARE)
+            identity.require(folder, found, grows=grows)
+            one = identity.continued(one, folder) if grows else one
+            self.experiment = self.experiment.changed(**{key: one.value(key) for key in _GROWING})
+        planned = pair.plan(self._trees, self.experiment, self._context)
+        planned.build_base(compare.watcher(self.experiment))
+
+    def identity(self, number: int, one: Experiment, kind: ResultKind) -> dict[str, Any]:
+        """What a trial must have been begun with, if there is one."""
+        trees = pair.cut(self._trees, number, self._context)
+        keys = pair.plan(trees, self._named(number), self._context).keys
+        return identity.of(one, self._method, keys, kind=kind)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -110,7 +155,7 @@ class Track:
 
     def donors(self) -> list[Path]:
         """The results so far, whose boots of the base may serve the next one."""
-        return sorted(self.folder.glob(f"{_NAME}*/"))
+        return sorted(path for path in self.folder.glob(f"{_NAME}*") if path.is_dir())
 
     def made(self, number: int) -> KernelPair:
         """Both kernels of a patch that is built."""
@@ -129,9 +174,10 @@ class Track:
         return f"{error.reason}; the whole log is {place}"
 
 
-def lay(experiment: Experiment, context: Context, folder: Path) -> Track:
-    """Get the base and the series, apply all of it, build the base.
+def lay(experiment: Experiment, context: Context, kind: ResultKind, words: str) -> Track:
+    """Get the base and the series and apply all of it; builds nothing.
 
+    ``words`` begin the name of the results folder unless the experiment has one.
     Raises the harness's typed errors; UserError for a clock under which boots cannot be shared.
     """
     if experiment.kernels.head or not experiment.kernels.patch:
@@ -141,10 +187,15 @@ def lay(experiment: Experiment, context: Context, folder: Path) -> Track:
             "all patches share the boots of the base, which only the instruction clock allows: "
             "leave CLOCK out, or say CLOCK=insn"
         )
-    experiment = compare.resolved(compare.counted(experiment), "insn")
-    whole = pair.prepare(experiment.changed(upto=None), context)
-    pair.plan(whole, experiment, context).build_base(compare.watcher(experiment))
-    return Track(experiment, context, folder, whole)
+    one = methods.resolved(methods.counted(experiment).changed(upto=None), "insn")
+    chosen = accel.choose(one.guest.accel, cache=context.cache)
+    whole = pair.prepare(one, context)
+    method = methods.of(one, chosen, context)
+    keys = pair.plan(whole, one, context).keys
+    found = identity.of(one, method, keys, kind=ResultKind.COMPARE)
+    grows = kind is ResultKind.WALK
+    one = identity.named(one, f"{words}-{one.words}", found, grows=grows)
+    return Track(one, context, whole, method, kind)
 
 
 def name(number: int) -> str:

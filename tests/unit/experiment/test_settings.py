@@ -15,7 +15,7 @@ from harness.experiment import cell, settings, spec
 from harness.experiment.cell import Cell
 from harness.experiment.settings import Guest, Identity, Repeat
 from harness.experiment.spec import Experiment
-from harness.run import manifest
+from harness.run import identity, manifest
 from harness.studies.nightly import agenda, config, measure
 from harness.util.errors import UserError
 from harness.util.yamlfile import one_of
@@ -78,8 +78,8 @@ def test_a_result_can_be_repeated_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("colour")
 def test_it_identifies_a_result_unless_it_is_the_default() -> None:
-    assert manifest.identifying(load(colour="blue"), "insn")["colour"] == "blue"
-    assert "colour" not in manifest.identifying(load(), "insn"), "older results go on"
+    assert identity.identifying(load(colour="blue"), "insn")["colour"] == "blue"
+    assert "colour" not in identity.identifying(load(), "insn"), "older results go on"
 
 
 @pytest.mark.usefixtures("colour")
@@ -99,9 +99,9 @@ ALWAYS = {
 
 
 def test_what_identifies_a_result() -> None:
-    assert set(manifest.identifying(load(pairs=9, timeout=7), "insn")) == ALWAYS
-    assert set(manifest.identifying(load(), "wall")) == ALWAYS | {"parallel"}
-    assert set(manifest.identifying(load(upto=2), "insn")) == ALWAYS | {"upto"}
+    assert set(identity.identifying(load(pairs=9, timeout=7), "insn")) == ALWAYS
+    assert set(identity.identifying(load(), "wall")) == ALWAYS | {"parallel"}
+    assert set(identity.identifying(load(upto=2), "insn")) == ALWAYS | {"upto"}
     resolved = {
         name for name, one in settings.stored().items() if one.identity is Identity.RESOLVED
     }

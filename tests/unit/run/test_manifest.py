@@ -21,7 +21,7 @@ from harness.experiment.spec import Experiment
 from harness.run import manifest
 from harness.run.manifest import Setting
 from harness.source.sources import Source
-from harness.studies import compare
+from harness.studies import compare, methods
 from harness.studies.overhead import measure
 from harness.util.errors import UserError
 from harness.vm.accel import Accelerator
@@ -66,67 +66,6 @@ def test_a_folder_is_one_comparisons_at_a_time(tmp_path: Path) -> None:
         pass
     with manifest.locked(folder):
         pass
-
-
-def test_the_same_comparison_goes_on(tmp_path: Path, setting: Setting) -> None:
-    manifest.identify(tmp_path, setting)
-    before = (tmp_path / "experiment.json").read_bytes()
-    manifest.identify(tmp_path, setting)
-    assert (tmp_path / "experiment.json").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "free", [{"pairs": 9}, {"parallel": 2}, {"timeout": 7}, {"name": "other"}, {"accel": "tcg"}]
-)
-def test_what_changes_no_figure_may_change(
-    tmp_path: Path, setting: Setting, free: dict[str, Any]
-) -> None:
-    manifest.identify(tmp_path, setting)
-    manifest.identify(tmp_path, replace(setting, experiment=experiment(**free)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"memory": "1G"}, "memory"),
-        ({"swap": "2G"}, "swap"),
-        ({"seed": 2}, "seed"),
-        ({"preset": "full"}, "preset"),
-        ({"backends": "zram"}, "backends"),
-        ({"workloads": "pageio"}, "workloads"),
-        ({"guest": {"swappiness": 10}}, "guest"),
-        ({"patch": "other"}, "patch"),
-        ({"suite": "quick"}, "suite"),
-    ],
-)
-def test_another_experiment_is_not_mixed_in(
-    tmp_path: Path, setting: Setting, changes: dict[str, Any], word: str
-) -> None:
-    manifest.identify(tmp_path, setting)
-    before = (tmp_path / "experiment.json").read_bytes()
-    with pytest.raises(UserError) as told:
-        manifest.identify(tmp_path, replace(setting, experiment=experiment(**changes)))
-    assert word in str(told.value) and str(tmp_path) in str(told.value)
-    assert "\n" not in str(told.value)
-    assert (tmp_path / "experiment.json").read_bytes() == before
-
-
-def test_other_kernels_tools_image_or_clock_are_not_mixed_in(
-    tmp_path: Path, setting: Setting
-) -> None:
-    manifest.identify(tmp_path, setting)
-    arm = setting.arms["patch"]
-    others = {
-        "kernels": replace(
-            setting, arms={**setting.arms, "patch": replace(arm, kernel=kernel(tmp_path / "n"))}
-        ),
-        "tools": replace(setting, tools=Path("othertools")),
-        "image": replace(setting, image=Image("other", tmp_path)),
-        "clock": replace(setting, clock="wall"),
-    }
-    for word, other in others.items():
-        with pytest.raises(UserError, match=word):
-            manifest.identify(tmp_path, other)
 
 
 def test_the_manifest_is_plain_data_about_both_arms(
@@ -226,7 +165,7 @@ def test_the_command_repeats_a_measurement_of_overhead(
     [({}, "kvm", "wall"), ({}, "tcg", "insn"), ({"clock": "wall"}, "tcg", "wall")],
 )
 def test_the_clock(wanted: dict[str, Any], accelerator: str, clock: str) -> None:
-    assert compare.choose_clock(experiment(**wanted), accelerator) == clock
+    assert methods.choose_clock(experiment(**wanted), accelerator) == clock
 
 
 @pytest.mark.parametrize(
@@ -239,7 +178,7 @@ def test_the_clock(wanted: dict[str, Any], accelerator: str, clock: str) -> None
 )
 def test_a_clock_that_cannot_be_had(wanted: dict[str, Any], accelerator: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        compare.choose_clock(experiment(**wanted), accelerator)
+        methods.choose_clock(experiment(**wanted), accelerator)
 
 
 @pytest.mark.parametrize(
@@ -249,4 +188,4 @@ def test_the_clock_says_how_many_pairs_unless_somebody_does(
     clock: str, given: int, pairs: int
 ) -> None:
     wanted = experiment(**({"pairs": given} if given else {}))
-    assert compare.resolved(wanted, clock).schedule.pairs == pairs
+    assert methods.resolved(wanted, clock).schedule.pairs == pairs

@@ -48,6 +48,10 @@ def booted(folder: Path, blocks: list[Block]) -> Path:
                 "cell": request.cell.name, "arm": request.arm, "pair": request.pair,
                 "position": request.position, "seed": request.seed, "kernel": request.kernel.key,
                 "observed": "full", "profiled": False,
+                "backend_kind": request.cell.backend.kind,
+                "backend_settings": dict(request.cell.backend.settings),
+                "params": dict(request.cell.workload.parameters),
+                "memory_max": request.cell.workload.memory_max,
             }  # fmt: skip
             (boot / "boot.json").write_text(json.dumps(facts))
             checksums.boot(boot)

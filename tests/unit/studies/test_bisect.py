@@ -19,8 +19,9 @@ from harness.studies.bisect import measure, outcome
 from harness.studies.bisect.outcome import Bisection, Look
 from harness.studies.result import StudyResult
 from harness.util.errors import Exit, KernelFailure, UserError
-from tests.fakes import guests
+from tests.fakes import guests, inbox
 from tests.fakes.figures import Guests
+from tests.fakes.results import contents
 
 ONE = {"base": "v6.12", "patch": "v6.12..main"}
 QUIET = [f"int plain_{n};" for n in range(12)]
@@ -74,6 +75,25 @@ def test_one_costly_patch_of_twelve(tmp_path: Path, fake: Guests) -> None:
     # Asked again, nothing is left to do.
     again = run(tmp_path, patches)
     assert again.text == done.text and len(fake.ran) == 18
+
+
+def test_a_refused_search_changes_nothing(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int costs_300;", "int c;"])
+    context = guests.context(tmp_path, repo)
+    one = spec.load(None, {**ONE, "name": "mine"})
+    done = measure.bisect(one, "swapin", context)
+    before, ran = contents(context.results), len(fake.ran)
+    with pytest.raises(UserError, match="holds a search for swapin"):
+        measure.bisect(one, "swapout", context)
+    with pytest.raises(UserError, match=r"cell zram\.pageio \(only there\) and 1 more cells"):
+        measure.bisect(one.changed(backends=("zswap",)), "swapin", context)
+    file = repo / "mm/page.c"
+    file.write_text(f"{file.read_text()}int d;\n")
+    inbox.git(repo, "commit", "-q", "-a", "--amend", "-m", "mm: another third patch\n\nBecause.")
+    with pytest.raises(UserError, match="differs from this run in the patched kernel"):
+        measure.bisect(one, "swapin", context)
+    assert contents(context.results) == before and len(fake.ran) == ran
+    assert verify.verify(done.folder).holds
 
 
 def _former(found: Bisection) -> dict[str, Any]:

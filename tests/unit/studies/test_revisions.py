@@ -22,6 +22,7 @@ from harness.studies.revisions import measure, table
 from harness.util.errors import Exit, InfraError, UserError
 from tests.fakes import guests, inbox, tree
 from tests.fakes.figures import SWAPIN, Guests
+from tests.fakes.results import contents
 
 ENTRY = """\
 title: "Toy"
@@ -87,19 +88,32 @@ def test_each_revision_on_its_own_base(context: Context, fake: Guests) -> None:
     assert "v3: NOT COMPARED: " in words
     assert max(map(len, done.text.splitlines())) <= 72 and done.text.isascii()
     # The comparison of "make compare BASE=auto PATCH=toy-v2", and no boot of one base twice.
-    assert (context.results / "auto-vs-toy-v2" / "report" / "report.txt").is_file()
-    assert len(reuse.read(context.results / "auto-vs-toy-v2")) == 6
+    first, second = sorted(context.results.glob("auto-vs-toy-v*"))
+    assert (second / "report" / "report.txt").is_file()
+    assert len(reuse.read(second)) == 6
     assert len(fake.ran) == 3 * (2 + 2)
     # Its text follows from its record and the results beside it, which a bundle has, too.
     assert table.make(done.folder).text == done.text
     made = bundle.make([done.folder])
     with bundle.unpacked(made.path) as folders:
         names = [one.name for one in folders]
-        assert names == ["auto-vs-toy-v1", "auto-vs-toy-v2", "revisions-toy"]
+        assert names == [first.name, second.name, done.folder.name]
         found = [verify.verify(one) for one in folders]
         assert all(one.holds for one in found) and len(found[2].parts) == 2
     again = measure.revisions(experiment(), ["v2"], context)
     assert len(fake.ran) == 12 and again.status is Exit.WORSE, "what was measured is kept"
+    assert again.text == done.text, "some revisions again leave the others in the table"
+
+
+def test_a_refused_study_of_revisions_changes_nothing(context: Context, fake: Guests) -> None:
+    done = measure.revisions(experiment(name="mine"), ["v1"], context)
+    before = contents(context.results)
+    with pytest.raises(UserError, match=r"differs from this run in SEED \(1 before, 2 now\)"):
+        measure.revisions(experiment(name="mine", seed="2"), ["v2"], context)
+    assert contents(context.results) == before and len(fake.ran) == 9
+    other = measure.revisions(experiment(seed="2"), ["v1"], context)
+    third = measure.revisions(experiment(), ["v1"], context)
+    assert len({done.folder, other.folder, third.folder}) == 3, "each has a name of its own"
 
 
 @pytest.mark.parametrize(

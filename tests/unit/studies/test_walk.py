@@ -28,6 +28,7 @@ from tests.fakes import guests, inbox
 from tests.fakes import overhead as fake_overhead
 from tests.fakes.figures import SWAPIN, Guests
 from tests.fakes.overhead import OLD
+from tests.fakes.results import contents
 
 ONE = {"base": "v6.12", "patch": "v6.12..main", "backends": "zram", "workloads": "pageio"}
 PATCHES = ["int plain;", "int costs_1000;", "int broken(", "-int broken(", "int costs_500;"]
@@ -119,6 +120,49 @@ def test_a_walk_goes_on_and_its_report_can_be_made_again(
     table.write_text(table.read_text().replace(",worse,", ",better,").replace("step 1", "step 9"))
     assert cli.main(["verify", str(done.folder)]) == Exit.INFRA
     assert "report/walk.csv line 2" in capsys.readouterr().out
+
+
+def test_a_refused_walk_changes_nothing(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int b;", "int c;"])
+    context = guests.context(tmp_path, repo)
+    done = measure.walk(experiment(), WalkOptions(), context)
+    before, ran = contents(context.results), len(fake.ran)
+    # The second patch is another one now.
+    inbox.git(repo, "reset", "-q", "--hard", "main~2")
+    for line in ("int other;", "int c;"):
+        file = repo / "mm/page.c"
+        file.write_text(f"{file.read_text()}{line}\n")
+        inbox.git(repo, "commit", "-q", "-a", "-m", f"mm: {line}\n\nBecause.")
+    with pytest.raises(UserError, match=r"patch-02' .*differs from this run in the patched kernel"):
+        measure.walk(experiment(), WalkOptions(), context)
+    with pytest.raises(UserError, match=r"differs from this run in MEMORY \(768M before, 1G now"):
+        measure.walk(experiment(memory="1G"), WalkOptions(at=[1]), context)
+    inbox.git(repo, "reset", "-q", "--hard", "main~1")
+    with pytest.raises(UserError, match=r"patch-02' .*differs from this run in the patched kernel"):
+        measure.walk(experiment(), WalkOptions(at=[1]), context)
+    assert contents(context.results) == before and len(fake.ran) == ran
+    assert verify.verify(done.folder).holds
+    # Without a name of the user's it is another walk.
+    one = measure.walk(replace(experiment(), name=None), WalkOptions(), context)
+    assert one.folder != done.folder and one.folder.name.startswith("walk-v6.12-vs-v6.12..main-")
+    assert len(analysis.analyse(done.folder).stops) == 3
+
+
+def test_some_patches_again_leave_the_others_in_the_report(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int costs_1000;"])
+    context = guests.context(tmp_path, repo)
+    whole = measure.walk(experiment(), WalkOptions(), context)
+    ran = len(fake.ran)
+    again = measure.walk(experiment(), WalkOptions(at=[2]), context)
+    assert again.text == whole.text and len(fake.ran) == ran
+    more = measure.walk(experiment(backends="zram zswap"), WalkOptions(), context)
+    assert [one.cell for one in analysis.analyse(more.folder).lines] == [
+        "zram.pageio", "zswap.pageio",
+    ]  # fmt: skip
+    assert len(fake.ran) == ran + 3 * (2 + 2), "only the cell that was added is run"
+    assert "'BACKENDS=zram zswap'" in analysis.analyse(more.folder).command
+    fewer = measure.walk(experiment(), WalkOptions(), context)
+    assert fewer.text == more.text and verify.verify(more.folder).holds
 
 
 def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How the boots of an experiment are made: clock, disk, guest programs, images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from harness.build import image
+from harness.build.image import Recipe
+from harness.build.pair import Context
+from harness.experiment.cell import Cell
+from harness.experiment.settings import PAIRS
+from harness.experiment.spec import Experiment
+from harness.run.identity import Method
+from harness.util.errors import UserError
+from harness.vm import disk
+from harness.vm.accel import Accelerator
+
+
+def of(experiment: Experiment, chosen: Accelerator, context: Context) -> Method:
+    """What will boot the cells; makes the guest programs.  Errors as `choose_clock`."""
+    clock = choose_clock(experiment, chosen.name)
+    made = recipes(experiment.cells())
+    return Method(
+        accelerator=chosen,
+        clock=clock,
+        disk=disk.choose(experiment.guest.disk, clock),
+        tools=image.build_tools(cache=context.cache),
+        image=made.pop(()).key,
+        images={packages: one.key for packages, one in made.items()},
+    )
+
+
+def missing_images(cells: Sequence[Cell], context: Context) -> dict[str, int]:
+    """Bytes of the root images that are still to be made, if there are any."""
+    places = {context.cache.images / one.key for one in recipes(cells).values()}
+    absent = [one for one in places if not (one / "root.img").is_file()]
+    return {"root images": len(absent) * image.SPACE} if absent else {}
+
+
+def recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
+    """By packages on top: the plain image, (), and those that the cells ask for."""
+    recipe = image.read_recipe()
+    wanted = sorted({(), *(cell.workload.packages for cell in cells)})
+    return {packages: image.with_packages(recipe, packages) for packages in wanted}
+
+
+def resolved(experiment: Experiment, clock: str) -> Experiment:
+    """The experiment with what depends on the clock filled in."""
+    return experiment.changed(pairs=experiment.schedule.pairs or PAIRS[clock])
+
+
+def counted(experiment: Experiment) -> Experiment:
+    """The experiment under the instruction clock, which needs TCG."""
+    wanted = experiment.guest.accel
+    return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
+
+
+def choose_clock(experiment: Experiment, accelerator: str) -> str:
+    """The clock: "insn" wherever the guest runs under TCG unless wall time is asked for.
+
+    Raises UserError when the instruction clock cannot be had as asked.
+    """
+    clock, cpus = experiment.guest.clock, experiment.guest.cpus
+    if clock == "auto":
+        clock = "wall" if accelerator == "kvm" else "insn"
+    if clock == "insn" and accelerator == "kvm":
+        raise UserError("the instruction clock needs TCG: use --accel tcg with --clock insn")
+    if clock == "insn" and cpus != 1:
+        raise UserError(f"the instruction clock runs one CPU, not {cpus}: use CPUS=1 or CLOCK=wall")
+    return clock
