@@ -27,6 +27,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
 .PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
+        results results-rm diff \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
 
@@ -45,10 +46,13 @@ help:
 #: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
-#: make report     write the report of RESULT=results/NAME again
-#: make reply      draft a mail with RESULT=results/NAME: OVERHEAD=results/OTHER QUOTE=FILE|message-id
-#: make verify     check RESULT=results/NAME: hashes, and every number of its report
-#: make bundle     pack RESULT=results/NAME (and OVERHEAD=) with all evidence: verify takes the file
+#: make results    list the results: when, what, verdicts, size
+#: make results-rm remove RESULT=NAME: asks first, or YES=yes
+#: make diff       compare the results A= and B= (the two newest), or say why that cannot be done
+#: make report     write the report of RESULT=NAME again: a name, a path, latest or previous
+#: make reply      draft a mail with RESULT=NAME: OVERHEAD=OTHER QUOTE=FILE|message-id
+#: make verify     check RESULT=NAME: hashes, and every number of its report
+#: make bundle     pack RESULT=NAME (and OVERHEAD=) with all evidence: verify takes the file
 #: make example    measure what docs/example shows, and write it there again
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads and suites
@@ -100,7 +104,7 @@ example: setup
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
 		report/report.html report/plots/change.svg '$(CURDIR)/$(EXAMPLE)'
 
-report reply bundle verify doctor workloads clean-cache: setup-python
+report reply bundle verify diff results results-rm doctor workloads clean-cache: setup-python
 	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from harness import __version__
 from harness.cli import options, values
@@ -87,7 +87,13 @@ def build() -> CommandLine:
 
     _add_running(partial(add, module="running", epilog=_STATUSES))
     _add_patchwise(partial(add, module="running", epilog=_STATUSES))
-    _add_reading(partial(add, module="reading"))
+
+    def add_reader(name: str, help: str, more: str = "", **rest: Any) -> argparse.ArgumentParser:
+        command = add(name, help, more, module="reading", **rest)
+        options.results(command)
+        return command
+
+    _add_reading(add_reader)
     _add_upkeep(partial(add, module="upkeep"))
     return CommandLine(parser, dict(commands.choices))
 
@@ -95,6 +101,12 @@ def build() -> CommandLine:
 def _add_running(add: _Add) -> None:
     command = add("compare", "build, boot, measure and report base against patch")
     options.experiment(command)
+    command.add_argument(
+        "--against",
+        metavar="RESULT",
+        help="then compare its patched kernel with that of another result; previous: of the one "
+        "before",
+    )
     command = add(
         "calibrate",
         "measure patches whose cost is known, and fail if it is not found",
@@ -171,8 +183,8 @@ def _add_reading(add: _Add) -> None:
     folder = partial(
         argparse.ArgumentParser.add_argument,
         metavar="RESULT",
-        type=values.path,
-        help="a folder below results/",
+        type=values.place,
+        help="a result: its name, its path, latest or previous",
     )
     command = add(
         "report",
@@ -219,7 +231,7 @@ def _add_reading(add: _Add) -> None:
         epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
         "6 something differs",
     )
-    folder(command, "folder", help="a folder below results/, or a bundle of make bundle")
+    folder(command, "folder", help="as above, or a bundle of make bundle")
     command = add(
         "bundle",
         "pack a result with all its evidence into one file, which verify reads",
@@ -229,9 +241,40 @@ def _add_reading(add: _Add) -> None:
     )
     folder(command, "folder")
     command.add_argument(
-        "--overhead", type=values.path, help="a second result, whose table the reply has"
+        "--overhead", type=values.place, help="a second result, whose table the reply has"
     )
     command.add_argument("--output", type=values.path, help="the file to write")
+    command = add(
+        "diff",
+        "compare two results of compare, or say why they cannot be compared",
+        ". Where both have the same base kernel, cells and guest seeds, under the instruction "
+        "clock, their patched kernels are compared pair by pair; else the effects are shown side "
+        "by side. Runs nothing.",
+    )
+    for name, word in (("A", "previous"), ("B", "latest")):
+        command.add_argument(
+            {"A": "first", "B": "second"}[name],
+            metavar=name,
+            nargs="?",
+            type=values.place,
+            default=word,
+            help=f"a result (default: {word})",
+        )
+    command = add(
+        "results",
+        "list the results: when, what, verdicts, size; or remove one",
+        ": 'results rm NAME' asks first. Nothing outside the results folder is ever removed.",
+    )
+    command.add_argument(
+        "action",
+        nargs="?",
+        type=values.one_of("list", "rm"),
+        metavar="{list,rm}",
+        default="list",
+        help="list (default); rm",
+    )
+    command.add_argument("name", nargs="?", metavar="RESULT", help="what rm removes")
+    command.add_argument("--yes", action="store_true", help="yes: remove without a question")
 
 
 def _add_upkeep(add: _Add) -> None:

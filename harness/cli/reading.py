@@ -5,19 +5,29 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from harness.cli import context
+from harness.results import listing
+from harness.results.manifest import ResultKind
+from harness.run import manifest
 from harness.series.mail import lore
-from harness.studies import bundle, kinds, verify
+from harness.studies import bundle, diff, kinds, overview, verify
 from harness.studies.reply import draft
-from harness.util.errors import Exit
+from harness.util.errors import Exit, UserError
+from harness.util.hostspace import in_words
 
 _log = logging.getLogger(__name__)
 
 
+def _result(args: argparse.Namespace, word: str | None = None) -> Path:
+    """What RESULT=, or another variable that takes a result, names."""
+    return listing.find(args.folder if word is None else word, Path(args.results))
+
+
 def run_report(args: argparse.Namespace) -> Exit:
-    folder = args.folder
+    folder = _result(args)
     text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
     print(text, end="")
     return Exit.OK
@@ -29,15 +39,17 @@ def run_reply(args: argparse.Namespace) -> Exit:
         quoted = draft.from_mail(lore.mail(address, context.mail_source(args)))
     elif args.quote:
         quoted = draft.from_file(Path(args.quote))
-    folder = args.folder
-    made = draft.make(folder, overhead=args.overhead, quoted=quoted, long=args.long == "yes")
+    folder = _result(args)
+    overhead_of = _result(args, args.overhead) if args.overhead else None
+    made = draft.make(folder, overhead=overhead_of, quoted=quoted, long=args.long == "yes")
     print(made, end="")
     _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK
 
 
 def run_bundle(args: argparse.Namespace) -> Exit:
-    made = bundle.make([one for one in (args.folder, args.overhead) if one], args.output)
+    results = [_result(args, one) for one in (args.folder, args.overhead) if one is not None]
+    made = bundle.make(results, args.output)
     print(
         f"{made.path}: {made.files} files\nsha256 {made.sha256}\nof the tar in it {made.tar_sha256}"
     )
@@ -45,7 +57,7 @@ def run_bundle(args: argparse.Namespace) -> Exit:
 
 
 def run_verify(args: argparse.Namespace) -> Exit:
-    path = args.folder
+    path = _result(args)
     if not path.is_file():
         found = [verify.verify(path)]
     else:
@@ -55,3 +67,42 @@ def run_verify(args: argparse.Namespace) -> Exit:
     for one in found:
         print(one.text(), end="")
     return Exit.OK if all(one.holds for one in found) else Exit.INFRA
+
+
+def run_diff(args: argparse.Namespace) -> Exit:
+    root = Path(args.results)
+    ends = [
+        listing.named(one, root, ResultKind.COMPARE)
+        if one in (listing.LATEST, listing.PREVIOUS)
+        else _result(args, one)
+        for one in (args.first, args.second)
+    ]
+    print(diff.render(diff.diff(*ends)), end="")
+    return Exit.OK
+
+
+def run_results(args: argparse.Namespace) -> Exit:
+    root = Path(args.results)
+    if args.action == "list":
+        if args.name:
+            raise UserError("results list takes no name; 'results rm NAME' does")
+        print(overview.render(root), end="")
+        return Exit.OK
+    found = listing.own(args.name or "", root)
+    with manifest.locked(found.path):  # nobody is writing to it
+        what = f"'{found.path}' ({in_words(found.size)})"
+        if not _agreed(args, f"Remove {what}?"):
+            print(f"{what} stays")
+            return Exit.OK
+        listing.remove(found)
+    listing.point(root)
+    print(f"removed {what}")
+    return Exit.OK
+
+
+def _agreed(args: argparse.Namespace, question: str) -> bool:
+    if args.yes:
+        return True
+    if not sys.stdin.isatty():
+        raise UserError(f"{question} Nobody is there to answer: say YES=yes")
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

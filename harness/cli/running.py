@@ -6,11 +6,13 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from harness.build import pair
 from harness.cli.context import context
 from harness.report import summary
-from harness.studies import bench, compare
+from harness.results import listing
+from harness.studies import bench, compare, diff
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config as nightly_config
@@ -19,7 +21,7 @@ from harness.studies.overhead import measure
 from harness.studies.result import StudyResult
 from harness.studies.revisions import measure as revisions
 from harness.studies.walk import measure as walk
-from harness.util.errors import Exit
+from harness.util.errors import Exit, UserError
 from harness.util.escape import harmless
 
 _log = logging.getLogger(__name__)
@@ -37,6 +39,10 @@ def _study(study: Callable[[argparse.Namespace], StudyResult]) -> Run:
         summary.show(harmless(done.screen), failed=failed)
         if not done.summary:  # which names it
             _log.info(f"report: {done.page}")
+        root = Path(args.results)
+        listing.point(root)
+        if word := getattr(args, "against", None):
+            print(harmless(_against(word, done.folder, root)), end="")
         return done.status
 
     return run
@@ -44,7 +50,20 @@ def _study(study: Callable[[argparse.Namespace], StudyResult]) -> Run:
 
 @_study
 def run_compare(args: argparse.Namespace) -> StudyResult:
+    if args.against not in (None, listing.PREVIOUS):
+        listing.find(args.against, Path(args.results))  # a mistake is said now, not in an hour
     return compare.compare(args.experiment, context(args))
+
+
+def _against(word: str, folder: Path, root: Path) -> str:
+    """The comparison of a result with another one; "" where there is none, and that is said."""
+    try:
+        previous = word == listing.PREVIOUS
+        other = listing.before(folder, root) if previous else listing.find(word, root)
+        return "\n" + diff.render(diff.diff(other, folder))
+    except UserError as error:
+        _log.warning(f"AGAINST={word}: {error}")
+        return ""
 
 
 @_study

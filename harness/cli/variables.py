@@ -42,16 +42,21 @@ def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list
     than was meant, for one that is empty, as an unset variable of the shell is, and for one that
     must be there.
     """
+    action = ""
+    if command not in line.commands:  # like results-rm
+        command, _, action = command.partition("-")
     taken = _taken(line.commands[command])
-    _require_known(line, command, given)
-    options, words = [], []
+    _require_known(line, command, given, {"RESULT"} if action else set())
+    if action and "RESULT" not in given:
+        raise UserError(f"make {command}-{action} needs RESULT=, the name of a result")
+    options, words = [], [action, given["RESULT"]] if action else []
     for one in taken:
         name = variable(one)
         value = given.get(name)
         if not one.option_strings:
-            if value is None:
+            if value is None and one.default is None:
                 raise UserError(f"{command} needs {name}=, {one.help}: make {command} {name}=...")
-            words.append(value)
+            words.append(str(one.default) if value is None else value)
         elif value is not None and one.nargs != 0:
             options.append(f"{one.option_strings[0]}={value}")
         elif value is not None and _yes(name, value):  # of an option without a value
@@ -59,8 +64,10 @@ def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list
     return [command, *options, *(["--", *words] if words else [])]
 
 
-def _require_known(line: CommandLine, command: str, given: Mapping[str, str]) -> None:
-    own = {variable(one) for one in _taken(line.commands[command])} | _ALWAYS
+def _require_known(
+    line: CommandLine, command: str, given: Mapping[str, str], more: set[str]
+) -> None:
+    own = {variable(one) for one in _taken(line.commands[command])} | _ALWAYS | more
     every = variables(line)
     for name, value in given.items():
         if name not in own | every | _ENVIRONMENT:
@@ -103,8 +110,12 @@ def listing(line: CommandLine) -> str:
 
 
 def _taken(command: argparse.ArgumentParser) -> list[argparse.Action]:
-    """What has a variable: options, and arguments that must be there."""
-    return [one for one in commands.actions(command) if one.option_strings or one.nargs is None]
+    """What has a variable: options, and arguments that must be there or stand for a result."""
+    return [
+        one
+        for one in commands.actions(command)
+        if one.option_strings or one.nargs is None or (one.default and one.dest != "action")
+    ]
 
 
 def _described(actions: Sequence[argparse.Action]) -> Iterator[str]:

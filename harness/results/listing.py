@@ -90,6 +90,15 @@ def named(word: str, root: Path, kind: ResultKind | None = None) -> Path:
     return found[place].path
 
 
+def before(folder: Path, root: Path) -> Path:
+    """The newest finished comparison but ``folder``.  UserError if there is none."""
+    for one in entries(root):
+        is_done = one.finished and one.kind is ResultKind.COMPARE
+        if is_done and one.path.resolve() != folder.resolve():
+            return one.path
+    raise UserError(f"'{root}' has no other comparison")
+
+
 def point(root: Path) -> None:
     """Make the link ``latest`` name the newest finished result; none where there is no result."""
     link = root / LATEST

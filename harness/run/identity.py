@@ -28,6 +28,8 @@ from harness.vm import accel
 from harness.vm.accel import Accelerator
 
 NAME = "experiment.json"
+CELL = "cell "
+"""What the keys of cells begin with in `unlike`."""
 
 _DIGITS = 8
 _WORDS = {
@@ -100,7 +102,7 @@ def named(
         return experiment
     parts = _parts(data)
     if grows:
-        free = ("cell ", "images ")
+        free = (CELL, "images ")
         parts = {key: value for key, value in parts.items() if not key.startswith(free)}
         # These change all cells.
         parts |= {name: data["experiment"][name] for name in ("preset", "guest")}
@@ -147,32 +149,45 @@ def _kind(folder: Path) -> ResultKind | None:
         return None
 
 
+def read(folder: Path) -> dict[str, Any] | None:
+    """experiment.json of a results folder; None if there is none."""
+    return atomic.json_file(folder / NAME)
+
+
 def keep(folder: Path, data: Mapping[str, Any]) -> None:
     """Write experiment.json, after `require`."""
     atomic.text(folder / NAME, atomic.json_text(data))
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], *, grows: bool) -> Iterator[str]:
-    """Each thing that two identities differ in, as a clause.
+    """Each thing that two identities differ in, as a clause; arguments as `unlike`."""
+    found = unlike(old, new, grows=grows)
+    cells = []
+    for key, (was, now) in found.items():
+        if key.startswith(CELL):
+            told = _few(_changed(was, now)) if was and now else "only there" if was else "not there"
+            cells.append(f"{key} ({told})")
+        else:
+            yield f"{_WORDS.get(key, key)} ({_shown(key, was)} before, {_shown(key, now)} now)"
+    if cells:
+        yield cells[0] + (f" and {len(cells) - 1} more cells" if len(cells) > 1 else "")
+
+
+def unlike(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, grows: bool
+) -> dict[str, tuple[Any, Any]]:
+    """What two identities differ in: by key, what it is in each; None where one has it not.
 
     grows: a cell that only one of them has is no difference
     """
     before, now = _parts(old), _parts(new)
-    differing: list[str] = []
-    for key in sorted(before.keys() | now.keys(), key=lambda name: (name not in _WORDS, name)):
-        was, is_ = before.get(key), now.get(key)
-        one_sided = key not in before or key not in now
-        if was == is_ or (one_sided and (grows or key.startswith("images "))):
-            continue
-        if key.startswith("cell "):
-            told = "only there" if key in before else "not there"
-            both = not one_sided and _few(_changed(was or {}, is_ or {}))
-            differing.append(f"{key} ({both or told})")
-        else:
-            yield f"{_WORDS.get(key, key)} ({_shown(key, was)} before, {_shown(key, is_)} now)"
-    if differing:
-        more = f" and {len(differing) - 1} more cells" if len(differing) > 1 else ""
-        yield differing[0] + more
+    order = sorted(before.keys() | now.keys(), key=lambda name: (name not in _WORDS, name))
+    return {
+        key: (before.get(key), now.get(key))
+        for key in order
+        if before.get(key) != now.get(key)
+        and not ((key not in before or key not in now) and (grows or key.startswith("images ")))
+    }
 
 
 def continued(experiment: Experiment, folder: Path) -> Experiment:
@@ -257,7 +272,7 @@ def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
     }
     found |= {name: given[name] for name in given.keys() - known.keys()}
     found |= {f"images {names}": key for names, key in data.get("images", {}).items()}
-    return found | {f"cell {name}": one for name, one in _cells(data).items()}
+    return found | {f"{CELL}{name}": one for name, one in _cells(data).items()}
 
 
 def _cells(data: Mapping[str, Any]) -> dict[str, Any]:

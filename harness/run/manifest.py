@@ -131,7 +131,7 @@ def locked(folder: Path) -> Iterator[None]:
             yield
         finally:
             # A mistake found before anything was measured leaves no folder behind.
-            if [path.name for path in folder.iterdir()] == [lock.name]:
+            if folder.is_dir() and [path.name for path in folder.iterdir()] == [lock.name]:
                 lock.unlink()
                 folder.rmdir()
 

@@ -219,14 +219,14 @@ def _marks(
             continue
         noise = (base, control) if len(control) else None
         own, whole = (
-            _judge(old, patch, noise, one.manifest, workload, metric)
+            judge(old, patch, noise, one.manifest, workload, metric)
             for old in (before if since else base, base)
         )
         yield WalkPoint(number, since, own, whole, paired.spread(list(patch)).median)
         before, since = patch, number
 
 
-def _judge(
+def judge(
     old: pd.Series[float],
     new: pd.Series[float],
     noise: tuple[pd.Series[float], pd.Series[float]] | None,
@@ -234,6 +234,10 @@ def _judge(
     workload: str,
     metric: str,
 ) -> Verdict:
+    """The verdict on the change from ``old`` to ``new``, pair by pair.
+
+    ``noise`` is base and control, None if there is no control; ``facts`` declare the metric.
+    """
     better = facts.direction(workload, metric)
     direction: Direction | None = (
         "lower" if better == "lower" else "higher" if better == "higher" else None
