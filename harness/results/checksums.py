@@ -36,6 +36,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from harness import __version__
+from harness.experiment import defaults
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.paths import PACKAGE, REPO
@@ -329,7 +330,7 @@ def _own(results: Path) -> list[str]:
     return [
         path
         for path in _walk(results)
-        if path != NAME and not is_report(path) and not path.startswith(below)
+        if path not in (NAME, defaults.DRAFT) and not is_report(path) and not path.startswith(below)
     ]
 
 

@@ -25,7 +25,7 @@ from harness.results.manifest import ResultKind
 from harness.results.pairing import Measurement
 from harness.results.record import kind_of
 from harness.run import identity
-from harness.stats.verdict import Verdict
+from harness.stats.verdict import Kind, Verdict
 from harness.studies.walk import analysis
 from harness.util import atomic
 from harness.util.errors import UserError
@@ -149,6 +149,7 @@ def render(found: Comparison) -> str:
         (
             paragraphs(head),
             table.text(_table(found)),
+            paragraphs(_open(found)),
             paragraphs(_method(found)),
             section("Not compared", listed(found.left_out), "-"),
         )
@@ -162,6 +163,13 @@ def _named(one: Measurement) -> str:
         count = len(series.patches)
         other = f"{series.name}, {count} patch{'es' if count != 1 else ''},"
     return f"{facts.name}: {other} on {facts.arm('base').name}"
+
+
+def _open(found: Comparison) -> Iterator[str]:
+    """Why there is no verdict, where there is none."""
+    for one in found.rows:
+        if one.across and one.across.kind in (Kind.UNDECIDED, Kind.NONE):
+            yield f"{one.first.cell} {one.across.kind}: {one.across.reason}."
 
 
 def _method(found: Comparison) -> Iterator[str]:

@@ -18,6 +18,7 @@ from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
 from harness.results import record
 from harness.results.manifest import ResultKind
+from harness.run import identity
 from harness.studies import compare, methods
 from harness.studies.calibrate import report
 from harness.studies.calibrate.report import ALL_BACKENDS, WAITING_ONLY
@@ -42,6 +43,7 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
     if experiment.guest.clock == "wall":
         raise UserError("calibrate counts instructions: leave CLOCK out, or say CLOCK=insn")
     folder = context.results / experiment.changed(name=experiment.name or "calibration").title
+    identity.claimed(folder, ResultKind.CALIBRATE)
     inner = replace(context, results=folder)
     chosen = {series: _backends(series, experiment) for series in (*ALL_BACKENDS, *WAITING_ONLY)}
     series_run = [series for series, backends in chosen.items() if backends]

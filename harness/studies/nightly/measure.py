@@ -24,7 +24,8 @@ from harness.build import pair
 from harness.build.pair import Context, KernelPair
 from harness.experiment import cell
 from harness.report import files
-from harness.run import manifest
+from harness.results.manifest import ResultKind
+from harness.run import identity, manifest
 from harness.studies import compare
 from harness.studies.nightly import agenda, news, outcome, report, store
 from harness.studies.nightly.agenda import Agenda
@@ -62,6 +63,7 @@ def nightly(config: Config, context: Context) -> StudyResult:
     What fails in a comparison, a list or a repository is part of the report.
     """
     root = context.results / config.name
+    identity.claimed(root, ResultKind.NIGHTLY)
     with manifest.locked(root), store.opened(root / store.NAME) as history:
         night = _Night(config, context, root, history)
         ran = night.work(_under_way(config, context, root, history) or night.plan())

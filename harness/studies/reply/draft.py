@@ -15,14 +15,16 @@ from pathlib import Path
 from harness.experiment import defaults
 from harness.report import files
 from harness.report.layout import WIDTH
-from harness.results import checksums, manifest
+from harness.results import checksums, manifest, record
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
 from harness.results.record import kind_of
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
+from harness.studies.reply import walked
 from harness.studies.reply.parts import Answer, Evidence
+from harness.studies.walk import analysis as walks
 from harness.util import atomic, header
 from harness.util.errors import UserError
 
@@ -65,21 +67,38 @@ def make(
     of both results raise.
     """
     kind = kind_of(results)
-    if kind not in (ResultKind.COMPARE, ResultKind.OVERHEAD):
+    if kind not in (ResultKind.COMPARE, ResultKind.OVERHEAD, ResultKind.WALK):
         raise UserError(
-            f"'{results}' is of the kind {kind}: a reply is drafted from one comparison or one "
-            "measurement of overhead"
+            f"'{results}' is of the kind {kind}: a reply is drafted from one comparison, one walk "
+            "or one measurement of overhead"
         )
+    if kind is ResultKind.WALK:
+        if overhead is not None:
+            raise UserError("the reply of a walk takes no OVERHEAD=: BYTES=yes walks over memory")
+        about, proofs = _last(results), [_evidence(results)]
+        text = walked.body(walks.analyse(results), about, proofs, long=long)
+        return _mail(about, text, quoted)
     memory = results if kind is ResultKind.OVERHEAD else overhead
     if memory is not None and kind_of(memory) is not ResultKind.OVERHEAD:
         raise UserError(f"OVERHEAD='{memory}' is no result of 'make overhead'")
     proofs = [_evidence(one) for one in dict.fromkeys(filter(None, (results, memory)))]
     about = manifest.load(results)
     text = reply.body(_answer(results, [memory] if memory else []), about, proofs, long=long)
+    return _mail(about, text, quoted)
+
+
+def _mail(about: Manifest, text: str, quoted: Quoted | None) -> str:
     head = _head(about)
     answered = (quoted.cover if quoted else None) or head
     passage = "\n".join(quotation(quoted.passage, quoted.cover)) + "\n\n" if quoted else ""
     return headers(answered, _subject(about)) + "\n" + passage + text
+
+
+def _last(results: Path) -> Manifest:
+    """What the last measured patch of a walk says of the series."""
+    steps = record.read(results, ResultKind.WALK)["steps"]
+    folders = [str(step["folder"]) for step in steps if step["folder"]]
+    return manifest.load(results / folders[-1]) if folders else Manifest()
 
 
 def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
@@ -89,6 +108,9 @@ def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
     Errors as in `make`.
     """
     text = (results / NAME).read_text("utf-8", "backslashreplace")
+    if kind_of(results) is ResultKind.WALK:
+        proof = atomic.sha256_file(results / checksums.NAME)
+        return [*walked.derived(text, walks.analyse(results)), proof]
     sizes = (one for one in beside if kind_of(one) is ResultKind.OVERHEAD)
     memory = [one for one in sizes if f"\n{one.name}, sha" in text]
     if kind_of(results) is ResultKind.OVERHEAD:

@@ -38,11 +38,11 @@ METHOD = (
 
 def render(walk: Walk) -> str:
     """The whole text: the answer, each metric at each patch, what was lost, the method."""
-    failed = [text[:_LONG] for text in _failures(walk)]
+    failed = [text[:_LONG] for text in failures(walk)]
     blocks: list[Iterable[str]] = [
         *_answer(walk),
         table.text(_stops(walk)),
-        *(table.text(_line(walk, line)) for line in walk.lines),
+        *(table.text(metric(walk, line)) for line in walk.lines),
         *(table.text(_memory(one)) for one in walk.memory),
         section("What failed", listed(capped(failed, _LISTED, ": see the report of each patch"))),
     ]
@@ -101,14 +101,14 @@ def label(mark: WalkPoint) -> str:
 
 def _answer(walk: Walk) -> list[list[str]]:
     title = f"Walk '{walk.name}': {walk.title}, patch by patch on {walk.base} ({walk.version})"
-    failed = capped([text[:_SHORT] for text in _failures(walk)], _FAILURES, " failures: see below")
+    failed = capped([text[:_SHORT] for text in failures(walk)], _FAILURES, " failures: see below")
     said = (title, outcome(walk), *failed, conclusion(walk), *map(_grown, walk.memory))
     head = list(paragraphs(said))
     # An empty line, the table's title, its heads and the rule.
-    return [head, table.text(_own(walk, max(layout.SCREEN - len(head) - 4, _FEWEST)))]
+    return [head, table.text(own_changes(walk, max(layout.SCREEN - len(head) - 4, _FEWEST)))]
 
 
-def _own(walk: Walk, most: int) -> Table:
+def own_changes(walk: Walk, most: int) -> Table:
     """The own changes that have a verdict of worse or better; without any, the largest."""
     every = [(line, mark) for line in walk.lines for mark in line.marks]
     judged = [one for one in every if one[1].own.kind in (Kind.WORSE, Kind.BETTER)]
@@ -140,7 +140,7 @@ def _grown(one: Memory) -> str:
     )
 
 
-def _failures(walk: Walk) -> list[str]:
+def failures(walk: Walk) -> list[str]:
     """Patches that do not build, then boots that do not count."""
     return [
         *(f"Patch {stop.number} NOT BUILT: {stop.failure}" for stop in walk.broken),
@@ -167,7 +167,8 @@ def _stops(walk: Walk) -> Table:
     )
 
 
-def _line(walk: Walk, line: MetricWalk) -> Table:
+def metric(walk: Walk, line: MetricWalk) -> Table:
+    """What each patch changes of a metric, on its own and so far."""
     better = f"; {line.direction} is better" if line.direction else ""
     counts = sorted({mark.own.change.n for mark in line.marks})
     notes = [f"n = {' to '.join(map(str, counts)) or '0'} pairs."]

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,14 @@ from harness.results.manifest import ResultKind
 from harness.run import reuse
 from harness.stats.verdict import Kind
 from harness.studies import compare, diff, overview, verify
+from harness.studies.bisect import measure as bisect
+from harness.studies.calibrate import measure as calibrate
+from harness.studies.nightly import config
+from harness.studies.nightly import measure as nightly
+from harness.studies.overhead import measure as overhead
+from harness.studies.overhead.analysis import NoBoot
+from harness.studies.overhead.measure import OverheadOptions
+from harness.studies.walk import measure as walk
 from harness.util.errors import Exit, UserError
 from tests.fakes import guests, inbox
 from tests.fakes.figures import SWAPIN, Guests
@@ -152,6 +162,43 @@ def test_cells_and_pairs_are_added_to_a_result(context: Context, fake: Guests) -
     compare.compare(experiment(workloads="pageio fill", backends="zram zswap"), context)
     assert manifests.load(first).pairs == 4, "new cells get the pairs of the others"
     assert len(fake.ran) == 48
+
+
+def test_a_refused_measurement_of_overhead_changes_nothing(context: Context, fake: Guests) -> None:
+    one = spec.load(None, {"base": "v6.12", "patch": "v6.12..one", "backends": "zram", "name": "o"})
+    few = OverheadOptions(sizes=("640M",), fill="64M")
+    with pytest.raises(NoBoot):  # these guests take no snapshots
+        overhead.overhead(one, few, context)
+    before, ran = contents(context.results), len(fake.ran)
+    for other in (replace(few, fill="128M"), replace(few, sizes=("640M", "2G"))):
+        with pytest.raises(UserError, match=r"cell zram-\S+\.overhead \("):
+            overhead.overhead(one, other, context)
+    with pytest.raises(UserError, match="SEED"):
+        overhead.overhead(one.changed(seed=3), few, context)
+    with pytest.raises(UserError, match="a result of 'make overhead', and this is 'make compare'"):
+        compare.compare(experiment(name="o"), context)
+    assert contents(context.results) == before and len(fake.ran) == ran
+
+
+def test_a_folder_of_another_kind_is_left_alone(context: Context, fake: Guests) -> None:
+    compare.compare(experiment(name="mine"), context)
+    before = contents(context.results)
+    one = experiment(name="mine")
+    text = "name: mine\nseries: [vswap]\nbackends: [zram]\nworkloads: [pageio]\n"
+    asked = context.results.parent / "nightly.yaml"
+    asked.write_text(text)
+    night = config.load(asked, registry_folder=nightly.REGISTRY)
+    runs: list[tuple[str, Callable[[], object]]] = [
+        ("walk", lambda: walk.walk(one, walk.WalkOptions(), context)),
+        ("bisect", lambda: bisect.bisect(one, "swapin", context)),
+        ("nightly", lambda: nightly.nightly(night, context)),
+        ("calibrate", lambda: calibrate.calibrate(one.changed(patch="calibration"), context)),
+        ("overhead", lambda: overhead.overhead(one, OverheadOptions(), context)),
+    ]
+    for kind, run in runs:
+        with pytest.raises(UserError, match=f"of 'make compare', and this is 'make {kind}'"):
+            run()
+    assert contents(context.results) == before and len(fake.ran) == 9
 
 
 # Two results

@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from harness.results import checksums
 from harness.run import reuse
 from harness.stats import verdict
 from harness.stats.verdict import Kind
-from harness.studies import verify
+from harness.studies import bundle, verify
 from harness.studies.overhead import analysis as overhead_analysis
 from harness.studies.walk import analysis, measure, memory, report, text
 from harness.studies.walk.measure import WalkOptions
@@ -163,6 +164,37 @@ def test_some_patches_again_leave_the_others_in_the_report(tmp_path: Path, fake:
     assert "'BACKENDS=zram zswap'" in analysis.analyse(more.folder).command
     fewer = measure.walk(experiment(), WalkOptions(), context)
     assert fewer.text == more.text and verify.verify(more.folder).holds
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_a_walk_is_answered_bundled_and_verified_elsewhere(
+    tmp_path: Path, fake: Guests, capsys: pytest.CaptureFixture[str], long: bool
+) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int costs_1000;", "int broken("])
+    done = measure.walk(experiment(), WalkOptions(), guests.context(tmp_path, repo))
+    words = ["--long=yes"] if long else []
+    assert cli.main(["reply", str(done.folder), *words]) == 0
+    mail = capsys.readouterr().out
+    lines = mail.splitlines()
+    assert mail.isascii() and max(map(len, lines)) <= 72
+    assert long or len(lines) <= 60
+    body = mail.partition("\n\n")[2]
+    assert not [
+        one for one in body.splitlines() if one.startswith((" ", ">")) or one != one.rstrip()
+    ]
+    assert "3 of 3 patches were tried: 1 patch cannot be built: 3." in " ".join(body.split())
+    worse = [line.split() for line in lines if line.endswith("worse")]
+    assert worse and all(row[0] == "2" for row in worse)
+    assert ("margin 1%" in body) is long, "the table of each metric is in the long form"
+    assert "make walk BASE=git:v6.12" in body.replace(" \\\n", " ")
+    made = bundle.make([done.folder])
+    shutil.rmtree(tmp_path / "results" / "w")
+    assert cli.main(["verify", str(made.path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    with bundle.unpacked(made.path) as (folder,):
+        draft = folder / "reply.eml"
+        draft.write_text(draft.read_text().replace("worse", "none"))
+        assert not verify.verify(folder).holds
 
 
 def test_one_pair_gives_no_verdict(tmp_path: Path, fake: Guests) -> None:
