@@ -23,7 +23,7 @@ _BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ListedResult:
     """One result.  kind: None if nothing says it yet; when: seconds since 1970.
 
     finished: a run of it came to its end
@@ -41,7 +41,7 @@ class Entry:
         return sum(one.st_blocks * _BLOCK for one in found)
 
 
-def entries(root: Path) -> tuple[Entry, ...]:
+def entries(root: Path) -> tuple[ListedResult, ...]:
     """The results in a folder, newest first; what is no result is left out."""
     found = (_entry(path) for path in _folders(root))
     return tuple(sorted(filter(None, found), key=lambda one: (-one.when, one.path.name)))
@@ -115,7 +115,7 @@ def point(root: Path) -> None:
         scratch.replace(link)
 
 
-def own(word: str, root: Path) -> Entry:
+def own(word: str, root: Path) -> ListedResult:
     """The result of that name in ``root`` itself: the only kind that may be removed.
 
     UserError for a path that leads elsewhere, and for what is no result.
@@ -134,7 +134,7 @@ def own(word: str, root: Path) -> Entry:
     return found
 
 
-def remove(one: Entry) -> None:
+def remove(one: ListedResult) -> None:
     """Remove a result; no other result loses anything by it, since boots are hard-linked."""
     # Out of sight first: a killed removal must not leave a folder that looks whole.
     away = one.path.with_name(f".gone.{one.path.name}.{os.getpid()}")
@@ -148,19 +148,18 @@ def _folders(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _entry(path: Path) -> Entry | None:
+def _entry(path: Path) -> ListedResult | None:
     try:
         kind = kind_of(path)
     except UserError:
-        begun = path / _EXPERIMENT
-        trials = sorted(path.glob(f"*/{_EXPERIMENT}"))
-        if begun.is_file() or trials:  # nothing says what it is to be
-            return Entry(path, None, (begun if begun.is_file() else trials[-1]).stat().st_mtime,
-                         False)  # fmt: skip
+        # Nothing says what it is to be.
+        begun = [*path.glob(_EXPERIMENT), *sorted(path.glob(f"*/{_EXPERIMENT}"))]
+        if begun:
+            return ListedResult(path, None, begun[0].stat().st_mtime, finished=False)
         return None
     record = path / kind.record
     finished = record.is_file()
-    return Entry(path, kind, (record if finished else path).stat().st_mtime, finished)
+    return ListedResult(path, kind, (record if finished else path).stat().st_mtime, finished)
 
 
 def _is_hidden(path: Path) -> bool:

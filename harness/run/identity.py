@@ -31,7 +31,7 @@ NAME = "experiment.json"
 CELL = "cell "
 """What the keys of cells begin with in `unlike`."""
 
-_DIGITS = 8
+_DIGITS = 7
 _WORDS = {
     "kernels.base": "the base kernel",
     "kernels.patch": "the patched kernel",
@@ -44,7 +44,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class BootMethod:
     """What boots a cell, as far as a figure may depend on it.
 
     tools: the folder of the guest programs; image: key of the plain image; images: keys of those
@@ -60,7 +60,7 @@ class Method:
 
 
 def of(
-    experiment: Experiment, method: Method, kernels: Mapping[str, str], *, kind: ResultKind
+    experiment: Experiment, method: BootMethod, kernels: Mapping[str, str], *, kind: ResultKind
 ) -> dict[str, Any]:
     """The identity as plain data.  ``kernels`` are the keys of both kernels, by arm."""
     data = {

@@ -24,7 +24,7 @@ from harness.results.manifest import ResultKind
 from harness.run import eviction, identity, manifest, plan, resources, reuse
 from harness.run.cluster import cluster
 from harness.run.engine import Engine, Local
-from harness.run.identity import Method
+from harness.run.identity import BootMethod
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
 from harness.studies import methods
@@ -154,7 +154,7 @@ class _Sketch:
     """A comparison before anything is built; ``planned`` is None where the kernels were given."""
 
     experiment: Experiment
-    method: Method
+    method: BootMethod
     identity: Mapping[str, Any]
     planned: PairPlan | None
 

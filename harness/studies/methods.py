@@ -11,17 +11,17 @@ from harness.build.pair import Context
 from harness.experiment.cell import Cell
 from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
-from harness.run.identity import Method
+from harness.run.identity import BootMethod
 from harness.util.errors import UserError
 from harness.vm import disk
 from harness.vm.accel import Accelerator
 
 
-def of(experiment: Experiment, chosen: Accelerator, context: Context) -> Method:
+def of(experiment: Experiment, chosen: Accelerator, context: Context) -> BootMethod:
     """What will boot the cells; makes the guest programs.  Errors as `choose_clock`."""
     clock = choose_clock(experiment, chosen.name)
     made = recipes(experiment.cells())
-    return Method(
+    return BootMethod(
         accelerator=chosen,
         clock=clock,
         disk=disk.choose(experiment.guest.disk, clock),

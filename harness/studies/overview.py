@@ -13,7 +13,7 @@ from pathlib import Path
 from harness.report import layout, table
 from harness.report.table import Column, Table
 from harness.results import listing, record
-from harness.results.listing import Entry
+from harness.results.listing import ListedResult
 from harness.results.manifest import ResultKind
 from harness.stats.verdict import Kind
 from harness.util import atomic
@@ -38,7 +38,7 @@ def render(root: Path) -> str:
     return layout.page([lines, layout.wrap(note, width=_WIDTH)])
 
 
-def verdicts(one: Entry) -> str:
+def verdicts(one: ListedResult) -> str:
     """What a result came to, in a few words read from its report."""
     if not one.finished or one.kind is None:
         return "unfinished"
@@ -46,7 +46,7 @@ def verdicts(one: Entry) -> str:
     return said(one.path) if said else ""
 
 
-def _row(one: Entry) -> tuple[str, ...]:
+def _row(one: ListedResult) -> tuple[str, ...]:
     when = datetime.datetime.fromtimestamp(one.when, datetime.UTC).astimezone()
     return (
         f"{when:%Y-%m-%d %H:%M}",

@@ -20,7 +20,7 @@ from harness.build.pair import Context, KernelPair, Trees
 from harness.experiment.spec import Experiment
 from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
-from harness.run.identity import Method
+from harness.run.identity import BootMethod
 from harness.series.model import Step
 from harness.studies import compare, methods
 from harness.studies.result import StudyResult
@@ -62,7 +62,7 @@ class Track:
         experiment: Experiment,
         context: Context,
         trees: Trees,
-        method: Method,
+        method: BootMethod,
         kind: ResultKind,
     ) -> None:
         self.experiment = manifest.pinned(experiment, trees)

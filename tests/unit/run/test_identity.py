@@ -14,13 +14,13 @@ from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.results.manifest import ResultKind
 from harness.run import identity
-from harness.run.identity import Method
+from harness.run.identity import BootMethod
 from harness.util.errors import UserError
 from harness.vm import accel
 from harness.vm.accel import Accelerator
 
 KERNELS = {"base": "b" * 16, "patch": "p" * 16}
-METHOD = Method(Accelerator("tcg", "because"), "insn", "sim", Path("tools"), "image")
+METHOD = BootMethod(Accelerator("tcg", "because"), "insn", "sim", Path("tools"), "image")
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ def test_a_measurement_of_overhead_has_the_cells_that_it_was_begun_with(tmp_path
 
 def test_a_name_of_the_users_is_kept() -> None:
     assert identity.named(experiment(name="mine"), "words", of(), grows=True).title == "mine"
-    assert title(of()).startswith("words-") and len(title(of())) == len("words-") + 8
+    assert title(of()).startswith("words-") and len(title(of())) == len("words-") + 7
 
 
 def test_an_older_result_goes_on(tmp_path: Path) -> None:
