@@ -16,7 +16,7 @@ from harness.build.pair import Context
 from harness.experiment.defaults import CALIBRATION_BACKENDS, CALIBRATION_PAIRS
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
-from harness.results import record
+from harness.results import listing, record
 from harness.results.manifest import ResultKind
 from harness.run import identity
 from harness.studies import compare, methods
@@ -59,7 +59,8 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
             aa=False,
         )
         # All of them start from the same boots of the base.
-        compare.compare(one, inner, donors=[folder / name for name in series_run if name != series])
+        donors = [folder / name for name in series_run if name != series]
+        compare.compare(one, inner, donors=[*donors, *listing.with_boots(context.results)])
     record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": series_run})
     return sealed(folder, report.make)
 

@@ -18,6 +18,7 @@ from harness.build import pair
 from harness.build.kbuild import BuildFailed, Kernel
 from harness.build.pair import Context, KernelPair, Trees
 from harness.experiment.spec import Experiment
+from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
 from harness.run.identity import BootMethod
@@ -68,7 +69,7 @@ class Track:
         self.experiment = manifest.pinned(experiment, trees)
         self.folder = context.results / experiment.title
         self._trees, self._context = trees, replace(context, results=self.folder)
-        self._method, self._kind = method, kind
+        self._method, self._kind, self._root = method, kind, context.results
         self._made: dict[int, KernelPair] = {}
 
     def begin(self) -> None:
@@ -77,7 +78,7 @@ class Track:
         UserError names each difference; then nothing has been written.
         """
         identity.claimed(self.folder, self._kind)
-        for folder in self.donors():
+        for folder in self._trials():
             number = folder.name.removeprefix(_NAME).partition("-")[0]
             if not number.isdecimal() or folder.name != name(int(number)):
                 continue
@@ -154,7 +155,10 @@ class Track:
         )
 
     def donors(self) -> list[Path]:
-        """The results so far, whose boots of the base may serve the next one."""
+        """The results so far, and those beside the folder, whose boots of the base may serve."""
+        return [*self._trials(), *listing.with_boots(self._root)]
+
+    def _trials(self) -> list[Path]:
         return sorted(path for path in self.folder.glob(f"{_NAME}*") if path.is_dir())
 
     def made(self, number: int) -> KernelPair:

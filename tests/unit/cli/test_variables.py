@@ -209,3 +209,18 @@ def test_make_says_which_folder_it_was_called_in(tmp_path: Path) -> None:
         check=True,
     )
     assert done.stdout == f"{caller}\n"
+
+
+def test_results_are_removed_and_compared_by_variables() -> None:
+    line = commands.build()
+    words = variables.arguments(line, "results-rm", {"RESULT": "x", "YES": "yes", "NAME": "y"})
+    args = line.parse(words)
+    assert (args.command, args.action, args.name, args.yes) == ("results", "rm", "x", "yes")
+    args = line.parse(variables.arguments(line, "results", {"RESULT": "x", "RESULTS": "/r"}))
+    assert (args.action, args.name, args.results) == ("list", None, "/r")
+    args = line.parse(variables.arguments(line, "diff", {"A": "one"}))
+    assert (args.first, args.second) == ("one", "latest")
+    args = line.parse(variables.arguments(line, "diff", {"B": "-x"}))
+    assert (args.first, args.second) == ("previous", "-x")
+    args = line.parse(variables.arguments(line, "compare", {"AGAINST": "previous"}))
+    assert args.against == "previous"

@@ -81,6 +81,18 @@ def test_a_changed_patch_is_another_result_and_shares_the_boots_of_the_base(
     assert len(fake.ran) == 15
 
 
+def test_a_walk_takes_the_boots_of_a_comparison_and_gives_its_own(
+    context: Context, fake: Guests
+) -> None:
+    first = compare.compare(experiment(), context).folder
+    done = walk.walk(experiment("v6.12..main"), walk.WalkOptions(), context).folder
+    assert len(fake.ran) == 9 + 3 * 2, "no boot of the base"
+    assert set(reuse.read(done / "patch-02").values()) == {f"../../{first.name}"}
+    listing.remove(listing.own(first.name, context.results))
+    second = compare.compare(experiment("v6.12..main"), context).folder
+    assert len(fake.ran) == 18 and len(reuse.read(second)) == 6
+
+
 @pytest.mark.parametrize(
     "other", [{"seed": "2"}, {"memory": "1G"}, {"aa": "no"}, {"preset": "standard"}]
 )
