@@ -69,7 +69,8 @@ def find(word: str, root: Path) -> Path:
     """
     if word in (LATEST, PREVIOUS):
         return named(word, root)
-    for path in (Path(word), root / word):
+    places = (Path(word), root / word)
+    for path in places if "/" in word else reversed(places):
         if word and (path.is_symlink() or path.exists()):
             return path.parent / path.readlink() if path.is_symlink() else path
     known = [one.path.name for one in entries(root)]
