@@ -42,7 +42,7 @@ class Experiment:
         """What is compared, in words that a folder's name may have."""
         kernels = self.kernels
         other = kernels.patch if kernels.head is None else kernels.head
-        text = f"{kernels.base}-vs-{Path(other or 'calibration').name}"
+        text = f"{kernels.base}-vs-{Path(other or 'calibration').absolute().name}"
         if kernels.upto is not None:
             text += f"-upto-{kernels.upto}"
         if self.matrix.suite:
