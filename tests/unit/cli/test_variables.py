@@ -48,7 +48,9 @@ def test_what_make_puts_into_the_environment_is_no_option() -> None:
     given = dict.fromkeys([*environment, "PATH", "TMPDIR", "SETUP_PACKAGES", "http_proxy"], "x")
     given.pop("KERNEL_GIT", None)
     assert arguments("compare", **given, RESULTS="r") == ["compare", "--results=r"]
-    assert arguments("verify", RESULT="x", RESULTS="results") == ["verify", "--", "x"]
+    found = arguments("verify", RESULT="x", RESULTS="results")
+    assert found == ["verify", "--results=results", "--", "x"]
+    assert arguments("doctor", RESULTS="results") == ["doctor"], "make hands it on to all"
 
 
 @pytest.mark.parametrize(
@@ -213,11 +215,14 @@ def test_make_says_which_folder_it_was_called_in(tmp_path: Path) -> None:
 
 def test_results_are_removed_and_compared_by_variables() -> None:
     line = commands.build()
-    words = variables.arguments(line, "results-rm", {"RESULT": "x", "YES": "yes", "NAME": "y"})
+    words = variables.arguments(line, "results-rm", {"RESULT": "x", "YES": "yes"})
     args = line.parse(words)
-    assert (args.command, args.action, args.name, args.yes) == ("results", "rm", "x", "yes")
-    args = line.parse(variables.arguments(line, "results", {"RESULT": "x", "RESULTS": "/r"}))
-    assert (args.action, args.name, args.results) == ("list", None, "/r")
+    assert (args.command, args.action, args.name, args.yes) == ("results", "rm", "x", True)
+    for target, given in (("results", {"RESULT": "x"}), ("results-rm", {"YES": "yes"})):
+        with pytest.raises(UserError, match="RESULT"):
+            variables.arguments(line, target, given)
+    args = line.parse(variables.arguments(line, "results", {"RESULTS": "/r"}))
+    assert (args.action, args.name, args.results) == ("list", None, Path("/r"))
     args = line.parse(variables.arguments(line, "diff", {"A": "one"}))
     assert (args.first, args.second) == ("one", "latest")
     args = line.parse(variables.arguments(line, "diff", {"B": "-x"}))

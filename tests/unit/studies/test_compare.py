@@ -292,12 +292,12 @@ def test_results_are_listed_named_compared_and_removed(
     assert cli.main(["results", "rm", one.name, where]) == Exit.USER
     assert "say YES=yes" in capsys.readouterr().err and one.is_dir()
     for word in ("..", "/", str(root), f"../{root.name}", "latest/boots", "nothing"):
-        assert cli.main(["results", "rm", word, "--yes=yes", where]) == Exit.USER
+        assert cli.main(["results", "rm", word, "--yes", where]) == Exit.USER
     capsys.readouterr()
-    assert cli.main(["results", "rm", "latest", "--yes=yes", where]) == 0
+    assert cli.main(["results", "rm", "latest", "--yes", where]) == 0
     assert not two.exists() and (root / "latest").resolve() == one.resolve()
     assert verify.verify(one).holds
-    assert cli.main(["results", "rm", str(one), "--yes=yes", where]) == 0
+    assert cli.main(["results", "rm", str(one), "--yes", where]) == 0
     assert not one.exists() and not (root / "latest").is_symlink()
     capsys.readouterr()
     assert cli.main(["results", where]) == 0
