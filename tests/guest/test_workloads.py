@@ -101,15 +101,17 @@ def test_sources_are_clean_under_stricter_warnings() -> None:
 
 def test_the_same_source_gives_the_same_bytes(bin_dir: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere"
-    for folder in ("workloads", "vm-images/sampler", "vm-images/guest"):
+    for folder in ("workloads", "vm-images/sampler", "vm-images/guest", "vm-images/plugins"):
         shutil.copytree(ROOT / folder, copy / folder)
     argv = ["make", "-s", "-C", str(copy / "workloads"), f"OUT={tmp_path / 'out'}"]
     subprocess.run(argv, check=True)
     built = [path.name for path in bin_dir.iterdir()]
     folders = {path.parent.name for path in WORKLOADS.glob("*/workload.yaml")}
     assert set(built) == {*folders, "sampler", "align"}
-    for name in built:
-        assert (bin_dir / name).read_bytes() == (tmp_path / "out/bin" / name).read_bytes()
+    plugins = [path.name for path in (bin_dir.parent / "plugins").iterdir()]
+    assert set(plugins) == {"count-1.so", "count-4.so"}
+    for name in [*(f"bin/{one}" for one in built), *(f"plugins/{one}" for one in plugins)]:
+        assert (bin_dir.parent / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
 # --- the library ---
@@ -256,7 +258,7 @@ def test_metadata_says_what_the_program_does(bin_dir: Path, name: str) -> None:
         assert set(preset) <= set(meta["parameters"])
     if name != "crash":
         emitted = {line["name"] for line in _of(lines, "metric")}
-        optional = {"swapoff", "swapoff_cpu"}
+        optional = {"swapoff", "swapoff_cpu", "swapoff_busy"}
         assert emitted | optional == set(meta["metrics"]) | optional
         assert {meta["primary"], meta["primary_waiting_io"]} <= emitted
 
@@ -286,8 +288,12 @@ def test_a_good_run_is_complete(bin_dir: Path, name: str) -> None:
 def test_pageio_metrics_follow_from_its_phases(bin_dir: Path) -> None:
     lines = _lines(_run([bin_dir / "pageio", *SMALL["pageio"]]))
     phases = {(line["name"], line["round"]): line for line in _of(lines, "phase")}
-    metrics = {(line["name"], line.get("round")): line["value"] for line in _of(lines, "metric")}
+    emitted = {(line["name"], line.get("round")): line for line in _of(lines, "metric")}
+    metrics = {key: line["value"] for key, line in emitted.items() if "value" in line}
+    counted = [line["counted"] for line in lines if "counted" in line]
+    assert counted == list(range(1, len(counted) + 1)), "each has a line of its own"
     for number in (1, 2):
+        assert emitted["swapout_busy", number]["per"] == (1 << 20) // PAGE
         phase = phases["out", number]
         pages = (1 << 20) // PAGE
         elapsed = (phase["end_ns"] - phase["begin_ns"]) / pages

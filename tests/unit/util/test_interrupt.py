@@ -40,7 +40,8 @@ def interrupted(
     )
     env = {**os.environ, "PYTHONPATH": f"{place.parent}:{REPO}"}
     with subprocess.Popen(
-        [sys.executable, "-m", module, *words],
+        # A job in the background of a script has Ctrl-C ignored, and hands that down.
+        ["env", "--default-signal=INT", sys.executable, "-m", module, *words],
         cwd=REPO,
         env=env,
         stdout=subprocess.PIPE,
