@@ -26,7 +26,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 # Not handed on: make expands what it exports.
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
-.PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build report reply bundle verify doctor \
+.PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
         results results-rm diff \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
@@ -46,6 +46,7 @@ help:
 #: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
+#: make repeat     measure RESULT=NAME, or a bundle of it, again: with the patches in it
 #: make results    list the results: when, what, verdicts, size
 #: make results-rm remove RESULT=NAME: asks first, or YES=yes
 #: make diff       compare the results A= and B= (the two newest), or say why that cannot be done
@@ -86,7 +87,7 @@ setup-dev: setup
 	@$(SETUP) requirements-dev.txt
 
 # A verdict of worse or undecided is an answer, not an error of make.
-compare walk revisions nightly: setup
+compare walk revisions nightly repeat: setup
 	@$(HARNESS) $@ $(WORDS) || case $$? in 3|4) ;; *) exit $$?;; esac
 
 bisect: setup

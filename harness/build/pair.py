@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from harness.build import kbuild, kconfig, workspace
+from harness.build import kbuild, kconfig, recorded, workspace
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
 from harness.experiment.arch import HERE
+from harness.experiment.meant import Meant
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.results.manifest import BasisFacts
@@ -38,7 +39,10 @@ _DEFAULT_FRAGMENTS = (HERE.name, "base", "vm", "mm", "measure")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a command works and what the caller's environment says of it."""
+    """Where a command works and what the caller's environment says of it.
+
+    shares: boots of the base of other results may serve those of this command
+    """
 
     cache: Cache
     results: Path
@@ -50,6 +54,7 @@ class Context:
     mirror: str | None = None
     jobs: int = os.cpu_count() or 1
     scheduler: str | None = None
+    shares: bool = True
 
     @property
     def store(self) -> GitStore:
@@ -106,18 +111,21 @@ def make(experiment: Experiment, context: Context) -> KernelPair:
 def prepare(experiment: Experiment, context: Context) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
-    wanted = experiment.kernels
+    wanted, meant = _exact(experiment), experiment.meant
     extra = (*wanted.config, *wanted.head_config)
     kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
-    if wanted.patch:
+    if wanted.patch and not meant.patch:
         locator.find(wanted.patch, registry=_REGISTRY, kernel_git=context.kernel_git)
     context.store.ensure()
     if wanted.patch:
-        base, loaded, fit = _based(wanted.base, wanted.patch, context)
+        base, loaded, fit = _based(wanted.base, wanted.patch, meant, context)
         trees = Trees(base, base, _apply(loaded, base, context), fit)
-        return cut(trees, wanted.upto, context) if wanted.upto else trees
-    base = _resolve(wanted.base, "base", context)
-    return Trees(base, _resolve(str(wanted.head), "patch", context), None, None)
+        trees = cut(trees, wanted.upto, context) if wanted.upto else trees
+        if meant.patch and trees.applied:
+            recorded.require(meant.patch, trees.applied)
+        return trees
+    base = _meant(wanted.base, "base", meant, context)
+    return Trees(base, _meant(str(wanted.head), "patch", meant, context), None, None)
 
 
 def cut(trees: Trees, count: int, context: Context) -> Trees:
@@ -186,7 +194,7 @@ class PairPlan:
 
 def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     """How both arms of ``experiment`` are built from their trees."""
-    kernels = experiment.kernels
+    kernels = _exact(experiment)
     place = workspace.choose(context.store, context.cache.build, trees.base.tree)
     requests = {
         "base": _request("base", trees.base, None, kernels, place),
@@ -211,10 +219,14 @@ def _beside(trees: Trees, place: str, context: Context) -> str:
     return workspace.choose(context.store, context.cache.build, trees.other.tree)
 
 
-def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, BasisFacts]:
+def _based(
+    name: str, patch: str, meant: Meant, context: Context
+) -> tuple[Source, Series, BasisFacts]:
     """The base and the series, each found by the other where need be, and how they fit."""
 
     def load(version: str | None, commit: str | None) -> Series:
+        if meant.patch:
+            return recorded.patches(patch, meant.patch, meant, context, _REGISTRY)
         return series.load(
             patch,
             registry=_REGISTRY,
@@ -225,12 +237,12 @@ def _based(name: str, patch: str, context: Context) -> tuple[Source, Series, Bas
             base=commit,
         )
 
-    if name == basis.AUTO:
+    if name == basis.AUTO and not meant.base:
         loaded = load(None, None)
         found, by = basis.resolve(loaded, store=context.store, kernel_git=context.kernel_git)
         base = _resolve(found, "base", context)
     else:
-        base, by = _resolve(name, "base", context), "user"
+        base, by = _meant(name, "base", meant, context), "user"
         loaded = load(base.version, dict(base.origin).get("commit", base.commit))
     for note in loaded.notes:
         _log.info(f"{loaded.name}: {note}")
@@ -265,7 +277,7 @@ def _without_new(request: BuildRequest, whole: BuildRequest, store: GitStore) ->
     def is_new(option: kconfig.Option) -> bool:
         symbol = option.symbol.removeprefix("CONFIG_")
         return (
-            not _is_shipped(option)
+            not _is_default(option)
             and not store.defines(request.commit, symbol)
             and store.defines(whole.commit, symbol)
         )
@@ -273,7 +285,7 @@ def _without_new(request: BuildRequest, whole: BuildRequest, store: GitStore) ->
     return replace(request, options=tuple(item for item in request.options if not is_new(item)))
 
 
-def _is_shipped(option: kconfig.Option) -> bool:
+def _is_default(option: kconfig.Option) -> bool:
     """Whether one of the default fragments asks for it."""
     return option.origin.split(":")[0] in {f"{name}.config" for name in _DEFAULT_FRAGMENTS}
 
@@ -286,8 +298,19 @@ def _require_defined(request: BuildRequest, store: GitStore) -> None:
             return None
         return near(symbol, store.symbols(request.commit)) or "; correct its name or leave it out"
 
-    own = [item for item in request.options if not _is_shipped(item)]
+    own = [item for item in request.options if not _is_default(item)]
     kconfig.require_defined(own, version=request.version, undefined=undefined)
+
+
+def _exact(experiment: Experiment) -> Kernels:
+    """The kernels with the config fragments that a result kept."""
+    kernels = experiment.kernels
+    return replace(kernels, fragments=tuple(map(experiment.meant.fragment, kernels.fragments)))
+
+
+def is_shipped(name: str) -> bool:
+    """Whether a config fragment is one of kernels/config/."""
+    return (_FRAGMENTS / f"{name}.config").is_file()
 
 
 def fragment_paths(extra: Sequence[str]) -> list[Path]:
@@ -307,6 +330,14 @@ def debugging(kernel: Kernel) -> tuple[str, ...]:
     known = kconfig.read_fragment(_FRAGMENTS / "debug.config", version=kernel.release)
     config = kernel.config
     return tuple(sorted(item.symbol for item in known if config.get(item.symbol) == "y"))
+
+
+def _meant(name: str, arm: str, meant: Meant, context: Context) -> Source:
+    """The source that is asked for, or that the name meant when the spec file was written."""
+    found = meant.base if arm == "base" else meant.head
+    if found is None:
+        return _resolve(name, arm, context)
+    return recorded.tree(name, found, meant, context, lambda exact: _resolve(exact, arm, context))
 
 
 def _resolve(name: str, arm: str, context: Context) -> Source:

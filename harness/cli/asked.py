@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import tempfile
 from pathlib import Path
 
+from harness.cli.values import needs
 from harness.experiment import settings, spec
+from harness.experiment.settings import Host
 from harness.experiment.spec import Experiment
+from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.hostspace import existing
 
@@ -16,7 +20,18 @@ from harness.util.hostspace import existing
 def experiment(args: argparse.Namespace) -> Experiment:
     """The experiment of the options and their spec file.  UserError for what is wrong in it."""
     given = {name: getattr(args, name, None) for name in settings.declared()}
-    return spec.load(args.spec, given)
+    made = spec.load(args.spec, given, command=args.command)
+    for name, one in settings.declared().items():
+        if one.required and one.taken_by(args.command) and made.value(name) is None:
+            raise UserError(needs(args.command, name.upper(), one.help))
+    return made
+
+
+def host(args: argparse.Namespace) -> Host:
+    """The settings of this machine that the options of any command give."""
+    names = (one.name for one in dataclasses.fields(Host))
+    given = {name: getattr(args, name, None) for name in names}
+    return yamlfile.check(given, Host, "the command line")
 
 
 def require_writable(folder: Path) -> None:

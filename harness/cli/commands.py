@@ -100,7 +100,7 @@ def build() -> CommandLine:
 
 def _add_running(add: _Add) -> None:
     command = add("compare", "build, boot, measure and report base against patch")
-    options.experiment(command)
+    options.experiment(command, "compare")
     command.add_argument(
         "--against",
         metavar="RESULT",
@@ -114,14 +114,13 @@ def _add_running(add: _Add) -> None:
         f"swapped out; {defaults.CALIBRATION_PAIRS} pairs each unless --pairs says so.",
         epilog="exit status: 0 all weights are found; 6 one is not; else as compare",
     )
-    options.experiment(command)
+    options.experiment(command, "calibrate")
     command = add(
         "overhead",
         "measure what swap metadata costs in memory, by structure, for each slot and entry",
         "; claimed, modelled and measured side by side.",
     )
-    options.experiment(command)
-    options.overhead(command)
+    options.experiment(command, "overhead")
     command = add(
         "nightly",
         "measure what is new on followed lists and branches, and draw the trend",
@@ -130,8 +129,17 @@ def _add_running(add: _Add) -> None:
     )
     options.nightly(command)
     command = add("bench", "measure what the sampler itself adds to the figures of the base kernel")
-    options.experiment(command)
-    options.experiment(add("build", "only get, patch, configure and build both kernels"))
+    options.experiment(command, "bench")
+    command = add("build", "only get, patch, configure and build both kernels")
+    options.experiment(command, "build")
+    command = add(
+        "repeat",
+        "measure a result again, from its folder or bundle alone",
+        ": the trees and patches that it kept, its matrix, its seed. Another folder gets the new "
+        "result. Refused where a file is not as recorded, or a tree cannot be had as it was.",
+    )
+    _folder(command, help="a result as for report, or a bundle of make bundle")
+    options.repeat(command)
 
 
 def _add_patchwise(add: _Add) -> None:
@@ -141,18 +149,7 @@ def _add_patchwise(add: _Add) -> None:
         "measure the cost of each patch of a series, build by build",
         ", under the instruction clock; patches that do not build or boot are named and passed by.",
     )
-    options.experiment(command)
-    options.overhead(command)
-    group = command.add_argument_group("walk")
-    group.add_argument("--at", help="the patches to stop at, e.g. 3,5,9-12 (default: all)")
-    group.add_argument(
-        "--bytes",
-        "--overhead",
-        type=values.one_of("yes", "no"),
-        metavar="{yes,no}",
-        default="no",
-        help="yes: also the bytes for each slot and entry at each patch",
-    )
+    options.experiment(command, "walk")
     command = add(
         "bisect",
         "find the first patch of a series that is responsible for its effect on a metric",
@@ -160,38 +157,29 @@ def _add_patchwise(add: _Add) -> None:
         epilog="exit status: 0 one patch is found; 4 it is not pinned down, or there is no effect; "
         "else as compare",
     )
-    command.add_argument("metric", metavar="METRIC", help="of a workload, e.g. swapin")
-    options.experiment(command)
-    most = defaults.BISECT_MOST_PAIRS
-    command.add_argument_group("bisect").add_argument(
-        "--most-pairs",
-        type=values.whole,
-        default=most,
-        help=f"after which a patch stays undecided (default: {most})",
-    )
+    options.experiment(command, "bisect")
     command = add(
         "revisions",
         "compare each revision of a series with its own base, and show them side by side",
     )
-    options.experiment(command)
-    group = command.add_argument_group("revisions")
-    group.add_argument("--only", help="some revisions, e.g. v3,v6 (default: all)")
+    options.experiment(command, "revisions")
+
+
+def _folder(
+    command: argparse.ArgumentParser,
+    help: str = "a result: its name, its path, latest or previous",
+) -> None:
+    command.add_argument("folder", metavar="RESULT", type=values.place, help=help)
 
 
 def _add_reading(add: _Add) -> None:
     """The commands that read a result."""
-    folder = partial(
-        argparse.ArgumentParser.add_argument,
-        metavar="RESULT",
-        type=values.place,
-        help="a result: its name, its path, latest or previous",
-    )
     command = add(
         "report",
         "write the report of a results folder again from its raw files",
         "; refused if a raw file is not as SHA256SUMS recorded it",
     )
-    folder(command, "folder")
+    _folder(command)
     command.add_argument(
         "--format",
         type=values.one_of(*defaults.FORMATS),
@@ -205,7 +193,7 @@ def _add_reading(add: _Add) -> None:
         f". The draft is RESULT/{defaults.DRAFT}: plain ASCII text with To, Cc, In-Reply-To and "
         "Subject of the series' cover letter, for git send-email or b4.",
     )
-    folder(command, "folder")
+    _folder(command)
     command.add_argument(
         "--overhead", type=values.path, help="a result of make overhead, for its table"
     )
@@ -231,7 +219,7 @@ def _add_reading(add: _Add) -> None:
         epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
         "6 something differs",
     )
-    folder(command, "folder", help="as above, or a bundle of make bundle")
+    _folder(command, help="a result as for report, or a bundle of make bundle")
     command = add(
         "bundle",
         "pack a result with all its evidence into one file, which verify reads",
@@ -239,7 +227,7 @@ def _add_reading(add: _Add) -> None:
         f"RESULT{defaults.BUNDLE_SUFFIX}. The same result gives the same bytes. Refused if a file "
         "is not as recorded.",
     )
-    folder(command, "folder")
+    _folder(command)
     command.add_argument(
         "--overhead", type=values.place, help="a second result, whose table the reply has"
     )

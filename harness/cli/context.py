@@ -1,37 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options and environment -> the context that a command works in."""
+"""What was asked and the environment -> the context that a command works in."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import re
 from pathlib import Path
 
 from harness.build.pair import Context
 from harness.experiment.defaults import LORE
+from harness.experiment.settings import Host
 from harness.series.mail.lore import MailSource
 from harness.util import sandbox
 from harness.util.errors import UserError
 from harness.util.paths import Cache, at_home
 
 
-def context(args: argparse.Namespace) -> Context:
-    """Where a command works."""
+def context(asked: Host, results: Path) -> Context:
+    """Where a command works: as it was asked, and as the environment says."""
     keyring = os.environ.get("KERNEL_KEYRING")
-    if args.jobs is not None and args.jobs < 1:
-        raise UserError(f"--jobs is {args.jobs}; it must be a whole number from 1")
     return Context(
         cache=Cache.from_environment(),
-        results=args.results,
-        sandbox=sandbox.choose(args.sandbox, readable=sandbox.extra_readable()),
-        mails=mail_source(args),
-        kernel_git=args.kernel_git or at_home(os.environ.get("KERNEL_GIT", "")) or None,
+        results=results,
+        sandbox=sandbox.choose("yes" if asked.sandbox else "no", readable=sandbox.extra_readable()),
+        mails=mail_source(asked),
+        kernel_git=asked.kernel_git or at_home(os.environ.get("KERNEL_GIT", "")) or None,
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring).expanduser() if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
-        jobs=args.jobs or os.cpu_count() or 1,
-        scheduler=args.scheduler,
+        jobs=asked.jobs or os.cpu_count() or 1,
+        scheduler=asked.scheduler,
     )
 
 
@@ -42,14 +39,11 @@ def _kernel_git_missing() -> bool:
     return word == "ok"
 
 
-def mail_source(args: argparse.Namespace) -> MailSource:
-    """Where mails are to be had.  UserError for a server that is no URL."""
-    mirrors, server = (args.mirror or "").split(":"), args.lore or LORE
-    if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", server):
-        raise UserError(f"--lore is '{server}'; it must be an inbox's URL, like {LORE}")
+def mail_source(asked: Host) -> MailSource:
+    """Where mails are to be had."""
     return MailSource(
         cache=Cache.from_environment().mails,
-        server=server,
-        mirrors=tuple(Path(one).expanduser() for one in mirrors if one),
-        trailers=getattr(args, "trailers", "no") == "yes",
+        server=asked.lore or LORE,
+        mirrors=tuple(Path(one).expanduser() for one in (asked.mirror or "").split(":") if one),
+        trailers=asked.trailers,
     )

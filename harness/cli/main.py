@@ -24,6 +24,8 @@ def _judge(args: argparse.Namespace) -> None:
 
     if hasattr(args, "spec"):
         args.experiment = asked.experiment(args)
+    else:
+        args.host = asked.host(args)
     if args.command != "build":
         asked.require_writable(args.results)
 

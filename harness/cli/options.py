@@ -5,60 +5,55 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from harness.cli import values
-from harness.experiment import defaults, settings
+from harness.experiment import settings
+from harness.experiment.settings import SpecKey, Takes
 from harness.util.paths import RESULTS
 
+POSITIONAL = "metric"
+"""The setting that may also stand on the command line without an option."""
 
-def experiment(parser: argparse.ArgumentParser) -> None:
+
+def experiment(parser: argparse.ArgumentParser, command: str) -> None:
     """The settings of an experiment, and what is asked beside them."""
     kernels = parser.add_argument_group("kernels")
     kernels.add_argument("--spec", type=values.path, help="YAML file with any of these settings")
-    _settings(kernels, "kernels")
-    _kernel_git(kernels)
-    mails(kernels)
-    kernels.add_argument(
-        "--trailers",
-        type=values.one_of("yes", "no"),
-        metavar="{yes,no}",
-        default="no",
-        help="yes: commit messages get the Reviewed-by and so on of the answers",
-    )
-    _building(kernels)
-    for part in ("matrix", "guest", "schedule"):
-        _settings(parser.add_argument_group(part), part)
+    for part in ("kernels", "matrix", "guest", "schedule", "host"):
+        group = kernels if part == "kernels" else parser.add_argument_group(part)
+        _add(group, (one for one in settings.declared().values() if one.part == part))
+    own = [one for one in settings.declared().values() if one.part == "study"]
+    if own := [one for one in own if one.taken_by(command)]:
+        _add(parser.add_argument_group(command), own)
     result = parser.add_argument_group("result")
-    _settings(result, "")
-    _running(result)
+    _add(result, (one for one in settings.declared().values() if one.part == ""))
+    results(result)
 
 
-def _settings(group: argparse._ActionsContainer, part: str) -> None:
-    for one in settings.declared().values():
-        if one.part == part and one.help is not None:
-            group.add_argument(one.option, help=one.help, metavar=one.metavar)
+def _add(group: argparse._ActionsContainer, found: Iterable[SpecKey]) -> None:
+    for one in found:
+        if one.help is None:
+            continue
+        words = (one.option, one.alias) if one.alias else (one.option,)
+        metavar = "{yes,no}" if one.takes is Takes.FLAG else one.metavar
+        read = values.OF[one.takes]
+        if one.name == POSITIONAL:
+            group.add_argument(one.name, nargs="?", type=read, metavar=metavar, help=one.help)
+        else:
+            group.add_argument(*words, dest=one.name, type=read, metavar=metavar, help=one.help)
 
 
-def overhead(parser: argparse.ArgumentParser) -> None:
-    """What `make overhead` measures."""
-    sizes = ",".join(defaults.OVERHEAD_SIZES)
-    fill, steps = defaults.OVERHEAD_FILL, defaults.OVERHEAD_STEPS
-    group = parser.add_argument_group("overhead")
-    group.add_argument("--sizes", default=sizes, help=f"of the swap area (default: {sizes})")
-    group.add_argument("--fill", default=fill, help=f"memory to swap out (default: {fill})")
-    group.add_argument(
-        "--steps",
-        type=values.whole,
-        default=steps,
-        help=f"snapshots on the way there (default: {steps})",
-    )
+def some(group: argparse._ActionsContainer, *names: str) -> None:
+    """Settings by their names, for a command that takes no experiment."""
+    declared = settings.declared()
+    _add(group, (declared[name] for name in names))
 
 
 def mails(parser: argparse._ActionsContainer) -> None:
     """Where mails are to be had."""
-    parser.add_argument("--lore", help=f"server of message-ids (default: {defaults.LORE})")
-    parser.add_argument("--mirror", help="local public-inbox mirrors, asked first: PATH:PATH")
+    some(parser, "lore", "mirror")
 
 
 def nightly(parser: argparse.ArgumentParser) -> None:
@@ -71,22 +66,19 @@ def nightly(parser: argparse.ArgumentParser) -> None:
         default=Path("nightly.yaml"),
         help="what is followed and measured (default: nightly.yaml)",
     )
-    _kernel_git(parser)
-    mails(parser)
-    _building(parser)
-    _running(parser)
+    some(parser, "kernel_git", "lore", "mirror", "sandbox", "jobs", "scheduler")
+    results(parser)
+
+
+def repeat(parser: argparse.ArgumentParser) -> None:
+    """What `make repeat` takes: how this machine has and builds things, and nothing else."""
+    some(parser, "kernel_git", "sandbox", "jobs", "scheduler", "parallel", "name")
+    results(parser)
 
 
 def sandbox(parser: argparse._ActionsContainer) -> None:
     """Whether a series is confined."""
-    parser.add_argument(
-        "--sandbox",
-        type=values.one_of("yes", "no"),
-        metavar="{yes,no}",
-        default="yes",
-        help="apply and build in a sandbox without network and home (default: yes); no: with all "
-        "rights of the user",
-    )
+    some(parser, "sandbox")
 
 
 def results(parser: argparse._ActionsContainer) -> None:
@@ -95,27 +87,3 @@ def results(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--results", type=values.path, default=folder, help="where results go (default: results/)"
     )
-
-
-def _kernel_git(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--kernel-git",
-        type=values.place,
-        help="git repository of tags and commits (or KERNEL_GIT)",
-    )
-
-
-def _building(parser: argparse._ActionsContainer) -> None:
-    sandbox(parser)
-    parser.add_argument(
-        "--jobs", type=values.whole, help="compilers side by side (default: one a CPU)"
-    )
-
-
-def _running(parser: argparse._ActionsContainer) -> None:
-    parser.add_argument(
-        "--scheduler",
-        help="run the guests on the workers of this Dask scheduler, tcp://HOST:PORT (default: on "
-        "this machine); see docs/many-machines.md",
-    )
-    results(parser)

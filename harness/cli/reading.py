@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from harness.cli import context
+from harness.cli import asked, context
 from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.run import manifest
@@ -36,7 +36,7 @@ def run_report(args: argparse.Namespace) -> Exit:
 def run_reply(args: argparse.Namespace) -> Exit:
     quoted = None
     if args.quote and not Path(args.quote).exists() and (address := lore.parse(args.quote)):
-        quoted = draft.from_mail(lore.mail(address, context.mail_source(args)))
+        quoted = draft.from_mail(lore.mail(address, context.mail_source(asked.host(args))))
     elif args.quote:
         quoted = draft.from_file(Path(args.quote))
     folder = _result(args)

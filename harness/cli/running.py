@@ -6,13 +6,19 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from harness.build import pair
+from harness.build.pair import Context
 from harness.cli.context import context
+from harness.experiment.settings import Host
+from harness.experiment.spec import Experiment
 from harness.report import summary
 from harness.results import listing
-from harness.studies import bench, compare, diff
+from harness.results.manifest import ResultKind
+from harness.results.record import kind_of
+from harness.studies import bench, compare, diff, repeat
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config as nightly_config
@@ -48,13 +54,6 @@ def _study(study: Callable[[argparse.Namespace], StudyResult]) -> Run:
     return run
 
 
-@_study
-def run_compare(args: argparse.Namespace) -> StudyResult:
-    if args.against not in (None, listing.PREVIOUS):
-        listing.find(args.against, Path(args.results))  # a mistake is said now, not in an hour
-    return compare.compare(args.experiment, context(args))
-
-
 def _against(word: str, folder: Path, root: Path) -> str:
     """The comparison of a result with another one; "" where there is none, and that is said."""
     try:
@@ -66,55 +65,93 @@ def _against(word: str, folder: Path, root: Path) -> str:
         return ""
 
 
-@_study
-def run_calibrate(args: argparse.Namespace) -> StudyResult:
-    return calibrate.calibrate(args.experiment, context(args))
+def _compare(one: Experiment, where: Context) -> StudyResult:
+    return compare.compare(one, where)
 
 
-@_study
-def run_overhead(args: argparse.Namespace) -> StudyResult:
-    return measure.overhead(args.experiment, _overhead_options(args), context(args))
+def _calibrate(one: Experiment, where: Context) -> StudyResult:
+    return calibrate.calibrate(one, where)
 
 
-def _overhead_options(args: argparse.Namespace) -> measure.OverheadOptions:
-    return measure.OverheadOptions(
-        sizes=args.sizes.replace(",", " ").split(), fill=args.fill, steps=args.steps
-    )
+def _overhead(one: Experiment, where: Context) -> StudyResult:
+    return measure.overhead(one, _overhead_options(one), where)
 
 
-@_study
-def run_walk(args: argparse.Namespace) -> StudyResult:
+def _overhead_options(one: Experiment) -> measure.OverheadOptions:
+    return measure.OverheadOptions(one.study.sizes, one.study.fill, one.study.steps)
+
+
+def _walk(one: Experiment, where: Context) -> StudyResult:
     wanted = walk.WalkOptions(
-        at=walk.parse_stops(args.at),
-        overhead=_overhead_options(args) if args.bytes == "yes" else None,
+        at=walk.parse_stops(" ".join(one.study.at)),
+        overhead=_overhead_options(one) if one.study.bytes else None,
     )
-    return walk.walk(args.experiment, wanted, context(args))
+    return walk.walk(one, wanted, where)
+
+
+def _bisect(one: Experiment, where: Context) -> StudyResult:
+    metric = one.study.metric
+    if not metric:  # in a result that somebody changed
+        raise UserError("its spec.yaml names no 'metric'")
+    return bisect.bisect(one, metric, where, most=one.study.most_pairs)
+
+
+def _revisions(one: Experiment, where: Context) -> StudyResult:
+    return revisions.revisions(one, one.study.only, where)
+
+
+def _bench(one: Experiment, where: Context) -> StudyResult:
+    return bench.bench(one, where)
+
+
+STUDIES: dict[ResultKind, Callable[[Experiment, Context], StudyResult]] = {
+    ResultKind.COMPARE: _compare,
+    ResultKind.CALIBRATE: _calibrate,
+    ResultKind.OVERHEAD: _overhead,
+    ResultKind.WALK: _walk,
+    ResultKind.BISECT: _bisect,
+    ResultKind.REVISIONS: _revisions,
+    ResultKind.BENCH: _bench,
+}
+"""What runs an experiment, by what it makes; a night has no experiment."""
 
 
 @_study
-def run_bisect(args: argparse.Namespace) -> StudyResult:
-    return bisect.bisect(args.experiment, args.metric, context(args), most=args.most_pairs)
+def _run(args: argparse.Namespace) -> StudyResult:
+    one = args.experiment
+    return STUDIES[ResultKind(args.command)](one, context(one.host, args.results))
 
 
-@_study
-def run_revisions(args: argparse.Namespace) -> StudyResult:
-    only = (args.only or "").replace(",", " ").split()
-    return revisions.revisions(args.experiment, only, context(args))
+run_calibrate = run_overhead = run_bench = run_walk = run_bisect = run_revisions = _run
+
+
+def run_compare(args: argparse.Namespace) -> Exit:
+    if args.against not in (None, listing.PREVIOUS):
+        listing.find(args.against, args.results)  # a mistake is said now, not in an hour
+    return _run(args)
 
 
 def run_nightly(args: argparse.Namespace) -> Exit:
     config = nightly_config.load(args.nightly, registry_folder=night.REGISTRY)
-    args.lore, args.mirror = args.lore or config.lore, args.mirror or config.mirror
-    return _study(lambda _: night.nightly(config, context(args)))(args)
+    asked: Host = args.host
+    asked = replace(asked, lore=asked.lore or config.lore, mirror=asked.mirror or config.mirror)
+    where = context(asked, args.results)
+    return _study(lambda _: night.nightly(config, where))(args)
 
 
-@_study
-def run_bench(args: argparse.Namespace) -> StudyResult:
-    return bench.bench(args.experiment, context(args))
+def run_repeat(args: argparse.Namespace) -> Exit:
+    with repeat.opened(repeat.find(args.folder, args.results)) as folder:
+        one = repeat.experiment(folder, args.host, name=args.name, parallel=args.parallel)
+        where = replace(context(one.host, args.results), shares=False)  # all boots run again
+        run = STUDIES[kind_of(folder)]
+        status = _study(lambda _: run(one, where))(args)
+        print(harmless(repeat.same(folder, where.results / str(one.name))))
+    return status
 
 
 def run_build(args: argparse.Namespace) -> Exit:
-    made, differences = pair.make(args.experiment, context(args))
+    one = args.experiment
+    made, differences = pair.make(one, context(one.host, args.results))
     for name, arm in made.items():
         print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:

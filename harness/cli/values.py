@@ -6,11 +6,19 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from harness.experiment import settings
+from harness.experiment.settings import Takes
 from harness.util.paths import at_home
 from harness.util.yamlfile import near
 
 EMPTY = "is empty; give it a value or leave it out"
+
+
+def needs(command: str, variable: str, help: str | None) -> str:
+    """What is said where a command lacks a variable."""
+    return f"{command} needs {variable}=, {help}: make {command} {variable}=..."
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -23,6 +31,14 @@ def one_of(*words: str) -> Callable[[str], str]:
         return text
 
     return read
+
+
+def flag(text: str) -> bool:
+    """Yes or no, also as YAML has it."""
+    try:
+        return settings.flag(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"is '{text}'; it must be {error}") from None
 
 
 def whole(text: str) -> int:
@@ -54,3 +70,12 @@ def place(text: str) -> str:
 def path(text: str) -> Path:
     """A path, '~' included."""
     return Path(place(text))
+
+
+OF: dict[Takes, Callable[[str], Any]] = {
+    Takes.TEXT: str,
+    Takes.FLAG: flag,
+    Takes.WHOLE: whole,
+    Takes.PLACE: place,
+}
+"""The type of an option by what its setting takes."""

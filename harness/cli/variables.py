@@ -15,9 +15,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from harness.cli import commands, main
+from harness.cli import commands, main, options
 from harness.cli.commands import CommandLine
-from harness.cli.values import EMPTY
+from harness.cli.values import EMPTY, needs
 from harness.util.errors import Exit, UserError
 from harness.util.escape import harmless
 from harness.util.yamlfile import near
@@ -49,19 +49,21 @@ def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list
     _require_known(line, command, given, {"RESULT"} if action else set())
     if action and "RESULT" not in given:
         raise UserError(f"make {command}-{action} needs RESULT=, the name of a result")
-    options, words = [], [action, given["RESULT"]] if action else []
+    named, words = [], [action, given["RESULT"]] if action else []
     for one in taken:
         name = variable(one)
         value = given.get(name)
         if not one.option_strings:
-            if value is None and one.default is None:
-                raise UserError(f"{command} needs {name}=, {one.help}: make {command} {name}=...")
-            words.append(str(one.default) if value is None else value)
+            # A setting may stand in the spec file instead.
+            if value is None and one.default is None and (one.nargs is None or "SPEC" not in given):
+                raise UserError(needs(command, name, one.help))
+            value = one.default if value is None else value
+            words += [str(value)] if value is not None else []
         elif value is not None and one.nargs != 0:
-            options.append(f"{one.option_strings[0]}={value}")
+            named.append(f"{one.option_strings[0]}={value}")
         elif value is not None and _yes(name, value):  # of an option without a value
-            options.append(one.option_strings[0])
-    return [command, *options, *(["--", *words] if words else [])]
+            named.append(one.option_strings[0])
+    return [command, *named, *(["--", *words] if words else [])]
 
 
 def _require_known(
@@ -110,11 +112,17 @@ def listing(line: CommandLine) -> str:
 
 
 def _taken(command: argparse.ArgumentParser) -> list[argparse.Action]:
-    """What has a variable: options, and arguments that must be there or stand for a result."""
+    """What has a variable: options, settings, and arguments that must be there or have a default.
+
+    The action of results and workloads is no variable: each is a target.
+    """
     return [
         one
         for one in commands.actions(command)
-        if one.option_strings or one.nargs is None or (one.default and one.dest != "action")
+        if one.option_strings
+        or one.nargs is None
+        or one.dest == options.POSITIONAL
+        or (one.default and one.dest != "action")
     ]
 
 

@@ -10,17 +10,25 @@ decides) is derived from what stands here.  Light: --help imports it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
 from harness.experiment import word
-from harness.util.paths import REPO
+from harness.experiment.defaults import (
+    BISECT_MOST_PAIRS,
+    LORE,
+    OVERHEAD_FILL,
+    OVERHEAD_SIZES,
+    OVERHEAD_STEPS,
+)
+from harness.util.paths import REPO, at_home
 from harness.util.units import format_size, parse_size
-from harness.util.yamlfile import Check, Model, Wanted, Words, at_least, one_of, words
+from harness.util.yamlfile import Check, Model, Text, Wanted, Words, at_least, one_of, words
 
 if TYPE_CHECKING:
     from harness.experiment.cell import Cell
@@ -58,6 +66,16 @@ class Repeat(Enum):
     NEVER = auto()
 
 
+class Takes(Enum):
+    """What kind of text the command line takes for a setting, judged before anything is loaded."""
+
+    TEXT = auto()
+    FLAG = auto()
+    WHOLE = auto()
+    PLACE = auto()
+    """A path or a URL."""
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -77,6 +95,10 @@ class SpecKey:
     show: value -> the text that the command line takes for it
     nightly: may stand in nightly.yaml; else each nightly comparison decides it
     stored: is a field; else `spec.load` turns it into other settings
+    commands: those that take it; empty: all that take an experiment
+    required: the commands that take it cannot do without it
+    alias: another option for it, "" for none
+    takes: follows from the type of its field
     """
 
     name: str
@@ -89,11 +111,19 @@ class SpecKey:
     repeat: Repeat = Repeat.CHANGED
     nightly: bool = True
     stored: bool = True
+    commands: tuple[str, ...] = ()
+    required: bool = False
+    alias: str = ""
+    takes: Takes = Takes.TEXT
 
     @property
     def option(self) -> str:
         """As the command line has it."""
         return f"--{self.name.replace('_', '-')}"
+
+    def taken_by(self, command: str) -> bool:
+        """Whether a command has it."""
+        return not self.commands or command in self.commands
 
 
 def setting(default: Any, help: str | None, **more: Any) -> Any:
@@ -107,6 +137,13 @@ def recorded(default: Any, help: str | None, **more: Any) -> Any:
     return setting(default, help, identity=Identity.ALWAYS, **more)
 
 
+def unmeasured(default: Any, help: str, **more: Any) -> Any:
+    """A setting that says how a result is got, and changes no figure of it."""
+    return setting(
+        default, help, identity=Identity.NEVER, repeat=Repeat.NEVER, nightly=False, **more
+    )
+
+
 # The command line has a word where YAML has a number or a list.
 
 
@@ -117,8 +154,8 @@ def _number(value: Any) -> Any:
         return value
 
 
-def _flag(value: Any) -> bool:
-    """YAML reads a bare yes as true."""
+def flag(value: Any) -> bool:
+    """Yes or no; YAML reads a bare yes as true."""
     word = str(value).lower()
     if word not in ("true", "yes", "y", "1", "false", "no", "n", "0"):
         raise Wanted("yes or no")
@@ -132,6 +169,25 @@ def _size(least: int, most: int, value: Any) -> int:
     return count
 
 
+def _server(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
+        raise Wanted(f"an inbox's URL, like {LORE}")
+    return value
+
+
+def _places(value: Any) -> Any:
+    """A list of folders, as PATH:PATH."""
+    return ":".join(value) if isinstance(value, list | tuple) else value
+
+
+def _texts(value: Any) -> Any:
+    """3, "3,5,9-12" and [3, 5] as words."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return (str(value),)
+    made = words(value)
+    return tuple(map(str, made)) if isinstance(made, tuple) else made
+
+
 def _axes(guest: dict[str, Any]) -> dict[str, Any]:
     for key, value in guest.items():
         if value == []:
@@ -141,7 +197,8 @@ def _axes(guest: dict[str, Any]) -> dict[str, Any]:
 
 _Count = Annotated[int, at_least(0), Check(_number, first=True)]
 _Positive = Annotated[int, at_least(1), Check(_number, first=True)]
-_Flag = Annotated[bool, Check(_flag, first=True)]
+_Flag = Annotated[bool, Check(flag, first=True)]
+_Place = Annotated[Text, Check(at_home)]
 _Words = Annotated[tuple[str, ...], Check(words, first=True)]
 BackendItems = Annotated[Words, Check(word.backends)]
 """Names of back-ends, or one name with its settings each."""
@@ -288,6 +345,87 @@ class Schedule(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Host(Model):
+    """Where kernels and mails are had, and how this machine builds and runs.
+
+    ``jobs`` of None is one for each CPU.
+    """
+
+    kernel_git: _Place | None = unmeasured(
+        None, "git repository of tags and commits (or KERNEL_GIT in the environment)"
+    )
+    lore: Annotated[Text, Check(_server)] | None = unmeasured(
+        None, f"server of message-ids (default: {LORE})"
+    )
+    mirror: Annotated[Text | None, Check(_places, first=True)] = unmeasured(
+        None, "local public-inbox mirrors, asked first: PATH:PATH"
+    )
+    trailers: _Flag = setting(
+        False,
+        "yes: commit messages get the Reviewed-by and so on of the answers",
+        identity=Identity.NEVER,
+        nightly=False,
+    )
+    sandbox: _Flag = unmeasured(
+        True,
+        "apply and build in a sandbox without network and home (default: yes); no: with all "
+        "rights of the user",
+    )
+    jobs: _Positive | None = unmeasured(None, "compilers side by side (default: one a CPU)")
+    scheduler: Text | None = unmeasured(
+        None,
+        "run the guests on the workers of this Dask scheduler, tcp://HOST:PORT (default: on this "
+        "machine); see docs/many-machines.md",
+    )
+
+
+_MEMORY = ("overhead", "walk")
+
+
+@dataclass(frozen=True, slots=True)
+class Study(Model):
+    """What only some commands ask beside the kernels and the matrix.
+
+    ``at`` are words like "3" and "9-12", empty for all patches; ``only`` names revisions, empty
+    for all.
+    """
+
+    sizes: Annotated[tuple[str, ...], Check(_texts, first=True)] = unmeasured(
+        OVERHEAD_SIZES,
+        f"of the swap area (default: {','.join(OVERHEAD_SIZES)})",
+        commands=_MEMORY,
+    )
+    fill: Text = unmeasured(
+        OVERHEAD_FILL, f"memory to swap out (default: {OVERHEAD_FILL})", commands=_MEMORY
+    )
+    steps: _Positive = unmeasured(
+        OVERHEAD_STEPS,
+        f"snapshots on the way there (default: {OVERHEAD_STEPS})",
+        commands=_MEMORY,
+    )
+    at: Annotated[tuple[str, ...], Check(_texts, first=True)] = unmeasured(
+        (), "the patches to stop at, e.g. 3,5,9-12 (default: all)", commands=("walk",)
+    )
+    bytes: _Flag = unmeasured(
+        False,
+        "yes: also the bytes for each slot and entry at each patch (default: no)",
+        commands=("walk",),
+        alias="--overhead",
+    )
+    metric: Text | None = unmeasured(
+        None, "of a workload, e.g. swapin", metavar="METRIC", commands=("bisect",), required=True
+    )
+    most_pairs: _Positive = unmeasured(
+        BISECT_MOST_PAIRS,
+        f"after which a patch stays undecided (default: {BISECT_MOST_PAIRS})",
+        commands=("bisect",),
+    )
+    only: _Words = unmeasured(
+        (), "some revisions, e.g. v3,v6 (default: all)", commands=("revisions",)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Others(Model):
     """What no part has."""
 
@@ -312,6 +450,8 @@ PARTS: dict[str, type[Model]] = {
     "matrix": Matrix,
     "guest": Guest,
     "schedule": Schedule,
+    "host": Host,
+    "study": Study,
     "": Others,
 }
 """The parts of an experiment, by the field of `Experiment` that has each."""
@@ -320,10 +460,24 @@ PARTS: dict[str, type[Model]] = {
 def declared() -> dict[str, SpecKey]:
     """All settings by name, in the order of the parts."""
     return {
-        field.name: SpecKey(field.name, **{"part": part, **field.metadata["setting"]})
+        field.name: SpecKey(
+            field.name, **{"part": part, "takes": _takes(hint), **field.metadata["setting"]}
+        )
         for part, made in PARTS.items()
-        for field in dataclasses.fields(made)  # type: ignore[arg-type]
+        for field, hint in _fields(cast(Hashable, made))
     }
+
+
+@cache
+def _fields(made: Any) -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+    """The fields of a part and their types."""
+    hints = get_type_hints(made, include_extras=True)
+    return tuple((field, hints[field.name]) for field in dataclasses.fields(made))
+
+
+def _takes(hint: Any) -> Takes:
+    kinds = {_Flag: Takes.FLAG, _Count: Takes.WHOLE, _Positive: Takes.WHOLE, _Place: Takes.PLACE}
+    return next((kinds[one] for one in (hint, *get_args(hint)) if one in kinds), Takes.TEXT)
 
 
 def stored() -> dict[str, SpecKey]:

@@ -11,7 +11,17 @@ from typing import Any, cast
 
 from harness.experiment import settings
 from harness.experiment.cell import Cell
-from harness.experiment.settings import PAIRS, Guest, Kernels, Matrix, Others, Schedule
+from harness.experiment.meant import KEY, Meant
+from harness.experiment.settings import (
+    PAIRS,
+    Guest,
+    Host,
+    Kernels,
+    Matrix,
+    Others,
+    Schedule,
+    Study,
+)
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import is_kernel_checkout
@@ -24,13 +34,19 @@ _DEBUG = ("watchdog", "debug")
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What to compare, on what, how often; `settings` declares what is in each part."""
+    """What to compare, on what, how often; `settings` declares what is in each part.
+
+    meant: what its names meant when a spec file was written, which is what they mean now
+    """
 
     kernels: Kernels = field(default_factory=Kernels)
     matrix: Matrix = field(default_factory=Matrix)
     guest: Guest = field(default_factory=Guest)
     schedule: Schedule = field(default_factory=Schedule)
+    host: Host = field(default_factory=Host)
+    study: Study = field(default_factory=Study)
     name: str | None = None
+    meant: Meant = field(default_factory=Meant)
 
     @property
     def title(self) -> str:
@@ -79,18 +95,31 @@ class Experiment:
 
 
 def load(
-    path: Path | None, overrides: Mapping[str, Any], *, source: str = "the command line"
+    path: Path | None,
+    overrides: Mapping[str, Any],
+    *,
+    source: str = "the command line",
+    command: str = "",
 ) -> Experiment:
     """The experiment of a spec file (or the defaults), with ``overrides`` on top.
 
-    ``source`` is where the overrides are from, for errors.
+    ``source`` is where the overrides are from, for errors; ``command`` is what the experiment is
+    for, "" where nobody knows.  What the file says its names meant holds for the names that no
+    override replaces.
     Raises UserError naming the file and key for anything misspelt, mistyped or contradictory.
     """
     place = str(path) if path else source
     data = yamlfile.read(path, place=f"spec file '{path}'") if path else {}
-    if unknown := yamlfile.unknown(data, settings.declared()):
+    noted = data.pop(KEY, None)
+    declared = settings.declared()
+    if unknown := yamlfile.unknown(data, declared):
         raise UserError(f"{place}: {unknown}")
-    data |= {key: value for key, value in overrides.items() if value is not None}
+    for name in data:
+        if command and not declared[name].taken_by(command):
+            takers = " and ".join(f"make {one}" for one in declared[name].commands)
+            raise UserError(f"{place}: '{name}' is a setting of {takers}, not of make {command}")
+    given = {key: value for key, value in overrides.items() if value is not None}
+    data |= given
     parts = {}
     for part, model in settings.PARTS.items():
         names = {one.name for one in fields(model)}  # type: ignore[arg-type]
@@ -120,6 +149,9 @@ def load(
         experiment.cells()
     except UserError as error:
         raise UserError(f"{place}: {error}") from error
+    if noted is not None and path is not None:
+        meant = yamlfile.check(noted, Meant, f"{place}: {KEY}", folder=path.absolute().parent)
+        experiment = replace(experiment, meant=meant.without(given))
     return experiment
 
 

@@ -50,6 +50,9 @@ _ROOT = (
     "manifest.json",
     "experiment.json",
     "spec.yaml",
+    "series.mbox",
+    "base.diff",
+    "head.diff",
     "shared.json",
     "traces.json",
     "sizes.json",
@@ -325,7 +328,8 @@ def _walk(root: Path, below: str = "") -> list[str]:
 def _own(results: Path) -> list[str]:
     """The raw files of a results folder beside those of its boots."""
     if (results / "boots").is_dir():
-        return [name for name in _ROOT if (results / name).is_file()]
+        fragments = sorted(path.name for path in results.glob("fragment-*.config"))
+        return [*(name for name in _ROOT if (results / name).is_file()), *fragments]
     below = tuple(path.relative_to(results).as_posix() + "/" for path in results_below(results))
     return [
         path

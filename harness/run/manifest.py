@@ -20,10 +20,12 @@ import yaml
 from harness.build import kconfig
 from harness.build.image import Image
 from harness.build.kselftest import Selftests
-from harness.build.pair import Arm, Trees, debugging
+from harness.build.pair import Arm, Context, Trees, debugging
 from harness.experiment import settings, word
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
-from harness.experiment.settings import Repeat
+from harness.experiment.defaults import BUNDLE_SUFFIX
+from harness.experiment.meant import DIFF, KEY, Meant
+from harness.experiment.settings import Repeat, SpecKey
 from harness.experiment.spec import Experiment
 from harness.experiment.workload import Workload
 from harness.results import manifest as schema
@@ -41,17 +43,19 @@ from harness.results.manifest import (
     SymbolFacts,
     WorkloadFacts,
 )
-from harness.run import reuse
+from harness.run import evidence, reuse
 from harness.run.plan import Run
 from harness.series import series
-from harness.source.gitnames import for_others
+from harness.source.gitnames import for_others, public_url
+from harness.source.sources import Source
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.progress import StageTime
 from harness.vm import accel, disk, hostfacts
 from harness.vm.accel import Accelerator
 
-_SPEC = "spec.yaml"
+_PUBLIC = ("registry:", "mail:")
+"""How the locator of a series begins that others can get."""
 _OF_A_RUN = ("stages", "boots_run", "boots_kept", "qemu_seconds")
 
 
@@ -105,8 +109,8 @@ class Setting:
     def command(self) -> str:
         """The make command that repeats it, for others, too."""
         asked = self.asked
-        git = repository(self.trees)
-        return " ".join((repeat_command(asked.experiment, asked.target, git=git), *asked.words))
+        title = self.experiment.title
+        return command(asked.experiment, self.trees, asked.target, asked.words, title=title)
 
     @property
     def trees(self) -> Trees:
@@ -158,19 +162,59 @@ def write(folder: Path, setting: Setting, ran: Run, stages: Sequence[StageTime])
     for name, arm in setting.arms.items():
         # Readers of the result do not have this machine's cache.
         atomic.binary(folder / f"{name}.config", (arm.kernel.path / "config").read_bytes())
-    asked = setting.asked
-    write_spec(folder, asked.experiment, " ".join((asked.target, *asked.words)))
 
 
-def write_spec(folder: Path, experiment: Experiment, target: str = "compare") -> None:
-    """Write the experiment as a spec file into its results folder."""
-    data = {key: value for key, value in experiment.as_data().items() if value is not None}
+def keep(folder: Path, setting: Setting, context: Context) -> None:
+    """Write what was asked for as a spec file, and beside it what its names mean."""
+    asked = setting.request or Request(setting.experiment)
+    trees = setting.trees
+    write_spec(folder, asked.experiment, asked.target, trees=trees, context=context)
+
+
+def write_spec(
+    folder: Path,
+    experiment: Experiment,
+    target: str = "compare",
+    *,
+    trees: Trees | None = None,
+    context: Context | None = None,
+    meant: Meant | None = None,
+) -> None:
+    """Write the experiment as a spec file into its results folder.
+
+    With ``trees`` also the patches and diffs that nobody else may have, and what the names of the
+    experiment mean; ``meant`` says that where there are no trees.
+    """
+    if context is not None and (experiment.host.kernel_git or (trees and repository(trees))):
+        experiment = experiment.changed(kernel_git=context.kernel_git)
+    if trees is not None and context is not None:
+        meant = evidence.keep(folder, trees, context.store)
+    data = {
+        name: value
+        for name, value in experiment.as_data().items()
+        if value is not None and _told(settings.stored()[name], value, target)
+    }
     data.pop("name", None)  # run again, it is another result
+    if not data["pairs"]:
+        del data["pairs"]  # as many as the clock needs
     if experiment.matrix.suite:
         data = {key: value for key, value in data.items() if key not in ("backends", "workloads")}
+    if "kernel_git" in data:
+        data["kernel_git"] = public_url(data["kernel_git"])
+    if own := evidence.keep_fragments(folder, experiment):
+        meant = replace(meant or Meant(folder), fragments=own)
+    if meant is not None:
+        data[KEY] = evidence.as_data(meant)
     text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
     head = f"# What was run, to be run again: make {target} SPEC=this\n"
-    atomic.text(folder / _SPEC, head + text)
+    atomic.text(folder / evidence.SPEC, head + text)
+
+
+def _told(one: SpecKey, value: Any, target: str) -> bool:
+    """Whether a spec file has a setting: of host and study only what is not the default."""
+    if not one.taken_by(target):
+        return False
+    return one.part not in ("host", "study") or value != one.default
 
 
 def describe(setting: Setting) -> Manifest:
@@ -230,7 +274,7 @@ def pinned(experiment: Experiment, trees: Trees) -> Experiment:
     """The experiment with the very versions that it is run with instead of "the newest"."""
     head = trees.other.name if experiment.kernels.head else None
     patch = experiment.kernels.patch
-    if trees.applied and trees.applied.series.locator.startswith(("registry:", "mail:")):
+    if trees.applied and trees.applied.series.locator.startswith(_PUBLIC):
         patch = trees.applied.series.locator.removeprefix("registry:")  # the very revision
     return experiment.changed(base=trees.base.name, patch=patch, head=head)
 
@@ -239,9 +283,49 @@ def repository(trees: Trees) -> str:
     """What a command for others says as KERNEL_GIT=; empty where nothing came from there."""
     sources = (trees.base, trees.other)
     needed = [dict(one.origin).get("repository", "") for one in sources if one.kind == "git"]
-    if trees.applied and "range" in dict(trees.applied.series.origin):
-        needed.append("")
+    needed += ["" for one in (trees.base,) if _is_on_commit(one)]
     return for_others(next((one for one in needed if "://" in one), "")) if needed else ""
+
+
+def _is_on_commit(source: Source) -> bool:
+    """Whether a tree is kept as a diff on a commit of KERNEL_GIT."""
+    origin = dict(source.origin)
+    is_checkout = source.kind == "dir" and "head" in origin
+    return is_checkout or (source.kind == DIFF and origin["on"].startswith("git:"))
+
+
+def command(
+    experiment: Experiment,
+    trees: Trees,
+    target: str = "compare",
+    words: Sequence[str] = (),
+    *,
+    title: str,
+) -> str:
+    """The make command that repeats a result, for others, too; ``title`` is the result's name.
+
+    Where only this machine has what was measured, that is in the bundle of the result.
+    """
+    git = repository(trees)
+    if not only_here(trees):
+        return " ".join((repeat_command(experiment, target, git=git), *words))
+    where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
+    return " ".join(["make", "repeat", f"RESULT={title}{BUNDLE_SUFFIX}", *where])
+
+
+def only_here(trees: Trees) -> bool:
+    """Whether something that was measured cannot be got by its name elsewhere."""
+    if trees.applied and not trees.applied.series.locator.startswith(_PUBLIC):
+        return True
+    other = () if trees.applied else (trees.other,)
+    local = (one.kind in ("dir", DIFF) for one in (trees.base, *other))
+    return any(local) or any(_is_unpublished(one) for one in other)
+
+
+def _is_unpublished(source: Source) -> bool:
+    """Whether a head is a commit of a clone on this machine, and no tag."""
+    place = dict(source.origin).get("repository", "")
+    return source.kind == "git" and source.name == f"git:{source.commit}" and "://" not in place
 
 
 def repeat_command(experiment: Experiment, target: str = "compare", *, git: str = "") -> str:
@@ -254,7 +338,9 @@ def repeat_command(experiment: Experiment, target: str = "compare", *, git: str 
     nested = () if matrix.suite else (*matrix.backends, *matrix.workloads)
     where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
     if matrix.guest or not all(map(word.shown, nested)):
-        return " ".join(["make", target, f"SPEC=results/{experiment.title}/{_SPEC}", *where])
+        return " ".join(
+            ["make", target, f"SPEC=results/{experiment.title}/{evidence.SPEC}", *where]
+        )
     words = ["make", target]
     for name, one in settings.stored().items():
         value = experiment.value(name)

@@ -27,7 +27,8 @@ class Series:
     ``locator`` finds it again (registry:NAME, mail:ID, dir:PATH, mbox:PATH, PATH:a..b);
     ``base_commit_hint`` is what a ``base-commit:`` line says; ``notes`` tell what was left out
     and why; ``origin`` are (key, value) pairs of where mails or commits are from; ``cover`` has
-    the headers of its cover letter (or one patch), None if it was never mailed.
+    the headers of its cover letter (or one patch), None if it was never mailed.  ``whole`` is the
+    series that this one is the beginning of, None if it is all of it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Series:
     notes: tuple[str, ...]
     origin: tuple[tuple[str, str], ...] = ()
     cover: Cover | None = None
+    whole: Series | None = field(default=None, repr=False)
 
     @property
     def digest(self) -> str:

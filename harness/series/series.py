@@ -81,17 +81,17 @@ def load(
     place = find(name, registry=registry, kernel_git=kernel_git)
     if isinstance(place, Path):
         kind = "dir" if place.is_dir() else "mbox"
-        return _made(place.resolve().stem, f"{kind}:{name}", _from_path(place))
+        return made(place.resolve().stem, f"{kind}:{name}", _from_path(place))
     if isinstance(place, GitRange):
         ranged = gitrange.read(place, store=store, base=base)
         origin = dict(ranged.origin)
         tip = "" if "uncommitted" in origin else origin["tip"]
         locator = f"{place.repository}:{ranged.base_commit}..{tip}"
-        return _made(origin["range"], locator, ranged)
+        return made(origin["range"], locator, ranged)
     if isinstance(place, Address):
         fetched = lore.fetch(place, _needed(mails))
         message_id = dict(fetched.origin)["message_id"]
-        return _made(message_id, f"mail:{message_id}", fetched)
+        return made(message_id, f"mail:{message_id}", fetched)
     return _from_registry(place, version, mails)
 
 
@@ -106,14 +106,14 @@ def _from_registry(place: Listed, version: str | None, mails: MailSource | None)
         if entry.on_top:
             more = _from_path(entry.path.parent / entry.on_top)
             found = replace(found, patches=(*found.patches, *more.patches))
-        return _made(entry.name, locator, replace(found, title=entry.title or found.title))
+        return made(entry.name, locator, replace(found, title=entry.title or found.title))
     found = lore.fetch(Address(revision.message_id, None, None), _needed(mails))
     stated, base = found.base_commit, revision.base
     if stated and base and stated != base:
         note = f"its mails name base-commit {stated}, {entry.path.name} names {base}"
         found = replace(found, notes=(*found.notes, note))
     title = f"{entry.title} {revision.name}"
-    return _made(place.name, locator, replace(found, title=title, base_commit=stated or base))
+    return made(place.name, locator, replace(found, title=title, base_commit=stated or base))
 
 
 def _from_path(path: Path) -> PatchSet:
@@ -124,7 +124,8 @@ def _from_path(path: Path) -> PatchSet:
     return replace(found, cover=cover.find(raws, found.head))
 
 
-def _made(name: str, locator: str, found: PatchSet) -> Series:
+def made(name: str, locator: str, found: PatchSet) -> Series:
+    """The patches as a series."""
     ids = patch_ids([mail.diff for mail in found.patches])
     return Series(
         name=name,
@@ -155,6 +156,7 @@ def first(series: Series, count: int) -> Series:
         title=f"{series.title}, {note}",
         patches=series.patches[:count],
         mbox=mbox.join(mbox.split(series.mbox)[:count]),
+        whole=series.whole or series,
         notes=(*series.notes, note),
     )
 
@@ -207,7 +209,7 @@ def apply(
     tip = store.commit_of(ref)
     if tip is None:
         base = f"{base_name} ({base_commit[:12]})" if base_name else f"commit {base_commit[:12]}"
-        with _worktree(store, base_commit, scratch) as tree:
+        with worktree(store, base_commit, scratch) as tree:
             tip = _am(series, store, tree, base_commit=base_commit, base=base, sandbox=sandbox)
         store.set_ref(ref, tip)
     commits = store.range(base_commit, tip)
@@ -217,18 +219,18 @@ def apply(
 
 
 @contextmanager
-def _worktree(store: GitStore, commit: str, scratch: Path) -> Iterator[Path]:
+def worktree(store: GitStore, commit: str, scratch: Path) -> Iterator[Path]:
     """A worktree without files in a folder of its own, removed afterwards."""
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         dir=scratch, prefix="apply-", ignore_cleanup_errors=True
     ) as folder:
-        worktree = Path(folder) / "tree"
+        tree = Path(folder) / "tree"
         try:
-            store.add_worktree(worktree, commit, checkout=False)
-            yield worktree
+            store.add_worktree(tree, commit, checkout=False)
+            yield tree
         finally:
-            store.remove_worktree(worktree)
+            store.remove_worktree(tree)
 
 
 def _am(

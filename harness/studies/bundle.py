@@ -21,6 +21,7 @@ from typing import IO, cast
 
 from harness.experiment import defaults
 from harness.results import checksums
+from harness.run import evidence
 from harness.studies import kinds
 from harness.studies.reply import draft
 from harness.util import atomic, command
@@ -44,7 +45,9 @@ and the report that was made of it.
 
     sha256sum -c SHA256SUMS                 in a folder, checks its files without any program
     make verify RESULT=<this>{suffix}      unpacks, checks, and derives every number again
-"""
+    make repeat RESULT=<this>{suffix}      measures it again, with the patches in series.mbox
+
+{needs}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +77,19 @@ def make(results: Sequence[Path], target: Path | None = None) -> Bundle:
         target = folders[0].with_name(folders[0].name + SUFFIX)
     with tempfile.TemporaryDirectory(prefix="harness-bundle.", dir=target.parent) as scratch:
         tar, packed = Path(scratch) / "tar", Path(scratch) / "zst"
-        _write(tar, members, _TEXT.format(names=", ".join(names), suffix=SUFFIX).encode())
+        text = _TEXT.format(names=", ".join(names), suffix=SUFFIX, needs=_needs(folders))
+        _write(tar, members, text.encode())
         # One thread: with more, the bytes would depend on the machine.
         command.run(["zstd", "-q", "-T1", _LEVEL, "-o", str(packed), str(tar)])
         digest = atomic.sha256_file(tar)
         packed.replace(target)
     return Bundle(target, atomic.sha256_file(target), digest, len(members) + 1)
+
+
+def _needs(folders: Sequence[Path]) -> str:
+    """What a repetition takes that is not in the bundle."""
+    lines = [f"    {one.name}: {phrase}\n" for one in folders for phrase in evidence.needed(one)]
+    return "What it needs beside this file:\n\n" + "".join(lines) if lines else ""
 
 
 def _beside(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves,
 from harness.experiment.spec import Experiment
 from harness.report import files, live, summary
 from harness.report.live import Survey, View
-from harness.results import checksums, listing, observer
+from harness.results import checksums, observer
 from harness.results.manifest import ResultKind
 from harness.run import eviction, identity, manifest, plan, resources, reuse
 from harness.run.cluster import cluster
@@ -128,9 +128,10 @@ def measured(
             setting = _set_up(sketch, context, boots)
             identity.keep(folder, sketch.identity)
             checksums.resume(folder)
+            manifest.keep(folder, setting, context)
             _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
             planned = _planned(setting, boots.change)
-            donors = dict.fromkeys([*boots.donors, *listing.with_boots(context.results)])
+            donors = dict.fromkeys([*boots.donors, *methods.donors(context)])
             shared = reuse.boots(planned, folder, donors)
             if shared:
                 _log.info(f"{shared} boots of the base are shared with other results")

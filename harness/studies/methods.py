@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.build import image
 from harness.build.image import Recipe
@@ -11,6 +12,7 @@ from harness.build.pair import Context
 from harness.experiment.cell import Cell
 from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
+from harness.results import listing
 from harness.run.identity import BootMethod
 from harness.util.errors import UserError
 from harness.vm import disk
@@ -43,6 +45,11 @@ def recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
     recipe = image.read_recipe()
     wanted = sorted({(), *(cell.workload.packages for cell in cells)})
     return {packages: image.with_packages(recipe, packages) for packages in wanted}
+
+
+def donors(context: Context) -> tuple[Path, ...]:
+    """The results whose boots of the base may serve others in the same folder of results."""
+    return listing.with_boots(context.results) if context.shares else ()
 
 
 def resolved(experiment: Experiment, clock: str) -> Experiment:

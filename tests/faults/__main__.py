@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for row in rows:
                 print(f"{row.name:<22} {row.what}")
             return Exit.OK
-        ground = Ground(args.base, args.sandbox, Cache.from_environment())
+        ground = Ground(args.base, args.sandbox or "yes", Cache.from_environment())
         done = matrix.run(rows, ground, Path(args.results))
     except HarnessError as error:
         print(f"faults: {error}", file=sys.stderr)

@@ -48,7 +48,7 @@ def bisect(
     Raises the harness's typed errors: UserError for a metric that no chosen workload has,
     KernelFailure when the whole series does not build or survive.
     """
-    one = aimed(experiment, metric)
+    one = aimed(experiment, metric).changed(most_pairs=most)
     first = methods.resolved(one, "insn").schedule.pairs
     if most < first:
         raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
@@ -96,7 +96,7 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
             f"'{metric}' is counted only where pages wait for a disk, and on {cells[0].name} they "
             f"do not: '{metric.removesuffix('_busy')}' is the same there"
         )
-    return one
+    return one.changed(metric=metric)
 
 
 def _same_search(folder: Path, metric: str) -> None:
@@ -224,12 +224,11 @@ class _Search:
         )
 
     def _command(self) -> str:
-        named = self._track.experiment.changed(name=self._track.folder.name)
-        manifest.write_spec(self._track.folder, named, "bisect")
-        command = manifest.repeat_command(named, "bisect", git=self._track.git)
-        words = f"{command} METRIC={self._metric}"
+        self._track.keep("bisect")
         most = self._sizes[-1]
-        return words if most == BISECT_MOST_PAIRS else f"{words} MOST_PAIRS={most}"
+        words = [f"METRIC={self._metric}"]
+        words += [f"MOST_PAIRS={most}"] if most != BISECT_MOST_PAIRS else []
+        return self._track.command("bisect", words)
 
     def _boots(self) -> int:
         """Boots that the search took; one that serves several patches is one."""

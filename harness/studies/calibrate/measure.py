@@ -9,16 +9,20 @@ to together is one table.
 from __future__ import annotations
 
 import logging
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from harness.build.pair import Context
+from harness.experiment import spec
 from harness.experiment.defaults import CALIBRATION_BACKENDS, CALIBRATION_PAIRS
+from harness.experiment.meant import Meant
 from harness.experiment.settings import Matrix
 from harness.experiment.spec import Experiment
-from harness.results import listing, record
+from harness.results import record
 from harness.results.manifest import ResultKind
-from harness.run import identity
+from harness.run import evidence, identity, manifest
 from harness.studies import compare, methods
 from harness.studies.calibrate import report
 from harness.studies.calibrate.report import ALL_BACKENDS, WAITING_ONLY
@@ -60,7 +64,8 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
         )
         # All of them start from the same boots of the base.
         donors = [folder / name for name in series_run if name != series]
-        compare.compare(one, inner, donors=[*donors, *listing.with_boots(context.results)])
+        compare.compare(one, inner, donors=[*donors, *methods.donors(context)])
+    _keep(folder, series_run[0], experiment)
     record.write(folder, ResultKind.CALIBRATE, {"name": folder.name, "series": series_run})
     return sealed(folder, report.make)
 
@@ -74,3 +79,13 @@ def _backends(series: str, experiment: Experiment) -> tuple[Any, ...]:
         return asked
     one_each = ((item, experiment.changed(backends=(item,)).matrix.cells) for item in asked)
     return tuple(item for item, cells in one_each if any(cell.waits_io for cell in cells))
+
+
+def _keep(folder: Path, first: str, asked: Experiment) -> None:
+    """Write the spec file, with the base as the first comparison kept it."""
+    one = spec.load(folder / first / evidence.SPEC, {})
+    base = one.meant.base
+    if base and base.diff:
+        shutil.copyfile(one.meant.file(base.diff), folder / base.diff)
+    asked = asked.changed(kernel_git=one.host.kernel_git)
+    manifest.write_spec(folder, asked, "calibrate", meant=Meant(folder, base=base))

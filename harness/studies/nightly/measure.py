@@ -40,7 +40,7 @@ from harness.studies.nightly.store import (
     StoredEstimate,
 )
 from harness.studies.result import StudyResult, sealed
-from harness.util import progress
+from harness.util import atomic, progress
 from harness.util.errors import Exit, HarnessError, InfraError
 from harness.util.paths import REPO
 
@@ -156,6 +156,8 @@ class _Night:
             )
         )  # fmt: skip
         report.record(self._root, self._config.name, plan.left)
+        if self._config.path.is_file():
+            atomic.binary(self._root / "nightly.yaml", self._config.path.read_bytes())
         (self._root / agenda.NAME).unlink(missing_ok=True)
         made = sealed(self._root, report.make)
         return replace(made, done=ran)

@@ -81,7 +81,13 @@ def request(experiment: Experiment, options: OverheadOptions) -> Request:
         f"FILL={options.fill}",
         f"STEPS={options.steps}",
     )
-    return Request(experiment.changed(pairs=experiment.schedule.pairs or PAIRS), WORKLOAD, words)
+    asked = experiment.changed(
+        pairs=experiment.schedule.pairs or PAIRS,
+        sizes=tuple(map(str, options.sizes)),
+        fill=options.fill,
+        steps=options.steps,
+    )
+    return Request(asked, WORKLOAD, words)
 
 
 def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:

@@ -45,13 +45,13 @@ def derived(said: str, answer: Answer) -> list[str]:
 
 def _blocks(answer: Answer, manifest: Manifest, evidence: Sequence[Evidence]) -> Iterator[Block]:
     what = "Memory overhead of swap metadata" if answer.only_overhead else "Swap performance"
-    base, patch = (manifest.arm(arm).name for arm in ARMS)
+    base, patch = (parts.called(manifest.arm(arm)) for arm in ARMS)
     series = manifest.series.name
     patch = patch if series == UNKNOWN else series
     yield wrap(f"{what} of {patch} against {base}, in fresh QEMU guests.")
     yield from _derived(answer)
     yield _compared(answer.report, manifest)
-    yield ["To repeat it:", *parts.repeat(answer)]
+    yield ["To repeat it:", *parts.repeat(answer.commands, evidence)]
     made = evidence[0].made.partition(",")[0]
     yield [*parts.proof(evidence), *wrap(f"Tables made with {made}.")]
 
@@ -147,16 +147,16 @@ def _compared(report: Report, manifest: Manifest) -> Iterator[str]:
     """Both kernels, and the series by reference."""
     for arm in ARMS:
         kernel = manifest.arm(arm)
-        said = f"{arm}: {kernel.name}, version {kernel.version}, commit {kernel.commit[:12]}"
+        said = (
+            f"{arm}: {parts.called(kernel)}, version {kernel.version}, commit {kernel.commit[:12]}"
+        )
         yield from bullets([said])
     series = manifest.arm("patch").series
     if series is not None:
-        said = f"series: {series.title}, {len(series.patches)} patches"
-        ids = [data.get("message_id") for data in (series.letter or {}, series.origin)]
-        known = [one for one in ids if one]
-        said += f", message-id <{known[0]}>" if known else ""
-        yield from bullets([f"{said}; patch ids are in manifest.json"])
+        yield from bullets(parts.series(series))
     if series is not None and series.basis is not None and series.basis.warning:
-        yield from bullets([f"WARNING: {series.basis.warning}"])
+        base = manifest.arm("base")
+        warned = series.basis.warning.replace(base.name, parts.called(base))
+        yield from bullets([f"WARNING: {warned}"])
     if report.facts.config_diff:
         yield from bullets(["the configurations differ: see the report"])

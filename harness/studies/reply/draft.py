@@ -16,14 +16,16 @@ from harness.experiment import defaults
 from harness.report import files
 from harness.report.layout import WIDTH
 from harness.results import checksums, manifest, record
+from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
 from harness.results.record import kind_of
+from harness.run import evidence
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
 from harness.studies.overhead import analysis as overheads
 from harness.studies.reply import body as reply
 from harness.studies.reply import walked
-from harness.studies.reply.parts import Answer, Evidence
+from harness.studies.reply.parts import Answer, Evidence, called
 from harness.studies.walk import analysis as walks
 from harness.util import atomic, header
 from harness.util.errors import UserError
@@ -135,7 +137,8 @@ def _evidence(results: Path) -> Evidence:
     checksums.guard(results)
     sums = results / checksums.NAME
     digest = atomic.sha256_file(sums) if sums.is_file() else None
-    return Evidence(results.resolve().name, digest, checksums.made_with())
+    name, made = results.resolve().name, checksums.made_with()
+    return Evidence(name, digest, made, evidence.files(results), evidence.needed(results))
 
 
 def _head(about: Manifest) -> Cover | None:
@@ -150,8 +153,8 @@ def _head(about: Manifest) -> Cover | None:
 def _subject(about: Manifest) -> str:
     """The subject where there is no mail to answer."""
     title = about.series.title
-    patch = title if title != UNKNOWN else about.arm("patch").name
-    return f"swap: {patch}, measured against {about.arm('base').name}"
+    base, patch = (called(about.arm(arm)) for arm in ARMS)
+    return f"swap: {title if title != UNKNOWN else patch}, measured against {base}"
 
 
 def headers(answered: Cover | None, subject: str) -> str:

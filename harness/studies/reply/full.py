@@ -28,12 +28,12 @@ def blocks(answer: Answer, manifest: Manifest, evidence: Sequence[Evidence]) -> 
     report = answer.report
     opening, *figures = derived(answer)
     yield opening
-    yield titled("What was compared", _compared(report))
+    yield titled("What was compared", _compared(report, manifest))
     yield titled(MARK, _how(report, manifest))
     yield from figures
     yield titled("Excluded boots", parts.excluded(report))
     yield titled("What this cannot see", bullets(report.facts.blind))
-    yield titled("To repeat it", parts.repeat(answer))
+    yield titled("To repeat it", parts.repeat(answer.commands, evidence))
     made = wrap(f"Tables made with {evidence[0].made}.")
     yield titled("Evidence", [*parts.proof(evidence), *made])
 
@@ -79,9 +79,11 @@ def numbers(report: Report) -> Iterator[list[str]]:
         yield lined(bloat.table(report.sizes))
 
 
-def _compared(report: Report) -> Iterator[str]:
+def _compared(report: Report, manifest: Manifest) -> Iterator[str]:
     facts = report.facts
-    yield from bullets(f"{arm}: {said}" for arm, said in facts.compared)
+    for arm, said in facts.compared:
+        kernel = manifest.arm(arm)
+        yield from bullets([f"{arm}: {said.replace(kernel.name, parts.called(kernel))}"])
     if facts.basis:
         yield from bullets([f"base of the series: {facts.basis}"])
     if facts.patches:

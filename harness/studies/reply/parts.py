@@ -12,16 +12,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from harness.experiment.meant import DIFF
 from harness.report import layout, model, table
 from harness.report.layout import WIDTH
 from harness.report.model import Report
 from harness.report.table import Table
+from harness.results.manifest import ArmFacts, SeriesFacts
 from harness.source.gitnames import CLONE
 from harness.studies.overhead.analysis import Overhead
 from harness.util.escape import visible
 
 _FILLER = "|"
 _FAILURES = 8
+_PATCHES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,15 @@ class Evidence:
     """What proves the numbers. name: the result; sha256: of its SHA256SUMS, None if it has none.
 
     made: the code and libraries that made this mail
+    kept: files with the patches, or with the diff of a tree
+    needs: what a repetition takes beside the bundle, one phrase each
     """
 
     name: str
     sha256: str | None
     made: str
+    kept: Sequence[str] = ()
+    needs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,12 @@ class Answer:
     report: Report
     overheads: Sequence[Overhead] = ()
     only_overhead: bool = False
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that measure it again."""
+        own = dict(self.report.facts.repeat)["Command"]
+        return [own, *(one.command for one in self.overheads)]
 
 
 titled = partial(layout.section, mark="-")
@@ -93,15 +106,42 @@ def excluded(report: Report) -> Iterator[str]:
     yield from bullets(layout.capped(said, _FAILURES))
 
 
-def repeat(answer: Answer) -> Iterator[str]:
-    """The commands that measure it again, each once."""
-    commands = [dict(answer.report.facts.repeat)["Command"]]
-    commands += [one.command for one in answer.overheads]
+def repeat(commands: Sequence[str], evidence: Sequence[Evidence]) -> Iterator[str]:
+    """The commands that measure it again, each once, and what they need."""
     lines = [line for one in dict.fromkeys(commands) for line in command_lines(one)]
     yield from lines
-    if any(f"KERNEL_GIT={CLONE}" in line for line in lines):
+    if any(line.startswith("make repeat ") for line in lines):
+        files = " and ".join(dict.fromkeys(file for one in evidence for file in one.kept))
+        needed = "; ".join(dict.fromkeys(phrase for one in evidence for phrase in one.needs))
+        yield ""
+        yield from wrap(
+            f"What was measured is in the attached bundle ('make bundle' writes it): {files}. "
+            f"Beside that it needs {needed or 'nothing'}."
+        )
+    elif any(f"KERNEL_GIT={CLONE}" in line for line in lines):
         yield ""
         yield from wrap("KERNEL_GIT is any clone of the kernel that has these commits.")
+
+
+def called(arm: ArmFacts) -> str:
+    """A kernel by what a reader can get: no path of the machine that measured it."""
+    if arm.kind not in ("dir", DIFF):
+        return arm.name
+    head = str(arm.origin.get("head", ""))[:12]
+    return f"a work tree (tree {arm.tree[:12]}{f', on commit {head}' if head else ''})"
+
+
+def series(found: SeriesFacts) -> Iterator[str]:
+    """The series by its message-id; else each patch by its patch-id, which git patch-id prints."""
+    said = f"series: {found.title}, {len(found.patches)} patches"
+    ids = [data.get("message_id") for data in (found.letter or {}, found.origin)]
+    known = [one for one in ids if one]
+    if known:
+        yield f"{said}, message-id <{known[0]}>; patch ids are in manifest.json"
+        return
+    yield f"{said}, in the attached bundle"
+    named = [f"patch-id {one.patch_id[:12]}: {one.subject}" for one in found.patches]
+    yield from layout.capped(named, _PATCHES)
 
 
 def command_lines(command: str) -> list[str]:

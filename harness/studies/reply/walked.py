@@ -44,7 +44,8 @@ def derived(said: str, walk: Walk) -> list[str]:
 def _blocks(
     walk: Walk, manifest: Manifest, evidence: Sequence[Evidence], *, long: bool
 ) -> Iterator[Block]:
-    on = f"{walk.base} ({walk.version})"
+    base = manifest.arm("base")
+    on = f"{walk.base if base.name == UNKNOWN else parts.called(base)} ({walk.version})"
     yield wrap(f"Cost of each patch of {walk.series} on {on}, in fresh QEMU guests.")
     yield from _derived(walk, long=long)
     yield [*wrap(_NEIGHBOURS), *wrap(_CLOCK)]
@@ -53,7 +54,7 @@ def _blocks(
     known = next((one for one in ids if one), UNKNOWN)
     if known != UNKNOWN:
         yield list(parts.bullets([f"series: {walk.title}, message-id <{known}>"]))
-    yield ["To repeat it:", *parts.command_lines(walk.command)]
+    yield ["To repeat it:", *parts.repeat([walk.command], evidence)]
     made = evidence[0].made.partition(",")[0]
     yield [*parts.proof(evidence), *wrap(f"Tables made with {made}.")]
 

@@ -11,10 +11,12 @@ from typing import Any
 
 from harness.build import pair
 from harness.build.pair import Context, Trees
+from harness.experiment import spec
+from harness.experiment.meant import Meant
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.results.manifest import ResultKind
-from harness.run import identity, manifest
+from harness.run import evidence, identity, manifest
 from harness.series import rangediff, registry
 from harness.series.basis import AUTO
 from harness.series.rangediff import CommitRange, Digest
@@ -45,13 +47,13 @@ def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> 
     if experiment.kernels.base not in (AUTO, Kernels().base):
         raise UserError("each revision is compared with its own base: leave BASE out")
     wanted = [entry.revision(name) for name in only] or list(entry.revisions)
-    one = experiment.changed(base=AUTO, name=None)
+    one = experiment.changed(base=AUTO, name=None, only=())
     found = _identity(one, context)
     words = f"revisions-{entry.name}"
     folder = context.results / identity.named(experiment, words, found, grows=False).title
     with manifest.locked(folder):
         before = _before(folder, found)
-        case = _Revisions(one, entry, context)
+        case = _Revisions(one, entry, context, folder)
         postings = {posting.name: posting for posting in before}
         for revision in wanted:
             new, old = case.post(revision), postings.get(revision.name)
@@ -66,6 +68,7 @@ def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> 
         )
         identity.keep(folder, found)
         table.record(folder, every)
+        case.keep(experiment.changed(only=tuple(chosen)))
         made = sealed(folder, table.make)
     return replace(made, status=case.status)
 
@@ -113,11 +116,32 @@ def _command(experiment: Experiment, only: Sequence[str], context: Context) -> s
 class _Revisions:
     """The revisions so far: what failed first, which results can share boots, the last commits."""
 
-    def __init__(self, experiment: Experiment, entry: Entry, context: Context) -> None:
+    def __init__(
+        self, experiment: Experiment, entry: Entry, context: Context, folder: Path
+    ) -> None:
         self._experiment, self._entry, self._context = experiment, entry, context
+        self._folder = folder
         self._donors: list[Path] = []
         self._before: tuple[str, CommitRange] | None = None
         self._statuses: list[Exit] = []
+        self._trees: dict[str, Trees] = {}
+
+    def keep(self, asked: Experiment) -> None:
+        """Write the spec file of the study, and the patches of each revision beside it.
+
+        What an earlier call kept of other revisions stays.
+        """
+        context, folder = self._context, self._folder
+        place = folder / evidence.SPEC
+        before = spec.load(place, {}).meant.revisions if place.is_file() else {}
+        found = dict(before) | {
+            name: evidence.keep(folder, trees, context.store, prefix=f"{name}-")
+            for name, trees in self._trees.items()
+        }
+        if any(map(manifest.repository, self._trees.values())):
+            asked = asked.changed(kernel_git=context.kernel_git)
+        meant = Meant(folder, revisions=found)
+        manifest.write_spec(folder, asked, "revisions", context=context, meant=meant)
 
     @property
     def status(self) -> Exit:
@@ -129,7 +153,8 @@ class _Revisions:
         """Run or reuse one revision's comparison."""
         name = f"{self._entry.name}-{revision.name}"
         _log.info(f"revision {name} of {revision.date or 'an unknown day'}")
-        one = self._experiment.changed(patch=name)
+        meant = self._experiment.meant.of(revision.name)
+        one = replace(self._experiment.changed(patch=name), meant=meant)
         posting = Posting(revision.name, revision.date or "")
         try:
             trees = pair.prepare(one, self._context)
@@ -137,6 +162,8 @@ class _Revisions:
             made = pair.plan(trees, one, self._context).build(compare.watcher(one))
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
+        if not self._context.shares:  # those of the repeated result are not to be gone on with
+            one = one.changed(name=f"{self._folder.name}-{revision.name}")
         done = compare.compare(one, self._context, made=made, donors=self._donors)
         self._donors.append(done.folder)
         self._statuses.append(done.status)
@@ -149,6 +176,7 @@ class _Revisions:
 
     def _described(self, posting: Posting, trees: Trees) -> Posting:
         """What the series is now, and how it differs from the revision before."""
+        self._trees[posting.name] = trees
         commits = trees.applied.commits if trees.applied else ()
         posting = replace(posting, base=trees.base.name, count=len(commits))
         if not commits:

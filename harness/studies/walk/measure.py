@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.build.pair import Context
+from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.results import checksums, record
 from harness.results.manifest import ResultKind
-from harness.run import identity, manifest
+from harness.run import evidence, identity, manifest
 from harness.studies.overhead import measure as overhead
 from harness.studies.overhead.analysis import NoBoot
 from harness.studies.result import StudyResult, sealed
@@ -81,6 +82,8 @@ class _Walk:
     def __init__(self, track: Track, options: WalkOptions) -> None:
         self._track, self._options, self._folder = track, options, track.folder
         self._done: dict[int, dict[str, Any]] = {}
+        self._numbers: Sequence[int] = ()
+        self._is_kept = False
 
     def begin(self) -> None:
         """Read what was done, if it is of this walk.  UserError if not; nothing is written."""
@@ -106,6 +109,7 @@ class _Walk:
 
     def go(self, numbers: Sequence[int]) -> None:
         """Build and measure at these patches."""
+        self._numbers = numbers
         for number in numbers:
             built = self._track.build(number)
             folder = memory = ""
@@ -137,21 +141,40 @@ class _Walk:
     def _write(self) -> None:
         track = self._track
         head = {"name": self._folder.name, "command": self._command()}
+        if not self._is_kept:
+            track.keep("walk", **self._told())
+            self._is_kept = True
         steps = [self._done[number] for number in sorted(self._done)]
         record.write(self._folder, ResultKind.WALK, {**head, **track.facts(), "steps": steps})
-        manifest.write_spec(self._folder, track.experiment, "walk")
         if checksums.read(self._folder):  # of an earlier call: its report can be made again
             checksums.raw(self._folder)
 
     def _command(self) -> str:
-        options = self._options
-        named = self._track.experiment.changed(name=self._folder.name)
-        words = [manifest.repeat_command(named, "walk", git=self._track.git)]
-        if options.at and len(self._done) < len(self._track.steps):
-            words.append(f"AT={','.join(map(str, sorted(self._done)))}")
-        if any(one["memory"] for one in self._done.values()):
-            words.append("BYTES=yes")
-        return " ".join(words)
+        words = [f"AT={','.join(self._at())}"] if self._at() else []
+        words += ["BYTES=yes"] if self._is_weighed() else []
+        return self._track.command("walk", words)
+
+    def _at(self) -> tuple[str, ...]:
+        """The patches of this call and of earlier ones; none where that is all of them."""
+        stops = sorted({*self._numbers, *self._done})
+        return () if len(stops) == len(self._track.steps) else tuple(map(str, stops))
+
+    def _is_weighed(self) -> bool:
+        """Whether this call or an earlier one measures the bytes, too."""
+        known = any(one["memory"] for one in self._done.values())
+        return known or self._options.overhead is not None
+
+    def _told(self) -> dict[str, Any]:
+        """The options as settings, which the spec file of the result has."""
+        made: dict[str, Any] = {"at": self._at(), "bytes": self._is_weighed()}
+        if weighed := self._options.overhead:
+            sizes = tuple(map(str, weighed.sizes))
+            return {**made, "sizes": sizes, "fill": weighed.fill, "steps": weighed.steps}
+        place = self._folder / evidence.SPEC
+        if self._is_weighed() and place.is_file():  # by an earlier call
+            study = spec.load(place, {}, command="walk").study
+            return {**made, "sizes": study.sizes, "fill": study.fill, "steps": study.steps}
+        return made
 
 
 def _say(track: Track, numbers: Sequence[int], context: Context) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from harness.build import pair
 from harness.build.kbuild import BuildFailed, Kernel
 from harness.build.pair import Context, KernelPair, Trees
 from harness.experiment.spec import Experiment
-from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
 from harness.run.identity import BootMethod
@@ -67,9 +67,10 @@ class Track:
         kind: ResultKind,
     ) -> None:
         self.experiment = manifest.pinned(experiment, trees)
+        self._asked = experiment
         self.folder = context.results / experiment.title
         self._trees, self._context = trees, replace(context, results=self.folder)
-        self._method, self._kind, self._root = method, kind, context.results
+        self._method, self._kind, self._outside = method, kind, context
         self._made: dict[int, KernelPair] = {}
 
     def begin(self) -> None:
@@ -93,7 +94,9 @@ class Track:
             found = self.identity(int(number), one, ResultKind.COMPARE)
             identity.require(folder, found, grows=grows)
             one = identity.continued(one, folder) if grows else one
-            self.experiment = self.experiment.changed(**{key: one.value(key) for key in _GROWING})
+            grown = {key: one.value(key) for key in _GROWING}
+            self.experiment = self.experiment.changed(**grown)
+            self._asked = self._asked.changed(**grown)
         planned = pair.plan(self._trees, self.experiment, self._context)
         planned.build_base(compare.watcher(self.experiment))
 
@@ -124,10 +127,15 @@ class Track:
             "count": len(self.steps),
         }
 
-    @property
-    def git(self) -> str:
-        """KERNEL_GIT= of a command that repeats this, empty where there is no need for it."""
-        return manifest.repository(self._trees)
+    def keep(self, target: str, **told: Any) -> None:
+        """Write the study's spec file, and its patches beside it; ``told`` are its settings."""
+        asked = self._asked.changed(**told)
+        manifest.write_spec(self.folder, asked, target, trees=self._trees, context=self._context)
+
+    def command(self, target: str, words: Sequence[str] = ()) -> str:
+        """The make command that repeats the study; ``words`` are further ones of it."""
+        named = self.experiment.changed(name=self.folder.name)
+        return manifest.command(named, self._trees, target, words, title=self.folder.name)
 
     def build(self, number: int) -> Built:
         """The kernel with the first ``number`` patches; what does not build is told, not raised."""
@@ -156,7 +164,7 @@ class Track:
 
     def donors(self) -> list[Path]:
         """The results so far, and those beside the folder, whose boots of the base may serve."""
-        return [*self._trials(), *listing.with_boots(self._root)]
+        return [*self._trials(), *methods.donors(self._outside)]
 
     def _trials(self) -> list[Path]:
         return sorted(path for path in self.folder.glob(f"{_NAME}*") if path.is_dir())

@@ -53,6 +53,8 @@ def test_help_imports_nothing_slow(name: str | None) -> None:
         ("harness.cli", ["compare", "PATCHES=x"]),
         ("harness.cli", ["compare", "PATCH="]),
         ("harness.cli", ["compare", "SANDBOX=perhaps"]),
+        ("harness.cli", ["bisect", "PATCH=x"]),
+        ("harness.cli", ["repeat", "RESULT=r", "JOBS=many"]),
     ],
 )
 def test_a_typo_imports_nothing_slow(module: str, words: list[str]) -> None:
@@ -89,7 +91,7 @@ def test_a_mistyped_word_is_told_with_the_nearest(
 
 @pytest.mark.parametrize("name", commands.build().commands)
 def test_each_command_can_be_run(name: str) -> None:
-    required = {"bisect": ["m"], "report": ["r"], "reply": ["r"], "verify": ["r"], "bundle": ["r"]}
+    required = {one: ["r"] for one in ("report", "reply", "verify", "bundle", "repeat")}
     args = commands.build().parse([name, *required.get(name, [])])
     module = importlib.import_module(f"harness.cli.{args.module}")
     assert callable(getattr(module, f"run_{name.replace('-', '_')}"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.build import pair
-from harness.cli import commands, context
+from harness.cli import asked, commands, context
 from harness.cli import main as cli
 from harness.source import tarball
 from harness.studies import compare
@@ -31,6 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["nightly", "--nightly=~/x"], "nightly"),
         (["report", "~/x"], "folder"),
         (["verify", "~/x"], "folder"),
+        (["repeat", "~/x"], "folder"),
+        (["repeat", "r", "--kernel-git=~/x"], "kernel_git"),
         (["reply", "r", "--overhead=~/x"], "overhead"),
         (["reply", "r", "--quote=~/x"], "quote"),
         (["bundle", "r", "--output=~/x"], "output"),
@@ -54,7 +56,7 @@ def test_a_home_in_the_environment_is_found(home: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("RESULTS", "~/r")
     (home / "x").mkdir()
     args = commands.build().parse(["compare", "--mirror=~/m", "--sandbox=no"])
-    made = context.context(args)
+    made = context.context(asked.host(args), args.results)
     assert (made.kernel_git, made.keyring) == (str(home / "x"), home / "x")
     assert made.results == home / "r" and made.mails.mirrors == (home / "m",)
 
@@ -66,7 +68,7 @@ def test_a_home_of_a_fragment_and_of_a_tarball(home: Path) -> None:
     assert located and located.place == str(home / "linux-6.12.tar.xz")
 
 
-@pytest.mark.parametrize("command", ["compare", "walk", "overhead", "nightly"])
+@pytest.mark.parametrize("command", ["compare", "walk", "overhead", "nightly", "repeat"])
 @pytest.mark.parametrize("place", ["/proc", "/proc/self/x", "file"])
 def test_results_that_cannot_be_written_are_told_at_once(
     command: str,
@@ -81,7 +83,8 @@ def test_results_that_cannot_be_written_are_told_at_once(
     monkeypatch.setattr(compare, "measured", begin)
     (tmp_path / "file").touch()
     where = tmp_path / place if place == "file" else place
-    assert cli.main([command, f"--results={where}"]) == Exit.USER
+    words = [command, "r"] if command == "repeat" else [command]
+    assert cli.main([*words, f"--results={where}"]) == Exit.USER
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"harness: RESULTS is {where}")
     assert line.endswith("; point RESULTS= at a folder of your own")

@@ -88,11 +88,16 @@ def test_an_empty_variable_is_an_error(name: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [("verify", "RESULT"), ("bundle", "RESULT"), ("bisect", "METRIC")]
+    ("command", "name"),
+    [("verify", "RESULT"), ("repeat", "RESULT"), ("bundle", "RESULT"), ("bisect", "METRIC")],
 )
 def test_a_variable_that_must_be_there(command: str, name: str) -> None:
     with pytest.raises(UserError, match=f"{command} needs {name}=, .*: make {command} {name}="):
         arguments(command)
+
+
+def test_a_metric_may_stand_in_the_spec_file_instead() -> None:
+    assert arguments("bisect", SPEC="s.yaml") == ["bisect", "--spec=s.yaml"]
 
 
 def test_a_flag_is_yes_or_no() -> None:

@@ -62,6 +62,22 @@ def test_the_same_comparison_goes_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "free",
     [
+        {"at": "2"}, {"bytes": "yes"}, {"sizes": "1G"}, {"fill": "8M"}, {"steps": 2},
+        {"metric": "swapin"}, {"most_pairs": 90}, {"only": "v3"}, {"jobs": 1}, {"sandbox": "no"},
+        {"scheduler": "tcp://there:1"}, {"kernel_git": "/x"}, {"mirror": "/x"}, {"trailers": "yes"},
+        {"lore": "https://lists.example/"},
+    ],
+)  # fmt: skip
+def test_what_a_command_or_a_host_adds_is_no_part_of_it(free: dict[str, Any]) -> None:
+    for kind in (ResultKind.COMPARE, ResultKind.WALK, ResultKind.OVERHEAD):
+        one = experiment().changed(**free)
+        assert one != experiment() and of(one, kind) == of(kind=kind)
+        assert title(of(one, kind), grows=False) == title(of(kind=kind), grows=False)
+
+
+@pytest.mark.parametrize(
+    "free",
+    [
         {"pairs": 9}, {"parallel": 2}, {"timeout": 7}, {"name": "other"}, {"accel": "tcg"},
         # The kernels' keys say what these come to.
         {"patch": "/tmp/x/calibration"},

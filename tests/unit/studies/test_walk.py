@@ -161,9 +161,21 @@ def test_some_patches_again_leave_the_others_in_the_report(tmp_path: Path, fake:
         "zram.pageio", "zswap.pageio",
     ]  # fmt: skip
     assert len(fake.ran) == ran + 3 * (2 + 2), "only the cell that was added is run"
-    assert "'BACKENDS=zram zswap'" in analysis.analyse(more.folder).command
+    kept = spec.load(more.folder / "spec.yaml", {}, command="walk")
+    assert kept.matrix.backends == ("zram", "zswap") and kept.study.at == ()
     fewer = measure.walk(experiment(), WalkOptions(), context)
     assert fewer.text == more.text and verify.verify(more.folder).holds
+
+
+def test_the_spec_file_asks_for_what_all_calls_did(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int b;", "int c;"])
+    context = guests.context(tmp_path, repo)
+    for at, kept in (([2], ("2",)), ([1], ("1", "2")), ([3], ())):
+        done = measure.walk(experiment(), WalkOptions(at=at), context)
+        one = spec.load(done.folder / "spec.yaml", {}, command="walk")
+        assert one.study.at == kept and not one.study.bytes
+        assert one.meant.patch is not None and (done.folder / one.meant.patch.patches).is_file()
+        assert verify.verify(done.folder).holds
 
 
 @pytest.mark.parametrize("long", [False, True])
@@ -186,7 +198,9 @@ def test_a_walk_is_answered_bundled_and_verified_elsewhere(
     worse = [line.split() for line in lines if line.endswith("worse")]
     assert worse and all(row[0] == "2" for row in worse)
     assert ("margin 1%" in body) is long, "the table of each metric is in the long form"
-    assert "make walk BASE=git:v6.12" in body.replace(" \\\n", " ")
+    assert "make repeat RESULT=w.tar.zst KERNEL_GIT=../linux" in body
+    said = " ".join(body.split())
+    assert "in the attached bundle ('make bundle' writes it): series.mbox." in said
     made = bundle.make([done.folder])
     shutil.rmtree(tmp_path / "results" / "w")
     assert cli.main(["verify", str(made.path)]) == 0

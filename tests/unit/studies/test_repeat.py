@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A result of any kind, packed here, is measured again elsewhere from its bundle alone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.build import pair
+from harness.build.pair import Context
+from harness.cli import running
+from harness.experiment import spec
+from harness.experiment.settings import Host
+from harness.results import manifest
+from harness.results.manifest import ResultKind
+from harness.series.mail.lore import MailSource
+from harness.studies import bundle, repeat, verify
+from harness.studies.reply import draft
+from harness.studies.revisions import measure as revisions
+from harness.util.errors import UserError
+from tests.fakes import guests, inbox
+from tests.fakes.figures import Guests
+
+PATCHES = ["int plain;", "int costs_1000;"]
+CELL = {"backends": "zram", "workloads": "pageio", "base": "v6.12"}
+ENTRY = 'title: "Toy"\nrevisions:\n  v1: {message_id: 1-0@mail.example}\n'
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
+    return guests.pretend(monkeypatch, tmp_path)
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    return guests.series(tmp_path / "linux", PATCHES)
+
+
+@pytest.fixture
+def here(tmp_path: Path, repo: Path) -> Context:
+    return guests.context(tmp_path / "here", repo)
+
+
+@pytest.fixture
+def there(tmp_path: Path, repo: Path) -> Context:
+    """Another machine: nothing but a clone of what was published, v6.12."""
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    inbox.git(clone, "init", "--quiet", "--initial-branch=main")
+    inbox.git(clone, "fetch", "--quiet", "--no-tags", str(repo), "refs/tags/v6.12:refs/tags/v6.12")
+    return guests.context(tmp_path / "there", clone)
+
+
+def run(kind: ResultKind, one: spec.Experiment, where: Context) -> Path:
+    return running.STUDIES[kind](one, where).folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (ResultKind.COMPARE, {"patch": "v6.12..main"}),
+        (ResultKind.COMPARE, {"patch": "v6.12..main", "upto": 1}),
+        (ResultKind.COMPARE, {"patch": "PATCHES"}),
+        (ResultKind.COMPARE, {"head": "TREE"}),
+        (ResultKind.WALK, {"patch": "PATCHES", "at": "2"}),
+        (ResultKind.BISECT, {"patch": "v6.12..main", "metric": "swapin"}),
+    ],
+)
+def test_a_bundle_is_all_that_is_needed(
+    kind: ResultKind,
+    more: dict[str, Any],
+    repo: Path,
+    here: Context,
+    there: Context,
+    fake: Guests,
+    tmp_path: Path,
+) -> None:
+    places = {"PATCHES": tmp_path / "patches", "TREE": repo}
+    inbox.git(repo, "format-patch", "--quiet", "-o", str(places["PATCHES"]), "v6.12..main")
+    given = {key: str(places.get(str(value), value)) for key, value in more.items()}
+    if "head" in given:
+        (repo / "mm/page.c").write_text((repo / "mm/page.c").read_text() + "int costs_500;\n")
+    done = run(kind, spec.load(None, {**CELL, **given}), here)
+    assert verify.verify(done).holds
+    packed = bundle.make([done], tmp_path / "sent.tar.zst")
+    for gone in (done, places["PATCHES"], repo):
+        shutil.rmtree(gone)
+    with repeat.opened(packed.path) as folder:
+        one = repeat.experiment(folder, Host())
+        again = run(kind, one, there)
+        assert again.name == f"{done.name}-repeat"
+        said = repeat.same(folder, again)
+    assert said.startswith(f"The same trees as in {done.name}: base "), said
+    assert verify.verify(again).holds
+    # It is a result like the first: it can be sent on.
+    assert (again / "spec.yaml").is_file()
+    if kind is ResultKind.COMPARE:
+        first, second = (manifest.load(again).arm(arm) for arm in ("base", "patch"))
+        assert first.tree != second.tree
+
+
+def test_revisions_need_no_list(
+    here: Context,
+    there: Context,
+    repo: Path,
+    fake: Guests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = tmp_path / "series"
+    registry.mkdir()
+    (registry / "toy.yaml").write_text(ENTRY)
+    monkeypatch.setattr(pair, "_REGISTRY", registry)
+    monkeypatch.setattr(revisions, "REGISTRY", registry)
+    mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo))
+    mails = MailSource(cache=here.cache.mails, mirrors=(mirror,))
+    asked = spec.load(None, {**CELL, "patch": "toy", "base": "auto"})
+    done = run(ResultKind.REVISIONS, asked, replace(here, mails=mails))
+    packed = bundle.make([done], tmp_path / "sent.tar.zst")
+    shutil.rmtree(mirror)
+    with repeat.opened(packed.path) as folder:
+        assert folder.name == done.name
+        again = run(ResultKind.REVISIONS, repeat.experiment(folder, Host()), there)
+        said = repeat.same(folder, again)
+    assert said.startswith(f"The same trees as in {done.name}: v1 base ")
+
+
+def test_a_draft_names_no_path_of_this_machine(
+    repo: Path, here: Context, fake: Guests, tmp_path: Path
+) -> None:
+    """Patches by patch-id, the bundle in place of a folder, and what it needs."""
+    inbox.git(repo, "format-patch", "--quiet", "-o", str(tmp_path / "patches"), "v6.12..main")
+    folder = run(
+        ResultKind.COMPARE, spec.load(None, {**CELL, "patch": str(tmp_path / "patches")}), here
+    )
+    (repo / "mm/page.c").write_text("int dirty;\n")
+    head = run(ResultKind.COMPARE, spec.load(None, {**CELL, "head": str(repo)}), here)
+    for one in (folder, head):
+        for long in (False, True):
+            said = draft.make(one, long=long)
+            assert str(tmp_path) not in said and "/linux" not in said.replace("../linux", "")
+            command = f"make repeat RESULT={one.name}.tar.zst KERNEL_GIT=../linux"
+            assert command in said.replace(" \\\n", " ")
+            words = " ".join(said.split())
+            kept = "series.mbox" if one == folder else "head.diff"
+            assert f"in the attached bundle ('make bundle' writes it): {kept}." in words
+            assert "a clone of the kernel that has commit" in words
+    for patch in manifest.load(folder).series.patches:
+        assert f"- patch-id {patch.patch_id[:12]}: {patch.subject}" in draft.make(folder)
+    assert "a work tree (tree " in draft.make(head)
+
+
+def test_an_older_result_is_taken_by_its_names(
+    here: Context, fake: Guests, heard: pytest.LogCaptureFixture
+) -> None:
+    done = run(ResultKind.COMPARE, spec.load(None, {**CELL, "patch": "v6.12..main"}), here)
+    for name in ("SHA256SUMS", "series.mbox"):
+        (done / name).unlink()
+    text = (done / "spec.yaml").read_text()
+    (done / "spec.yaml").write_text(text[: text.index("meant:")] + "patch: v6.12..main\n")
+    one = repeat.experiment(done, Host())
+    assert one.kernels.patch == "v6.12..main"
+    assert "kept no patches and no trees" in heard.text
+
+
+def test_what_is_no_result_is_told(here: Context, fake: Guests, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"make bundle RESULT=x writes it"):
+        repeat.find("x.tar.zst", tmp_path)
+    with pytest.raises(UserError, match="there is no result 'x'"):
+        repeat.find("x", tmp_path)
+    done = run(ResultKind.COMPARE, spec.load(None, {**CELL, "patch": "v6.12..main"}), here)
+    with (done / "series.mbox").open("a") as out:
+        out.write("more\n")
+    with pytest.raises(UserError, match=r"series\.mbox' changed"):
+        repeat.experiment(done, Host())
