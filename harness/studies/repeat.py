@@ -18,7 +18,7 @@ from harness.experiment import spec
 from harness.experiment.meant import Meant
 from harness.experiment.settings import Host
 from harness.experiment.spec import Experiment
-from harness.results import checksums, listing, manifest
+from harness.results import checksums, listing, manifest, record
 from harness.results.manifest import UNKNOWN, ResultKind
 from harness.results.record import kind_of
 from harness.run import evidence
@@ -69,24 +69,29 @@ def experiment(
             f"'{folder}' is of what was new in its nights: repeat one of its comparisons, a folder "
             "in it"
         )
-    if not (folder / SPEC).is_file():
-        raise UserError(f"'{folder}' has no {SPEC}: an older version made it, and kept no patches")
     checksums.guard(folder)
     name = name or f"{folder.resolve().name}-repeat"
+    if not (folder / SPEC).is_file():
+        raise UserError(_older(folder, kind))
     one = spec.load(folder / SPEC, {"name": name, "parallel": parallel}, command=kind.value)
+    needed = list(evidence.needs(one.meant))
+    if not needed:
+        raise UserError(_older(folder, kind))
     for fragment in one.kernels.fragments:
         if not is_shipped(fragment) and fragment not in one.meant.fragments:
             raise UserError(f"'{folder}' has no copy of the config fragment '{fragment}'")
+    _log.info(f"it needs {'; '.join(needed)}; the rest is in {folder.name}")
     git = asked.kernel_git or _clone(one.host.kernel_git)
-    needed = list(evidence.needs(one.meant))
-    if needed:
-        _log.info(f"it needs {'; '.join(needed)}; the rest is in {folder.name}")
-    else:
-        _log.warning(
-            f"'{folder}' kept no patches and no trees (an older version made it): its names are "
-            "taken for what they mean now"
-        )
     return replace(one, host=replace(asked, kernel_git=git))
+
+
+def _older(folder: Path, kind: ResultKind) -> str:
+    """What is said of a result that kept nothing; its spec file may lack what was asked, too."""
+    found = manifest.load(folder).command
+    if kind.record != manifest.NAME:
+        found = str(record.read(folder, kind).get("command") or UNKNOWN)
+    said = f"'{folder}' kept neither patches nor trees (an older version made it)"
+    return said if found == UNKNOWN else f"{said}: what measures it again is '{found}'"
 
 
 def _clone(place: str | None) -> str | None:

@@ -194,15 +194,20 @@ def test_a_setting_of_another_command_is_refused(
 def test_a_repeat_takes_the_machine_from_its_own_user(tmp_path: Path) -> None:
     """A bundle comes from a stranger: it opens no sandbox and connects to nothing."""
     (tmp_path / "boots").mkdir()
+    tree = {"name": "debian/6.12=1", "commit": "a" * 40, "tree": "b" * 40}
     stranger = {"sandbox": "no", "scheduler": "tcp://evil:1", "kernel_git": "https://evil/x.git",
-                "lore": "https://evil/", "jobs": 999}  # fmt: skip
-    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(stranger))
+                "lore": "https://evil/", "jobs": 999, "meant": {"base": tree}}  # fmt: skip
+
+    def said(more: dict[str, Any]) -> None:
+        (tmp_path / "spec.yaml").write_text(yaml.safe_dump({**stranger, **more}))
+
+    said({})
     assert repeat.experiment(tmp_path, Host()).host == Host()
     mine = Host(kernel_git="/mine", jobs=2)
     assert repeat.experiment(tmp_path, mine).host == mine
-    (tmp_path / "spec.yaml").write_text("fragments: [/etc/hostname]\n")
+    said({"fragments": ["/etc/hostname"]})
     with pytest.raises(UserError, match="no copy of the config fragment '/etc/hostname'"):
         repeat.experiment(tmp_path, Host())
     (tmp_path / "spec.yaml").unlink()
-    with pytest.raises(UserError, match=r"has no spec\.yaml"):
+    with pytest.raises(UserError, match="kept neither patches nor trees"):
         repeat.experiment(tmp_path, Host())

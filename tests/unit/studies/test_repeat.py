@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.build import pair
 from harness.build.pair import Context
+from harness.cli import main as cli
 from harness.cli import running
 from harness.experiment import spec
 from harness.experiment.settings import Host
@@ -21,7 +23,7 @@ from harness.series.mail.lore import MailSource
 from harness.studies import bundle, repeat, verify
 from harness.studies.reply import draft
 from harness.studies.revisions import measure as revisions
-from harness.util.errors import UserError
+from harness.util.errors import Exit, UserError
 from tests.fakes import guests, inbox
 from tests.fakes.figures import Guests
 
@@ -154,17 +156,19 @@ def test_a_draft_names_no_path_of_this_machine(
     assert "a work tree (tree " in draft.make(head)
 
 
-def test_an_older_result_is_taken_by_its_names(
-    here: Context, fake: Guests, heard: pytest.LogCaptureFixture
+@pytest.mark.parametrize("kind", [ResultKind.COMPARE, ResultKind.WALK])
+def test_of_an_older_result_its_command_is_said(
+    kind: ResultKind, here: Context, fake: Guests
 ) -> None:
-    done = run(ResultKind.COMPARE, spec.load(None, {**CELL, "patch": "v6.12..main"}), here)
-    for name in ("SHA256SUMS", "series.mbox"):
-        (done / name).unlink()
+    """Its spec file does not say all that was asked: nothing is measured by accident."""
+    done = run(kind, spec.load(None, {**CELL, "patch": "v6.12..main"}), here)
+    (done / "SHA256SUMS").unlink()
     text = (done / "spec.yaml").read_text()
-    (done / "spec.yaml").write_text(text[: text.index("meant:")] + "patch: v6.12..main\n")
-    one = repeat.experiment(done, Host())
-    assert one.kernels.patch == "v6.12..main"
-    assert "kept no patches and no trees" in heard.text
+    data = yaml.safe_load(text)
+    del data["meant"]
+    (done / "spec.yaml").write_text(yaml.safe_dump(data))
+    with pytest.raises(UserError, match=r"an older version made it.*is 'make repeat RESULT="):
+        repeat.experiment(done, Host())
 
 
 def test_what_is_no_result_is_told(here: Context, fake: Guests, tmp_path: Path) -> None:
@@ -177,3 +181,28 @@ def test_what_is_no_result_is_told(here: Context, fake: Guests, tmp_path: Path) 
         out.write("more\n")
     with pytest.raises(UserError, match=r"series\.mbox' changed"):
         repeat.experiment(done, Host())
+
+
+def test_the_command_repeats_a_bundle_in_an_empty_home(
+    here: Context,
+    there: Context,
+    fake: Guests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = run(ResultKind.COMPARE, spec.load(None, {**CELL, "patch": "v6.12..main"}), here)
+    packed = bundle.make([done], tmp_path / "sent.tar.zst").path
+    shutil.rmtree(str(here.kernel_git))
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.delenv("KERNEL_GIT", raising=False)
+    words = ["repeat", str(packed), "--results", str(tmp_path / "new"), "--sandbox=no"]
+    assert cli.main(words) == Exit.USER, "the base is not in the bundle"
+    said = capsys.readouterr().err
+    assert "it needs KERNEL_GIT, a clone of the kernel that has commit" in said
+    assert "set KERNEL_GIT= to a repository" in said
+    assert cli.main([*words, f"--kernel-git={there.kernel_git}"]) == Exit.WORSE
+    assert f"The same trees as in {done.name}: base " in capsys.readouterr().out
+    assert verify.verify(tmp_path / "new" / f"{done.name}-repeat").holds
