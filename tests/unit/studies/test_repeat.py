@@ -19,10 +19,12 @@ from harness.experiment import spec
 from harness.experiment.settings import Host
 from harness.results import manifest
 from harness.results.manifest import ResultKind
+from harness.run import reuse
 from harness.series.mail.lore import MailSource
 from harness.studies import bundle, repeat, verify
 from harness.studies.reply import draft
 from harness.studies.revisions import measure as revisions
+from harness.studies.revisions import table
 from harness.util.errors import Exit, UserError
 from tests.fakes import guests, inbox
 from tests.fakes.figures import Guests
@@ -103,6 +105,66 @@ def test_a_bundle_is_all_that_is_needed(
     if kind is ResultKind.COMPARE:
         first, second = (manifest.load(again).arm(arm) for arm in ("base", "patch"))
         assert first.tree != second.tree
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        (ResultKind.COMPARE, {}),
+        (ResultKind.WALK, {}),
+        (ResultKind.BISECT, {"metric": "swapin"}),
+    ],
+)
+def test_a_repetition_measures_again(
+    kind: ResultKind,
+    more: dict[str, Any],
+    repo: Path,
+    here: Context,
+    fake: Guests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes no boot of the base from the results beside it, not even of the result itself."""
+    done = run(kind, spec.load(None, {**CELL, "patch": "v6.12..main", **more}), here)
+    ran = list(fake.ran)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    words = [f"--results={here.results}", f"--kernel-git={repo}", "--sandbox=no"]
+    assert cli.main(["repeat", done.name, *words]) in (Exit.OK, Exit.WORSE)
+    again = here.results / f"{done.name}-repeat"
+    assert fake.ran[len(ran) :] != [] and len(fake.ran) == 2 * len(ran)
+    assert all(Path(boot).is_relative_to(again) for boot in fake.ran[len(ran) :])
+    # What is no repetition may share those boots.
+    other = run(ResultKind.COMPARE, spec.load(None, {**CELL, "patch": "v6.12..main~1"}), here)
+    assert len(fake.ran) == 2 * len(ran) + 3 and reuse.read(other)
+
+
+def test_repeated_revisions_are_measured_again(
+    here: Context,
+    repo: Path,
+    fake: Guests,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry = tmp_path / "series"
+    registry.mkdir()
+    text = ENTRY + "  v2: {message_id: 1-0@mail.example}\n"
+    (registry / "toy.yaml").write_text(text)
+    monkeypatch.setattr(pair, "_REGISTRY", registry)
+    monkeypatch.setattr(revisions, "REGISTRY", registry)
+    mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo))
+    mails = MailSource(cache=here.cache.mails, mirrors=(mirror,))
+    asked = spec.load(None, {**CELL, "patch": "toy", "base": "auto", "name": "mine"})
+    done = run(ResultKind.REVISIONS, asked.changed(only=("v1",)), replace(here, mails=mails))
+    run(ResultKind.REVISIONS, asked.changed(only=("v2",)), replace(here, mails=mails))
+    kept = spec.load(done / "spec.yaml", {}, command="revisions")
+    assert kept.study.only == () and set(kept.meant.revisions) == {"v1", "v2"}
+    ran = len(fake.ran)
+    one = repeat.experiment(done, Host())
+    again = run(ResultKind.REVISIONS, one, replace(here, mails=mails, shares=False))
+    assert again.name == "mine-repeat" and len(fake.ran) > ran
+    found = {posting.folder for posting in table.read(again).postings}
+    assert found == {"mine-repeat-v1", "mine-repeat-v2"}
+    assert verify.verify(again).holds
 
 
 def test_revisions_need_no_list(
