@@ -138,7 +138,7 @@ def _add_running(add: _Add) -> None:
         ": the trees and patches that it kept, its matrix, its seed. Another folder gets the new "
         "result. Refused where a file is not as recorded, or a tree cannot be had as it was.",
     )
-    _folder(command, help="a result as for report, or a bundle of make bundle")
+    _folder(command, help="a result (name, path, latest or previous), or a bundle of make bundle")
     options.repeat(command)
 
 
@@ -219,7 +219,7 @@ def _add_reading(add: _Add) -> None:
         epilog="exit status: 0 all holds; 2 no results folder, or one without hashes; "
         "6 something differs",
     )
-    _folder(command, help="a result as for report, or a bundle of make bundle")
+    _folder(command, help="a result (name, path, latest or previous), or a bundle of make bundle")
     command = add(
         "bundle",
         "pack a result with all its evidence into one file, which verify reads",

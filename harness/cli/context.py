@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from harness.build.pair import Context
@@ -47,3 +48,13 @@ def mail_source(asked: Host) -> MailSource:
         mirrors=tuple(Path(one).expanduser() for one in (asked.mirror or "").split(":") if one),
         trailers=asked.trailers,
     )
+
+
+def agreed(question: str) -> bool:
+    """Whether the user says yes; nobody does where nobody is asked."""
+    if not sys.stdin.isatty():
+        return False
+    try:
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

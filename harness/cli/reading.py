@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 from harness.cli import asked, context
@@ -91,18 +90,10 @@ def run_results(args: argparse.Namespace) -> Exit:
     found = listing.own(args.name or "", root)
     with manifest.locked(found.path):  # nobody is writing to it
         what = f"'{found.path}' ({in_words(found.size)})"
-        if not _agreed(args, f"Remove {what}?"):
-            print(f"{what} stays")
-            return Exit.OK
+        if not args.yes and not context.agreed(f"Remove {what}?"):
+            print(f"{what} stays; YES=yes (--yes) removes it without a question")
+            return Exit.USER
         listing.remove(found)
     listing.point(root)
     print(f"removed {what}")
     return Exit.OK
-
-
-def _agreed(args: argparse.Namespace, question: str) -> bool:
-    if args.yes:
-        return True
-    if not sys.stdin.isatty():
-        raise UserError(f"{question} Nobody is there to answer: say YES=yes")
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from harness.build import image
-from harness.cli import doctor
+from harness.cli import context, doctor
 from harness.experiment import catalogue, workload
 from harness.run import eviction
 from harness.util.errors import Exit, UserError
@@ -20,23 +19,13 @@ def run_clean_cache(args: argparse.Namespace) -> Exit:
     print(f"{cache.root}:\n{found.text()}", end="")
     if args.dry_run or not found.gone:
         return Exit.OK
-    if not args.yes and not _agreed():
+    if not args.yes and not context.agreed("Remove all of that?"):
         print("nothing was removed; YES=yes (--yes) removes it without a question")
         return Exit.USER
     for item in eviction.clean(cache, found):
         print(f"in use, kept: {item.path}")
     print("removed")
     return Exit.OK
-
-
-def _agreed() -> bool:
-    """Whether the user says so; nobody does where nobody is asked."""
-    if not sys.stdin.isatty():
-        return False
-    try:
-        return input("Remove all of that? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def run_doctor(args: argparse.Namespace) -> Exit:

@@ -290,7 +290,7 @@ def test_results_are_listed_named_compared_and_removed(
     assert "there is no result 'latst': RESULT= takes latest" in capsys.readouterr().err
     # Nobody is there to ask.
     assert cli.main(["results", "rm", one.name, where]) == Exit.USER
-    assert "say YES=yes" in capsys.readouterr().err and one.is_dir()
+    assert "stays; YES=yes" in capsys.readouterr().out and one.is_dir()
     for word in ("..", "/", str(root), f"../{root.name}", "latest/boots", "nothing"):
         assert cli.main(["results", "rm", word, "--yes", where]) == Exit.USER
     capsys.readouterr()
@@ -313,7 +313,8 @@ def test_removing_asks(
     (folder / "manifest.json").write_text("{}")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: answer)
-    assert cli.main(["results", "rm", "one", f"--results={tmp_path / 'r'}"]) == 0
+    ends = cli.main(["results", "rm", "one", f"--results={tmp_path / 'r'}"])
+    assert ends == (Exit.USER if stays else Exit.OK), "as clean-cache"
     assert folder.exists() is stays
 
 
