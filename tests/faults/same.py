@@ -51,16 +51,25 @@ def figures(folder: Path) -> dict[Key, float | str]:
     seen: Counter[tuple[str, str, str]] = Counter()
     for path in folder.glob("boots/*/[!.]*/workload.jsonl"):
         boot = f"{path.parent.parent.name}/{path.parent.name}"
+        counts = _counts(path.with_name("counts"))
         for line in path.read_text(encoding="utf-8").splitlines():
             row: dict[str, Any] = json.loads(line)
             kind, name = str(row.get("type")), str(row.get("name", ""))
             count = seen[boot, kind, name]
             seen[boot, kind, name] += 1
-            if kind == "metric":
+            if kind == "metric" and "value" in row:
                 found[boot, kind, name, count] = float(row["value"])
+            elif kind == "metric" and counts:  # QEMU has counted it
+                found[boot, kind, name, count] = counts[row["counted"]] / row["per"]
             elif kind in {"param", "verify"}:
                 found[boot, kind, name, count] = json.dumps(row, sort_keys=True)
     return found
+
+
+def _counts(path: Path) -> dict[int, int]:
+    """Instructions by line number; empty where QEMU counted none."""
+    lines = path.read_text(encoding="ascii").splitlines() if path.is_file() else []
+    return {int(number): int(amount) for number, amount in map(str.split, lines)}
 
 
 def compare(folder: Path, reference: Path, *, margin: float = MARGIN) -> Likeness:
