@@ -104,6 +104,7 @@ def _add_running(add: _Add) -> None:
     command.add_argument(
         "--against",
         metavar="RESULT",
+        type=values.place,
         help="then compare its patched kernel with that of another result; previous: of the one "
         "before",
     )
@@ -195,7 +196,7 @@ def _add_reading(add: _Add) -> None:
     )
     _folder(command)
     command.add_argument(
-        "--overhead", type=values.path, help="a result of make overhead, for its table"
+        "--overhead", type=values.place, help="a result of make overhead, for its table"
     )
     command.add_argument(
         "--quote",

@@ -116,7 +116,7 @@ def require(folder: Path, data: Mapping[str, Any], *, grows: bool) -> None:
     All differences are named, and nothing is written.  grows: as in `differences`
     """
     claimed(folder, ResultKind(data["kind"]))
-    old = atomic.json_file(folder / NAME)
+    old = read(folder)
     found = list(differences(old, data, grows=grows)) if old is not None else []
     if found:
         raise UserError(
@@ -138,7 +138,7 @@ def claimed(folder: Path, kind: ResultKind) -> None:
 
 def _kind(folder: Path) -> ResultKind | None:
     """What a folder is, or is to be, a result of; None if nobody can tell yet."""
-    data = atomic.json_file(folder / NAME) or {}
+    data = read(folder) or {}
     if "kind" in data:
         return ResultKind(data["kind"])
     if (folder / "boots").is_dir() and not (folder / schema.NAME).is_file():
@@ -196,7 +196,7 @@ def continued(experiment: Experiment, folder: Path) -> Experiment:
     ``pairs`` of 0 stand for those of the result.  UserError where the cells of both together are
     no matrix, or where more pairs are asked for some of the cells.
     """
-    old, made = atomic.json_file(folder / NAME), schema.load(folder)
+    old, made = read(folder), schema.load(folder)
     if old is None or not made.cells:  # nothing was finished there
         return experiment
     asked, there = experiment.schedule.pairs, made.pairs or 0
@@ -276,7 +276,7 @@ def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cells(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells by name; a result of before 0.3.0 has only what they were asked for by."""
+    """The cells by name; a result of 0.1.0 has only what they were asked for by."""
     if "cells" in data:
         return dict(data["cells"])
     try:
