@@ -33,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["verify", "~/x"], "folder"),
         (["repeat", "~/x"], "folder"),
         (["repeat", "r", "--kernel-git=~/x"], "kernel_git"),
+        (["compare", "--against=~/x"], "against"),
         (["reply", "r", "--overhead=~/x"], "overhead"),
         (["reply", "r", "--quote=~/x"], "quote"),
         (["bundle", "r", "--output=~/x"], "output"),
@@ -43,6 +44,16 @@ def test_a_home_is_found_where_no_shell_looked_for_it(
 ) -> None:
     """make hands on KERNEL_GIT=~/linux as it is."""
     assert str(getattr(commands.build().parse(argv), dest)) == str(home / "x")
+
+
+def test_latest_is_a_name_wherever_a_result_is_asked_for() -> None:
+    """A Path would look for a folder of this name below the current one."""
+    for argv, dest in (
+        (["compare", "--against=latest"], "against"),
+        (["reply", "latest"], "folder"),
+        (["reply", "r", "--overhead=latest"], "overhead"),
+    ):
+        assert getattr(commands.build().parse(argv), dest) == "latest"
 
 
 def test_a_url_stays_one(home: Path) -> None:
