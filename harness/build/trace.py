@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness.build.kbuild import DECODER, Kernel
+from harness.build.workspace import of_the_tree
 from harness.results import console, traces
 from harness.results.console import Outcome
 from harness.util import atomic
@@ -42,8 +43,8 @@ def decode(text: str, kernel: Kernel, sandbox: Sandbox) -> str:
     said = run(confined, stdin="\n".join(places) + "\n", timeout=_SECONDS).stdout.splitlines()
     if len(said) != len(places):
         raise InfraError(f"{script} answered {len(places)} lines with {len(said)}")
-    known = dict(zip(places, said, strict=True))
-    decoded = (_SYMBOL.sub(lambda word: known[word[0]].strip(), line) for line in lines)
+    known = {place: of_the_tree(line.strip()) for place, line in zip(places, said, strict=True)}
+    decoded = (_SYMBOL.sub(lambda word: known[word[0]], line) for line in lines)
     return "\n".join(decoded)
 
 

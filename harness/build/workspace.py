@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _NEAR = 1000
 """With more files that differ another work tree costs less than compiling in this one."""
 _NAME = re.compile(r"[0-9a-f]{16}")
+_SOURCE = re.compile(rf"/[^\s()]*/{_NAME.pattern}/(?:obj-[0-9a-f]+/\.\./)?src/")
 _PLAIN = (".c", ".h", ".S", ".rs", ".rst", ".txt", ".dts", ".dtsi", ".yaml", ".json")
 """Suffixes of files that are compiled or read, and configure nothing."""
 _STAMPS = "include/config"
@@ -36,6 +37,15 @@ _STAMPS = "include/config"
 def name_of(tree: str) -> str:
     """The workspace that is made for a tree if there is none near it."""
     return tree[:16]
+
+
+def of_the_tree(text: str) -> str:
+    """``text`` with source files named as in the tree, "mm/swap.c", not as in the workspace.
+
+    Debug information names some files by the workspace that they were compiled in, which is not
+    the kernel's own where ccache had the object, and by way of the object folder, or not.
+    """
+    return _SOURCE.sub("", text)
 
 
 def is_near(store: GitStore, one: str, other: str) -> bool:

@@ -62,6 +62,20 @@ def test_every_place_gets_its_line_and_nothing_else_is_touched(kernel: Kernel) -
     ]
 
 
+def test_files_are_named_as_in_the_tree_wherever_they_were_compiled(kernel: Kernel) -> None:
+    """One object was compiled in another workspace, and ccache kept it with its paths."""
+    work = "/home/a/src/.cache/swap-harness/build/0123456789abcdef"
+    _script(
+        kernel,
+        "while read -r word; do\n"
+        f'echo "${{word%%+*}} ({work}/obj-e0aac034/../src/mm/swap.c:4 {work}/src/mm/page.c:5)"\n'
+        "done\n",
+    )
+    assert trace.decode(OOPS, kernel, sandbox.OFF).splitlines()[1] == (
+        "RIP: 0010:swap_free (mm/swap.c:4 mm/page.c:5)"
+    )
+
+
 def test_only_plain_symbols_reach_the_script(kernel: Kernel, tmp_path: Path) -> None:
     heard = tmp_path / "heard"
     _script(kernel, f"tee {heard}\n")
