@@ -42,6 +42,8 @@ class CommandLine:
         if unknown:
             command = self.commands[args.command]
             word = unknown[0].partition("=")[0]
+            if word.isupper():  # a variable of make
+                word = f"--{word.lower().replace('_', '-')}"
             known = [name for one in actions(command) for name in one.option_strings]
             command.error(f"there is no {' '.join(unknown)}{near(word, known)}")
         for one in actions(self.commands[args.command]):

@@ -55,6 +55,10 @@ def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[s
         ([], "give a command, e.g. compare; 'harness --help' has more"),
         (["comapre"], "there is no command 'comapre'; did you mean 'compare'?"),
         (["compare", "--pears=3"], "there is no --pears=3; did you mean '--pairs'?"),
+        (
+            ["compare", "KERNEL_GIT=/linux"],
+            "there is no KERNEL_GIT=/linux; did you mean '--kernel-git'?",
+        ),
         (["report"], "RESULT"),
         (["compare", "--sandbox=perhaps"], "'sandbox' is 'perhaps'; it must be yes or no"),
         (["compare", "--jobs=many"], "'jobs' is 'many'; it must be a whole number"),
