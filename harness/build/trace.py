@@ -20,10 +20,13 @@ from harness.util.command import run
 from harness.util.errors import InfraError
 from harness.util.sandbox import Sandbox
 
-_MOST_LINES = 200
+_MOST_LINES = 2000
+"""Stacks of all tasks that hang, or of a recursion, have some hundred lines."""
+_MOST_PLACES = 400
+"""Places that are looked up, at a tenth of a second each; later ones stay as the kernel wrote them.
+"""
 _MOST_CONSOLE = 4 << 20
 _SYMBOL = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,254}\+0x[0-9a-f]{1,8}/0x[0-9a-f]{1,8}")
-_STAMP = re.compile(r"^\[ *\d+\.\d+\](\[ *[CT]\d+\])? ?")
 _END = "---[ end "
 _SECONDS = 120
 
@@ -34,7 +37,8 @@ def decode(text: str, kernel: Kernel, sandbox: Sandbox) -> str:
     "" if nothing there names a place in the code.  Raises InfraError if the script fails.
     """
     lines = _excerpt(text)
-    places = list(dict.fromkeys(word for line in lines for word in _SYMBOL.findall(line)))
+    words = dict.fromkeys(word for line in lines for word in _SYMBOL.findall(line))
+    places = list(words)[:_MOST_PLACES]
     script = kernel.path / DECODER
     if not places or not script.is_file():
         return ""
@@ -44,7 +48,7 @@ def decode(text: str, kernel: Kernel, sandbox: Sandbox) -> str:
     if len(said) != len(places):
         raise InfraError(f"{script} answered {len(places)} lines with {len(said)}")
     known = {place: of_the_tree(line.strip()) for place, line in zip(places, said, strict=True)}
-    decoded = (_SYMBOL.sub(lambda word: known[word[0]], line) for line in lines)
+    decoded = (_SYMBOL.sub(lambda word: known.get(word[0], word[0]), line) for line in lines)
     return "\n".join(decoded)
 
 
@@ -53,10 +57,10 @@ def _excerpt(text: str) -> list[str]:
     found = console.worst(text)
     if found is None:
         return []
-    lines = text.splitlines()[found.line : found.line + _MOST_LINES]
+    lines = console.split(text)[found.line : found.line + _MOST_LINES]
     ends = [number for number, line in enumerate(lines) if _END in line]
     shown = lines[: ends[0] + 1] if ends else lines
-    return [_STAMP.sub("", console.clean(line)) for line in shown]
+    return [console.unstamped(console.clean(line)) for line in shown]
 
 
 def record(results: Path, boots: Mapping[str, Kernel], sandbox: Sandbox) -> tuple[str, ...]:

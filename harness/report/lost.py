@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 from harness.experiment.arch import HERE
+from harness.results.console import unstamped
 from harness.stats import paired
 
 _SOURCE = re.compile(r"\(\S+\.[chS]:\d+")
-_STAMP = re.compile(r"^\[ *\d+\.\d+\](\[ *[CT]\d+\])? ?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class ExcludedBoot:
         """
         lines = [line.strip() for line in self.trace.split("\n") if _SOURCE.search(line)]
         lines.sort(key=lambda line: not line.startswith(HERE.registers))
-        plain = (_STAMP.sub("", line) for line in self.console.split("\n"))
+        plain = (unstamped(line) for line in self.console.split("\n"))
         return next(
             iter((*lines, *(line for line in plain if line.startswith(HERE.in_kernel)))), ""
         )
@@ -48,7 +48,7 @@ class ExcludedBoot:
     def sentence(self) -> str:
         """Which boot, and how it failed: its outcome, the first line of it, and where."""
         stage, _, rest = self.detail.partition(": ")
-        said = _STAMP.sub("", rest if stage.startswith("in ") and rest else self.detail)
+        said = unstamped(rest if stage.startswith("in ") and rest else self.detail)
         parts = (f"{self.outcome}: {said[:200]}".removesuffix(": "), self.place[:200])
         return f"{self.cell} {self.pair:02d}-{self.arm}: {'; '.join(filter(None, parts))}"
 

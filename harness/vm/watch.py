@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,7 @@ class _Log:
         self._offset = 0
         self._rest = ""
         self._last = ""
-        self._finding: ConsoleFinding | None = None
+        self._reader = console.Reader()
 
     def read(self) -> bool:
         """Judge the next piece; False if there is none."""
@@ -82,13 +83,16 @@ class _Log:
         text = self._rest + piece.decode("utf-8", "replace")
         end = len(text) if len(text) - text.rfind("\n") > _LINE else text.rfind("\n") + 1
         whole, self._rest = text[:end], text[end:]
-        self._finding = self._finding or console.fatal(whole)
+        if not self._reader.fatal:
+            self._reader.read(whole)
         self._last = (whole.strip() or self._last).rpartition("\n")[2]
         return bool(piece)
 
     @property
     def finding(self) -> ConsoleFinding | None:
-        return self._finding or console.fatal(self._rest)
+        ahead = copy(self._reader)  # the line may go on
+        ahead.read(self._rest)
+        return ahead.fatal
 
     @property
     def last(self) -> str:

@@ -99,6 +99,16 @@ def test_a_console_without_a_finding_or_a_place_has_no_trace(kernel: Kernel) -> 
     assert trace.decode(OOPS, kernel, sandbox.OFF) == ""
 
 
+def test_a_stack_is_whole_however_long_it_is(kernel: Kernel) -> None:
+    """Of a recursion, or of every task that hangs: what it ends in is what is looked for."""
+    frames = "".join(f" f{number}+0x1/0x2\n" for number in range(700))
+    text = f"INFO: task a:1 blocked for more than 143 seconds.\n{frames} last+0x1/0x2\n"
+    decoded = trace.decode(text, kernel, sandbox.OFF).splitlines()
+    assert len(decoded) == 702
+    assert decoded[1] == " f0 (mm/swap.c:4)"
+    assert decoded[-1] == " last+0x1/0x2", "beyond what can be looked up in time"
+
+
 def test_a_script_that_answers_something_else_is_not_believed(kernel: Kernel) -> None:
     _script(kernel, "echo one line\n")
     with pytest.raises(InfraError, match="answered 3 lines with 1"):
