@@ -173,6 +173,9 @@ LINES = [
     ("Buffer I/O error on device vda, logical block 512", "warning"),
     ("EXT4-fs error (device vdc): ext4_find_entry:1: inode #2: comm pageio: reading", "warning"),
     ("EXT4-fs (vda): Remounting filesystem read-only", "warning"),
+    ("EXT4-fs (vda): I/O error while writing superblock", "warning"),
+    ("EXT4-fs warning (device vdc): ext4_end_bio:1: I/O error 10 writing to inode 12", "warning"),
+    ("slab error in verify_redzone_free(): cache `size-64': double free detected", "oops"),
     ("Aborting journal on device vda-8.", "warning"),
 ]
 
