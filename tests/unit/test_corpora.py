@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.corpora import consoles
+from tests.corpora import consoles, probes
 
 STAMP = "[   12.345678][   T41] "
 SOUND = f"TITLE: KASAN: use-after-free in f\nTYPE: X\n\n{STAMP}BUG: KASAN: use-after-free in f\n"
@@ -46,4 +46,40 @@ def test_each_console_that_does_not_agree_is_named(
         "    ok: no line is known",
         "b (other, nothing wrong): ",
         "    panic: Kernel panic - not syncing: x",
+    ]
+
+
+ARCHIVE = """\
+# Archive
+Directory: fixtures/proc
+Mode: 755
+# ttar - - -
+Path: fixtures/proc/swaps
+Lines: 2
+Filename Type Size Used Priority
+/dev/vdc partition 8 0 -2
+Mode: 444
+# ttar - - -
+Path: fixtures/proc/vmstat
+Lines: 1
+pswpin many
+Mode: 444
+"""
+
+
+def test_files_of_others_are_read_out_of_archives_and_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.ttar").write_text(ARCHIVE)
+    (tmp_path / "b/proc").mkdir(parents=True)
+    (tmp_path / "b/proc/meminfo").write_text("MemTotal: 8 kB\nMemTotal: 9 kB\n")
+    (tmp_path / "b/proc/unknown").write_text("x\n")
+    assert probes.run(tmp_path) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "fixtures/proc/vmstat: vmstat: line 1 does not parse: 'pswpin many'",
+        "b/proc/meminfo: 1 names stand for several numbers, such as MemTotal",
+        "meminfo              0 of 1",
+        "swaps                1 of 1",
+        "vmstat               0 of 1",
+        "1 of 3 read",
     ]

@@ -25,7 +25,8 @@ class Record:
     key: which instance (a cache, a device, a cgroup, a call site); "" where there is only one
     field: the kernel's own name for the number
     value: in `unit`; sizes that the kernel prints in KiB are converted to bytes
-    unit: "B", "pages", "count", "ns", "us", "ms", "ticks", "sectors", "%", "flag" or ""
+    unit: "B", "pages", "count", "ns", "us", "ms", "ticks", "sectors", "%", "flag", "B/s" or "";
+        huge pages are a "count", as in /proc/meminfo
     """
 
     probe: str

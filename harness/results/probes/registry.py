@@ -42,6 +42,7 @@ PATTERNS: tuple[tuple[str, str, Parser], ...] = (
     ("/sys/block/zram*/io_stat", zram.NAME, zram.parse),
     ("/sys/block/zram*/bd_stat", zram.NAME, zram.parse),
     ("/sys/block/*/stat", blockstat.NAME, blockstat.parse),
+    ("/sys/fs/cgroup/*/cgroup.pressure", memcg.NAME, memcg.parse),  # whether they are kept
     ("/sys/fs/cgroup/*.pressure", psi.NAME, psi.parse),
     ("/sys/fs/cgroup/*", memcg.NAME, memcg.parse),
     ("kthreads", kthreads.NAME, kthreads.parse),
@@ -69,13 +70,13 @@ def parse(path: str, text: str) -> ProbeOutput:
     """Parse one file of a sample.
 
     Raises ProbeError when a known file has a line that does not parse: the caller notes the
-    defect and goes on. An unknown file never raises.
+    defect and goes on. An unknown file never raises, nor one that may hold words.
     """
     known = find(path)
-    if known is not None:
-        name, parser = known
-        return ProbeOutput(name, tuple(parser(text, path)))
+    name, parser = known or (generic.NAME, generic.parse)
     try:
-        return ProbeOutput(generic.NAME, tuple(generic.parse(text, path)))
+        return ProbeOutput(name, tuple(parser(text, path)))
     except ProbeError:
-        return ProbeOutput(generic.NAME, (), text)
+        if known is None or (name == memcg.NAME and memcg.may_be_words(path)):
+            return ProbeOutput(name, (), text)
+        raise

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import re
 
+from harness.results.probes import vmstat
 from harness.results.probes.record import Line, Record, Records, lines
 
 NAME = "zoneinfo"
 
 _ZONE = re.compile(r"Node (\d+), zone\s+(\S+)")
 _CPU = re.compile(r"\s+cpu: (\d+)")
-# Pages of one CPU's list; the rest is how long it may get.
-_PAGES = ("count", "high", "high_min", "high_max", "batch")
+_PAGES = frozenset({
+    # Of a zone.
+    "boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma",
+    "reserved_highatomic", "free_highatomic",
+    # Of one CPU's list: pages on it; the rest is how long it may get.
+    "count", "batch", "high_min", "high_max",
+})  # fmt: skip
+_UNITS = {"node_unreclaimable": "flag", "start_pfn": ""}
 
 
 def parse(text: str, path: str = "") -> Records:
     """Records keyed by "node/zone", those of a CPU's list by "node/zone/cpuN".
 
-    "pages free" becomes the field "pages.free", and lines below it without a word in front are
-    "pages.min" and so on; values of "protection" are "protection.0" and on.
+    "pages free" becomes the field "pages.free"; values of "protection" are "protection.0" and on.
+    Stacks, which the kernel counts in KiB, are bytes.
     """
     key = zone = ""
     for line in lines(NAME, text):
@@ -33,7 +40,7 @@ def parse(text: str, path: str = "") -> Records:
         elif match := _CPU.fullmatch(line.text):
             key = f"{zone}/cpu{match[1]}"
         elif line.text.startswith("  vm stats threshold"):
-            yield from _values(zone, line)
+            yield from _values(key, line)  # of the CPU above it
         elif line.text.strip() in ("pagesets", "per-node stats"):
             key = zone
         else:
@@ -50,10 +57,12 @@ def _values(key: str, line: Line) -> Records:
     name = name.strip().replace(" ", "_")
     if not name:
         raise line.malformed()
-    unit = "pages" if name.startswith(("pages.", "nr_")) or name in _PAGES else "count"
     values = rest.strip().strip("()").split(", ")
     if len(values) == 1:
-        return [Record(NAME, key, name, line.integer(values[0]), unit)]
+        value, unit = vmstat.measured(name, line.integer(values[0]))
+        if name.startswith("pages.") or name in _PAGES:
+            unit = "pages"
+        return [Record(NAME, key, name, value, _UNITS.get(name, unit))]
     return [
         Record(NAME, key, f"{name}.{at}", line.integer(word), "pages")
         for at, word in enumerate(values)

@@ -60,6 +60,36 @@ def test_vmstat() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("unit", "names"),
+    [
+        (
+            "pages",
+            "nr_anon_pages nr_zspages nr_hugetlb nr_swapcached nr_kernel_misc_reclaimable pswpout "
+            "zswpwb swpin_zero pgscan_direct pgsteal_kswapd pgskip_normal pginodesteal "
+            "kswapd_inodesteal workingset_refault_anon workingset_restore_file pgdemote_kswapd "
+            "compact_isolated compact_daemon_free_scanned numa_pages_migrated balloon_inflate "
+            "unevictable_pgs_scanned pgmigrate_fail pglazyfreed",
+        ),
+        (
+            "count",
+            # Of 512 pages each.
+            "nr_anon_transparent_hugepages nr_shmem_hugepages nr_file_hugepages "
+            "nr_shmem_pmdmapped nr_file_pmdmapped thp_swpout "
+            # Called like numbers of pages.
+            "nr_tlb_remote_flush nr_tlb_local_flush_one nr_foll_pin_acquired workingset_nodes "
+            "workingset_nodereclaim pgscan_direct_throttle pgfault pgreuse allocstall_normal "
+            "compact_stall compact_daemon_wake numa_hit numa_pte_updates slabs_scanned oom_kill",
+        ),
+        ("B", "pgpgin pgpgout nr_kernel_stack nr_shadow_call_stack"),
+    ],
+)
+def test_what_vmstat_counts(unit: str, names: str) -> None:
+    text = "".join(f"{name} 3\n" for name in names.split())
+    value = 3 * 1024 if unit == "B" else 3
+    assert {(one.value, one.unit) for one in parse("/proc/vmstat", text).records} == {(value, unit)}
+
+
 def test_meminfo_kb_are_kib() -> None:
     text = "MemTotal:         991 kB\nActive(anon):  4 kB\nHugePages_Total:       0\n"
     assert parse("/proc/meminfo", text).records == (
@@ -218,6 +248,114 @@ def test_memcg_units_and_shapes() -> None:
     assert time.unit == "us"
 
 
+def _units(path: str, text: str) -> dict[str, tuple[int | float, str]]:
+    found = parse(f"/sys/fs/cgroup/{path}", text).records
+    return {one.field.removeprefix(f"{Path(path).name}."): (one.value, one.unit) for one in found}
+
+
+def test_a_limit_of_cpu_time_has_quota_and_period() -> None:
+    assert _units("w/cpu.max", "50000 100000\n") == {
+        "quota": (50000, "us"), "period": (100000, "us"),
+    }  # fmt: skip
+    assert _units("w/cpu.max", "max 100000\n")["quota"] == (math.inf, "us")
+    assert _units("w/cpu.max.burst", "20000\n") == {"cpu.max.burst": (20000, "us")}
+
+
+def test_io_stat_has_bytes_and_counts() -> None:
+    text = (
+        "254:32 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0 "
+        "cost.vrate=100.50 cost.usage=7 cost.wait=0\n"
+        # Devices without numbers of their own.
+        "254:0 254:16 rbytes=512 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n"
+    )
+    got = _units("w/io.stat", text)
+    assert got["254:32.rbytes"] == (4096, "B") and got["254:32.wbytes"] == (8192, "B")
+    assert got["254:32.rios"] == (1, "count") and got["254:32.dbytes"] == (0, "B")
+    assert got["254:32.cost.vrate"] == (100.5, "%") and got["254:32.cost.usage"] == (7, "us")
+    assert got["254:16.rbytes"] == (512, "B")
+    got = _units("w/io.max", "254:32 rbps=2097152 wbps=max riops=120 wiops=max\n")
+    assert got["254:32.rbps"] == (2097152, "B/s") and got["254:32.riops"] == (120, "count")
+    assert got["254:32.wbps"] == (math.inf, "B/s")
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("cgroup.controllers", "cpuset cpu io memory pids\n"),
+        ("cgroup.controllers", "memory\n"),
+        ("cgroup.subtree_control", "cpu memory\n"),
+        ("cgroup.type", "domain threaded\n"),
+        ("cpuset.cpus", "0-3,8\n"),
+        ("cpuset.cpus.effective", "0\n"),
+        ("cpuset.cpus.partition", "root invalid (Parent is not a partition root)\n"),
+        ("cpuset.mems.effective", "0-1\n"),
+        ("io.prio.class", "no-change\n"),
+        ("io.cost.qos", "254:0 enable=1 ctrl=user rpct=95.00\n"),
+        ("devices.list", "a *:* rwm\n"),
+        ("freezer.state", "THAWED\n"),
+        ("cpuacct.usage_all", "cpu user system\n0 1 2\n"),
+        ("memory.kmem.slabinfo", "# name <active_objs>\n"),
+    ],
+)
+def test_a_cgroups_words_are_kept(file: str, text: str) -> None:
+    got = parse(f"/sys/fs/cgroup/w/{file}", text)
+    assert (got.probe, got.records, got.raw) == ("memcg", (), text)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "field", "value"),
+    [
+        ("cgroup.procs", "1\n201\n202\n", "cgroup.procs", (3, "count")),
+        ("cgroup.threads", "", "cgroup.threads", (0, "count")),
+        ("cgroup.pressure", "1\n", "cgroup.pressure", (1, "flag")),
+        ("cgroup.events", "populated 1\nfrozen 0\n", "populated", (1, "flag")),
+        ("cgroup.max.depth", "max\n", "cgroup.max.depth", (math.inf, "count")),
+        ("cpu.weight", "100\n", "cpu.weight", (100, "")),
+        ("cpu.weight.nice", "-5\n", "cpu.weight.nice", (-5, "")),
+        ("cpu.uclamp.min", "12.50\n", "cpu.uclamp.min", (12.5, "%")),
+        ("io.weight", "default 100\n254:32 50\n", "254:32", (50, "")),
+        ("pids.max", "max\n", "pids.max", (math.inf, "count")),
+        ("hugetlb.2MB.current", "2097152\n", "hugetlb.2MB.current", (2097152, "B")),
+        ("hugetlb.2MB.events", "max 3\n", "max", (3, "count")),
+        ("misc.max", "res_a max\n", "res_a", (math.inf, "count")),
+    ],
+)
+def test_other_files_of_a_cgroup(
+    file: str, text: str, field: str, value: tuple[int | float, str]
+) -> None:
+    assert _units(f"w/{file}", text)[field] == value
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "field", "value"),
+    [
+        ("memory.usage_in_bytes", "4096\n", "memory.usage_in_bytes", (4096, "B")),
+        ("memory.failcnt", "7\n", "memory.failcnt", (7, "count")),
+        ("memory.stat", "rss 4096\npgpgin 3\ntotal_pgmajfault 2\n", "pgpgin", (3, "count")),
+        ("memory.stat", "rss 4096\ntotal_rss 8192\n", "total_rss", (8192, "B")),
+        ("memory.stat", "total_pgmajfault 2\n", "total_pgmajfault", (2, "count")),
+        ("memory.numa_stat", "total=3 N0=1 N1=2\nfile=1 N0=1 N1=0\n", "total.N1", (2, "pages")),
+        ("memory.numa_stat", "total=3 N0=1 N1=2\nfile=1 N0=1 N1=0\n", "file", (1, "pages")),
+        ("memory.oom_control", "oom_kill_disable 1\noom_kill 2\n", "oom_kill", (2, "count")),
+        ("cpu.cfs_quota_us", "-1\n", "cpu.cfs_quota_us", (-1, "us")),
+        ("cpu.stat", "nr_periods 3\nthrottled_time 5\n", "throttled_time", (5, "ns")),
+        ("cpuacct.usage_percpu", "11 12 \n", "1", (12, "ns")),
+        ("cpuacct.stat", "user 3\nsystem 4\n", "system", (4, "ticks")),
+        (
+            "blkio.throttle.io_service_bytes_recursive",
+            "254:32 Read 4096\n254:32 Write 0\nTotal 4096\n",
+            "254:32.Read",
+            (4096, "B"),
+        ),
+        ("blkio.throttle.io_serviced", "254:32 Read 2\nTotal 2\n", "Total", (2, "count")),
+    ],
+)
+def test_files_of_version_1(
+    file: str, text: str, field: str, value: tuple[int | float, str]
+) -> None:
+    assert _units(f"memory/w/{file}", text)[field] == value
+
+
 def test_blockstat() -> None:
     got = _values("/sys/block/vdb/stat", "  1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18\n")
     assert got["vdb", "read_sectors"] == 3
@@ -264,6 +402,8 @@ def test_unknown_files_are_read_if_simple_and_kept_if_not() -> None:
         ("/sys/kernel/debug/zswap/stored_pages", "lz4\n"),
         ("/sys/block/zram0/mm_stat", "1 b 3\n"),
         ("/sys/fs/cgroup/w/memory.stat", "anon 1 2\n"),
+        ("/sys/fs/cgroup/w/memory.stat", "anon=1\n"),
+        ("/sys/fs/cgroup/w/memory.stat", "anon few\n"),
         ("kthreads", "kswapd0 12\n"),
     ],
 )
