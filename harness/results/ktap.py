@@ -2,8 +2,9 @@
 """KTAP: the text in which the kernel's own tests say what came of them -> results.
 
 Pure: nothing is run.  Read are Documentation/dev-tools/ktap.rst (nesting by two blanks), the
-output of tools/testing/selftests/kselftest.h (TAP version 13), and that of kselftest's runner.sh,
-which nests a program's output by "# ".  A text that ends in the middle is a result, too: a kernel
+output of tools/testing/selftests/kselftest.h (TAP version 13), that of kselftest's runner.sh,
+which nests a program's output by "# ", and that of KUnit, whose older subtests have no version
+line but "# Subtest: NAME".  A text that ends in the middle is a result, too: a kernel
 may die under any test.
 """
 
@@ -15,11 +16,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from harness.results.console import unstamped
+
 _VERSION = re.compile(r"(?:K?TAP) version \d+\s*$")
 _PLAN = re.compile(r"1\.\.(\d+)\s*(?:#\s*(.*))?$")
 _RESULT = re.compile(r"(not )?ok\b\s*(\d+)?\s*(?:-\s*)?(.*)$")
-_DIRECTIVE = re.compile(r"(?:^|\s)#\s*(SKIP|TODO|XFAIL|TIMEOUT|ERROR|exit=\d+)\b:?\s*(.*)$", re.I)
-_NAMED = re.compile(r"(?:Subtest: |(?=selftests: ))(\S.*)$")
+_DIRECTIVE = re.compile(
+    r"(?:^|\s)#\s*(SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR|exit=\d+)\b:?\s*(.*)$", re.I
+)
+_REMARK = re.compile(r"\s#\s()(.*)$")
+"""What kselftest.h writes behind a result without a directive."""
+_SUBTEST = re.compile(r"# Subtest: \S")
+_NAMED = re.compile(r"(?:(?:# )?Subtest: |(?=selftests: ))(\S.*)$")
 _RUN = re.compile(r"\[RUN\]\s+(\S.*)$")
 _BAIL = "Bail out!"
 _DEEPEST = 20
@@ -97,6 +105,8 @@ def parse(text: str) -> KtapResult:
     whole, _, half = text.rpartition("\n")
     lines = [line.rstrip() for line in whole.split("\n")]
     if not any(map(_VERSION.match, lines)):
+        lines = [unstamped(line) for line in lines]  # KUnit's, out of the kernel's log
+    if not any(map(_VERSION.match, lines)):
         return KtapResult((), ("there is no line 'TAP version' or 'KTAP version'",))
     level = _Level(())
     if half.strip():
@@ -128,7 +138,7 @@ def _result(level: _Level, found: re.Match[str]) -> None:
     if found[2] and int(found[2]) != level.number:
         level.defects.append(f"{level.where}: test {level.number} calls itself {found[2]}")
         level.number = int(found[2])
-    mark = _DIRECTIVE.search(found[3])
+    mark = _DIRECTIVE.search(found[3]) or _REMARK.search(found[3])
     said = found[3][: mark.start()] if mark else found[3]
     word = mark[1].upper() if mark else ""
     result = Result.FAIL if found[1] else Result.PASS
@@ -138,8 +148,10 @@ def _result(level: _Level, found: re.Match[str]) -> None:
         result = Result.XFAIL
     elif word in {"TIMEOUT", "ERROR"}:
         result = Result.FAIL
-    directive = " ".join(filter(None, (mark[1], mark[2]))) if mark else ""
-    _add(level, said.strip() or f"test {level.number}", result, directive.strip())
+    directive = " ".join(filter(None, (mark[1], mark[2]))).strip() if mark else ""
+    # kselftest.h writes "ok 4 # SKIP NAME".
+    name = said.strip() or (mark[2].strip() if mark else "")
+    _add(level, name or f"test {level.number}", result, directive)
 
 
 def _add(level: _Level, name: str, result: Result, directive: str) -> None:
@@ -164,12 +176,18 @@ def _add(level: _Level, name: str, result: Result, directive: str) -> None:
 def _inside(path: tuple[str, ...], log: Sequence[str]) -> KtapResult:
     """The tests in a test's own output, if there are any."""
     start = next((i for i, line in enumerate(log) if _VERSION.match(line)), None)
-    lines = _bare(log) if start is None else log[start:]
+    lines = _headed(log) or _bare(log) if start is None else log[start:]
     if not lines or len(path) >= _DEEPEST:
         return KtapResult((), ())
     level = _Level(path, bare=start is None)
     _read(level, lines)
     return KtapResult(tuple(level.cases), tuple(level.defects))
+
+
+def _headed(log: Sequence[str]) -> Sequence[str]:
+    """The lines below "# Subtest: ", if there is a result among them; else none."""
+    start = next((i for i, line in enumerate(log) if _SUBTEST.match(line)), len(log))
+    return log[start + 1 :] if any(map(_RESULT.match, log[start:])) else ()
 
 
 def _bare(log: Sequence[str]) -> list[str]:
@@ -195,7 +213,12 @@ def _bare(log: Sequence[str]) -> list[str]:
 
 def _outward(pending: Sequence[str]) -> tuple[str, ...]:
     """Lines of an inner level as they stand there: without "# ", or without their indentation."""
-    indents = [len(line) - len(line.lstrip()) for line in pending if _VERSION.match(line.lstrip())]
+    heads = ((line, line.lstrip()) for line in pending)
+    indents = [
+        len(line) - len(bare)
+        for line, bare in heads
+        if _VERSION.match(bare) or _SUBTEST.match(bare)
+    ]
     width = min((indent for indent in indents if indent), default=0)
     made = []
     for line in pending:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,6 +83,79 @@ def test_results_and_directives_of_one_level() -> None:
     assert found.cases[1].log == ("zswpout does not increase after test program",)
     assert found.cases[2].directive == "SKIP no zswap"
     assert found.cases[3].directive == "XFAIL known since v6.1"
+
+
+def test_a_name_behind_the_mark_is_the_name() -> None:
+    """kselftest.h writes it there, where a test did not just pass or fail."""
+    text = """\
+TAP version 13
+1..7
+ok 1 # SKIP swap on tmpfs
+ok 2 # XFAIL swap over NFS
+ok 3 # XPASS swap on btrfs
+not ok 4 # error no memory
+ok 5 # SKIP
+ok 6 huge pages # XPASS since v6.2
+ok 7 folios #  3 of 4
+"""
+    found = ktap.parse(text)
+    assert [(one.name, one.result, one.directive) for one in found.cases] == [
+        ("swap on tmpfs", Result.SKIP, "SKIP swap on tmpfs"),
+        ("swap over NFS", Result.XFAIL, "XFAIL swap over NFS"),
+        ("swap on btrfs", Result.PASS, "XPASS swap on btrfs"),
+        ("no memory", Result.FAIL, "error no memory"),
+        ("test 5", Result.SKIP, "SKIP"),
+        ("huge pages", Result.PASS, "XPASS since v6.2"),
+        # Without a directive it is a remark, and no part of the name either.
+        ("folios", Result.PASS, "3 of 4"),
+    ]
+    assert results("TAP version 13\n1..1\nok 1 slot #7 of 9\n") == {"slot #7 of 9": Result.PASS}
+
+
+# As KUnit printed it up to 6.2.
+KUNIT = """\
+TAP version 14
+1..2
+    # Subtest: swap_table
+    1..3
+    # swap_table_get: slot 5 is free
+    ok 1 - swap_table_get
+        # Subtest: swap_table_put
+        not ok 1 one slot
+        ok 2 two slots # SKIP no memory
+    # swap_table_put: pass:0 fail:1 skip:1 total:2
+    not ok 2 - swap_table_put
+    ok 3 - swap_table_full
+not ok 1 - swap_table
+    # Subtest: swap_cluster
+    1..1
+    ok 1 - swap_cluster_free
+ok 2 - swap_cluster
+"""
+
+
+@pytest.mark.parametrize("stamp", ["", "[   12.345678] ", "[   12.345678][   T41] "])
+@pytest.mark.parametrize("blank", ["    ", "\t"])
+def test_subtests_of_kunit_without_a_version_line(blank: str, stamp: str) -> None:
+    text = "".join(f"{stamp}{line}\n" for line in KUNIT.replace("    ", blank).splitlines())
+    assert ktap.parse(text).defects == ()
+    assert results(text) == {
+        "swap_table > swap_table_get": Result.PASS,
+        "swap_table > swap_table_put > one slot": Result.FAIL,
+        "swap_table > swap_table_put > two slots": Result.SKIP,
+        "swap_table > swap_table_put": Result.FAIL,
+        "swap_table > swap_table_full": Result.PASS,
+        "swap_table": Result.FAIL,
+        "swap_cluster > swap_cluster_free": Result.PASS,
+        "swap_cluster": Result.PASS,
+    }
+
+
+def test_a_suite_of_kunit_that_ends_in_the_middle_is_lost_by_its_name() -> None:
+    head, _, _ = KUNIT.partition("ok 2 - swap_cluster\n")
+    found = ktap.parse(head)
+    assert (found.cases[-1].name, found.cases[-1].result) == ("swap_cluster", Result.LOST)
+    assert found.cases[-2].name == "swap_cluster > swap_cluster_free"
 
 
 def test_the_runners_nesting() -> None:
