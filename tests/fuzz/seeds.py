@@ -198,11 +198,20 @@ Node 0, zone    DMA32
 """
 
 
+_WRITTEN = {
+    "/proc/zoneinfo": _ZONES,
+    "/sys/fs/cgroup/w/io.stat": b"254:0 254:32 rbytes=4096 rios=1 cost.vrate=100.50 depth=max\n",
+    "/sys/fs/cgroup/w/cpu.max": b"max 100000\n",
+    "/sys/fs/cgroup/memory/w/memory.numa_stat": b"total=3 N0=1 N1=2\nfile=1 N0=1 N1=0\n",
+}
+
+
 def probe(path: str) -> tuple[bytes, ...]:
     """Heads of what kernels wrote (3 KB are enough to begin with), and oddities."""
     name = _PROBE_FILES.get(path, path.rsplit("/", 1)[-1])
     real = [one.read_bytes()[:3000] for one in sorted(_GOLDEN.glob(f"*/{name}.txt"))]
-    return (*real, *([_ZONES] if path == "/proc/zoneinfo" else []), b"x \xd9\xa3\n", b"1 2 3\n")
+    made = [_WRITTEN[path]] if path in _WRITTEN else []
+    return (*real, *made, b"x \xd9\xa3\n", b"1 2 3\n")
 
 
 def _files(pattern: str) -> tuple[bytes, ...]:

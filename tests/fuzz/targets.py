@@ -275,7 +275,9 @@ _PROBES = tuple(
         "/proc/vmstat", "/proc/meminfo", "/proc/slabinfo", "/proc/allocinfo", "/proc/vmallocinfo",
         "/proc/zoneinfo", "/proc/pressure/memory", "/proc/swaps", "/proc/stat",
         "/sys/kernel/debug/zswap/pool_total_size", "/sys/block/zram0/mm_stat",
-        "/sys/block/vda/stat", "/sys/fs/cgroup/w/memory.stat", "kthreads", "/sys/what",
+        "/sys/block/vda/stat", "/sys/fs/cgroup/w/memory.stat", "/sys/fs/cgroup/w/io.stat",
+        "/sys/fs/cgroup/w/cpu.max", "/sys/fs/cgroup/memory/w/memory.numa_stat", "kthreads",
+        "/sys/what",
     )
 )  # fmt: skip
 

@@ -150,7 +150,11 @@ def test_ids_that_are_no_ascii_stay_out_of_a_reply() -> None:
 
 TEXTS = {
     "ktap": b"TAP version 13\n" + b"# TAP version 13\n" * 50_000 + b"1..9\nok 1 x\n",
-    "console": b"[    1.0] " + b"BUG: " * 200_000 + b"\n" + b"Kernel panic\n" * 20_000,
+    "console": b"[    1.0] " + b"BUG: " * 200_000 + b"\n" + b"Kernel panic\n" * 20_000 + b"".join(
+        word * (MIB // len(word)) + b"\n"
+        for word in (b"WARNING: at ", b"INFO: rcu", b"INFO: task ", b":1", b"BUG (a)", b"EXT4-fs ",
+                     b" in a", b": f", b"general protection fault ", b"BUG: MAX_", b"kthread ")
+    ),
     "telemetry": b"@sample 0 1 interval\n" * 50_000,
     "histogram": b'{"sub_bits": 16, "counts": [' + b"[1, 9], " * 100_000 + b"[1, 1]]}",
     "jsonl": b"[" * MIB + b"\n" + b'{"a":' * 100_000 + b"\n" + b"9" * 6000 + b"\n",
