@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.util.errors import UserError
+from harness.util.hostspace import below
 from harness.util.yamlfile import near
 
 LATEST, PREVIOUS = "latest", "previous"
@@ -37,8 +38,7 @@ class ListedResult:
     @property
     def size(self) -> int:
         """Bytes on the disk; a boot that another result has, too, counts in both."""
-        found = (path.lstat() for path in self.path.rglob("*"))
-        return sum(one.st_blocks * _BLOCK for one in found)
+        return sum(one.st_blocks * _BLOCK for one in below(self.path))
 
 
 def entries(root: Path) -> tuple[ListedResult, ...]:

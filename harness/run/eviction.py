@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import shutil
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,7 @@ from pathlib import Path
 from harness.source.gitstore import GitStore
 from harness.util import atomic
 from harness.util.errors import UserError
-from harness.util.hostspace import in_words
+from harness.util.hostspace import below, in_words
 from harness.util.paths import Cache
 from harness.util.units import parse_size
 
@@ -222,11 +223,5 @@ def _size(path: Path) -> int:
     """Bytes on the disk, as du counts them."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_blocks * _BLOCK
-    total = 0
-    with os.scandir(path) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                total += _size(Path(entry.path))
-            else:
-                total += entry.stat(follow_symlinks=False).st_blocks * _BLOCK
-    return total
+    files = (one for one in below(path) if not stat.S_ISDIR(one.st_mode))
+    return sum(one.st_blocks * _BLOCK for one in files)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import datetime
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from harness.results.listing import ListedResult
 from harness.results.manifest import ResultKind
 from harness.stats.verdict import Kind
 from harness.util import atomic
-from harness.util.hostspace import in_words
+from harness.util.hostspace import below, in_words
 
 _WIDTH = 100
 _COLUMNS = (
@@ -31,7 +31,8 @@ def render(root: Path) -> str:
     found = listing.entries(root)
     if not found:
         return f"'{root}' has no results yet: 'make compare' makes one\n"
-    total = sum(one.stat().st_blocks * 512 for one in _inodes(root))
+    once = {(one.st_dev, one.st_ino): one.st_blocks * 512 for one in below(root)}
+    total = sum(once.values())
     rows = tuple(_row(one) for one in found)
     note = f"{len(found)} results, {in_words(total)}: a boot that several results have counts once"
     lines = table.text(Table("", _COLUMNS, rows), width=_WIDTH)
@@ -55,16 +56,6 @@ def _row(one: ListedResult) -> tuple[str, ...]:
         verdicts(one),
         in_words(one.size),
     )
-
-
-def _inodes(root: Path) -> Iterator[Path]:
-    """Each file once, whatever its links."""
-    seen = set()
-    for path in root.rglob("*"):
-        facts = path.lstat()
-        if (facts.st_dev, facts.st_ino) not in seen:
-            seen.add((facts.st_dev, facts.st_ino))
-            yield path
 
 
 def _counted(found: Sequence[str]) -> str:

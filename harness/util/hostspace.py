@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.util.errors import InfraError
@@ -32,6 +33,25 @@ def require_space(path: Path, needed: int, purpose: str) -> None:
             f"{purpose} needs {in_words(needed)} of disk but only {in_words(have)} are free at "
             f"{path}; free some, or point XDG_CACHE_HOME (or RESULTS) at a larger disk"
         )
+
+
+def below(folder: Path) -> Iterator[os.stat_result]:
+    """What lstat says of all files and folders below one, links not followed.
+
+    What somebody removes meanwhile is left out: builds and boots of others go on.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except FileNotFoundError:
+        return
+    for entry in found:
+        try:
+            yield entry.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from below(Path(entry.path))
 
 
 def in_words(count: int) -> str:
