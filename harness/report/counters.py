@@ -20,6 +20,7 @@ from harness.results.frames import ARMS, Frames
 from harness.results.manifest import clock_unit
 from harness.results.pairing import Counted, PairedValues
 from harness.stats import paired as stats
+from harness.stats import rounding
 
 # Smaller changes of a counter in a phase are left out: one event more is many per cent there.
 _MIN_COUNT = 50.0
@@ -170,7 +171,7 @@ def evidence(row: Estimate) -> float | None:
 def _differences(row: Estimate) -> Sequence[float]:
     """Those of the logs, or plain ones where a value is zero and has none."""
     if row.change.method == stats.NO_PER_CENT:
-        return [patch - base for base, patch in row.both]
+        return rounding.differences(row.both)
     return row.change.differences
 
 

@@ -16,6 +16,7 @@ from scipy.stats import kruskal, levene
 from harness.report.model import Estimate
 from harness.report.numbers import fine
 from harness.results.frames import Frames
+from harness.stats import rounding
 
 _LEAST = 3
 """Pairs of a host before its noise or effect is held against those of others."""
@@ -101,12 +102,19 @@ def _by_host(
 
 def _p(groups: Mapping[str, Sequence[float]], how: str) -> float | None:
     """The p value that all hosts are alike; None where it cannot be had."""
-    samples = list(groups.values())
+    samples = _settled(list(groups.values()))
     if len(samples) < 2 or len({value for one in samples for value in one}) < 2:
         return None
     test = levene(*samples, center="median") if how == "levene" else kruskal(*samples)
     p = float(test.pvalue)
     return p if math.isfinite(p) else None
+
+
+def _settled(samples: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Changes in per cent, where those that are equal but for rounding are the same float."""
+    flat = [value for one in samples for value in one]
+    found = iter(rounding.settled(flat, [rounding.ROUNDING * (100 + abs(one)) for one in flat]))
+    return [[next(found) for _ in one] for one in samples]
 
 
 def _typical(what: str, values: Sequence[float]) -> str:

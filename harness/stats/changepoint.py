@@ -14,6 +14,8 @@ risk of 5 % it marks 3 to 5 % of sequences of 4 to 40 points of normal noise, 6 
 noise is heavy-tailed (t with 3 degrees of freedom), 7 to 11 % where it is skewed (exponential).
 What drifts slowly gets a mark somewhere: there is no place at which it changed, but it did change.
 
+Values that are equal but for the rounding of floats are equal here.
+
 Two guards make a mark rarer, never more frequent: the variance is not taken smaller than what the
 points' own errors say (two equal kernels give equal figures, and then any difference would be
 infinitely many sd), and a shift smaller than ``least`` is not marked, however sure it is.
@@ -21,12 +23,14 @@ infinitely many sd), and a shift smaller than ``least`` is not marked, however s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
+
+from harness.stats.rounding import ROUNDING, between, finite, in_range, settled, sized, times_power
 
 RISK = 0.05
 MIN_POINTS = 4
@@ -58,13 +62,28 @@ def shifts(
     least: the smallest shift that is marked, in units of the values
     risk: probability of any mark where nothing changes. Several sequences that are looked at
         together share it: give each its part.
-    ValueError if errors are given and are not as many as values, or if a number is not finite.
+    ValueError if errors are given and are not as many as values, if a number is not finite, an
+    error or ``least`` is below zero, or the risk is not between 0 and 1.
     """
+    between(risk=risk)
+    sized(least=least)
     if errors and len(errors) != len(values):
         raise ValueError(f"{len(values)} values and {len(errors)} errors")
-    if not all(map(math.isfinite, (*values, *errors))):
-        raise ValueError("a change point needs finite numbers")
-    found = _search(list(values), list(errors), 0, risk)
+    finite("a change point", *values, *errors)
+    if any(one < 0 for one in errors):
+        raise ValueError("a standard error is not below zero")
+    ranged, exponent = in_range((*values, *errors))
+    count = len(values)
+    noise = ROUNDING * max(map(abs, ranged[:count]), default=0.0)
+    figures = list(settled(ranged[:count], [noise] * count))
+    found = [
+        replace(
+            one,
+            before=times_power(one.before, exponent),
+            after=times_power(one.after, exponent),
+        )
+        for one in _search(figures, ranged[count:], 0, risk)
+    ]
     return tuple(one for one in found if abs(one.after - one.before) >= least)
 
 
@@ -78,18 +97,34 @@ def _search(values: list[float], errors: list[float], start: int, risk: float) -
     yield from _search(values[at:], errors[at:], start + at, risk / 2)
 
 
+def _running(series: list[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The mean of the first 1, 2, ... n - 1 values, and the sum of their squared distances from it.
+
+    Nothing large is subtracted from something large (Welford 1962): equal values leave exactly 0.
+    """
+    middle = spread = 0.0
+    found = []
+    for count, one in enumerate(series[:-1], 1):
+        off = one - middle
+        middle += off / count
+        spread += off * (one - middle)
+        found.append((middle, spread))
+    means, squares = np.array(found).T
+    return means, squares
+
+
 def _strongest(values: list[float], errors: list[float]) -> Shift | None:
     """The split with the largest |t|; None where there are too few points."""
     n = len(values)
     if n < MIN_POINTS:
         return None
-    series = np.asarray(values) - values[0]  # keeps digits where the level is far from zero
+    series = [one - values[0] for one in values]  # keeps digits where the level is far from zero
     count = np.arange(1, n)
-    left, total = np.cumsum(series)[:-1], float(series.sum())
-    before, after = left / count, (total - left) / (n - count)
-    rest = float(np.sum(series**2)) - count * before**2 - (n - count) * after**2
+    before, left = _running(series)
+    after, right = (side[::-1] for side in _running(series[::-1]))
+    rest = left + right
     floor = float(np.mean(np.square(errors))) if errors else 0.0
-    variance = np.maximum(np.maximum(rest, 0.0) / (n - 2), floor)
+    variance = np.maximum(rest / (n - 2), floor)
     size = np.abs(after - before)
     with np.errstate(divide="ignore", invalid="ignore"):
         t = size / np.sqrt(variance * (1 / count + 1 / (n - count)))

@@ -17,7 +17,10 @@ from itertools import pairwise
 import numpy as np
 
 from harness.stats.fit import Fit, quantile
+from harness.stats.rounding import ROUNDING, finite
 
+_SOLVED = 64 * ROUNDING
+"""Relative: what solving for the coefficients of a fit rounds."""
 NEVER, ALWAYS, AT = "never", "always", "at"
 
 
@@ -40,13 +43,24 @@ class Crossover:
 
 
 def straight(constant: float, slope: float) -> Crossover:
-    """Of new - old = constant + slope * share, with share from 0 to 1. Exact."""
-    if known := _one_sided(constant, constant + slope):
+    """Of new - old = constant + slope * share, with share from 0 to 1. Exact.
+
+    ValueError if a number is not finite.
+    """
+    # Halved: the sum of the largest floats overflows.
+    if known := _one_sided(_exact(constant / 2, constant / 2 + slope / 2)):
         return known
-    return Crossover(AT, 100 * -constant / slope, slope < 0)
+    return Crossover(AT, 100 * (-constant / slope), slope < 0)
 
 
-def _one_sided(*differences: float) -> Crossover | None:
+def _exact(*differences: float) -> tuple[float, ...]:
+    """With zero for what is zero but for the rounding of the others; ValueError if not finite."""
+    finite("a crossover", *differences)
+    least = ROUNDING * max(map(abs, differences))
+    return tuple(one if abs(one) > least else 0.0 for one in differences)
+
+
+def _one_sided(differences: Sequence[float]) -> Crossover | None:
     """Never or always, where no difference or every one is above zero; None in between."""
     if max(differences) <= 0:
         return Crossover(NEVER)
@@ -54,13 +68,21 @@ def _one_sided(*differences: float) -> Crossover | None:
 
 
 def rows(shares: Sequence[float], differences: Sequence[float]) -> Crossover:
-    """Of a table: straight between two rows. shares ascend from 0 to 1."""
-    if known := _one_sided(*differences):
+    """Of a table: straight between two rows. shares ascend from 0 to 1.
+
+    ValueError if there is no row, if the two are not as many, or if a number is not finite.
+    """
+    if not shares or len(shares) != len(differences):
+        raise ValueError(f"{len(shares)} shares and {len(differences)} differences are no table")
+    finite("a crossover", *shares)
+    exact = _exact(*differences)
+    if known := _one_sided(exact):
         return known
-    points = list(zip(shares, differences, strict=True))
+    points = list(zip(shares, exact, strict=True))
     for (share, left), (other, right) in pairwise(points):
         if (left > 0) != (right > 0):
-            at = share + (other - share) * left / (left - right)
+            # Halved: the difference of the largest floats overflows.
+            at = share + (other - share) * (left / 2 / (left / 2 - right / 2))
             return Crossover(AT, 100 * at, left > 0)
     return Crossover(NEVER)
 
@@ -69,9 +91,10 @@ def stepped(slots: int, difference: Callable[[int], float]) -> Crossover:
     """Of a model with rounding: by halving between an end that is dearer and one that is not.
 
     A model that goes up in steps can change sign more than once near the place; any one is given.
+    ValueError if a difference at the ends is not finite.
     """
-    low, high = difference(0), difference(slots)
-    if known := _one_sided(low, high):
+    low, high = _exact(difference(0), difference(slots))
+    if known := _one_sided((low, high)):
         return known
     under, over = 0, slots
     while over - under > 1:
@@ -84,10 +107,15 @@ def stepped(slots: int, difference: Callable[[int], float]) -> Crossover:
 
 
 def measured(old: Fit, new: Fit, slots: int) -> Crossover:
-    """Of two fits, at a size of the swap area; with Fieller's interval where errors are known."""
+    """Of two fits, at a size of the swap area; with Fieller's interval where errors are known.
+
+    What a fit leaves of two equal designs by its own rounding is no difference.
+    """
     start = (1.0, float(slots), 0.0, 1.0)  # once a page is in it
-    a = sum((n - o) * x for o, n, x in zip(old.beta, new.beta, start, strict=True))
-    b = (new.beta[2] - old.beta[2]) * slots
+    parts = [(n * x, o * x) for o, n, x in zip(old.beta, new.beta, start, strict=True)]
+    a = _beyond_rounding(sum(n - o for n, o in parts), *parts)
+    rise = (new.beta[2] * slots, old.beta[2] * slots)
+    b = _beyond_rounding(rise[0] - rise[1], rise)
     exact = straight(a, b)
     if exact.kind != AT or old.cov is None or new.cov is None:
         return exact
@@ -100,22 +128,31 @@ def measured(old: Fit, new: Fit, slots: int) -> Crossover:
     return Crossover(AT, exact.usage, exact.falls, low, high, method)
 
 
+def _beyond_rounding(difference: float, *parts: tuple[float, float]) -> float:
+    """The difference, or 0 where it is the rounding of what it is made of."""
+    size = max(max(map(abs, pair)) for pair in parts)
+    return difference if abs(difference) > _SOLVED * size else 0.0
+
+
 def _fieller(
     a: float, b: float, va: float, vb: float, vab: float, t: float
 ) -> tuple[float | None, float | None]:
     """Roots of (a + b s)^2 = t^2 (va + 2 vab s + vb s^2), in per cent, cut to 0 .. 100.
+
+    None, None if they are no bounded interval.
 
     va, vb, vab: the variance of a, of b, and their covariance.
 
     Written in d = s - centre, with centre = -a / b: what cancels there is gone before it is
     computed, so that a tiny variance gives a tiny interval.
     """
-    centre = -a / b
+    a, va, vb, vab = a / b, va / b / b, vb / b / b, vab / b / b  # fourth powers stay in range
+    centre = -a
     here = max(va + 2 * vab * centre + vb * centre * centre, 0.0)
     slope = vab + vb * centre
-    square = b * b - t * t * vb
+    square = 1 - t * t * vb
     if square <= 0:
         return None, None
-    root = math.sqrt((t * t * slope) ** 2 + square * t * t * here)
+    root = math.hypot(t * t * slope, t * math.sqrt(square * here))
     ends = [100 * (centre + (t * t * slope + sign * root) / square) for sign in (-1, 1)]
     return max(ends[0], 0.0), min(ends[1], 100.0)

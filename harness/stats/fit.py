@@ -25,11 +25,14 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from harness.stats.paired import LEVEL, t_quantile
+from harness.stats.rounding import ROUNDING, finite
 
 Array = NDArray[np.float64]
 # A departure smaller than this part of the fitted range, or than one page, is rounding.
 MATERIAL = 0.01
 _PAGE = 4096
+_MOST = 1e100
+"""Squares of more bytes, summed, come near the end of floats."""
 _SIGNIFICANT = 0.01
 # A step or a curve has to take away this part of the departure to give it its name.
 _NAMED = 0.75
@@ -119,6 +122,7 @@ class Fit:
 
     def reach(self, slots: float, entries: float) -> tuple[float, float]:
         """How many times further than measured: in slots, in entries."""
+        finite("a projection", slots, entries)
         return slots / self.slots if self.slots else math.inf, (
             entries / self.entries if self.entries else math.inf
         )
@@ -133,7 +137,8 @@ class Fit:
 
 
 def row(slots: float, entries: float) -> Array:
-    """What beta is multiplied with."""
+    """What beta is multiplied with; ValueError if a number is not finite."""
+    finite("a projection", slots, entries)
     return np.array([1.0, float(slots), float(entries), float(entries > 0)])
 
 
@@ -143,7 +148,14 @@ def quantile(boots: int) -> float:
 
 
 def line(points: Sequence[FitPoint]) -> Fit | None:
-    """The fit; None if fewer than two fill levels were measured."""
+    """The fit; None if fewer than two fill levels were measured.
+
+    ValueError if a number is not finite or beyond 1e100.
+    """
+    for one in points:
+        finite("a fit", one.bytes)
+        if max(abs(one.bytes), abs(one.slots), abs(one.entries)) > _MOST:
+            raise ValueError(f"a fit needs numbers up to {_MOST:g}: {one}")
     if len({one.entries for one in points}) < 2:
         return None
     names = sorted({one.boot for one in points})
@@ -180,7 +192,7 @@ def line(points: Sequence[FitPoint]) -> Fit | None:
         points=len(points),
         slots=max(one.slots for one in points),
         entries=max(one.entries for one in points),
-        r2=1 - left / total if total > 0 else None,
+        r2=1 - left / total if total > len(y) * (ROUNDING * np.abs(y).max()) ** 2 else None,
         scatter=math.sqrt(left / max(len(y) - x.shape[1], 1)),
         worst=float(np.abs(residual).max()),
         shape=_shape(points, x / scale, y, (x / scale) @ beta),

@@ -6,7 +6,14 @@ Hodges-Lehmann pseudo-median of d with the exact signed-rank interval, which nee
 to reach 95 % (five for 90 %); below that the t interval stands in. All changes are signed per
 cent, never ratios.
 
+Differences that are equal but for the rounding of floats are the same float before anything is
+made of them (`harness.stats.rounding`), so that swapped, scaled or permuted pairs give the same
+ranks, signs and intervals.
+
 What noise can hide is planned with normal noise: `detectable` and `pairs_needed`.
+
+Functions of plain numbers raise ValueError for NaN and infinities, and for a level, power or
+probability that is not between 0 and 1.
 """
 
 from __future__ import annotations
@@ -15,14 +22,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-LEVEL = 0.95
+from harness.stats import ranks
+from harness.stats.ranks import coverage_of, interval_rank, pseudo_medians, signed_rank_p
+from harness.stats.rounding import (
+    ROUNDING,
+    alike,
+    between,
+    finite,
+    in_range,
+    log_ratios,
+    mean,
+    sized,
+    times_power,
+)
+
+LEVEL = ranks.LEVEL
 # Two one-sided tests at 5 % each are this interval inside the margin.
 EQUIVALENCE_LEVEL = 0.90
 MIN_EXACT = 6
@@ -51,11 +71,12 @@ class Paired:
     """The change from base to patch.
 
     n: complete pairs used; dropped: pairs with a missing value
-    estimate_pct, low_pct, high_pct: signed change in per cent; None where there is none
+    estimate_pct, low_pct, high_pct: signed change in per cent; None where there is none, infinite
+        where it has no float
     method: how they were made, or why there is none
     coverage: what the interval really covers (exact methods jump over 95 %)
-    p: two-sided, of "no change"; None where there is none
-    differences: d_i, natural log
+    p: two-sided, of "no change"; None where there is none, and where a few pairs agree
+    differences: d_i, natural log, settled
     beside: the t interval in per cent, only where the differences are skewed (see `skewed`);
         the signed-rank interval is about their pseudo-median, this one about their mean
     """
@@ -86,7 +107,10 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Centre and spread of one arm over boots; percent is of the centre, None where undefined."""
+    """Centre and spread of one arm over boots; percent is of the centre, None where undefined.
+
+    Undefined is what is of a centre that is zero but for rounding, or has no float.
+    """
 
     n: int
     median: float | None
@@ -101,14 +125,17 @@ def paired(
     level: float = LEVEL,
     least_sd: float = 0.0,
 ) -> Paired:
-    """Compare base[i] with patch[i]. None and NaN are missing: the pair is dropped and counted.
+    """Compare base[i] with patch[i]. None, NaN and infinities are missing.
 
-    Two zeros are no change; a zero on one side only has no change in per cent.
+    A pair with a missing value is dropped and counted. Two zeros are no change; a zero on one side
+    only has no change in per cent.
     least_sd: the spread (natural log) that the noise is known to have at least. Only the t
     interval of few pairs uses it: three differences can agree by accident.
     """
     if len(base) != len(patch):
         raise ValueError(f"{len(base)} base values and {len(patch)} patch values are no pairs")
+    between(level=level)
+    sized(least_sd=least_sd)
     complete = [
         (float(b), float(p))
         for b, p in zip(base, patch, strict=True)
@@ -120,9 +147,7 @@ def paired(
         return Paired(0, None, None, None, NO_PAIR, None, None, (), dropped)
     if any(b != p and (b <= 0 or p <= 0) for b, p in complete):
         return Paired(n, None, None, None, NO_PER_CENT, None, None, (), dropped)
-    # Not log(p / b): the quotient of extreme values overflows where the logs do not.
-    d = tuple(0.0 if b == p else math.log(p) - math.log(b) for b, p in complete)
-    return _estimate(d, dropped, level, least_sd)
+    return _estimate(log_ratios(complete), dropped, level, least_sd)
 
 
 def _estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float) -> Paired:
@@ -134,7 +159,7 @@ def _estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float)
     rank = interval_rank(n, level)
     if rank is None:
         return _t_estimate(d, dropped, level, least_sd)
-    low, middle, high = _pseudo_medians(d, rank)
+    low, middle, high = pseudo_medians(d, rank)
     return Paired(
         n,
         percent(middle),
@@ -150,10 +175,17 @@ def _estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float)
 
 
 def deviation(d: Sequence[float]) -> float | None:
-    """Standard deviation (n - 1); None below two values, exactly 0 if all are equal."""
+    """Standard deviation (n - 1); None below two values, 0 if all are equal but for rounding.
+
+    Infinite where it has no float.
+    """
+    finite("a deviation", *d)
     if len(d) < 2:
         return None
-    return 0.0 if all(a == b for a, b in pairwise(d)) else float(np.std(d, ddof=1))
+    if alike(d):
+        return 0.0
+    ranged, exponent = in_range(d)
+    return times_power(float(np.std(ranged, ddof=1)), exponent)
 
 
 def skewed(d: Sequence[float]) -> bool:
@@ -167,7 +199,8 @@ def skewed(d: Sequence[float]) -> bool:
         return False
     error = math.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
     # Centred and scaled first: the cubes of tiny differences underflow.
-    values = np.asarray(d) - math.fsum(d) / n
+    ranged, _ = in_range(d)
+    values = np.asarray(ranged) - math.fsum(ranged) / n
     values /= np.max(np.abs(values))
     values -= values.mean()
     # As scipy.stats.skew(bias=False), which takes fifty times as long for a few values.
@@ -177,17 +210,26 @@ def skewed(d: Sequence[float]) -> bool:
 
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, df: int) -> float:
-    """Quantile of Student's t."""
+    """Quantile of Student's t; of no less than one degree of freedom."""
+    between(probability=probability)
+    if df < 1:
+        raise ValueError(f"Student's t has at least one degree of freedom, not {df}")
     return float(scipy_stats.t.ppf(probability, df))
 
 
 def t_interval(d: Sequence[float], level: float, least_sd: float = 0.0) -> tuple[float, float]:
-    """The t interval of the mean, in the units of ``d``; infinite below two values."""
+    """The t interval of the mean, in the units of ``d``.
+
+    Infinite below two values, and where a bound has no float.
+    """
+    between(level=level)
+    sized(least_sd=least_sd)
+    finite("an interval", *d)
     if len(d) < 2:
         return -math.inf, math.inf
-    mean = math.fsum(d) / len(d)
+    middle = mean(d)
     half = t_quantile((1 + level) / 2, len(d) - 1) * _error(d, least_sd)
-    return mean - half, mean + half
+    return middle - half, middle + half
 
 
 def _error(d: Sequence[float], least_sd: float) -> float:
@@ -198,7 +240,7 @@ def _error(d: Sequence[float], least_sd: float) -> float:
 def _t_estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: float) -> Paired:
     return Paired(
         len(d),
-        percent(math.fsum(d) / len(d)),
+        percent(mean(d)),
         *_percents(t_interval(d, level, least_sd)),
         T_FLOORED if least_sd > (deviation(d) or 0.0) else T_INTERVAL,
         level,
@@ -209,12 +251,19 @@ def _t_estimate(d: tuple[float, ...], dropped: int, level: float, least_sd: floa
 
 
 def _t_p(d: Sequence[float], least_sd: float = 0.0) -> float | None:
-    mean, error = math.fsum(d) / len(d), _error(d, least_sd)
-    return 2 * float(scipy_stats.t.sf(abs(mean) / error, len(d) - 1)) if error > 0 else None
+    error = _error(d, least_sd)
+    if error == 0:
+        return None
+    # In one range: neither mean nor error of the largest numbers overflows, nor their quotient.
+    ranged, exponent = in_range(d)
+    error = _error(ranged, times_power(least_sd, -exponent))
+    return 2 * float(scipy_stats.t.sf(abs(mean(ranged)) / error, len(d) - 1))
 
 
 def percent(difference: float) -> float:
     """A log-ratio as a signed change in per cent; infinite where it has no float."""
+    if math.isnan(difference):
+        raise ValueError("a change in per cent needs a number, not NaN")
     try:
         return 100 * math.expm1(difference)
     except OverflowError:
@@ -225,87 +274,13 @@ def _percents(interval: tuple[float, float]) -> tuple[float, float]:
     return percent(interval[0]), percent(interval[1])
 
 
-_triangle = lru_cache(maxsize=4)(np.triu_indices)
-
-
-# A verdict asks for two levels of the same differences.
-@lru_cache(maxsize=2)
-def _walsh(d: tuple[float, ...]) -> NDArray[np.float64]:
-    """All n(n+1)/2 averages of two differences (each with itself too), in no order."""
-    values = np.asarray(d, dtype=np.float64)
-    rows, cols = _triangle(len(values))
-    averages: NDArray[np.float64] = (values[rows] + values[cols]) / 2
-    return averages
-
-
-def _pseudo_medians(d: tuple[float, ...], rank: int) -> tuple[float, float, float]:
-    """The rank-th Walsh average from below, their median, the rank-th from above."""
-    averages = _walsh(d)
-    count = len(averages)
-    # Not all of them sorted: hundreds of pairs have tens of thousands.
-    wanted = sorted({rank - 1, (count - 1) // 2, count // 2, count - rank})
-    chosen = np.partition(averages, wanted)
-    middle = (chosen[(count - 1) // 2] + chosen[count // 2]) / 2
-    return float(chosen[rank - 1]), float(middle), float(chosen[count - rank])
-
-
-def coverage_of(n: int, rank: int) -> float:
-    """What the interval between the rank-th Walsh averages from both ends covers exactly."""
-    return float(1 - 2 * _tail(n)[rank - 1])
-
-
-@lru_cache(maxsize=1024)
-def interval_rank(n: int, level: float = LEVEL) -> int | None:
-    """Which Walsh average, counted from 1 at each end, bounds the exact interval.
-
-    The largest k with 2 P(T+ <= k - 1) <= 1 - level; None if even k = 1 does not reach it.
-    """
-    # A float's last digit must not decide: n = 6 at 96.875 % is met exactly.
-    fitting = np.flatnonzero(2 * _tail(n) <= 1 - level + 1e-12)
-    return int(fitting[-1]) + 1 if len(fitting) else None
-
-
-@lru_cache(maxsize=64)
-def _tail(n: int) -> NDArray[np.float64]:
-    """P(T+ <= t) for t = 0.. under no change, n untied pairs."""
-    return np.cumsum(_distribution(tuple(range(1, n + 1))))
-
-
-@lru_cache(maxsize=256)
-def _distribution(ranks: tuple[int, ...]) -> NDArray[np.float64]:
-    """P(T+ = t) where each rank is in the sum with probability one half."""
-    chance = np.ones(1)
-    for rank in ranks:
-        wider = np.zeros(len(chance) + rank)
-        wider[: len(chance)] += chance / 2
-        wider[rank:] += chance / 2
-        chance = wider
-    return chance
-
-
-def signed_rank_p(d: Sequence[float]) -> float:
-    """Exact two-sided p of the Wilcoxon signed-rank test.
-
-    Zeros are left out. Tied sizes get their mean rank, and p is exact given the ties
-    (scipy's exact method assumes that there are none, else it gives the same).
-    """
-    moved = np.asarray([x for x in d if x != 0.0], dtype=np.float64)
-    if len(moved) == 0:
-        return 1.0
-    _, places, counts = np.unique(np.abs(moved), return_inverse=True, return_counts=True)
-    # Twice the mean rank of each distinct size: a whole number.
-    doubled = (2 * np.cumsum(counts) - counts + 1)[places]
-    chance = _distribution(tuple(sorted(int(rank) for rank in doubled)))
-    observed = int(doubled[moved > 0].sum())
-    low, high = chance[: observed + 1].sum(), chance[observed:].sum()
-    return float(min(1.0, 2 * min(low, high)))
-
-
 def p_value(differences: Sequence[float]) -> float | None:
     """Two-sided p of "no change" for plain differences, made as in `paired`.
 
-    None for a single difference, and for fewer than six that are all equal but not zero.
+    None for a single difference, and for fewer than six that are all equal but not zero. What is
+    zero but for rounding cannot be seen here: `rounding.differences` makes it zero.
     """
+    finite("a p value", *differences)
     if not any(differences):
         return 1.0
     return signed_rank_p(differences) if len(differences) >= MIN_EXACT else _t_p(differences)
@@ -317,6 +292,7 @@ def t_p(differences: Sequence[float]) -> float | None:
     Ranks of six pairs reach 3 % at best, which no correction for hundreds of tests leaves below
     5 %.  None for fewer than three differences.
     """
+    finite("a p value", *differences)
     if len(differences) < LEAST:
         return None
     if not any(differences):
@@ -326,7 +302,7 @@ def t_p(differences: Sequence[float]) -> float | None:
 
 
 def false_discovery(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Benjamini-Hochberg adjusted p values, in the same order."""
+    """Benjamini-Hochberg adjusted p values, in the same order; ValueError if one is no p value."""
     if not p_values:
         return ()
     return tuple(float(q) for q in scipy_stats.false_discovery_control(p_values))
@@ -335,22 +311,26 @@ def false_discovery(p_values: Sequence[float]) -> tuple[float, ...]:
 def spread(values: Sequence[float]) -> Spread:
     """Median over boots; the coefficient of variation from three boots on, half the range for two.
 
-    NaN is left out.
+    NaN and infinities are left out.
     """
     known = [float(v) for v in values if math.isfinite(v)]
     n = len(known)
     if n == 0:
         return Spread(0, None, None, "no value")
-    middle = float(np.median(known))
+    ranged, exponent = in_range(known)
+    middle = float(np.median(ranged))
+    median = times_power(middle, exponent)
     if n == 1:
-        return Spread(1, middle, None, "one boot")
+        return Spread(1, median, None, "one boot")
     if n == 2:
-        size, centre, kind = abs(known[0] - known[1]) / 2, middle, "half range"
+        size = 0.0 if alike(ranged) else abs(ranged[0] - ranged[1]) / 2
+        centre, kind = middle, "half range"
     else:
-        size, centre, kind = deviation(known) or 0.0, math.fsum(known) / n, "CV"
+        size, centre, kind = deviation(ranged) or 0.0, math.fsum(ranged) / n, "CV"
     if size == 0:
-        return Spread(n, middle, 0.0, kind)
-    return Spread(n, middle, 100 * size / abs(centre) if centre else None, kind)
+        return Spread(n, median, 0.0, kind)
+    known_centre = abs(centre) > ROUNDING * max(map(abs, ranged))
+    return Spread(n, median, 100 * size / abs(centre) if known_centre else None, kind)
 
 
 def detectable(sd: float, n: int, *, level: float = LEVEL, power: float = POWER) -> float | None:
@@ -361,6 +341,8 @@ def detectable(sd: float, n: int, *, level: float = LEVEL, power: float = POWER)
     interval really has, times sqrt(pi / 3) because ranks use normal data that much less; and
     where all differences must agree in sign (6 pairs), sd * z(power ** (1 / n)).
     """
+    sized(sd=sd)
+    between(level=level, power=power)
     if n < 2:
         return None
     return percent(sd * _detectable_in_sd(n, level, power))
@@ -400,6 +382,10 @@ def pairs_needed(
     They decide when the 95 % interval excludes zero, or when the 90 % interval lies inside the
     margin, each with `power`: the smaller number counts. sd: of the differences (natural log).
     """
+    sized(sd=sd)
+    between(power=power)
+    if math.isnan(change_pct) or (margin_pct is not None and not 0 < margin_pct < math.inf):
+        raise ValueError(f"no number of pairs decides {change_pct} % with a margin of {margin_pct}")
     change = abs(math.log1p(max(change_pct, -99.9) / 100))
     room = math.log1p(margin_pct / 100) - change if margin_pct is not None else 0.0
     shift, inside = _needed_in_sd(power)

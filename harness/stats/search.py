@@ -23,6 +23,7 @@ from enum import StrEnum
 
 from harness.stats import paired as stats
 from harness.stats.paired import Paired
+from harness.stats.rounding import between
 
 RISK = 0.05
 """That a search names a wrong patch by chance."""
@@ -79,13 +80,21 @@ def level(count: int, *, first: int, most: int) -> float:
 
     A question is asked with ``first`` pairs, then with twice as many, up to ``most``.  The halves
     are uneven after a skip, which may add a question that is not counted here.
+    ValueError as `sizes`, and for a series without a patch.
     """
+    if count < 1:
+        raise ValueError(f"a series has at least one patch, not {count}")
     questions = 1 + math.ceil(math.log2(count)) if count > 1 else 1
     return 1 - RISK / (questions * len(sizes(first, most)))
 
 
 def sizes(first: int, most: int) -> tuple[int, ...]:
-    """The numbers of pairs with which a question is asked: doubled, the last one ``most``."""
+    """The numbers of pairs with which a question is asked: doubled, the last one ``most``.
+
+    ValueError if ``first`` is less than one pair.
+    """
+    if first < 1:
+        raise ValueError(f"a question is asked with at least one pair, not {first}")
     found = [first]
     while found[-1] < most:
         found.append(min(2 * found[-1], most))
@@ -103,10 +112,12 @@ def against_half(
     """The change from halfway between base and whole series to one patch; values are by pair.
 
     noise: the sd of base against base again (natural log), which the spread is taken to have at
-    least.  Only pairs that all three have count.
+    least.  Only pairs that all three have count, with finite values of base and whole series above
+    zero.
     """
+    between(level=level)
     pairs = sorted(base.keys() & whole.keys() & patch.keys())
-    good = [pair for pair in pairs if base[pair] > 0 and whole[pair] > 0]
+    good = [pair for pair in pairs if 0 < base[pair] < math.inf and 0 < whole[pair] < math.inf]
     half = [math.sqrt(base[pair]) * math.sqrt(whole[pair]) for pair in good]
     return stats.paired(half, [patch[pair] for pair in good], level=level, least_sd=noise)
 

@@ -20,6 +20,8 @@ factor of 1.01 either way, and swapping base and patch turns a verdict round.
    that a report with half a dozen verdicts, or one look more after adding pairs, keeps to 5 %.
 4. undecided: everything else, with the number of pairs that would decide.
 
+What is compared is equal where it differs by no more than the rounding of floats.
+
 Three to five pairs: no test by ranks can reach 5 % there, so intervals are t intervals (95 %:
 below six pairs, 90 %: below five). That is defensible because the two boots of a pair are
 exchangeable if the patch changes nothing, so d is symmetric about zero whatever the noise is
@@ -38,6 +40,7 @@ from typing import Literal
 
 from harness.stats import paired as stats
 from harness.stats.paired import Paired
+from harness.stats.rounding import ROUNDING
 from harness.util.errors import Exit
 
 Direction = Literal["lower", "higher"]
@@ -102,7 +105,7 @@ def decide(
 ) -> Verdict:
     """The verdict on pairs of (base, patch); (base, again) may be of other blocks.
 
-    None and NaN are missing values and take out only the pairs that they are in.
+    None, NaN and infinities are missing values and take out only the pairs that they are in.
     direction: which way is better; margin_pct: above 0. Where either is None, or ``noise_pairs``
     is, there is no verdict.
     """
@@ -182,14 +185,25 @@ def _inside(change: Paired, margin_pct: float) -> bool:
     """The interval lies inside the margin, a factor of 1 + margin either way."""
     if change.low_pct is None or change.high_pct is None:
         return False
-    lower = -100 * margin_pct / (100 + margin_pct)
-    return lower <= change.low_pct and change.high_pct <= margin_pct
+    lower = _lower(margin_pct)
+    return _at_most(lower, change.low_pct) and _at_most(change.high_pct, margin_pct)
+
+
+def _lower(margin_pct: float) -> float:
+    """The same factor down, in per cent."""
+    return -100 * margin_pct / (100 + margin_pct)
+
+
+def _at_most(one_pct: float, other_pct: float) -> bool:
+    """Whether a change is at most another, or equal to it but for rounding."""
+    largest = max(abs(one_pct), abs(other_pct))
+    return one_pct <= other_pct or one_pct - other_pct <= ROUNDING * (100 + largest)
 
 
 def _covers(aa: Paired, value: float | None) -> bool:
     if value is None or aa.low_pct is None or aa.high_pct is None:
         return True
-    return aa.low_pct <= value <= aa.high_pct
+    return _at_most(aa.low_pct, value) and _at_most(value, aa.high_pct)
 
 
 def _bounds(change: Paired) -> str:
@@ -198,7 +212,7 @@ def _bounds(change: Paired) -> str:
 
 def _real_reason(change: Paired, margin_pct: float) -> str:
     low, high = change.low_pct or 0.0, change.high_pct or 0.0
-    beyond = low > margin_pct or high < -100 * margin_pct / (100 + margin_pct)
+    beyond = not (_at_most(low, margin_pct) and _at_most(_lower(margin_pct), high))
     how = "the whole interval is" if beyond else "part of the interval is"
     where = "beyond" if beyond else "inside"
     return f"zero is excluded, and A/A shows no such change; {how} {where} the margin"

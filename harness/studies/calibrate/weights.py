@@ -24,6 +24,7 @@ import pandas as pd
 from harness.results.pairing import Measurement
 from harness.series import registry
 from harness.series.registry import KnownEffect
+from harness.stats import rounding
 from harness.stats.paired import t_interval
 from harness.util.errors import UserError
 
@@ -86,7 +87,8 @@ class WeightCheck:
             return False
         if self.weight.is_null:
             return -self.allowed <= low and high <= self.allowed
-        return low <= self.weight.most and self.weight.least <= high
+        rounded = rounding.ROUNDING * (abs(self.base) + abs(self.weight.most))
+        return low <= self.weight.most + rounded and self.weight.least <= high + rounded
 
     @property
     def seen(self) -> bool:
@@ -164,7 +166,7 @@ def _check(
     pairs = sorted(set(base.index) & set(patch.index))
     if not pairs:
         raise UserError(f"{weight.series}, {cell}: no pair of boots with {weight.metric}")
-    differences = [float(patch[pair] - base[pair]) for pair in pairs]
+    differences = rounding.differences((float(base[pair]), float(patch[pair])) for pair in pairs)
     low, high = t_interval(differences, LEVEL)
     share = 0.90 if weight.is_null else 1 - (1 - LEVEL) / count
     return WeightCheck(

@@ -69,6 +69,18 @@ def test_each_host_has_its_facts_and_its_noise(tmp_path: Path) -> None:
     assert "no difference in noise or effect beyond chance (4 tests" in found["Hosts compared"]
 
 
+def test_the_last_digit_of_a_change_tells_no_hosts_apart() -> None:
+    low, high = 0.3, 0.1 + 0.2
+    for how in ("kruskal", "levene"):
+        assert hosts._p({"h0": [low] * 30, "h1": [high] * 30}, how) is None
+        noisy = {"h0": [low, high] * 20, "h1": [low] * 40}
+        assert hosts._p(noisy, how) is None
+    # Ties stay ties beside values that differ.
+    apart = {"h0": [0.3, 0.3, 0.3, 0.9], "h1": [high, high, high, 0.1]}
+    tied = {"h0": [0.3, 0.3, 0.3, 0.9], "h1": [0.3, 0.3, 0.3, 0.1]}
+    assert hosts._p(apart, "kruskal") == hosts._p(tied, "kruskal")
+
+
 def test_a_host_with_another_effect_is_named(tmp_path: Path) -> None:
     results = write(tmp_path, Fake(pairs=24, aa=True, scatter=0.001))
     name_hosts(results, two)

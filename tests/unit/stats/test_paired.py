@@ -17,6 +17,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from harness.stats import paired as stats
+from harness.stats import ranks
 
 _positive = st.floats(1e-3, 1e6)
 _pairs = st.lists(st.tuples(_positive, _positive), min_size=1, max_size=12)
@@ -78,7 +79,7 @@ def test_interval_rank_against_all_sign_patterns(n: int) -> None:
         for signs in itertools.product((0, 1), repeat=n)
     ]
     fitting = [k for k in range(1, n * n) if 2 * np.mean(np.asarray(sums) <= k - 1) <= 0.05]
-    assert stats.interval_rank(n) == max(fitting)
+    assert ranks.interval_rank(n) == max(fitting)
 
 
 @pytest.mark.parametrize("n", [6, 7, 8])
@@ -101,7 +102,7 @@ def test_interval_is_what_the_test_does_not_reject(n: int) -> None:
 
 @pytest.mark.parametrize("n", range(1, 6))
 def test_five_pairs_never_reach_95_per_cent_by_ranks(n: int) -> None:
-    assert stats.interval_rank(n) is None
+    assert ranks.interval_rank(n) is None
 
 
 def test_known_coverage_at_six_and_ten() -> None:
@@ -109,7 +110,7 @@ def test_known_coverage_at_six_and_ten() -> None:
     patch = [101.0, 103.0, 104.5, 99.0, 107.1, 102.2, 100.9, 105.3, 98.2, 106.6]
     assert stats.paired(base[:6], patch[:6]).coverage == pytest.approx(0.96875)
     # 0.951 is the tabled coverage at n = 10 (rank 9).
-    assert stats.interval_rank(10) == 9
+    assert ranks.interval_rank(10) == 9
     assert stats.paired(base, patch).coverage == pytest.approx(0.951, abs=5e-4)
 
 
@@ -126,14 +127,14 @@ def test_p_is_scipys_and_pseudo_median_is_by_hand() -> None:
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_p_with_ties_against_all_sign_patterns(d: list[int]) -> None:
     moved = [x for x in d if x]
-    got = stats.signed_rank_p([float(x) for x in d])
+    got = ranks.signed_rank_p([float(x) for x in d])
     if not moved:
         assert got == 1.0
         return
-    ranks = scipy_stats.rankdata(np.abs(moved))
-    observed = sum(r for r, x in zip(ranks, moved, strict=True) if x > 0)
+    places = scipy_stats.rankdata(np.abs(moved))
+    observed = sum(r for r, x in zip(places, moved, strict=True) if x > 0)
     sums = [
-        sum(r for r, sign in zip(ranks, signs, strict=True) if sign)
+        sum(r for r, sign in zip(places, signs, strict=True) if sign)
         for signs in itertools.product((0, 1), repeat=len(moved))
     ]
     low = np.mean([s <= observed + 1e-9 for s in sums])
@@ -176,7 +177,7 @@ def test_the_90_per_cent_interval_lies_in_the_95_per_cent_interval(
 
 
 def test_the_90_per_cent_interval_needs_five_pairs_by_ranks() -> None:
-    assert [stats.interval_rank(n, 0.90) for n in range(1, 7)] == [None] * 4 + [1, 3]
+    assert [ranks.interval_rank(n, 0.90) for n in range(1, 7)] == [None] * 4 + [1, 3]
     base, patch = [100.0] * 5, [101.0, 102.0, 103.0, 104.0, 105.0]
     narrow = stats.paired(base, patch, level=0.90)
     assert (narrow.low_pct, narrow.high_pct) == pytest.approx((1, 5))

@@ -64,6 +64,19 @@ def test_one_pair_decides_nothing(tmp_path: Path) -> None:
     assert not check.holds
 
 
+@pytest.mark.parametrize("unit", [0.1, 0.7, 1 / 3])
+def test_a_weight_that_is_met_to_the_last_digit_holds(unit: float) -> None:
+    base = pd.Series([value * unit for value in (10_000.0, 10_007.0, 20_011.0)])
+    patch = pd.Series([value * unit for value in (10_100.0, 10_107.0, 20_111.0)])
+    for known in (100 * unit, 100.0 * 3 * unit / 3):
+        one = KnownWeight("x", "swapin", known, known, known)
+        check = weights._check(one, "zram.pageio", base, patch, count=4)
+        assert check.low == check.high
+        assert check.holds and check.seen
+    wrong = KnownWeight("x", "swapin", 99 * unit, 99 * unit, 99 * unit)
+    assert not weights._check(wrong, "zram.pageio", base, patch, count=4).holds
+
+
 def test_a_metric_that_is_not_there_is_said(tmp_path: Path) -> None:
     one = KnownWeight("x", "swapfree", 0, 0, 0)
     with pytest.raises(UserError, match=r"x, zram-lz4\.pageio: no pair of boots with swapfree"):
