@@ -89,6 +89,8 @@ class Fake:
     counts_zero: the mark before the first step has a metric, too
     fill: memory that is swapped out; "": as much as the area holds
     alone: there is no swap area; the one size is that of the pages
+    warm: the files are read once before the first mark; skew: bytes that a CPU takes of the free
+    pages between the reads of meminfo and zoneinfo, at every second mark
     """
 
     kernels: Mapping[str, Kernel] = field(default_factory=lambda: {"base": OLD, "patch": NEW})
@@ -102,6 +104,8 @@ class Fake:
     counts_zero: bool = False
     fill: str = ""
     alone: bool = False
+    warm: bool = False
+    skew: int = 0
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -164,7 +168,9 @@ def _marks(
     filled = [(f"filled:{pages // 100 * 100}", (slots, pages, pages, True)) for pages in steps]
     thinned = [("fragmented", top // 2), ("sparse", top // 512)] if fake.fragment else []
     kept = fake.leak * top
+    warm = [("warm-up", (0, 0, 0, False))] if fake.warm else []
     return [
+        *warm,
         ("before", (0, 0, 0, False)),
         ("swapon", (slots, 0, 0, True)),
         *filled,
@@ -194,6 +200,7 @@ def _sample(
         "/proc/vmstat": f"nr_free_pages 5\nnr_zspages {int(entries) // 4}\n",
         "/proc/slabinfo": _slabinfo(kernel, sizes),
         "/proc/vmallocinfo": _vmallocinfo(kernel, sizes),
+        "/proc/zoneinfo": _zoneinfo(TOTAL - used, fake.skew * (seq % 2)),
         "/proc/swaps": "Filename Type Size Used Priority\n",
     }
     if kernel.has_allocinfo:
@@ -216,6 +223,13 @@ def _slabinfo(kernel: Kernel, sizes: Sequence[int]) -> str:
                 f"slabdata {count // 73} {count // 73} 0"
             )
     return "\n".join(lines) + "\n"
+
+
+def _zoneinfo(free: int, parked: int) -> str:
+    return (
+        f"Node 0, zone   Normal\n  pages free     {(free - parked) // PAGE}\n        min      1\n"
+        f"  pagesets\n    cpu: 0\n              count:    {parked // PAGE}\n"
+    )
 
 
 def _vmallocinfo(kernel: Kernel, sizes: Sequence[int]) -> str:

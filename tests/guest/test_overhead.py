@@ -73,7 +73,7 @@ def test_each_state_has_one_mark_in_the_order_of_its_life(
     # Nothing goes out without an area: so every count is what was really out, 0.
     holes = ["fragmented:0", "sparse:0"] if fragment == "yes" else []
     assert sampler.marks == [
-        *["before", "swapon", "filled:0", "filled:0", "filled:0", "filled:0"],
+        *["warm-up", "before", "swapon", "filled:0", "filled:0", "filled:0", "filled:0"],
         *[*holes, "exited", "swapoff"],
     ]
     lines = [json.loads(line) for line in result.stdout.splitlines()]

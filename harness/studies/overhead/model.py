@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,10 +44,11 @@ class Term(yamlfile.Model):
     per_slot, per_entry, per_cluster: bytes for each slot of the area, each page in swap, each
         cluster of the area
     allocated: how the memory is got, a key of `_ROUNDED`
-    object: bytes of one object, for "used_clusters", "header" and "tree"; header: slots that
-        the area's header takes of a cluster in use; fanout: pointers in a tree's node; columns:
-        clusters of a tree that are taken in turn with those of the other trees; absolute: its
-        indices count from the area's start: see `spread_nodes`
+    object: bytes of one object, for "used_clusters", "used_objects", "used_areas", "header" and
+        "tree"; header: slots of a cluster in use that no page gets, as the area's header;
+        fanout: pointers in a tree's node; columns: clusters of a tree that are taken in turn with
+        those of the other trees; absolute: its indices count from the area's start: see
+        `spread_nodes`
     source: file:function where that is seen
     """
 
@@ -88,10 +89,15 @@ class Term(yamlfile.Model):
 
 @dataclass(frozen=True, slots=True)
 class MetadataModel(yamlfile.Model):
-    """The terms of one kernel. name: of the file; title: for reports."""
+    """The terms of one kernel.
+
+    name: of the file; title: for reports; like: the model whose terms it has, but for those that
+    it names itself
+    """
 
     name: str
     title: Text
+    like: str = ""
     structures: Items[Term] = ()
 
     def of(self, backend: str, *, claim: bool = False) -> tuple[Term, ...]:
@@ -224,6 +230,11 @@ def _used_clusters(term: Term, slots: int, touched: int) -> float:
     return min(used, _clusters(slots)) * kvmalloc(term.object)
 
 
+def _virtual_clusters(term: Term, touched: int) -> int:
+    """No swap area bounds them."""
+    return math.ceil((touched + term.header) / CLUSTER) if touched else 0
+
+
 def _tree(term: Term, slots: int, touched: int) -> float:
     if term.columns > 1:
         nodes = spread_nodes(touched, slots, term.columns, term.fanout, absolute=term.absolute)
@@ -240,6 +251,8 @@ _ROUNDED: Mapping[str, Callable[[Term, int, int, int], float]] = {
     "pages": lambda t, s, e, m: _pages_and_pointers(t, s),
     "clusters": lambda t, s, e, m: kvmalloc(t.per_cluster * _clusters(s)),
     "used_clusters": lambda t, s, e, m: _used_clusters(t, s, m),
+    "used_objects": lambda t, s, e, m: _virtual_clusters(t, m) * t.object,
+    "used_areas": lambda t, s, e, m: _virtual_clusters(t, m) * vmalloc(t.object),
     "header": lambda t, s, e, m: t.header * kvmalloc(t.object),
     "tree": lambda t, s, e, m: _tree(t, s, m),
 }
@@ -257,8 +270,21 @@ def load(name: str, folder: Path = MODELS) -> MetadataModel:
         raise UserError(f"there is no model {name} in {folder} (known: {known})")
     path = folder / f"{name}.yaml"
     model = yamlfile.load(path, MetadataModel, name=name)
+    if model.like:
+        model = _alike(model, path, folder)
     found = [one.name for one in model.structures]
     twice = sorted({one for one in found if found.count(one) > 1})
     if twice:
         raise UserError(f"{path}: structures has '{twice[0]}' more than once")
     return model
+
+
+def _alike(model: MetadataModel, path: Path, folder: Path) -> MetadataModel:
+    other = model
+    if model.like in names(folder):
+        other = yamlfile.load(folder / f"{model.like}.yaml", MetadataModel, name=model.like)
+    if other.like:
+        raise UserError(f"{path}: like names no model with terms of its own: '{model.like}'")
+    own = {one.name for one in model.structures}
+    kept = tuple(one for one in other.structures if one.name not in own)
+    return replace(model, structures=model.structures + kept)

@@ -49,9 +49,10 @@ METHOD = (
     "kernel's allocators do: size classes, whole pages and their pointers, whole clusters, tree "
     "nodes. Both come from kernels/models.",
     "The residual is the part of the change of MemTotal - MemFree that /proc/allocinfo (less the "
-    "slab objects that it counts twice) and the free pages on per-CPU lists (/proc/zoneinfo) do "
-    "not explain: allocations without a tag. Metadata as large as the residual may be missing "
-    "here. Of several boots the largest residual is shown.",
+    "slab objects that it counts twice), what profiling itself keeps of slab objects, and the "
+    "free pages on per-CPU lists (/proc/zoneinfo) do not explain: allocations without a tag. "
+    "Metadata as large as the residual may be missing here. Of several boots the largest "
+    "residual is shown.",
     "Slab objects are counted, not their pages: freed objects may leave their pages to the cache.",
     "Up to 6.17 the swap cache keeps a shadow entry in xarray_nodes for each page that was swapped "
     "out. The kernel can reclaim those under pressure; nothing calls its shrinker here, so they "
@@ -314,8 +315,12 @@ def residual(side: KernelOverhead) -> Iterator[str]:
     """The largest part of the memory in use that nothing explains."""
     worst = max(side.levels, key=lambda one: abs(one.residual), default=None)
     if worst is not None:
-        share = worst.residual_pct
-        said = f" ({percent(share)} of the metadata)" if share is not None else ""
+        shares = (
+            (worst.residual_pct, "the metadata"),
+            (worst.residual_of_all, "all that the back-end takes"),
+        )
+        said = ", ".join(f"{percent(share)} of {what}" for share, what in shares if share)
+        said = f" ({said})" if said else ""
         yield (
             f"{side.kernel.arm}: largest residual {amount(worst.residual)}{said}, {worst.label} "
             f"{worst.stage}"

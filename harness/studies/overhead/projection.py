@@ -93,6 +93,11 @@ class Level:
         """The residual in per cent of the metadata; None where there is next to none."""
         return 100 * self.residual / self.metadata if self.metadata >= 1 << 20 else None
 
+    @property
+    def residual_of_all(self) -> float | None:
+        """The residual in per cent of all memory taken since `before`; None as above."""
+        return 100 * self.residual / self.used if self.used >= 1 << 20 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Sparse:

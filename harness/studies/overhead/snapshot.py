@@ -4,8 +4,14 @@
 /proc/allocinfo counts a slab object twice: at its own site, and in the page that
 mm/slub.c took for it.  So the sum over all sites, less the slab objects (/proc/slabinfo), is the
 memory that the sites explain.  Free pages on per-CPU lists (/proc/zoneinfo) are missing in MemFree,
-and nobody has allocated them.  The residual is the change of MemTotal - MemFree since `before` that
-neither explains: allocations that carry no tag.
+and nobody has allocated them.  What profiling keeps of slab objects has a site that some kernels
+leave at zero (`harness.studies.overhead.vectors`).  The residual is the change of MemTotal -
+MemFree since `before` that none of these explains: allocations that carry no tag.
+
+Free pages are those of /proc/zoneinfo, which has them beside the per-CPU lists: between the reads
+of two files a CPU takes or returns a batch of 63.  A boot without the mark `warm-up` is older
+(0.1.0) and keeps its figures: MemFree of /proc/meminfo, and what the first look at each file
+allocates in the residual.
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ from typing import Any
 
 from harness.results import probes, telemetry
 from harness.results.probes import allocinfo, zoneinfo
+from harness.studies.overhead import vectors
 from harness.studies.overhead.sites import Rules, SitePosition, places
 from harness.util import atomic
 from harness.util.errors import UserError
@@ -27,6 +34,7 @@ from harness.util.units import parse_size
 
 PAGE = 4096
 UNNAMED = "unnamed"
+WARM_UP = "warm-up"
 BEFORE, SWAPON, FILLED, FRAGMENTED, SPARSE, EXITED, SWAPOFF = (
     "before", "swapon", "filled", "fragmented", "sparse", "exited", "swapoff",
 )  # fmt: skip
@@ -115,13 +123,17 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """The numbers of one sample, by source."""
+    """The numbers of one sample, by source.
+
+    free, parked: bytes that are free by /proc/zoneinfo, and those on the lists of CPUs
+    """
 
     sites: Mapping[tuple[str, str, int], int]
     areas: Mapping[str, int]
     objects: Mapping[str, int]
     meminfo: Mapping[str, int]
     vmstat: Mapping[str, int]
+    free: int
     parked: int
 
 
@@ -153,7 +165,13 @@ def read(folder: Path, rules: Rules) -> Boot | None:
         release=str(facts.get("kernel_release", "")),
         slots=_slots(facts, metrics, notes),
         has_allocinfo=any(raw.sites for raw in raws),
-        snapshots=snapshots([m for m, _ in marked], raws, metrics, rules),
+        snapshots=snapshots(
+            [m for m, _ in marked],
+            raws,
+            metrics,
+            rules,
+            warm=any(one.mark == WARM_UP for one in stream.samples),
+        ),
         notes=tuple(dict.fromkeys(notes)),
     )
 
@@ -163,8 +181,14 @@ def snapshots(
     raws: Sequence[Raw],
     metrics: Mapping[str, Mapping[int, float]],
     rules: Rules,
+    *,
+    warm: bool = False,
 ) -> tuple[Snapshot, ...]:
-    """One snapshot a mark; metrics: swapped_pages by step, which is more exact than a mark."""
+    """One snapshot a mark.
+
+    metrics: swapped_pages by step, which is more exact than a mark; warm: the files were read
+    once before the first mark
+    """
     known = places(key for raw in raws for key in raw.sites)
     files = frozenset(file for file, _, _ in known)
     names = {key: rules.place(place, files) for key, place in known.items()}
@@ -177,7 +201,8 @@ def snapshots(
         touched = max(touched, pages)
         standin = _standin(raw, rules)
         parts = _attributed(raw, known, names, rules) if has_sites else (standin, {}, {})
-        used = raw.meminfo.get("MemTotal", 0) - raw.meminfo.get("MemFree", 0)
+        free = raw.free if warm and raw.free else raw.meminfo.get("MemFree", 0)
+        used = raw.meminfo.get("MemTotal", 0) - free
         tagged = sum(raw.sites.values()) - sum(raw.objects.values())
         explained = raw.parked + (tagged if has_sites else _explained(raw))
         found.append(
@@ -255,7 +280,7 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
     """The numbers of a sample; a file that does not parse is a sentence in `notes`."""
     sites: dict[tuple[str, str, int], int] = defaultdict(int)
     tables: dict[str, dict[tuple[str, str], float]] = defaultdict(dict)
-    parked = 0
+    zones: dict[str, int] = defaultdict(int)
     for file in sample.files:
         try:
             parsed = probes.parse(file.path, file.text)
@@ -266,11 +291,13 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
             if record.probe == allocinfo.NAME and record.field == "bytes":
                 site = allocinfo.site(record.key)
                 sites[site.file, site.func, site.line] += int(record.value)
-            elif record.probe == zoneinfo.NAME and record.field == "count":
-                parked += int(record.value) * PAGE
+            elif record.probe == zoneinfo.NAME:
+                zones[record.field] += int(record.value) * PAGE
             elif record.probe in ("vmallocinfo", "slabinfo", "meminfo", "vmstat"):
                 tables[record.probe][record.key, record.field] = record.value
     slabs = tables["slabinfo"]
+    if lost := vectors.untagged(sites, slabs):
+        sites[min(key for key in sites if key[:2] == vectors.SITE)] = lost
     return Raw(
         sites=dict(sites),
         areas={k: int(v) for (k, field), v in tables["vmallocinfo"].items() if field == "pages"},
@@ -281,7 +308,8 @@ def numbers(sample: telemetry.Sample, notes: list[str]) -> Raw:
         },
         meminfo={field: int(v) for (_, field), v in tables["meminfo"].items()},
         vmstat={field: int(v) for (_, field), v in tables["vmstat"].items()},
-        parked=parked,
+        free=zones["pages.free"],
+        parked=zones["count"],
     )
 
 

@@ -93,9 +93,43 @@ def test_a_cluster_stays_until_all_of_it_is_free() -> None:
     assert half["zswap_entry"] == full["zswap_entry"] / 2
 
 
-def test_descriptors_of_vswap_are_rounded_to_a_power_of_two() -> None:
-    new = models.load("vswap-v3")
+@pytest.mark.parametrize("version", ["v3", "v4", "v5"])
+def test_descriptors_of_vswap_are_rounded_to_a_power_of_two(version: str) -> None:
+    new = models.load(f"vswap-{version}")
     assert new.by_site("zswap", 8_388_607, 512)["vswap_cluster"] == 16_384
+
+
+def test_descriptors_of_vswap_v6_are_three_pages_a_header_and_an_area() -> None:
+    new = models.load("vswap-v6")
+    first, both = (new.by_site("zswap", 8_388_607, pages) for pages in (511, 512))
+    # 3 pages and the array of their pointers (kmalloc-32), the header; vm_struct and vmap_area.
+    assert first["vswap_cluster"] == 3 * 4096 + 32 + 112
+    assert first["vswap_areas"] == 96 + 72
+    # Slot 0 is never given out, so 512 pages need a second cluster.
+    assert both["vswap_cluster"] == 2 * first["vswap_cluster"]
+    assert new.by_site("zswap", 8_388_607, 0)["vswap_cluster"] == 0
+    # What is not its own is that of v3.
+    old = models.load("vswap-v3").by_site("swapfile", 8_388_607, 70_000)
+    now = new.by_site("swapfile", 8_388_607, 70_000)
+    assert {name for name in now if now[name] != old.get(name)} == {"vswap_cluster", "vswap_areas"}
+    # Virtual slots are not bounded by an area.
+    assert new.by_site("zswap-alone", 0, 70_000)["vswap_cluster"] == 137 * first["vswap_cluster"]
+
+
+def test_a_model_is_like_one_that_is_like_none(tmp_path: Path) -> None:
+    folder = _write(tmp_path, MODEL)
+    for name, text, said in (
+        ("n", "title: t\nlike: m\n", ""),
+        ("o", "title: t\nlike: n\n", "'n'"),
+        ("p", "title: t\nlike: q\n", "'q'"),
+        ("r", "title: t\nlike: r\n", "'r'"),
+    ):
+        (folder / f"{name}.yaml").write_text(text)
+        if not said:
+            assert models.load(name, folder).structures == models.load("m", folder).structures
+            continue
+        with pytest.raises(UserError, match=f"{name}.yaml: like names no model.*{said}"):
+            models.load(name, folder)
 
 
 @given(st.integers(1, 1 << 40))
@@ -264,6 +298,8 @@ def test_the_terms_of_the_claim_add_up_to_its_formulas() -> None:
         ("6.19", "swapfile", 3.125, 8),
         ("vswap-v3", "zswap", 0, 24.125),
         ("vswap-v3", "swapfile", 0.25, 32.125),
+        ("vswap-v6", "zswap", 0, 24.125),
+        ("vswap-v6", "swapfile", 0.25, 32.125),
     ):
         plain = models.load(name).plain(backend, slots, entries, claim=True)
         assert math.isclose(plain, per_slot * slots + per_entry * entries, rel_tol=0, abs_tol=0)

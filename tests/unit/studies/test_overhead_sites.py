@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from harness.results import probes, telemetry
-from harness.studies.overhead import sites, snapshot
+from harness.studies.overhead import sites, snapshot, vectors
 from harness.studies.overhead.sites import SitePosition
 from harness.util.errors import UserError
 from tests.fakes import overhead as fake_overhead
@@ -65,11 +66,78 @@ def test_the_second_bitmap_of_vswap_is_no_zeromap() -> None:
         ("mm/swapfile.c", "swap_calibration_alloc", "calibration"),
         ("arch/x86/mm/pgtable.c", "pte_alloc_one", "page_tables"),
         ("mm/swapfile.c", "something_new", ""),
+        ("mm/vmalloc.c", "__get_vm_area_node", ""),
+        ("mm/memory.c", "__pte_alloc_kernel", ""),
         ("kernel/fork.c", "dup_task_struct", ""),
     ],
 )
 def test_sites_have_their_structure(file: str, func: str, structure: str) -> None:
     assert _named(file, func) == structure
+
+
+@pytest.mark.parametrize(
+    ("file", "func", "structure"),
+    [
+        ("mm/vmalloc.c", "__get_vm_area_node", "vswap_areas"),
+        ("mm/vmalloc.c", "alloc_vmap_area", "vswap_areas"),
+        ("mm/memory.c", "__pte_alloc_kernel", "vmalloc_tables"),
+        ("mm/memory.c", "__pte_alloc", "page_tables"),
+    ],
+)
+def test_what_a_vmalloc_area_takes_is_named_where_clusters_are_areas(
+    file: str, func: str, structure: str
+) -> None:
+    assert _named(file, func, files=frozenset({"mm/vswap.c"})) == structure
+
+
+@pytest.mark.parametrize("version", ["6.12", "7.3"])
+def test_vectors_of_slab_objects_follow_from_slabinfo(version: str) -> None:
+    """Against kernels that count them: what is found without their count is that count."""
+    folder = GOLDEN / version
+    parsed = probes.parse("/proc/slabinfo", (folder / "slabinfo.txt").read_text()).records
+    slabs = {(one.key, one.field): one.value for one in parsed}
+    text = (folder / "allocinfo.txt").read_text()
+    found = re.search(r"(\d+) +\d+ mm/slub.c:\d+ func:alloc_slab_obj_exts", text)
+    assert found
+    counted = int(found[1])
+    key = (*vectors.SITE, 1)
+    assert vectors.untagged({key: counted}, slabs) == 0
+    assert vectors.untagged({}, slabs) == 0
+    assert vectors.untagged({key: 0}, slabs) == pytest.approx(counted, rel=0.05)
+
+
+def test_vectors_are_no_more_than_kmalloc_has() -> None:
+    def slabs(objects: int) -> dict[tuple[str, str], float]:
+        return {
+            ("zswap_entry", "num_slabs"): 100, ("zswap_entry", "objperslab"): 73,
+            ("kmalloc-2k", "active_objs"): objects, ("kmalloc-2k", "objsize"): 2048,
+            ("kmalloc-2k", "num_slabs"): 20, ("kmalloc-2k", "objperslab"): 8,
+        }  # fmt: skip
+
+    key = (*vectors.SITE, 2123)
+    assert vectors.untagged({key: 0}, slabs(150)) == 100 * 2048
+    assert vectors.untagged({key: 0}, slabs(30)) == 30 * 2048
+
+
+def test_vectors_that_no_site_counts_are_profilings() -> None:
+    table = (
+        "slabinfo - version: 2.1\n# name\n"
+        "zs_handle 5120 5120 8 512 1 : tunables 0 0 0 : slabdata 10 10 0\n"
+        "kmalloc-8k 12 12 8192 4 8 : tunables 0 0 0 : slabdata 3 3 0\n"
+    )
+    sites = "allocinfo - version: 1.0\n0 0 mm/slub.c:2120 func:alloc_slab_obj_exts\n" + (
+        "0 0 mm/slub.c:2123 func:alloc_slab_obj_exts\n9 1 mm/slub.c:3075 func:alloc_slab_page\n"
+    )
+    files = tuple(
+        telemetry.File(path, text.encode())
+        for path, text in (("/proc/slabinfo", table), ("/proc/allocinfo", sites))
+    )
+    raw = snapshot.numbers(telemetry.Sample(0, 0, "mark:before", files, (), 1, 0), [])
+    assert raw.sites["mm/slub.c", "alloc_slab_obj_exts", 2120] == 10 * 8192
+    mark = snapshot.MARK.fullmatch("before")
+    assert mark
+    (one,) = snapshot.snapshots([mark], [raw], {}, RULES)
+    assert one.structures["profiling"] == 10 * 8192
 
 
 @pytest.mark.parametrize("version", ["6.12", "7.3"])
@@ -127,6 +195,16 @@ def test_a_boot_is_read_as_it_was_made(tmp_path: Path) -> None:
     assert boot.residual(full) == pytest.approx(123 * 1024, abs=1024)
     empty = boot.at("swapon")
     assert empty and boot.residual(empty) == pytest.approx(0, abs=1024)
+
+
+def test_pages_that_a_cpu_takes_while_files_are_read_are_no_residual(tmp_path: Path) -> None:
+    batch = 63 * 4096
+    boot = _read(tmp_path / "warm", Fake(warm=True, skew=batch))
+    assert boot.snapshots[0].stage == "before"
+    assert all(abs(boot.residual(one)) <= 4096 for one in boot.snapshots)
+    # A boot without the mark "warm-up" is of 0.1.0 and keeps its figures.
+    old = _read(tmp_path / "old", Fake(skew=batch))
+    assert {round(old.residual(one) / batch) for one in old.snapshots} == {0, -1}
 
 
 @pytest.mark.parametrize("counts_zero", [False, True])
