@@ -95,8 +95,8 @@ class Level:
 
     @property
     def residual_of_all(self) -> float | None:
-        """The residual in per cent of all memory taken since `before`; None as above."""
-        return 100 * self.residual / self.used if self.used >= 1 << 20 else None
+        """The residual in per cent of all memory taken; None without pages in swap."""
+        return 100 * self.residual / self.used if self.pages and self.used > 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from harness.results import checksums
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.studies import verify
-from harness.studies.overhead import analysis, formats, report
+from harness.studies.overhead import analysis, formats, phrases, report
 from harness.studies.overhead.analysis import BackendOverhead, Overhead
 from harness.studies.overhead.text import render, summary
 from harness.util.errors import Exit, UserError
@@ -137,6 +138,11 @@ def test_what_stays_and_the_residual_are_shown(tmp_path: Path) -> None:
     assert left["1/2", "freed", "patch"][3] == "131071"
     assert left["511/512", "freed", "patch"][3] == "511"
     assert "patch: largest residual 0.29 MiB" in _flat(text)
+    assert stages["swapoff"].residual_of_all is None
+    full = stages["filled"]
+    assert full.residual_of_all == pytest.approx(100 * 300 * 1024 / full.used, rel=0.01)
+    (said,) = phrases.residual(replace(side, levels=(full,)))
+    assert f"{full.residual_of_all:+.1f}% of all that the back-end takes), zswap-1G" in said
     assert "Only one size of the swap area was booted" in _flat(text)
 
 
