@@ -47,6 +47,7 @@ def mail_source(asked: Host) -> MailSource:
         server=asked.lore or LORE,
         mirrors=tuple(Path(one).expanduser() for one in (asked.mirror or "").split(":") if one),
         trailers=asked.trailers,
+        fixes=asked.fixes,
     )
 
 

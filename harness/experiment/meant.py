@@ -61,6 +61,7 @@ class MeantSeries(Model):
     tree: _Id | None = None
     base_commit: _Id | None = None
     notes: Items[str] = ()
+    doubts: Items[str] = ()
     origin: Mapping[str, str] = field(default_factory=dict)
     letter: Mapping[str, Any] | None = None
 

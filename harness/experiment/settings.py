@@ -366,6 +366,12 @@ class Host(Model):
         identity=Identity.NEVER,
         nightly=False,
     )
+    fixes: _Flag = setting(
+        False,
+        "yes: patches that were sent into the thread of a mailed series later are taken, too",
+        identity=Identity.NEVER,
+        nightly=False,
+    )
     sandbox: _Flag = unmeasured(
         True,
         "apply and build in a sandbox without network and home (default: yes); no: with all "

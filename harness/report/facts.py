@@ -87,6 +87,7 @@ def gather(
         conditions=conditions.gather(data),
         skipped=tuple(f"{item.cell}: {item.reason}" for item in manifest.skipped),
         debug=_debug(manifest),
+        doubts=doubts(manifest),
     )
 
 
@@ -133,6 +134,13 @@ def _config_diff(manifest: Manifest) -> tuple[str, ...]:
         else f"{reason}: {', '.join(changes)}"
         for reason, changes in sorted(reasons.items())
     )
+
+
+def doubts(manifest: Manifest) -> tuple[str, ...]:
+    """Why the patches may not be what was meant: at most three sentences."""
+    said = manifest.series.doubts
+    more = (f"and {len(said) - 3} more, in manifest.json",) if len(said) > 3 else ()
+    return tuple(f"PATCHES: {one}." for one in (*said[:3], *more))
 
 
 def _debug(manifest: Manifest) -> str:

@@ -275,15 +275,20 @@ class Facts:
     conditions: tuple[tuple[str, str], ...] = ()
     skipped: tuple[str, ...] = ()
     debug: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 def opening(report: Report) -> tuple[str, ...]:
-    """The report's first lines: broken tests and failures before anything else, then verdicts."""
+    """The report's first lines: broken tests and failures before anything else, then verdicts.
+
+    Then why the patches may not be what was meant.
+    """
     broken = (selftest_line(report),) if report.regressions else ()
     failing = report.failing
     often = (failing.sentence, *failing.first) if failing else ()
     outcome, verdict = outcome_line(report), verdict_line(report)
-    return (*broken, *((outcome, *often, verdict) if report.failures else (verdict, outcome)))
+    said = (outcome, *often, verdict) if report.failures else (verdict, outcome)
+    return (*broken, *said, *report.facts.doubts)
 
 
 def selftest_line(report: Report) -> str:

@@ -140,7 +140,10 @@ class BasisFacts(Section):
 
 
 class SeriesFacts(Section):
-    """An applied series."""
+    """An applied series.
+
+    ``doubts`` are those of the notes that tell why the patches may not be what was meant.
+    """
 
     name: Text = UNKNOWN
     title: Text = UNKNOWN
@@ -148,6 +151,7 @@ class SeriesFacts(Section):
     digest: Text = UNKNOWN
     base_commit_hint: str | None = None
     notes: Strings = ()
+    doubts: Strings = ()
     origin: dict[str, Any] = {}
     letter: dict[str, Any] | None = None
     commit: Text = UNKNOWN

@@ -8,7 +8,7 @@ hand.  What a cover letter says in prose does not count: it is wrong often enoug
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.results.manifest import BasisFacts
@@ -45,7 +45,12 @@ def check(series: Series, source: Source, *, store: GitStore, by: str = "user") 
     found = blobmatch.agreement(wanted, _tree(store.path, commit, wanted))
     stated = series.base_commit_hint
     warning = ""
-    if stated not in (commit, dict(source.origin).get("commit")) and not found.whole:
+    if by == "blobs" and stated and found.whole:
+        warning = (
+            f"{series.name} names base-commit {stated}, which is not at hand; its {found.files} "
+            f"files are the same on {used} ({commit[:12]}), the rest of the tree may not be"
+        )
+    elif stated not in (commit, dict(source.origin).get("commit")) and not found.whole:
         other = f"base-commit {stated}" if stated else "another tree"
         files = f"{len(found.differ)} of the {found.files} files that it touches"
         some = f" ({', '.join(found.differ[:3])})" if found.differ else ""
@@ -59,6 +64,9 @@ def check(series: Series, source: Source, *, store: GitStore, by: str = "user") 
                 f"{series.name} names {other}, the base is {used} ({commit[:12]}), and no index "
                 "line tells whether the files are the same"
             )
+    if series.needs and not found.whole:
+        first = f"{warning}; it" if warning else series.name
+        warning = f"{first} names {series.needs[0]}{_more(series.needs)}, which was not applied"
     return BasisFacts(
         by=by,
         used=used,
@@ -89,15 +97,33 @@ def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple
     wanted = expectations(series)
     if not any(wanted.values()):
         raise UserError(f"{series.name}: {why}, and no index line names a blob: give BASE=")
-    found = [name for name, one in _candidates(wanted, store, kernel_git) if one.whole]
+    candidates = _candidates(wanted, store, kernel_git)
+    found = [name for name, one in candidates if one.whole]
     if not found:
+        needs = f"; it names {series.needs[0]}{_more(series.needs)}" if series.needs else ""
         raise UserError(
             f"{series.name}: {why}, and no tree at hand has its {len(wanted)} files as its index "
-            "lines name them: give BASE=, or KERNEL_GIT= a local repository with that tree"
+            f"lines name them{_nearest(candidates)}{needs}: give BASE=, or KERNEL_GIT= a local "
+            "repository with that tree"
         )
     also = f" (as well as {', '.join(found[1:4])})" if len(found) > 1 else ""
     _log.info(f"{series.name}: {why}; by its blob ids the base is {found[0]}{also}")
     return found[0], "blobs"
+
+
+def _more(lines: Sequence[str]) -> str:
+    return f" and {len(lines) - 1} more" if len(lines) > 1 else ""
+
+
+def _nearest(candidates: Sequence[tuple[str, Agreement]]) -> str:
+    """The tree that fits best, in words; "" where none has one of the files as it should be."""
+    fits = [(len(one.differ), name, one) for name, one in candidates if len(one.differ) < one.files]
+    if not fits:
+        return ""
+    count, name, one = min(reversed(fits), key=lambda item: item[0])
+    verb = "differs" if count == 1 else "differ"
+    files = ", ".join(one.differ[:3])
+    return f" (the nearest is {name}: {count} of {one.files} files {verb}, {files})"
 
 
 def _at_hand(commit: str, store: GitStore, kernel_git: str | None) -> bool:

@@ -39,7 +39,7 @@ def expected(diffs: Iterable[bytes]) -> dict[str, str]:
     found: dict[str, str] = {}
     made: set[str] = set()
     for diff in diffs:
-        for old_path, new_path, old, new in _files(diff):
+        for old_path, new_path, old, new in files(diff):
             if old_path not in made and old_path not in found:
                 found[old_path] = "" if set(old) == {"0"} else old
             made.add(new_path)
@@ -58,7 +58,7 @@ def agreement(wanted: Mapping[str, str], tree: Mapping[str, str]) -> Agreement:
     return Agreement(len(wanted), tuple(differ))
 
 
-def _files(diff: bytes) -> Iterable[tuple[str, str, str, str]]:
+def files(diff: bytes) -> Iterable[tuple[str, str, str, str]]:
     """(old path, new path, old blob, new blob) of each file of a diff that has an index line."""
     paths: tuple[bytes, bytes] | None = None
     old = new = 0

@@ -46,6 +46,7 @@ def keep_series(applied: AppliedSeries, folder: Path, *, name: str = SERIES) -> 
         tree=applied.tree,
         base_commit=one.base_commit_hint,
         notes=one.notes,
+        doubts=one.doubts,
         origin=dict(one.origin),
         letter=cover.as_data(one.cover) if one.cover else None,
     )
@@ -66,6 +67,7 @@ def load_series(kept: MeantSeries, path: Path) -> Series:
         kept.notes,
         origin=tuple(sorted(kept.origin.items())),
         cover=cover.from_data(kept.letter) if kept.letter else None,
+        doubts=kept.doubts,
     )
     return series.made(kept.name, kept.locator, found)
 

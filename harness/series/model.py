@@ -28,7 +28,9 @@ class Series:
     ``base_commit_hint`` is what a ``base-commit:`` line says; ``notes`` tell what was left out
     and why; ``origin`` are (key, value) pairs of where mails or commits are from; ``cover`` has
     the headers of its cover letter (or one patch), None if it was never mailed.  ``whole`` is the
-    series that this one is the beginning of, None if it is all of it.
+    series that this one is the beginning of, None if it is all of it.  ``doubts`` are those of
+    the notes that tell why the patches may not be what was meant; ``needs`` are lines of the
+    mails that name patches or a tree to put them on (``prerequisite-patch-id:``, ``base-tree:``).
     """
 
     name: str
@@ -41,6 +43,8 @@ class Series:
     origin: tuple[tuple[str, str], ...] = ()
     cover: Cover | None = None
     whole: Series | None = field(default=None, repr=False)
+    doubts: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

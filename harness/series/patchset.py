@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.series.mail import mbox
 from harness.series.mail.cover import Cover
 from harness.series.mail.mbox import Mail
+from harness.series.mail.thread import Sending, Thread, called
 from harness.util.errors import UserError
 
 _SUFFIXES = (".patch", ".diff", ".eml")
@@ -25,7 +26,9 @@ class PatchSet:
 
     ``head`` is the message-id of the cover letter or else of the first patch.  ``origin`` are
     (key, value) pairs of where mails or commits are from; ``cover`` has the headers of the cover
-    letter (or one patch), None if it was never mailed.
+    letter (or one patch), None if it was never mailed.  ``doubts`` are those of the notes that
+    tell why the patches may not be what was meant; ``needs`` are lines of the mails that name
+    patches or a tree to put them on.
     """
 
     patches: tuple[Mail, ...]
@@ -35,6 +38,8 @@ class PatchSet:
     head: str | None = None
     origin: tuple[tuple[str, str], ...] = ()
     cover: Cover | None = None
+    doubts: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 def from_file(path: Path) -> PatchSet:
@@ -85,24 +90,75 @@ def assemble(mails: Sequence[Mail], *, where: str) -> PatchSet:
     Raises UserError for a number that is missing or has two different contents, for mixed
     revisions, and when there is no patch; ``where`` names the origin.
     """
+    known = Thread(mails)
+    mails = known.mails
     notes = [
         f"left out a reply that holds a diff: {m.subject}" for m in mails if m.reply and m.diff
     ]
-    patches = [mail for mail in mails if mail.diff and not mail.reply and mail.number != 0]
-    covers = [mail for mail in mails if mail.number == 0 and not mail.reply]
+    patches = [mail for mail in mails if mail.diff and not mail.reply and not mail.is_cover]
     numbered = [mail for mail in patches if mail.number is not None]
+    covers = [mail for mail in mails if mail.is_cover]
     if not patches:
         raise UserError(f"{where} holds no patches")
+    if not numbered:
+        return _made(_distinct(patches, where=where), covers, notes, ())
+    notes += [
+        f"left out a patch without a number: {mail.subject}"
+        for mail in patches
+        if mail.number is None
+    ]
+    heads = {id(head): head for mail in numbered if (head := known.cover(mail))}
+    if len(heads) == 1:
+        (head,) = heads.values()
+        sending = known.sending(head)
+        ours = {id(mail) for mail in (*sending.patches, *sending.others)}
+        rest = [one for one in numbered if id(one) not in ours and not _is_copy(one, sending)]
+        if not rest and sending.whole:
+            found = complete(sending, covers or [head], where=where)
+            return replace(found, notes=(*notes, *found.notes))
     unread = [mail for mail in mails if not mail.diff and not mail.reply and mail.number]
-    if numbered:
-        notes += [
-            f"left out a patch without a number: {mail.subject}"
-            for mail in patches
-            if mail.number is None
+    return _made(_by_number(numbered, unread, where=where), covers, notes, ())
+
+
+def complete(sending: Sending, covers: Sequence[Mail], *, where: str) -> PatchSet:
+    """The patches of a sending, each of its numbers once.  UserError if it is not so."""
+    total = sending.total
+    for mails in sending.doubles:
+        raise UserError(
+            f"{where} holds {'two' if len(mails) == 2 else len(mails)} different patches "
+            f"{mails[0].number}/{total}: {_listed(mails)}"
+        )
+    unread = [mail for mail in sending.patches if not mail.diff]
+    patches = [mail for mail in sending.patches if mail.diff]
+    missing = sorted({*sending.lacking, *(mail.number or 0 for mail in unread)})
+    counts = sorted({mail.total for mail in sending.others if mail.total not in (None, total)})
+    if missing and counts:
+        others = " and ".join(map(str, counts))
+        raise UserError(
+            f"{where} holds patches of {total} and of {others}: these are two series, or a count "
+            "is wrong"
+        )
+    if not patches:
+        raise UserError(f"{where} holds no patches")
+    if missing:
+        numbers = ", ".join(map(str, missing))
+        empty = [
+            f"; {called(mail)} holds no diff that can be read (it is {', '.join(mail.parts)})"
+            for mail in unread
         ]
-        patches = _by_number(numbered, unread, where=where)
-    else:
-        patches = _distinct(patches)
+        raise UserError(f"{where} lacks patch {numbers} of {total}{''.join(empty[:1])}")
+    doubts = [*sending.notes]
+    for mail in sending.others:
+        doubts.append(
+            f"left out a later patch {mail.number}{mail.later}/{mail.total}: {called(mail)}"
+        )
+    return _made(patches, covers, [], doubts)
+
+
+def _made(
+    patches: Sequence[Mail], covers: Sequence[Mail], notes: Sequence[str], doubts: Sequence[str]
+) -> PatchSet:
+    notes = [*doubts, *notes]
     if len({mail.message_id for mail in covers}) > 1:
         notes.append(_copies(covers))
     titles = [mail.subject for mail in covers if mail.subject != _NO_SUBJECT]
@@ -110,14 +166,27 @@ def assemble(mails: Sequence[Mail], *, where: str) -> PatchSet:
         titles = [patches[0].subject]
     head = (covers or patches)[0].message_id
     title = titles[0] if titles else None
-    return PatchSet(tuple(patches), title, _base_commit([*covers, *patches]), tuple(notes), head)
+    base = _base_commit([*covers, *patches])
+    needs = tuple(dict.fromkeys(line for mail in (*covers, *patches) for line in mail.needs))
+    notes += [f"it names {line}" for line in needs]
+    return PatchSet(
+        tuple(patches), title, base, tuple(notes), head, doubts=tuple(doubts), needs=needs
+    )
+
+
+def _is_copy(mail: Mail, sending: Sending) -> bool:
+    return any(
+        (mail.number, mail.subject, mail.change, mail.label)
+        == (one.number, one.subject, one.change, one.label)
+        for one in sending.patches
+    )
 
 
 def _by_number(mails: Sequence[Mail], unread: Sequence[Mail], *, where: str) -> list[Mail]:
-    revisions = sorted({mail.revision for mail in mails})
-    if len(revisions) > 1:
-        names = " and ".join(f"v{revision}" for revision in revisions)
-        raise UserError(f"{where} holds {names} of the series: keep one of them")
+    """Each number once, of mails that nothing but their numbers holds together."""
+    labels = sorted({mail.label for mail in mails})
+    if len(labels) > 1:
+        raise UserError(f"{where} holds {' and '.join(labels)} of the series: keep one of them")
     totals = sorted({mail.total for mail in mails if mail.total is not None})
     if len(totals) > 1:
         raise UserError(
@@ -125,33 +194,48 @@ def _by_number(mails: Sequence[Mail], unread: Sequence[Mail], *, where: str) -> 
         )
     found: dict[int, Mail] = {}
     for mail in mails:
-        number = mail.number or 0
-        other = found.setdefault(number, mail)
-        if other.change != mail.change or other.subject != mail.subject:
+        other = found.setdefault(mail.number or 0, mail)
+        if (other.change, other.subject, other.later) != (mail.change, mail.subject, mail.later):
             raise UserError(
-                f"{where} holds two different patches {number}/{totals[0]}: "
-                f"{_called(other)} and {_called(mail)}"
+                f"{where} holds two different patches {mail.number}/{totals[0]}: "
+                f"{called(other)} and {called(mail)}"
             )
-    missing = [number for number in range(1, totals[0] + 1) if number not in found]
-    if missing:
-        numbers = ", ".join(map(str, missing))
-        empty = [
-            f"; {_called(mail)} holds no diff that can be read (it is {', '.join(mail.parts)})"
-            for mail in unread
-            if mail.number in missing
-        ]
-        raise UserError(f"{where} lacks patch {numbers} of {totals[0]}{''.join(empty[:1])}")
-    extra = [number for number in found if number > totals[0]]
-    if extra:
+    extra = [number for number in found if not 0 < number <= totals[0]]
+    patches = [found[number] for number in sorted(found) if number not in extra]
+    sending = Sending(None, (*patches, *_only(unread, found)), totals[0])
+    if extra and sending.whole:
         raise UserError(f"{where} holds a patch {extra[0]} of {totals[0]}")
-    return [found[number] for number in sorted(found)]
+    return list(complete(sending, (), where=where).patches)
 
 
-def _distinct(mails: Sequence[Mail]) -> list[Mail]:
-    """Without copies of the same mail, which lists and archives make."""
+def _only(unread: Sequence[Mail], found: Mapping[int, Mail]) -> list[Mail]:
+    """One mail without a diff for each number that no other one has."""
+    return list({mail.number: mail for mail in unread if mail.number not in found}.values())
+
+
+def _listed(mails: Sequence[Mail]) -> str:
+    shown = [called(mail) for mail in mails[:4]]
+    return f"{' and '.join(shown)}{' and more' if len(mails) > 4 else ''}"
+
+
+def _distinct(mails: Sequence[Mail], *, where: str) -> list[Mail]:
+    """Without copies of the same mail, which lists and archives make.
+
+    Raises UserError for one patch in two revisions.
+    """
     kept: dict[tuple[str, bytes], Mail] = {}
+    titled: dict[str, Mail] = {}
     for mail in mails:
         kept.setdefault((mail.subject, mail.change), mail)
+    for mail in kept.values():
+        other = titled.setdefault(mail.subject, mail)
+        if other is mail:
+            continue
+        if other.label != mail.label:
+            names = " and ".join(sorted({other.label, mail.label}))
+            raise UserError(f"{where} holds {names} of '{mail.subject}': keep one of them")
+        if other.message_id and mail.message_id:
+            raise UserError(f"{where} holds two different patches: {_listed([other, mail])}")
     return list(kept.values())
 
 
@@ -160,10 +244,6 @@ def _copies(covers: Sequence[Mail]) -> str:
     stated = sorted({mail.base_commit or "none" for mail in covers})
     differ = f"; they name different bases: {', '.join(stated)}" if len(stated) > 1 else ""
     return f"the cover letter was posted {len(covers)} times, the first one counts{differ}"
-
-
-def _called(mail: Mail) -> str:
-    return f"'{mail.subject}' <{mail.message_id}>" if mail.message_id else f"'{mail.subject}'"
 
 
 def _base_commit(mails: Sequence[Mail]) -> str | None:

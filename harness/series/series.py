@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -140,6 +140,8 @@ def made(name: str, locator: str, found: PatchSet) -> Series:
         notes=found.notes,
         origin=found.origin,
         cover=found.cover,
+        doubts=found.doubts,
+        needs=found.needs,
     )
 
 
@@ -177,6 +179,7 @@ def facts(applied: AppliedSeries, basis: BasisFacts | None) -> SeriesFacts:
         digest=series.digest,
         base_commit_hint=series.base_commit_hint,
         notes=series.notes,
+        doubts=series.doubts,
         origin=dict(series.origin),
         letter=cover.as_data(series.cover) if series.cover else None,
         commit=applied.commit,
@@ -248,11 +251,19 @@ def _am(
     if done.returncode != 0:
         if series.base_commit_hint not in (None, base_commit):
             base += f", and the series names base-commit {series.base_commit_hint}"
+        if series.needs:
+            base += f"; it names {_few(series.needs)}"
         raise failure(series, done.stdout + b"\n" + done.stderr, base=base)
     head = store.git_in(worktree, "rev-parse", "--verify", "HEAD", sandbox=sandbox)
     if head.returncode != 0:
         raise InfraError(f"git rev-parse failed: {last_line(head.stderr)}")
     return head.stdout.decode().strip()
+
+
+def _few(lines: Sequence[str]) -> str:
+    """The first lines, and how many more there are."""
+    more = f" and {len(lines) - 3} more" if len(lines) > 3 else ""
+    return f"{'; '.join(lines[:3])}{more}"
 
 
 def failure(series: Series, output: bytes, *, base: str) -> ApplyFailed | InfraError:

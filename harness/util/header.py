@@ -24,6 +24,7 @@ _MOST = 256 << 10
 """Bytes of all headers together."""
 _DEEPEST = 50
 _MESSAGE_ID = re.compile(r"<([^<>\s]+)>")
+_ENCODED = re.compile(r"=\?[^?\s]+\?[bqBQ]\?[^?]*\?=(?:\s+=\?[^?\s]+\?[bqBQ]\?[^?]*\?=)*")
 _FIELD = re.compile(rb"[^\n]*\n(?:[ \t][^\n]*\n)*")
 
 
@@ -44,13 +45,36 @@ def parse(raw: bytes, *, headers_only: bool = False) -> email.message.Message:
     return message
 
 
+def plain(value: object) -> str:
+    """A header as text, encoded words as they are; bytes above 127 are UTF-8, else Latin-1."""
+    if not isinstance(value, email.header.Header):
+        return str(value or "")[:_LONGEST]
+    try:
+        parts = [
+            part if isinstance(part, bytes) else part.encode("utf-8", "surrogateescape")
+            for part, _ in email.header.decode_header(value)
+        ]
+    except (ValueError, LookupError, email.errors.MessageError):
+        return str(value)
+    raw = b"".join(parts)[:_LONGEST]
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def decoded(value: object) -> str:
     """The text of a header; undecodable parts as they are."""
-    text = value if isinstance(value, email.header.Header) else str(value or "")[:_LONGEST]
+    text = plain(value)
+    # The library takes the text between encoded words for ASCII.
+    return _decoded(text) if text.isascii() else _ENCODED.sub(lambda one: _decoded(one[0]), text)
+
+
+def _decoded(text: str) -> str:
     try:
         return str(email.header.make_header(email.header.decode_header(text)))
     except (ValueError, LookupError, email.errors.MessageError, binascii.Error):
-        return str(text)
+        return text
 
 
 def message_ids(text: str) -> list[str]:
@@ -71,7 +95,7 @@ def addresses(values: Iterable[object]) -> list[tuple[str, str]]:
     found = []
     for value in values:
         try:
-            found += email.utils.getaddresses([" ".join(str(value)[:_LONGEST].split())])
+            found += email.utils.getaddresses([" ".join(plain(value).split())])
         except (RecursionError, ValueError, IndexError):  # comments in comments
             continue
     return found

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.corpora import consoles, probes
+from tests.corpora import consoles, mails, probes
 
 CORPORA: dict[str, Callable[[Path], int]] = {
     "consoles": consoles.run,
+    "mails": mails.run,
     "probes": probes.run,
 }
 

@@ -19,7 +19,8 @@ from harness.experiment import spec, suite, workload
 from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
 from harness.results.probes import allocinfo
 from harness.series import patchset, registry
-from harness.series.mail import archive, cover, lore, mbox, posting
+from harness.series.mail import archive, cover, lore, mbox, mentions, posting
+from harness.series.mail.lore import Address
 from harness.source.gitnames import check_revision, makefile_version, public_url, ref_part
 from harness.studies.nightly import config as nightly
 from harness.studies.overhead import claim, model, sites
@@ -68,7 +69,7 @@ def _mail(data: bytes) -> None:
     assert b"\0" not in mail.subject.encode("utf-8", "surrogateescape") or b"\0" in data
     assert sum(line.startswith(b"Subject:") for line in head.split(b"\n")) == 1
     assert len(mail.diff) <= 2 * len(data) + 4096
-    mbox.change_id(data)
+    mentions.read(data, links=True)
 
 
 def _thread(data: bytes) -> None:
@@ -78,10 +79,12 @@ def _thread(data: bytes) -> None:
         return _one_sentence(error)
     for mail in mails[:4]:
         for revision in (None, "latest", "v2"):
+            address = Address(mail.message_id or "none", None, revision)
+            held = archive.Archive.of(mbox.split(data))
             try:
-                picked = posting.pick(mails, mail.message_id or "none", revision=revision)
+                with held.reading():
+                    picked, _ = lore.pick(address, held)
                 assert picked.patches and all(one.diff for one in picked.patches)
-                posting.family(mails, mail.message_id or "none")
             except UserError as error:
                 _one_sentence(error)
     try:
@@ -95,8 +98,8 @@ def _headers(data: bytes) -> None:
     if found is not None:
         one, parents = found
         # What sqlite keeps must be text and numbers that it can keep.
-        json.dumps([one.message_id, one.sender, one.title, one.tags, list(parents)])
-        for text in (one.message_id, one.sender, one.title, one.tags, *parents):
+        json.dumps([one.message_id, one.sender, one.name, one.title, one.tags, list(parents)])
+        for text in (one.message_id, one.sender, one.name, one.title, one.tags, *parents):
             text.encode()
         assert -(1 << 63) <= one.date < 1 << 63
 
@@ -127,7 +130,8 @@ def _folder(data: bytes) -> None:
 def _address(data: bytes) -> None:
     found = lore.parse(data.decode("utf-8", "replace"))
     if found is not None:
-        assert not set(found.message_id) & set(" \n<>/?\\") and found.message_id[0] != "-"
+        assert not set(found.message_id) & set(" \n<>?\\") and found.message_id[0] not in "-/."
+        assert ".." not in found.message_id.split("/")
         assert found.server is None or found.server.startswith(("http://", "https://"))
 
 

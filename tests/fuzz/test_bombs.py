@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from harness.results import telemetry
-from harness.series.mail import cover, lore, mbox, posting
+from harness.series.mail import archive, cover, lore, mbox, posting
 from harness.series.mail.cover import Cover
+from harness.series.mail.lore import Address
 from harness.source.gitnames import public_url
 from harness.studies.reply import draft
 from harness.util import yamlfile
@@ -120,11 +121,26 @@ def test_counts_that_nobody_writes_are_no_numbers() -> None:
         assert (mail.number, mail.total, mail.revision) == (None, None, 1)
 
 
-def test_a_thread_without_a_cover_letter_has_no_other_revisions() -> None:
+def test_a_thread_of_mails_that_answer_each_other_in_a_circle_ends() -> None:
     diff = b"\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
-    mails = posting.read([HEAD + b"Subject: [PATCH 1/2] x\n" + diff])
-    with pytest.raises(UserError, match="has no cover letter"):
-        posting.pick(mails, "1@x.example", revision="latest")
+    first = HEAD + b"Subject: [PATCH 1/2] x\nIn-Reply-To: <2@x.example>\n" + diff
+    second = first.replace(b"1/2", b"2/2").replace(b"<2@", b"<3@").replace(b"<1@", b"<2@")
+    third = first.replace(b"1/2", b"0/2").replace(b"<1@", b"<3@").replace(b"<2@", b"<1@")
+    held = archive.Archive.of([first, second, third])
+    with held.reading():
+        found, _ = lore.pick(Address("1@x.example", None, "latest"), held)
+    assert len(found.patches) == 2
+
+
+def test_a_thread_of_thousands_of_patches_is_sorted_in_seconds() -> None:
+    diff = b"\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n"
+    raws = [HEAD + b"Subject: [PATCH 0/2] x\n\n"]
+    for number in range(2, 1500):
+        head = HEAD.replace(b"<1@", b"<%d@" % number) + b"In-Reply-To: <1@x.example>\n"
+        raws.append(head + b"Subject: [PATCH v%d %d/2] x\n" % (number % 7, number % 3) + diff)
+    begun = time.process_time()
+    assert len(posting.pick(posting.read(raws), "1@x.example").patches) == 2
+    assert time.process_time() - begun < 30
 
 
 @pytest.mark.parametrize("url", ["https://[::1/1-0@x.example/", "http://[/a@b"])

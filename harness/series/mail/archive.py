@@ -17,29 +17,36 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.series.mail.mbox import change_id, strip_brackets
+from harness.series.mail import mentions, subject
 from harness.source.git import ask, last_line, run_git
 from harness.util import header
 from harness.util.errors import InfraError, UserError
 
-_SCHEMA = 2  # counts up when the same mails would be indexed otherwise
+_SCHEMA = 3  # counts up when the same mails would be indexed otherwise
 _BATCH = 2000  # mails read at once: some 20 MB
 _TABLES = """
 create table state (tip text not null);
 create table mail (mid text not null, blob text not null, sender text not null,
-                   title text not null, tags text not null, date integer not null);
+                   name text not null, title text not null, tags text not null,
+                   date integer not null, reply integer not null, topic text not null);
 create table change (mid text not null, id text not null);
 create table ref (child text not null, parent text not null);
+create table link (mid text not null, id text not null);
 create index mail_mid on mail (mid);
-create index mail_title on mail (title);
+create index mail_topic on mail (topic);
+create index mail_sender on mail (sender, date);
 create index change_id on change (id);
 create index ref_parent on ref (parent);
 create index ref_child on ref (child);
+create index link_mid on link (mid);
+create index link_id on link (id);
 """
 _HEADER = re.compile(
     rb"^(message-id|in-reply-to|references|subject|from|date):((?:.*)(?:\n[ \t].*)*)",
     re.IGNORECASE | re.MULTILINE,
 )
+_WORDS = re.compile(r"[\W_]+")
+_VERSION = re.compile(r"v\d{1,3}")
 _ADDED = re.compile(r":\d+ 100\d+ [0-9a-f]+ ([0-9a-f]{40,64}) [AM]\t")
 
 
@@ -47,14 +54,20 @@ _ADDED = re.compile(r":\d+ 100\d+ [0-9a-f]+ ([0-9a-f]{40,64}) [AM]\t")
 class ArchivedMail:
     """One mail of the archive by its headers: ``title`` without [PATCH ...], ``tags`` with it.
 
-    ``date`` is in seconds since the epoch, ``sender`` the bare address.
+    ``date`` is in seconds since the epoch, ``sender`` the bare address, ``name`` the shown one;
+    ``reply`` is 1 for an answer.
     """
 
     message_id: str
     sender: str
+    name: str
     title: str
     tags: str
     date: int
+    reply: int
+
+
+_COLUMNS = "mail.mid, sender, name, title, tags, date, reply"
 
 
 class Archive:
@@ -62,23 +75,73 @@ class Archive:
 
     def __init__(self, paths: Sequence[Path], *, index: Path) -> None:
         """Raises UserError for a path that holds no git repository."""
-        self._parts = [_Part(repo, index) for path in paths for repo in repositories(path)]
+        self._parts: list[_Part | _Memory] = [
+            _Part(repo, index) for path in paths for repo in repositories(path)
+        ]
+
+    @classmethod
+    def of(cls, raws: Iterable[bytes]) -> Archive:
+        """Of some mails alone, which are nowhere on the disk; good for one `reading`."""
+        made = cls((), index=Path())
+        made._parts = [_Memory(raws)]
+        return made
 
     def refresh(self) -> int:
         """Index what is new; returns how many mails that were.  InfraError when git fails."""
         return sum(part.refresh() for part in self._parts)
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Many questions with one connection each to the indexes."""
+        with contextlib.ExitStack() as stack:
+            for part in self._parts:
+                stack.enter_context(part.reading())
+            yield
+
     def mail(self, message_id: str) -> ArchivedMail | None:
         """The headers of a mail, None when the archive does not have it."""
         return next(iter(self._mails("mail where mid = ?", message_id)), None)
 
-    def titled(self, title: str, *, sender: str) -> tuple[ArchivedMail, ...]:
-        """The mails of one sender with this title, whatever is in brackets; oldest first."""
-        return self._mails("mail where title = ? and sender = ?", title, sender)
+    def titled(self, title: str) -> tuple[ArchivedMail, ...]:
+        """What was posted under a title, whatever is in brackets; oldest first."""
+        return self._mails("mail where topic = ? and reply = 0", topic(title))
 
     def changed(self, change: str) -> tuple[ArchivedMail, ...]:
         """The mails that name a change-id, answers that do not quote it too; oldest first."""
         return self._mails("mail join change on change.mid = mail.mid where id = ?", change)
+
+    def changes(self, message_id: str) -> tuple[str, ...]:
+        """The change-ids that a mail names."""
+        return tuple(
+            one for (one,) in self._select("select id from change where mid = ?", message_id)
+        )
+
+    def links(self, message_id: str) -> tuple[str, ...]:
+        """The ids that a mail links to, whether they are here or not."""
+        return tuple(
+            one for (one,) in self._select("select id from link where mid = ?", message_id)
+        )
+
+    def linked(self, message_id: str) -> tuple[ArchivedMail, ...]:
+        """The mails that one links to, and those that link to it."""
+        return (
+            *self._mails("mail join link on link.id = mail.mid where link.mid = ?", message_id),
+            *self._mails("mail join link on link.mid = mail.mid where link.id = ?", message_id),
+        )
+
+    def above(self, message_id: str) -> tuple[ArchivedMail, ...]:
+        """The mails that one answers, at once or not; the nearest one last."""
+        rows = self._select("select parent from ref where child = ? order by rowid", message_id)
+        return tuple(mail for (one,) in rows if (mail := self.mail(one)))
+
+    def below(self, message_id: str) -> tuple[ArchivedMail, ...]:
+        """The mails that answer one, at once or not; oldest first."""
+        return self._mails("mail join ref on child = mail.mid where parent = ?", message_id)
+
+    def sent(self, sender: str, since: int, until: int) -> tuple[ArchivedMail, ...]:
+        """What one address posted in a time, answers left out; oldest first."""
+        where = "mail where sender = ? and date between ? and ? and reply = 0"
+        return self._mails(where, sender, since, until)
 
     def thread(self, message_id: str) -> tuple[bytes, ...]:
         """The raw mails of the whole thread of one mail, oldest first, each id once.
@@ -97,6 +160,10 @@ class Archive:
                     todo.append(other)
         return self._read(known)
 
+    def raw(self, message_id: str) -> tuple[bytes, ...]:
+        """One mail as it was sent; empty when the archive does not have it."""
+        return self._read([message_id])
+
     def _read(self, ids: Iterable[str]) -> tuple[bytes, ...]:
         found: dict[str, tuple[int, str, bytes]] = {}
         for part in self._parts:
@@ -105,19 +172,19 @@ class Archive:
                 for one in sorted(ids)
                 for row in part.select("select date, mid, blob from mail where mid = ?", one)
             ]
-            contents = dict(_blobs(part.repo, [blob for _, _, blob in rows]))
+            contents = dict(part.contents([blob for _, _, blob in rows]))
             for date, mid, blob in rows:
                 if blob in contents:
                     found.setdefault(mid, (date, mid, contents[blob]))
         return tuple(raw for _, _, raw in sorted(found.values(), key=lambda one: one[:2]))
 
-    def _mails(self, where: str, *values: str) -> tuple[ArchivedMail, ...]:
+    def _mails(self, where: str, *values: str | int) -> tuple[ArchivedMail, ...]:
         """The different headers that a query finds; oldest first."""
-        rows = self._select(f"select mail.mid, sender, title, tags, date from {where}", *values)
+        rows = self._select(f"select {_COLUMNS} from {where}", *values)
         found = {ArchivedMail(*row) for row in rows}
         return tuple(sorted(found, key=lambda mail: (mail.date, mail.message_id)))
 
-    def _select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def _select(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
         return [row for part in self._parts for row in part.select(query, *values)]
 
 
@@ -148,10 +215,27 @@ class _Part:
         index.mkdir(parents=True, exist_ok=True)
         key = hashlib.sha256(str(repo).encode()).hexdigest()[:16]
         self._path = index / f"{key}-{_SCHEMA}.sqlite"
+        self._reading: sqlite3.Connection | None = None
 
-    def select(self, query: str, *values: str) -> list[tuple[Any, ...]]:
+    def select(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        if self._reading is not None:
+            return self._reading.execute(query, values).fetchall()
         with self._open() as base:
             return base.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read with one connection."""
+        with self._open() as base:
+            self._reading = base
+            try:
+                yield
+            finally:
+                self._reading = None
+
+    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """(id, content) of each blob that is there."""
+        return _blobs(self.repo, ids)
 
     def refresh(self) -> int:
         tip = ask(self.repo, "rev-parse", "--verify", "HEAD^{commit}").strip()
@@ -162,7 +246,7 @@ class _Part:
                 return 0
             if old and run_git(["merge-base", "--is-ancestor", old, tip], cwd=self.repo).returncode:
                 # History was rewritten (a mail was purged): begin again.
-                for table in ("mail", "change", "ref", "state"):
+                for table in ("mail", "change", "ref", "link", "state"):
                     base.execute(f"delete from {table}")
                 old = None
             count = self._add(base, f"{old}..{tip}" if old else tip)
@@ -178,18 +262,8 @@ class _Part:
         blobs = [match[1] for line in log.splitlines() if (match := _ADDED.match(line))]
         for start in range(0, len(blobs), _BATCH):
             for blob, raw in _blobs(self.repo, blobs[start : start + _BATCH]):
-                read = _headers(raw)
-                if read is None:
-                    continue
-                mail, parents = read
-                row = (mail.message_id, blob, mail.sender, mail.title, mail.tags)
-                base.execute("insert into mail values (?, ?, ?, ?, ?, ?)", (*row, mail.date))
-                change = change_id(raw)
-                if change is not None:
-                    base.execute("insert into change values (?, ?)", (mail.message_id, change))
-                base.executemany(
-                    "insert into ref values (?, ?)", [(mail.message_id, one) for one in parents]
-                )
+                if (read := _headers(raw)) is not None:
+                    _insert(base, blob, raw, *read)
         return len(blobs)
 
     @contextlib.contextmanager
@@ -209,6 +283,46 @@ class _Part:
             ) from error
         finally:
             base.close()
+
+
+class _Memory:
+    """Mails at hand, indexed in memory."""
+
+    def __init__(self, raws: Iterable[bytes]) -> None:
+        self._raws = tuple(raws)
+        self._base = sqlite3.connect(":memory:")
+        for statement in _TABLES.split(";"):
+            self._base.execute(statement)
+        for number, raw in enumerate(self._raws):
+            if (read := _headers(raw)) is not None:
+                _insert(self._base, str(number), raw, *read)
+
+    def select(self, query: str, *values: str | int) -> list[tuple[Any, ...]]:
+        return self._base.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        with contextlib.closing(self._base):
+            yield
+
+    def contents(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        return ((one, self._raws[int(one)]) for one in ids)
+
+    def refresh(self) -> int:
+        return 0
+
+
+def _insert(
+    base: sqlite3.Connection, blob: str, raw: bytes, mail: ArchivedMail, parents: Sequence[str]
+) -> None:
+    own = mail.message_id
+    row = (own, blob, mail.sender, mail.name, mail.title, mail.tags, mail.date, mail.reply)
+    base.execute("insert into mail values (?, ?, ?, ?, ?, ?, ?, ?, ?)", (*row, topic(mail.title)))
+    change, links = mentions.read(raw, links=not mail.reply)
+    if change is not None:
+        base.execute("insert into change values (?, ?)", (own, change))
+    base.executemany("insert into ref values (?, ?)", [(own, one) for one in parents])
+    base.executemany("insert into link values (?, ?)", [(own, one) for one in links if one != own])
 
 
 def _blobs(repo: Path, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -238,17 +352,28 @@ def _headers(raw: bytes) -> tuple[ArchivedMail, tuple[str, ...]] | None:
     ids = header.message_ids(fields.get("message-id", ""))
     if not ids:
         return None
-    title, tags = strip_brackets(" ".join(_text(fields.get("subject", "")).split()))
+    said = subject.read(" ".join(_text(fields.get("subject", "")).split()))
     sent = header.date(fields.get("date", ""))
     parents = header.message_ids(fields.get("references", "") + fields.get("in-reply-to", ""))
+    name, sender = header.address(_text(fields.get("from", "")))
     mail = ArchivedMail(
         message_id=ids[0],
-        sender=header.address(_text(fields.get("from", "")))[1].lower(),
-        title=title,
-        tags=tags,
+        sender=sender.lower(),
+        name=name,
+        title=said.title,
+        tags=said.tags,
         date=int(sent.timestamp()) if sent else 0,
+        reply=int(said.reply or bool(said.prefix and parents)),
     )
     return mail, tuple(dict.fromkeys(one for one in parents if one != ids[0]))
+
+
+def topic(title: str) -> str:
+    """A title by which it is found again: without case, punctuation and a revision at its end."""
+    words = _WORDS.sub(" ", title.casefold()).split()
+    while len(words) > 1 and _VERSION.fullmatch(words[-1]):
+        words.pop()
+    return " ".join(words)
 
 
 def _text(field: str) -> str:

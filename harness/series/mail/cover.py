@@ -57,9 +57,14 @@ def find(raws: Iterable[bytes], message_id: str | None) -> Cover | None:
 def find_raw(raws: Iterable[bytes], message_id: str | None) -> bytes | None:
     """The mail with that id; None if it is not there."""
     for raw in raws if message_id else ():
-        if message_id in header.message_ids(_decoded(_parse(raw, headers=True), "Message-ID")):
+        if message_id in ids(raw):
             return raw
     return None
+
+
+def ids(raw: bytes) -> list[str]:
+    """The message-id of a mail, in a list that is empty where it has none."""
+    return header.message_ids(_decoded(_parse(raw, headers=True), "Message-ID"))
 
 
 def text(raw: bytes) -> str:

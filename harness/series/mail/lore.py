@@ -7,24 +7,28 @@ counts, and asks the given server only.  What it fetched is kept in the cache wi
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import hashlib
 import json
 import logging
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from harness.experiment import defaults
 from harness.series import patchset
-from harness.series.mail import cover, mbox, posting
+from harness.series.mail import cover, mbox, posting, revisions
 from harness.series.mail.archive import Archive
 from harness.series.mail.mbox import Mail
+from harness.series.mail.revisions import Posting
+from harness.series.mail.thread import BATCH, Thread
 from harness.series.patchset import PatchSet
-from harness.util import atomic, header
+from harness.util import atomic
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
 
@@ -33,6 +37,7 @@ _log = logging.getLogger(__name__)
 SERVER = defaults.LORE
 """The server that is asked when none is given: every list that lore has."""
 
+_REDIRECTORS = ("patch.msgid.link", "msgid.link")
 _TIMEOUT = 600.0
 
 
@@ -42,13 +47,15 @@ class MailSource:
 
     ``server`` is the URL of an inbox of a public-inbox server; ``mirrors`` are paths of local
     ones; ``cache`` is the folder for what is fetched.  With ``trailers`` the Reviewed-by and so
-    on of the answers go into the commit messages.
+    on of the answers go into the commit messages; with ``fixes`` patches that were sent into the
+    thread of a posting later are put where they belong.
     """
 
     cache: Path
     server: str = SERVER
     mirrors: tuple[Path, ...] = ()
     trailers: bool = False
+    fixes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def parse(name: str) -> Address | None:
     """`name` as a message-id or the URL of a mail, with ``@v3`` or ``@latest``; None if neither."""
     match = re.fullmatch(r"(.+)@(v[1-9]\d*|latest)", name)
     text, revision = (match[1], match[2]) if match and "@" in match[1] else (name, None)
-    server = None
+    server, slash = None, "/"
     if re.match(r"https?://", text):
         try:
             parts = urlsplit(text)
@@ -86,11 +93,15 @@ def parse(name: str) -> Address | None:
             return None
         text = words[places[0]]
         server = "/".join([f"{parts.scheme}://{parts.netloc}", *words[: places[0]]])
-        # "/r/" is lore's redirector, which serves no threads.
-        server = SERVER if server.endswith("/r") else server
-    text = text.removeprefix("mail:").strip("<>")
+        # Redirectors serve no threads: "/r/" of lore, and a host that is nothing else.
+        if server.endswith("/r") or parts.netloc in _REDIRECTORS:
+            server = SERVER
+    elif not text.startswith(("mail:", "<")):
+        slash = ""
+    text = unquote(text.removeprefix("mail:").strip("<>"))
     # It goes into b4's argv and URLs: no option, no path, no space.
-    if not re.fullmatch(r"(?!-)[^\s/<>?\\@]+@[^\s/<>?\\@]+", text):
+    word = rf"[^\s<>?\\@{'' if slash else '/'}]+"
+    if not re.fullmatch(rf"(?![-/.]){word}@{word}", text) or "/../" in text or "//" in text:
         return None
     return Address(text, server, revision)
 
@@ -101,11 +112,9 @@ def fetch(address: Address, mails: MailSource) -> PatchSet:
     Raises UserError when no mail of that id or revision exists or the posting is not whole,
     InfraError when neither mirror nor server can be asked.
     """
-    raws, origin = _thread(address, mails)
-    thread = posting.read(raws)
-    picked = posting.pick(thread, address.message_id, revision=address.revision)
-    first = picked.patches[0]
-    origin["message_id"] = posting.cover_id(thread, str(first.message_id))
+    with _asked(address, mails) as (archive, origin):
+        picked, raws = pick(address, archive, fixes=mails.fixes)
+    origin["message_id"] = str(picked.head)
     if mails.trailers:
         picked = _with_trailers(picked, raws, mails.server)
         origin["trailers"] = "yes"
@@ -115,26 +124,97 @@ def fetch(address: Address, mails: MailSource) -> PatchSet:
     return replace(picked, origin=tuple(sorted(origin.items())), cover=head)
 
 
+def pick(
+    address: Address, archive: Archive, *, fixes: bool = False
+) -> tuple[PatchSet, tuple[bytes, ...]]:
+    """The series of an archive that is asked for, and the mails of its thread.  Errors: `fetch`."""
+    raws = archive.thread(address.message_id)
+    asked = address.message_id
+    notes: list[str] = []
+    doubts: list[str] = []
+    if address.revision is not None:
+        found = _of_revision(address, archive, raws)
+        if found.by:
+            date = iso(found.head.date)[:10]
+            notes.append(f"@{address.revision} is {found.label} of {date}, found by {found.by}")
+            doubts = notes if found.by != revisions.TITLE else []
+        asked = found.head.message_id
+        raws = archive.thread(asked)
+    raws = _with_strays(raws, asked, archive)
+    picked = posting.pick(posting.read(raws), asked, fixes=fixes)
+    told = replace(picked, notes=(*notes, *picked.notes), doubts=(*doubts, *picked.doubts))
+    return told, raws
+
+
+def _head_of(raws: Sequence[bytes], message_id: str) -> str:
+    """The id of the cover letter or first patch of the posting that a mail is of."""
+    known = Thread(posting.read(raws))
+    sending = known.sending(posting.posted(known, message_id))
+    head = sending.cover or next(iter(sending.patches), None)
+    return str(head.message_id) if head else message_id
+
+
+def _of_revision(address: Address, archive: Archive, raws: Sequence[bytes]) -> Posting:
+    """The newest posting of the series, or the last one of the revision that is asked for."""
+    head = _head_of(raws, address.message_id)
+    found = revisions.family(archive, head)
+    own = next((one for one in found if head in one.ids), None)
+    if own is None:
+        raise UserError(f"<{head}> heads no posting by which other revisions could be found")
+    if address.revision == "latest":
+        return found[-1]
+    wanted = int(str(address.revision).removeprefix("v"))
+    fits = [one for one in found if one.said.revision == wanted]
+    alike = [one for one in fits if one.said.rfc == own.said.rfc] or fits
+    if not alike:
+        known = ", ".join(dict.fromkeys(one.label for one in found))
+        raise UserError(
+            f"no revision {address.revision} of '{own.head.title}' was found (there is {known}): "
+            "give the message-id of its cover letter"
+        )
+    return alike[-1]
+
+
+def _with_strays(raws: tuple[bytes, ...], asked: str, archive: Archive) -> tuple[bytes, ...]:
+    """The thread, and what its sender sent at the time, where a posting was not threaded."""
+    mail = archive.mail(asked)
+    if mail is None or revisions.said(mail).number is None:
+        return raws
+    own = revisions.said(mail)
+    known = {one for raw in raws for one in cover.ids(raw)}
+    more = [
+        one.message_id
+        for one in archive.sent(mail.sender, mail.date - BATCH, mail.date + BATCH)
+        if one.message_id not in known and revisions.like(revisions.said(one), own)
+    ]
+    return (*raws, *(raw for one in more for raw in archive.raw(one)))
+
+
 def postings(address: Address, mails: MailSource) -> tuple[Posted, ...]:
     """All postings of the series that a mail belongs to, oldest first, each label once.
 
+    Only those from the same address: what is found is built, and bears the name of the series.
     A mirror gives all of them; a server gives those since the mail that is asked for.
     Errors as in `fetch`.
     """
-    raws, _ = _thread(replace(address, revision="latest"), mails)
-    found = []
-    for head in posting.family(posting.read(raws), address.message_id):
-        known = cover.find(raws, head.message_id)
-        if known is None:
-            continue
-        tags = mbox.strip_brackets(known.subject)[1].upper().split()
-        label = f"{'RFC-' if 'RFC' in tags else ''}v{head.revision}"
-        sent = header.date(known.date)
-        date = sent.isoformat(timespec="seconds") if sent else ""
-        found.append(Posted(label, known.message_id, head.subject, date))
-    found.sort(key=lambda one: (one.date, one.message_id))
+    with _asked(replace(address, revision="latest"), mails) as (archive, _):
+        head = _head_of(archive.thread(address.message_id), address.message_id)
+        found = revisions.family(archive, head)
+    own = next((one.head.sender for one in found if head in one.ids), "")
+    rows = [
+        Posted(one.label, one.head.message_id, one.head.title, iso(one.head.date))
+        for one in found
+        if one.head.sender == own
+    ]
     # A cover letter that was mailed twice is one revision.
-    return tuple({one.label: one for one in reversed(found)}.values())[::-1]
+    return tuple({one.label: one for one in reversed(rows)}.values())[::-1]
+
+
+def iso(date: int) -> str:
+    """Seconds since the epoch as ISO in UTC; "" for none."""
+    if not date:
+        return ""
+    return datetime.datetime.fromtimestamp(date, datetime.UTC).isoformat(timespec="seconds")
 
 
 def by_change_id(change_id: str, mails: MailSource) -> Address:
@@ -147,47 +227,37 @@ def by_change_id(change_id: str, mails: MailSource) -> Address:
     archive = Archive(mails.mirrors, index=mails.cache / "index")
     archive.refresh()
     for one in archive.changed(change_id):
-        if "PATCH" in one.tags.upper() or "RFC" in one.tags.upper():
+        if one.tags and not one.reply:
             return Address(one.message_id, None, None)
     raise UserError(f"no posting with the change-id {change_id} is in {_listed(mails.mirrors)}")
 
 
 def mail(address: Address, mails: MailSource) -> bytes:
     """One mail as it was sent.  Errors as in `fetch`."""
-    raws, _ = _thread(address, mails)
-    raw = cover.find_raw(raws, address.message_id)
+    with _asked(address, mails) as (archive, _):
+        raw = cover.find_raw(archive.thread(address.message_id), address.message_id)
     if raw is None:
         raise UserError(f"there is no mail <{address.message_id}> in its own thread")
     return raw
 
 
-def _thread(address: Address, mails: MailSource) -> tuple[tuple[bytes, ...], dict[str, str]]:
-    """The raw mails to pick from, and where they are from."""
+@contextlib.contextmanager
+def _asked(address: Address, mails: MailSource) -> Iterator[tuple[Archive, dict[str, str]]]:
+    """An archive that has the mail, and where it is from: the mirrors, or what the server gave."""
     if mails.mirrors:
         archive = Archive(mails.mirrors, index=mails.cache / "index")
         added = archive.refresh()
         if added:
             _log.info(f"indexed {added} mails of {_listed(mails.mirrors)}")
-        raws = _from_archive(address, archive)
-        if raws:
-            return raws, {"mirror": _listed(mails.mirrors)}
+        with archive.reading():
+            if archive.mail(address.message_id):
+                yield archive, {"mirror": _listed(mails.mirrors)}
+                return
         _log.info(f"{_listed(mails.mirrors)} does not have <{address.message_id}>")
     server = (address.server or mails.server).rstrip("/")
-    return _from_server(address, server, mails), {"server": server}
-
-
-def _from_archive(address: Address, archive: Archive) -> tuple[bytes, ...]:
-    raws = archive.thread(address.message_id)
-    if not raws or address.revision is None:
-        return raws
-    thread = posting.read(raws)
-    head_id = posting.cover_id(thread, address.message_id)
-    head = archive.mail(head_id)
-    others = archive.titled(head.title, sender=head.sender) if head else ()
-    change = next((mail.change_id for mail in thread if mail.message_id == head_id), None)
-    others += archive.changed(change) if change else ()
-    ids = dict.fromkeys(one.message_id for one in others)
-    return (*raws, *(raw for one in ids for raw in archive.thread(one)))
+    archive = Archive.of(_from_server(address, server, mails))
+    with archive.reading():
+        yield archive, {"server": server}
 
 
 def _from_server(address: Address, server: str, mails: MailSource) -> tuple[bytes, ...]:

@@ -10,20 +10,25 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from harness.series.mail import subject
+from harness.series.mail.subject import Subject
 from harness.util import header
 from harness.util.errors import UserError
 
-# What git wants of a "From " line: without a time it is a sentence of somebody's text.
-_FROM_LINE = re.compile(rb"^From \S+.*\d\d:\d\d.* \d{4}\s*$")
-_BRACKETS = re.compile(r"\s*\[([^\]]*)\]")
-_COUNT = re.compile(r"(?<!\S)0*(\d{1,6})/0*(\d{1,6})(?!\S)")
-_REVISION = re.compile(r"(?<![a-z])v(\d{1,6})\b", re.IGNORECASE)
-_REPLY = re.compile(r"\s*(?:re|aw|fwd?)\s*:", re.IGNORECASE)
+# Without a time and a year it is a sentence of somebody's text.
+_FROM_LINE = re.compile(rb"^From (?=.*\d:\d\d)(?=.*(?<!\d)(?:19|20)\d\d(?!\d))\S.*$")
+_OWN_FROM = b"From harness@localhost Thu Jan  1 00:00:00 1970\n"
+_FIELD = re.compile(rb"[!-9;-~]{1,100}:|>?From ")
+_NAMED = re.compile(rb"(?:from|subject|date|message-id|received|return-path):", re.IGNORECASE)
+_IN_BODY = re.compile(rb"(?:from|date|subject|cc|to|message-id):", re.IGNORECASE)
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d{1,12}))? \+\d+(?:,(\d{1,12}))? @@")
 _BASE_COMMIT = re.compile(rb"^base-commit: ([0-9a-f]{40})\s*$", re.MULTILINE)
+_NEEDS = re.compile(
+    rb"^((?:prerequisite-[a-z-]{1,20}|base-tree): +\S[^\n]{0,200}?)[ \t]*$", re.MULTILINE
+)
 _CHANGE_ID = re.compile(rb"^change-id: (\S+)\s*$", re.MULTILINE)
 _FILE_HEADERS = (
     b"diff --git ", b"index ", b"old mode ", b"new mode ", b"new file mode ",
@@ -40,10 +45,13 @@ _MAX_BYTES = 64 << 20
 class Mail:
     """One mail or patch file.
 
-    ``number`` and ``total`` are n and m of [PATCH n/m], ``revision`` is v of [PATCH v3], 1 when
-    not given.  ``diff`` is the diff alone, decoded, b"" if there is none; ``parts`` are the
-    content types in which one was looked for.  ``parents`` are the ids of the mails it answers.
+    ``subject``, ``number`` and so on to ``kernel`` are as `Subject` has them, ``shown`` is the
+    whole subject; ``reply`` is whether the mail is an answer.  ``diff`` is the diff alone, decoded,
+    b"" if there is none; ``parts`` are the content types in which one was looked for.
+    ``parents`` are the ids of the mails it answers, the
+    nearest one last.  ``sender`` is the bare address, ``date`` in seconds since the epoch or 0.
     ``change_id`` is what b4 calls a series by in all of its revisions.
+    ``needs`` are its lines ``prerequisite-...:`` and ``base-tree:``.
     ``canonical`` is the mail with only the headers that a commit is made of, as git am takes it.
     """
 
@@ -60,6 +68,23 @@ class Mail:
     parents: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     change_id: str | None = None
+    later: str = ""
+    stated: bool = False
+    rfc: bool = False
+    kernel: str = ""
+    shown: str = ""
+    date: int = 0
+    needs: tuple[str, ...] = ()
+
+    @property
+    def is_cover(self) -> bool:
+        """Whether it is numbered as a cover letter and posted as one."""
+        return self.number == 0 and not self.later and not self.reply
+
+    @property
+    def label(self) -> str:
+        """v3 or RFC-v3."""
+        return f"{'RFC-' if self.rfc else ''}v{self.revision}"
 
     @property
     def sha256(self) -> str:
@@ -72,14 +97,6 @@ class Mail:
         return b"".join(
             line for line in self.diff.splitlines(True) if not line.startswith(b"index ")
         )
-
-
-def change_id(raw: bytes) -> str | None:
-    """The change-id of a mail without reading all of it; None if it names none."""
-    if b"base64" in raw[:8192].lower():
-        raw = b"\n".join(_texts(header.parse(raw)))
-    found = _CHANGE_ID.search(raw)
-    return found[1].decode(errors="replace") if found else None
 
 
 def split(data: bytes) -> tuple[bytes, ...]:
@@ -97,15 +114,37 @@ def split(data: bytes) -> tuple[bytes, ...]:
         raise UserError(f"the mbox is larger than {_MAX_BYTES >> 20} MiB: save the thread alone")
     mails: list[list[bytes]] = []
     blank = True
-    for line in data.replace(b"\r\n", b"\n").splitlines(True):
-        if blank and _FROM_LINE.match(line):
+    lines = data.replace(b"\r\n", b"\n").splitlines(True)
+    for number, line in enumerate(lines):
+        if line.startswith(b"From ") and _begins(lines, number, blank=blank):
             mails.append([])
         elif mails or line.strip():
             if not mails:
                 mails.append([])
             mails[-1].append(re.sub(rb"^>(>*From )", rb"\1", line))
         blank = not line.strip()
-    return tuple(b"".join(lines) for lines in mails)
+    return tuple(b"".join(mail) for mail in mails)
+
+
+def _begins(lines: Sequence[bytes], number: int, *, blank: bool) -> bool:
+    """Whether a From line begins a mail, and is no sentence of one: what follows are headers.
+
+    Not every mailbox has an empty line before it.
+    """
+    if not _FROM_LINE.match(lines[number]):
+        return False
+    if blank and (number == 0 or lines[number] == _OWN_FROM):
+        return True
+    head = list(_head(lines, number + 1))
+    return bool(head) if blank else any(_NAMED.match(line) for line in head)
+
+
+def _head(lines: Sequence[bytes], number: int) -> Iterator[bytes]:
+    """The lines of headers from there on, at most a hundred."""
+    for line in lines[number : number + 100]:
+        if not _FIELD.match(line) and line[:1] not in (b" ", b"\t"):
+            return
+        yield line
 
 
 def join(mails: Iterable[bytes]) -> bytes:
@@ -114,7 +153,7 @@ def join(mails: Iterable[bytes]) -> bytes:
     for mail in mails:
         quoted = re.sub(rb"^(>*From )", rb">\1", mail, flags=re.MULTILINE)
         end = b"\n" if quoted.endswith(b"\n") else b"\n\n"
-        parts.append(b"From harness@localhost Thu Jan  1 00:00:00 1970\n" + quoted + end)
+        parts.append(_OWN_FROM + quoted + end)
     return b"".join(parts)
 
 
@@ -131,30 +170,63 @@ def read(raw: bytes, *, name: str) -> Mail:
     if message["From"] is None:
         raw = _dress(raw, message, name)
         message = header.parse(raw)
-    parts = list(_texts(message))
+    parts = list(texts(message))
     text = b"\n".join(parts)
-    subject = " ".join(header.decoded(message["Subject"]).split()) or name
-    title, tags = strip_brackets(subject)
-    count, revision = _COUNT.search(tags), _REVISION.search(tags)
+    shown = " ".join(header.decoded(message["Subject"]).split()) or name
+    said = _said(shown, text)
     base = _BASE_COMMIT.search(text)
     change = _CHANGE_ID.search(text)
     ids = header.message_ids(header.decoded(message["Message-ID"]))
     answered = header.decoded(message["In-Reply-To"])
+    parents = header.message_ids(f"{message['References']} {answered}")
+    sent = header.date(str(message["Date"] or ""))
     return Mail(
-        subject=title,
-        number=int(count[1]) if count else None,
-        total=int(count[2]) if count else None,
-        revision=int(revision[1]) if revision else 1,
-        reply=_REPLY.match(subject) is not None,
+        subject=said.title,
+        number=said.number,
+        total=said.total,
+        revision=said.revision,
+        reply=said.reply or bool(said.prefix and parents),
         message_id=ids[0] if ids else None,
         diff=extract_diff(text),
         base_commit=base[1].decode() if base else None,
         canonical=_canonical(message, parts if message.is_multipart() else raw, name),
         sender=header.address(header.decoded(message["From"]))[1].lower(),
-        parents=tuple(header.message_ids(f"{message['References']} {answered}")),
+        parents=tuple(parents),
         parts=tuple(part.get_content_type() for part in message.walk() if not part.is_multipart()),
         change_id=change[1].decode(errors="replace") if change else None,
+        later=said.later,
+        stated=said.stated,
+        rfc=said.rfc,
+        kernel=said.kernel,
+        shown=shown,
+        date=int(sent.timestamp()) if sent else 0,
+        needs=_needs(text),
     )
+
+
+def _needs(text: bytes) -> tuple[str, ...]:
+    """What git and b4 write of patches that must be applied before, and of the tree."""
+    if b"prerequisite-" not in text and b"base-tree:" not in text:
+        return ()
+    return tuple(one.decode(errors="replace") for one in _NEEDS.findall(text))
+
+
+def _said(shown: str, text: bytes) -> Subject:
+    """What the subject says, and one at the top of the text: its title is the commit's."""
+    said = subject.read(shown)
+    fields: list[bytes] = []
+    for line in text.lstrip().split(b"\n", 20)[:20]:
+        if _IN_BODY.match(line):
+            fields.append(line)
+        elif fields and line[:1] in (b" ", b"\t") and line.strip():
+            fields[-1] += line
+        else:
+            break
+    own = next((one[8:] for one in fields if one[:8].lower() == b"subject:"), b"")
+    if said.reply or not own.strip():
+        return said
+    stated = subject.read(" ".join(header.decoded(own.decode(errors="replace")).split()))
+    return replace(stated if said.number is None else said, title=stated.title)
 
 
 def extract_diff(text: bytes) -> bytes:
@@ -196,8 +268,9 @@ def _starts_file(lines: list[bytes], number: int) -> bool:
 
 def _dress(raw: bytes, message: email.message.Message, name: str) -> bytes:
     """A patch file without mail headers, as from quilt, becomes a mail with fixed headers."""
-    stated = str(message["Subject"] or message["Description"] or name).strip() or name
-    head = f"From: {_UNKNOWN_AUTHOR}\nDate: {_EPOCH}\nSubject: {stated.splitlines()[0]}\n\n"
+    stated = header.plain(message["Subject"] or message["Description"] or name)
+    stated = " ".join(stated.split()) or name
+    head = f"From: {_UNKNOWN_AUTHOR}\nDate: {_EPOCH}\nSubject: {stated}\n\n"
     return head.encode("utf-8", "surrogateescape") + raw
 
 
@@ -220,7 +293,7 @@ def _canonical(message: email.message.Message, raw: bytes | list[bytes], name: s
     return head.encode("utf-8", "surrogateescape") + b"\n" + body.rstrip(b"\n") + b"\n" * 4
 
 
-def _texts(message: email.message.Message) -> Iterator[bytes]:
+def texts(message: email.message.Message) -> Iterator[bytes]:
     """The decoded text parts and attached patches, with the line ends of Unix."""
     for part in message.walk():
         text = part.get_content_maintype() == "text" and part.get_content_subtype() != "html"
@@ -228,16 +301,3 @@ def _texts(message: email.message.Message) -> Iterator[bytes]:
             payload = part.get_payload(decode=True)
             if isinstance(payload, bytes):
                 yield payload.replace(b"\r\n", b"\n")
-
-
-def strip_brackets(subject: str) -> tuple[str, str]:
-    """The title without the leading [...] groups that belong to the posting, and those."""
-    tags: list[str] = []
-    rest = subject
-    while match := _BRACKETS.match(rest):
-        words = match[1].upper().replace("-", " ").split()
-        if not ({"PATCH", "RFC"} & set(words) or _COUNT.search(match[1])):
-            break
-        tags.append(match[1])
-        rest = rest[match.end() :]
-    return rest.strip() or subject, " ".join(tags)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.series import patchset
-from harness.series.mail import mbox
+from harness.series.mail import later, mbox
 from harness.series.mail.mbox import Mail
+from harness.series.mail.thread import Sending, Thread, called
 from harness.series.patchset import PatchSet
 from harness.util.errors import UserError
 
@@ -22,78 +23,47 @@ def read(raws: Sequence[bytes]) -> tuple[Mail, ...]:
     return tuple(kept.values())
 
 
-def pick(mails: Sequence[Mail], message_id: str, *, revision: str | None = None) -> PatchSet:
+def pick(mails: Sequence[Mail], message_id: str, *, fixes: bool = False) -> PatchSet:
     """The series that the mail with ``message_id`` belongs to: patch, cover letter or an answer.
 
-    ``revision`` is None for that very posting, "latest", or like "v3": then another posting of the
-    same sender under the same title.  Raises UserError when there is none, and what
-    `patchset.assemble` raises for what is missing or contradictory.
+    With ``fixes`` later patches of the same posting are taken too.  Raises UserError when there is
+    none, and what `patchset.complete` raises for what is missing or contradictory.
     """
-    first = _posted(mails, message_id)
-    if revision is not None:
-        first = _of_revision(mails, first, revision)
+    known = Thread(mails)
+    first = posted(known, message_id)
+    sending = known.sending(first)
+    return _picked(known, later.taken(sending) if fixes else sending, first)
+
+
+def _picked(known: Thread, sending: Sending, first: Mail) -> PatchSet:
+    """The patches of the sending that ``first`` was asked for; UserError if it is not whole."""
     where = f"the posting <{first.message_id}>"
-    if first.total is None:
-        return patchset.assemble([first], where=where)
-    # Answers can hold patches of their own, and a revision can be sent into the thread of another.
-    same = (first.sender, first.revision, first.total)
-    family = [
-        mail
-        for mail in mails
-        if not mail.reply and (mail.sender, mail.revision, mail.total) == same
-    ]
-    family.sort(key=lambda mail: mail is not first)  # of copies the one that was named counts
-    ids = {mail.message_id for mail in family}
-    others = [
-        f"left out another patch of the thread: {mail.subject}"
-        for mail in mails
-        if mail.diff
-        and not mail.reply
-        and mail not in family
-        and (mail.total, mail.sender) == (None, first.sender)
-        and ids.intersection(mail.parents)
-    ]
-    picked = patchset.assemble(family, where=where)
-    return replace(picked, notes=(*picked.notes, *others))
+    covers: list[Mail] = []
+    if sending.cover is not None:
+        named = first if known.is_cover(first) else sending.cover
+        covers = [named, *(one for one in known.copies(sending.cover) if one is not named)]
+    found = patchset.complete(sending, covers, where=where)
+    doubts = [*found.doubts]
+    if sending.total is None and first.diff:
+        doubts += _of_a_series(known, first)
+    if first in sending.others:
+        doubts.append(f"the mail that was asked for is not among the patches: {called(first)}")
+    head = sending.head if sending.cover else found.patches[0]
+    notes = [*found.notes, *_beside(known, sending)]
+    return replace(found, head=head.message_id, doubts=tuple(doubts), notes=tuple(notes))
 
 
-def family(mails: Sequence[Mail], message_id: str) -> tuple[Mail, ...]:
-    """The first mails of all postings of a series: cover letters, or patches that stand alone.
+def posted(known: Thread, message_id: str) -> Mail:
+    """The mail itself, or the nearest one above it that was posted and is no answer.
 
-    They are by the sender of the one that the mail belongs to, under its title or with its
-    change-id; a posting of somebody else with that change-id is not this series.
+    Raises UserError when there is none.
     """
-    head = _head(mails, _posted(mails, message_id))
-    return tuple(
-        mail
-        for mail in mails
-        if _is_head(mail)
-        and mail.sender == head.sender
-        and (mail.subject == head.subject or (head.change_id or 0) == mail.change_id)
-    )
-
-
-def cover_id(mails: Sequence[Mail], message_id: str) -> str:
-    """The id of the first mail of the series that a mail belongs to: its cover letter or patch."""
-    return str(_head(mails, _posted(mails, message_id)).message_id)
-
-
-def _head(mails: Sequence[Mail], first: Mail) -> Mail:
-    for parent in first.parents:
-        for mail in mails:
-            if mail.message_id == parent and _is_head(mail) and mail.revision == first.revision:
-                return mail
-    return first
-
-
-def _posted(mails: Sequence[Mail], message_id: str) -> Mail:
-    """The mail itself, or the nearest one above it that was posted and is no answer."""
-    by_id = {mail.message_id: mail for mail in mails if mail.message_id}
-    mail = by_id.get(message_id)
+    mail: Mail | None = known.by_id.get(message_id)
     if mail is None:
         raise UserError(f"there is no mail <{message_id}> in its own thread")
-    for one in (mail, *(by_id[id_] for id_ in reversed(mail.parents) if id_ in by_id)):
-        if not one.reply and (one.diff or one.number is not None):
+    ids = [parent for parent in reversed(mail.parents) if parent in known.by_id]
+    for one in (mail, *(known.by_id[parent] for parent in ids)):
+        if not one.reply and (one.diff or one.number is not None or known.is_cover(one)):
             return one
     raise UserError(
         f"<{message_id}> ('{mail.subject}') is no patch and answers none: give the message-id of "
@@ -101,30 +71,23 @@ def _posted(mails: Sequence[Mail], message_id: str) -> Mail:
     )
 
 
-def _of_revision(mails: Sequence[Mail], first: Mail, revision: str) -> Mail:
-    head = _head(mails, first)
-    heads = [
-        mail
-        for mail in mails
-        if _is_head(mail) and (mail.sender, mail.subject) == (head.sender, head.subject)
-    ]
-    if not heads:
-        raise UserError(
-            f"'{head.subject}' <{head.message_id}> has no cover letter in its thread, by which its "
-            "other revisions could be found: give the message-id of the one you mean"
-        )
-    numbers = sorted({mail.revision for mail in heads})
-    wanted = numbers[-1] if revision == "latest" else int(revision.removeprefix("v"))
-    for mail in heads:
-        if mail.revision == wanted:
-            return mail
-    known = ", ".join(f"v{number}" for number in numbers)
-    raise UserError(
-        f"no revision {revision} of '{head.subject}' was found (there is {known}): give the "
-        "message-id of its cover letter"
-    )
+def _of_a_series(known: Thread, patch: Mail) -> list[str]:
+    """What to say of a patch without a number that was sent into the thread of a series."""
+    above = next((one for one in known.upward(patch) if not one.reply), None)
+    if above is None or above.number is None or not known.sending(above).patches:
+        return []
+    head = known.sending(above).head
+    return [f"only the one patch that was sent into the thread of {called(head)}"]
 
 
-def _is_head(mail: Mail) -> bool:
-    """Whether a mail is a cover letter, or a patch that stands alone."""
-    return not mail.reply and (mail.number == 0 or (mail.number is None and mail.diff != b""))
+def _beside(known: Thread, sending: Sending) -> list[str]:
+    """Patches without a number that the sender of the series sent into its thread."""
+    if sending.total is None:
+        return []
+    ids = {mail.message_id for mail in (*sending.patches, sending.head)}
+    return [
+        f"left out another patch of the thread: {mail.subject}"
+        for mail in known.mails
+        if mail.diff and not mail.reply and mail.number is None
+        and mail.sender == sending.head.sender and ids.intersection(mail.parents)
+    ]  # fmt: skip

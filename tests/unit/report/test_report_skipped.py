@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.report import files
+from harness.report import facts, files
+from harness.results.manifest import Manifest
 from tests.fakes.results import Fake, write
 
 SKIPPED = [
@@ -49,3 +50,15 @@ def test_a_debug_kernels_figures_are_called_no_measurement(tmp_path: Path) -> No
 def test_a_damaged_list_does_not_stop_a_report(tmp_path: Path, damaged: object) -> None:
     text, _ = both(tmp_path, skipped=damaged, debug=damaged if damaged != "x" else None)
     assert "How to read this" in text
+
+
+def test_why_the_patches_may_not_be_what_was_meant_is_said_first() -> None:
+    said = ["left out a later patch 2/2: 'x'", "b", "c", "d"]
+    manifest = Manifest.tolerant({"arms": {"patch": {"series": {"doubts": said}}}})
+    assert facts.doubts(manifest) == (
+        "PATCHES: left out a later patch 2/2: 'x'.",
+        "PATCHES: b.",
+        "PATCHES: c.",
+        "PATCHES: and 1 more, in manifest.json.",
+    )
+    assert facts.doubts(Manifest.tolerant({})) == ()

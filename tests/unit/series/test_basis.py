@@ -76,9 +76,40 @@ def test_else_the_blobs_find_the_tag(repo: Path, store: GitStore) -> None:
     assert by == "blobs"
     made = source(name, repo, store)
     assert (made.version, made.commit) == ("6.12.3", commit(repo, "v6.12^{commit}"))
-    # A base-commit that nobody has, as of a developer's own branch, is no obstacle.
+    # A base-commit that nobody has, as of a developer's own branch, is no obstacle; it is told.
     elsewhere = replace(loaded, base_commit_hint="2" * 40)
     assert found(elsewhere, repo, store) == (name, by)
+    fit = basis.check(elsewhere, made, store=store, by=by)
+    assert f"names base-commit {'2' * 40}, which is not at hand; its 2 files are" in fit.warning
+    assert basis.check(elsewhere, made, store=store).warning == "", "the user knows what it is"
+
+
+def test_the_nearest_tree_is_named_where_none_fits(repo: Path, store: GitStore) -> None:
+    raws = inbox.mailed(repo, base=False)
+    lines = raws[2].split(b"\n")
+    raws[2] = b"\n".join(
+        b"index 0123456789..9876543210 100644" if line.startswith(b"index ") else line
+        for line in lines
+    )
+    path = repo.parent / "n.mbox"
+    path.write_bytes(mbox.join(raws))
+    loaded = series.load(str(path), registry=repo.parent)
+    nearest = r"the nearest is git:v6\.12: 1 of 2 files differs, mm/page\.c\).*give BASE="
+    with pytest.raises(UserError, match=nearest):
+        found(loaded, repo, store)
+
+
+def test_patches_that_must_be_there_before_are_told(repo: Path, store: GitStore) -> None:
+    raws = inbox.mailed(repo, base=True)
+    needed = b"prerequisite-patch-id: " + b"a" * 40
+    raws[0] += b"\n" + needed + b"\nprerequisite-message-id: <1@x.example>\n"
+    path = repo.parent / "p.mbox"
+    path.write_bytes(mbox.join(raws))
+    loaded = series.load(str(path), registry=repo.parent)
+    assert f"it names {needed.decode()}" in loaded.notes
+    wrong = basis.check(loaded, source("v6.11", repo, store), store=store)
+    assert f"; it names {needed.decode()} and 1 more, which was not applied" in wrong.warning
+    assert basis.check(loaded, source("v6.12", repo, store), store=store).warning == ""
 
 
 def test_trees_of_the_store_count_too(repo: Path, store: GitStore, tmp_path: Path) -> None:

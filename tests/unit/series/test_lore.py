@@ -90,13 +90,20 @@ def load(name: str, mail_source: MailSource, folder: Path) -> Series:
         ("https://h/all/a%2Bx@b/T/#u", Address("a+x@b", "https://h/all", None)),
         ("https://h/all/a@b/@v2", Address("a@b", "https://h/all", "v2")),
         ("https://lore.kernel.org/r/a@b", Address("a@b", lore.SERVER, None)),
+        ("https://patch.msgid.link/a@b", Address("a@b", lore.SERVER, None)),
+        ("https://h/all/a%2Fb@c/T/", Address("a/b@c", "https://h/all", None)),
+        ("https://h/all/a%40b/", Address("a@b", "https://h/all", None)),
+        ("mail:a/b@c@v2", Address("a/b@c", None, "v2")),
     ],
 )
 def test_names_of_mails(name: str, address: Address) -> None:
     assert lore.parse(name) == address
 
 
-@pytest.mark.parametrize("name", ["-o@b", "a b@c", "a@b@c", "https://h/all/", "../a@b", "plain"])
+@pytest.mark.parametrize(
+    "name",
+    ["-o@b", "a b@c", "a@b@c", "a/b@c", "mail:x/../a@b", "https://h/all/", "../a@b", "plain"],
+)
 def test_what_is_no_name_of_a_mail(name: str) -> None:
     assert lore.parse(name) is None
 

@@ -115,9 +115,15 @@ def test_a_mail_in_html_is_named(repo: Path, tmp_path: Path) -> None:
 
 def test_a_wrong_count_is_named(repo: Path, tmp_path: Path) -> None:
     mails = inbox.mailed(repo)
-    more = mails[2].replace(b"2/2", b"3/2")
+    more = mails[2].replace(b"2/2", b"3/2").replace(b"<1-2@", b"<1-3@")
+    loaded = series.load(str(written(tmp_path, [*mails, more])), registry=tmp_path)
+    assert loaded.doubts == (
+        "left out a later patch 3/2: 'mm/page.c: say more' <1-3@mail.example>",
+    )
+    apart = [one.replace(b"In-Reply-To", b"X-To").replace(b"References", b"X-Too")
+             for one in (*mails, more)]  # fmt: skip
     with pytest.raises(UserError, match="holds a patch 3 of 2"):
-        series.load(str(written(tmp_path, [*mails, more])), registry=tmp_path)
+        series.load(str(written(tmp_path, apart)), registry=tmp_path)
     mails[1] = mails[1].replace(b"1/2", b"1/3")
     with pytest.raises(UserError, match="of 2 and of 3"):
         series.load(str(written(tmp_path, mails)), registry=tmp_path)
