@@ -169,20 +169,25 @@ def _mail(ours: bytes, raw: bytes, name: str, tally: _Tally) -> None:
         if said is None:
             return
         info = dict(_lines(said))
-        (theirs,) = patch_ids([diff.read_bytes()]) or ("",)
+        theirs = _patch_id(diff.read_bytes())
     try:
         mail = mbox.read(ours, name="")
     except UserError as error:
         tally.add("mail", name, f"refused: {error}")
         return
-    (mine,) = patch_ids([mail.diff]) or ("",)
-    tally.add("diff", name, "" if mine == theirs else "SILENT: another patch-id")
+    same_diff = _patch_id(mail.diff) == theirs
+    tally.add("diff", name, "" if same_diff else "SILENT: another patch-id")
     shown = re.sub(r"^(\s*\[[^\]]*\])+\s*", "", " ".join(info.get("Subject", "").split()))
     if shown:
         tally.add("title", name, "" if mail.subject == shown else f"SILENT: {mail.subject!r}")
-    if info.get("Email"):
-        same = mail.sender == info["Email"].lower()
-        tally.add("sender", name, "" if same else f"SILENT: {mail.sender!r}")
+
+
+def _patch_id(diff: bytes) -> str:
+    """Empty where git sees no change, as in a cover letter."""
+    try:
+        return patch_ids([diff])[0]
+    except UserError:
+        return ""
 
 
 def _lines(said: bytes) -> Iterator[tuple[str, str]]:
