@@ -267,8 +267,9 @@ def _notes(
         )
     elif clock == "insn" and waiting:
         yield (
-            f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random; "
-            "only instructions that the guest executes mean something there, elapsed times do not."
+            f"{', '.join(waiting)}: waits for host I/O, which this clock charges at random. "
+            "Elapsed times mean nothing there, and all instructions that the guest executes vary "
+            "with what its timers do while it waits: DISK=sim has exact ones."
         )
     hists = data.hists[data.hists["workload"] == workload]
     apart = sorted({str(name) for name in hists["phase"] if str(name).startswith("hist_")})
