@@ -19,8 +19,8 @@ GIVEN := $(foreach name,$(filter-out $(OWN),$(.VARIABLES)), \
 WORDS  = $(foreach name,$(sort RESULTS $(GIVEN)),'$(name)='$(call quoted,$(name)))
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # For targets that do not go through the harness: refuse what they do not take.
-ENVIRONMENT = CACHE_LIMIT DEBIAN_MIRROR KERNEL_GIT KERNEL_GIT_MISSING KERNEL_KEYRING SANDBOX_READ \
-              SETUP_PACKAGES XDG_CACHE_HOME PATH TMPDIR
+ENVIRONMENT = CACHE_LIMIT DEBIAN_MIRROR KERNEL_GIT KERNEL_GIT_MISSING KERNEL_KEYRING KERNEL_MIRROR \
+              SANDBOX_READ SETUP_PACKAGES XDG_CACHE_HOME PATH TMPDIR
 strange = $(filter-out $(1) $(ENVIRONMENT),$(GIVEN))
 only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),nothing)))
 # Not handed on: make expands what it exports.
@@ -67,6 +67,7 @@ help:
 #:
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
+#: KERNEL_MIRROR (a server with kernel.org's trees, default https://git.kernel.org),
 #: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
 #: about 5 GiB for a first comparison), CACHE_LIMIT=40G (kernels, images and workspaces that were
 #: not used for longest are removed above it)

@@ -29,7 +29,7 @@ _ALWAYS = {"RESULTS"}
 """What make hands on whether it was given or not."""
 _ENVIRONMENT = {
     "CACHE_LIMIT", "DEBIAN_MIRROR", "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING",
-    "SANDBOX_READ", "SETUP_PACKAGES", "XDG_CACHE_HOME",
+    "KERNEL_MIRROR", "SANDBOX_READ", "SETUP_PACKAGES", "XDG_CACHE_HOME",
     "HOME", "PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
 }  # fmt: skip
 """What make puts into the environment of the harness, which reads it there."""
@@ -160,7 +160,7 @@ def run(argv: Sequence[str]) -> int:
         print(listing(line), end="")
         return Exit.OK
     given = dict(word.split("=", 1) for word in argv[1:])
-    given = _placed(given, os.environ.pop("CALLED_FROM", "") or str(Path.cwd()))
+    given = _placed(given, os.environ.get("CALLED_FROM") or str(Path.cwd()))
     try:
         words = arguments(line, argv[0], given)
     except UserError as error:
