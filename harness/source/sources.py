@@ -74,8 +74,8 @@ def resolve(
 
     ``debian/6.12[=VERSION]``, a git tag, branch or commit (see `gitsource.get`),
     ``FOLDER:REVISION``, a tarball (path or URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front
-    settle what is meant.  Raises UserError for a name that means nothing or two things, InfraError when its
-    origin cannot be reached.
+    settle what is meant.  Raises UserError for a name that means nothing or two things, InfraError
+    when its origin cannot be reached.
     """
     store.ensure()
     cache, keyring = origins.downloads, origins.keyring
