@@ -222,7 +222,7 @@ class Kernels(Model):
 
     base: str = recorded(
         "debian/6.12",
-        "debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball (path or "
+        "debian/6.12 (the default), a tag or commit, a kernel.org tarball (path or "
         "URL), a folder, FOLDER:REVISION, or auto: what the series was made on (the default where "
         "--patch names a tree)",
         repeat=Repeat.ALWAYS,
@@ -352,7 +352,9 @@ class Host(Model):
     """
 
     kernel_git: _Place | None = unmeasured(
-        None, "git repository of tags and commits (or KERNEL_GIT in the environment)"
+        None,
+        "git repository of tags and commits (default: the clone that you stand in, else those of "
+        "kernels/trees.yaml; or KERNEL_GIT in the environment)",
     )
     lore: Annotated[Text, Check(_server)] | None = unmeasured(
         None, f"server of message-ids (default: {LORE})"

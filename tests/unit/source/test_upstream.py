@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -67,9 +68,11 @@ class World:
     def id(self, rev: str) -> str:
         return inbox.git(self.repo, "rev-parse", rev).strip()
 
-    def get(self, rev: str, server: str, *, clone: Path | None = None, **more: str) -> Source:
+    def get(
+        self, rev: str, server: str, *, clone: Path | None = None, kernel_git: str | None = None
+    ) -> Source:
         elsewhere = Elsewhere(str(clone) if clone else None, upstream.read(TREES, mirror=server))
-        origins = Origins(self.root / "downloads", elsewhere=elsewhere, **more)
+        origins = Origins(self.root / "downloads", kernel_git, elsewhere=elsewhere)
         return sources.resolve(rev, store=self.store, origins=origins)
 
 
@@ -257,13 +260,13 @@ def test_a_server_that_does_not_answer_is_not_waited_for(
     def nobody(*_: object, timeout: float) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(upstream.socket, "create_connection", nobody)
+    monkeypatch.setattr(socket, "create_connection", nobody)
     with pytest.raises(InfraError, match=r"\(https://git\.kernel\.org: no answer in 0 s\)"):
         world.get("v6.19", "https://git.kernel.org")
 
 
 def test_what_no_tree_may_have_asks_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream.socket, "create_connection", None)
+    monkeypatch.setattr(socket, "create_connection", None)
     for name in ("mian", "abcdef0"):
         with pytest.raises(
             UserError, match=rf"^{name} is neither a folder here nor a .*KERNEL_GIT"
