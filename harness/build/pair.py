@@ -114,6 +114,7 @@ def prepare(experiment: Experiment, context: Context) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
     wanted, meant = _exact(experiment), experiment.meant
+    kbuild.compiler_version(wanted.cc)
     extra = (*wanted.config, *wanted.head_config)
     kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
     if wanted.patch and not meant.patch:
@@ -271,6 +272,7 @@ def _request(
         version=source.version,
         options=kconfig.request(fragments, version=source.version, extra=(*kernels.config, *own)),
         workspace=place,
+        cc=kernels.cc,
     )
 
 

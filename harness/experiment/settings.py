@@ -169,6 +169,12 @@ def _size(least: int, most: int, value: Any) -> int:
     return count
 
 
+def _compiler(value: str) -> str:
+    if not re.fullmatch(r"(gcc|clang)(-\d{1,2})?", value):
+        raise Wanted("gcc or clang, or one with its version, like clang-19")
+    return value
+
+
 def _server(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
         raise Wanted(f"an inbox's URL, like {LORE}")
@@ -247,6 +253,9 @@ class Kernels(Model):
         (), "kernel options of --head alone: with --head the same as --base, what they cost"
     )
     fragments: _Words = recorded((), "config fragments on top (names or paths)")
+    cc: Annotated[str, Check(_compiler)] = setting(
+        "gcc", "what compiles both kernels: gcc (default), clang, or one with its version, clang-19"
+    )
 
 
 @dataclass(frozen=True)  # no slots: the cells are kept with it
