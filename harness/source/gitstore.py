@@ -17,8 +17,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Unpack
 
 from harness.source import folderindex, kconfigfiles, sparing
@@ -185,7 +184,7 @@ class GitStore:
 
     def symbols(self, commit: str) -> frozenset[str]:
         """The symbols (without CONFIG_) that the kernel's own Kconfig files define in a commit."""
-        return _symbols(self.path, commit)
+        return kconfigfiles.symbols(self.path, commit)
 
     def listing(self, commit: str) -> tuple[str, ...]:
         """A row "mode type id<TAB>path" for each file of a commit."""
@@ -414,16 +413,3 @@ def _location(url_or_path: str) -> str:
     if url_or_path.startswith("-") or ":" not in url_or_path:
         raise UserError(f"{url_or_path!r} is neither a folder nor the URL of a git repository")
     return url_or_path
-
-
-@lru_cache(maxsize=8)
-def _symbols(store: Path, commit: str) -> frozenset[str]:
-    line = r"^\s*(menu)?config\s+[A-Za-z0-9_]+\s*$"
-    argv = ["grep", "-z", "-E", line, commit, "--", "*Kconfig*"]
-    done = run_git(argv, env={"GIT_DIR": str(store)})
-    found: dict[str, set[str]] = {}
-    for text in done.stdout.decode(errors="replace").splitlines():
-        place, _, entry = text.partition("\0")
-        found.setdefault(place.partition(":")[2], set()).add(entry.split()[1])
-    ours = (names for place, names in found.items() if kconfigfiles.counts(PurePosixPath(place)))
-    return frozenset().union(*ours)
