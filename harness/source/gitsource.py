@@ -20,7 +20,7 @@ from harness.source.gitnames import (
 )
 from harness.source.gitstore import GitStore, NotThere, remote_key
 from harness.source.upstream import NOWHERE, Elsewhere, Upstream, unreachable
-from harness.util.errors import InfraError, UserError
+from harness.util.errors import HarnessError, InfraError, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -50,13 +50,19 @@ def get(
     """
     check_revision(rev)
     lacking: list[str] = []
-    for place in (kernel_git, elsewhere.clone):
-        if place:
-            _log.info(f"looking for {rev} in {public_url(place)}")
-            try:
-                return _from(place, rev, store, keyring, missing_ok=missing_ok)
-            except NotThere as error:
-                lacking.append(str(error))
+    if kernel_git:
+        _log.info(f"looking for {rev} in {public_url(kernel_git)}")
+        try:
+            return _from(kernel_git, rev, store, keyring, missing_ok=missing_ok)
+        except NotThere as error:
+            lacking.append(str(error))
+    if elsewhere.clone and elsewhere.clone != kernel_git:
+        _log.info(f"looking for {rev} in {elsewhere.clone}")
+        try:
+            return _from(elsewhere.clone, rev, store, keyring, missing_ok=missing_ok)
+        except HarnessError as error:  # nobody named it: where it is of no use, others may be
+            _log.info(str(error))
+            lacking.append(str(error))
     if not kernel_git and (found := _fetched_before(rev, elsewhere.upstreams, store, keyring)):
         return found
     asked = [one for one in elsewhere.upstreams if one.may_have(rev)]

@@ -306,6 +306,25 @@ def test_kernel_git_comes_first_then_the_clone_where_the_user_stands(
     ]  # fmt: skip
 
 
+def test_a_clone_that_lacks_files_is_passed_over_unless_it_was_named(
+    world: World, monkeypatch: pytest.MonkeyPatch, heard: pytest.LogCaptureFixture
+) -> None:
+    clone = world.root / "partial"
+    inbox.git(world.root, "clone", "-q", "--no-hardlinks", str(world.repo), "partial")
+    for pack in (clone / ".git/objects/pack").glob("*.pack"):
+        data = pack.read_bytes()
+        shutil.rmtree(pack.parent)
+        inbox.git(clone, "unpack-objects", "-q", stdin=data)
+    blob = world.id("v6.12:drivers/file3.c")
+    (clone / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    with served("git", world, monkeypatch) as server:
+        made = world.get("v6.12", server, clone=clone)
+        assert dict(made.origin)["upstream"] == "stable"
+        assert "lacks the content of 1 files" in heard.text
+        with pytest.raises(UserError, match=r"lacks the content of 1 files.*KERNEL_GIT_MISSING=ok"):
+            world.get("v6.13-rc1", server, kernel_git=str(clone))
+
+
 def test_the_nearest_tags_are_those_of_kernel_git(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
