@@ -17,6 +17,9 @@ from harness.source.gitnames import public_url
 from harness.util import atomic
 
 _WANTED = "refs/harness/wanted"
+_MOST = 0.25
+"""Of the files.  Asked for by their ids, they come without deltas: 43,000 of v6.19's 92,000 that
+6.12 does not have were 178 MB and took four times as long as the whole commit with 265 MB."""
 _SETTINGS = (
     "remote.from.promisor=true",
     "remote.from.partialclonefilter=blob:none",
@@ -31,8 +34,8 @@ _FETCH = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--filter
 def fetch(store: Path, source: str, wanted: str) -> str | None:
     """Bring a full ref name or commit id of a server into the store: the id of its object.
 
-    None where the server cannot do this, or where it is better fetched as a whole because more
-    than half of its files are new; the store is then as it was.
+    None where the server cannot do this, or where it is better fetched as a whole because too many
+    of its files are new; the store is then as it was.
     """
     with tempfile.TemporaryDirectory(dir=store, prefix="fetch-") as folder:
         scratch = Path(folder)
@@ -44,7 +47,7 @@ def fetch(store: Path, source: str, wanted: str) -> str | None:
             return None
         missing = _missing(scratch)
         files = ask(scratch, "ls-tree", "-r", "-z", "--name-only", _WANTED).count("\0")
-        if 2 * len(missing) > files:
+        if len(missing) > _MOST * files:
             return None
         if missing:
             ids = "".join(f"{one}\n" for one in missing).encode()
