@@ -27,7 +27,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
 .PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
-        results results-rm diff \
+        results results-rm diff series series-check \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
 
@@ -57,6 +57,8 @@ help:
 #: make example    measure what docs/example shows, and write it there again
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads and suites
+#: make series     list the series of the registry
+#: make series-check  which of them were posted again since, as MIRROR=PATH:PATH has it
 #: make test       lint, types, unit tests, end-to-end test with real kernels
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
 #: make planted    mistakes planted in real kernels: a corruption, a lock order, a leak, one costly patch
@@ -106,7 +108,7 @@ example: setup
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
 		report/report.html report/plots/change.svg '$(CURDIR)/$(EXAMPLE)'
 
-report reply bundle verify diff results results-rm doctor workloads clean-cache: setup-python
+report reply bundle verify diff results results-rm series series-check doctor workloads clean-cache: setup-python
 	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e

@@ -46,10 +46,11 @@ def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list
     if command not in line.commands:  # like results-rm
         command, _, action = command.partition("-")
     taken = _taken(line.commands[command])
-    _require_known(line, command, given, {"RESULT"} if action else set())
-    if action and "RESULT" not in given:
+    of_result = {"RESULT"} if action == "rm" else set[str]()
+    _require_known(line, command, given, of_result)
+    if of_result - given.keys():
         raise UserError(f"make {command}-{action} needs RESULT=, the name of a result")
-    named, words = [], [action, given["RESULT"]] if action else []
+    named, words = [], [*([action] if action else []), *(given[name] for name in of_result)]
     for one in taken:
         name = variable(one)
         value = given.get(name)
