@@ -19,15 +19,15 @@ GIVEN := $(foreach name,$(filter-out $(OWN),$(.VARIABLES)), \
 WORDS  = $(foreach name,$(sort RESULTS $(GIVEN)),'$(name)='$(call quoted,$(name)))
 option = $(if $(findstring command,$(origin $(1))),--$(2) $(call quoted,$(1)))
 # For targets that do not go through the harness: refuse what they do not take.
-ENVIRONMENT = CACHE_LIMIT DEBIAN_MIRROR KERNEL_GIT KERNEL_GIT_MISSING KERNEL_KEYRING SANDBOX_READ \
-              SETUP_PACKAGES XDG_CACHE_HOME PATH TMPDIR
+ENVIRONMENT = CACHE_LIMIT DEBIAN_MIRROR KERNEL_GIT KERNEL_GIT_MISSING KERNEL_KEYRING KERNEL_MIRROR \
+              SANDBOX_READ SETUP_PACKAGES XDG_CACHE_HOME PATH TMPDIR
 strange = $(filter-out $(1) $(ENVIRONMENT),$(GIVEN))
 only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),nothing)))
 # Not handed on: make expands what it exports.
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
 .PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
-        results results-rm diff \
+        results results-rm diff series series-check \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
 
@@ -57,6 +57,8 @@ help:
 #: make example    measure what docs/example shows, and write it there again
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads and suites
+#: make series     list the series of the registry
+#: make series-check  which of them were posted again since, as MIRROR=PATH:PATH has it
 #: make test       lint, types, unit tests, end-to-end test with real kernels
 #: make lint | unit | e2e   its parts;   make lock   pin Python packages anew
 #: make planted    mistakes planted in real kernels: a corruption, a lock order, a leak, one costly patch
@@ -67,6 +69,7 @@ help:
 #:
 #: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
 #: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
+#: KERNEL_MIRROR (a server with kernel.org's trees, default https://git.kernel.org),
 #: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
 #: about 5 GiB for a first comparison), CACHE_LIMIT=40G (kernels, images and workspaces that were
 #: not used for longest are removed above it)
@@ -105,7 +108,7 @@ example: setup
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
 		report/report.html report/plots/change.svg '$(CURDIR)/$(EXAMPLE)'
 
-report reply bundle verify diff results results-rm doctor workloads clean-cache: setup-python
+report reply bundle verify diff results results-rm series series-check doctor workloads clean-cache: setup-python
 	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e

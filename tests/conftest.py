@@ -65,6 +65,7 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_CACHE_HOME", str(place / "cache"))
         for name in _CALLERS:
             patch.delenv(name, raising=False)
+        patch.setenv("KERNEL_MIRROR", "http://127.0.0.1:9")  # nobody listens there
         yield
     signal.signal(signal.SIGTERM, on_term)
 

@@ -24,7 +24,7 @@ from harness.experiment.arch import HERE
 from harness.source.gitstore import GitStore
 from harness.util import atomic, progress
 from harness.util.command import clean_environment, run
-from harness.util.errors import KernelFailure
+from harness.util.errors import KernelFailure, UserError
 from harness.util.hostspace import require_space
 from harness.util.paths import Cache
 from harness.util.process import Watched
@@ -33,6 +33,8 @@ from harness.util.sandbox import Sandbox, copy_below, read_below
 _log = logging.getLogger(__name__)
 
 _SCHEMA = 1
+GCC = "gcc"
+"""What compiles a kernel if nobody asks for another compiler."""
 SPACE = 4 << 30  # a work tree (1.7 GiB) and its objects (about 1 GiB), with room to spare
 _ERRORS = (
     re.compile(r"^\S+?:\d+:(?:\d+:)? (?:fatal )?error: .*"),
@@ -103,7 +105,10 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What to build: a commit of the store, configured as requested, in the base's workspace."""
+    """What to build: a commit of the store, configured as requested, in the base's workspace.
+
+    cc: the program that compiles it
+    """
 
     label: str
     commit: str
@@ -111,6 +116,7 @@ class BuildRequest:
     version: str
     options: tuple[kconfig.Option, ...]
     workspace: str
+    cc: str = GCC
 
 
 class BuildFailed(KernelFailure):
@@ -121,14 +127,20 @@ class BuildFailed(KernelFailure):
         self.reason, self.log = reason, log
 
 
-def object_folder(options: Sequence[kconfig.Option]) -> str:
-    """The folder for objects inside a workspace: one for each requested configuration."""
-    return f"obj-{_digest(kconfig.allconfig_text(options))[:8]}"
+def object_folder(options: Sequence[kconfig.Option], cc: str = GCC) -> str:
+    """The folder for objects inside a workspace: one for each configuration and compiler."""
+    asked = kconfig.allconfig_text(options)
+    return f"obj-{_digest(asked if cc == GCC else f'{asked}{cc}')[:8]}"
 
 
-def compiler_version() -> str:
-    """The first line of ``gcc --version``: part of what determines an artefact."""
-    return run(["gcc", "--version"]).stdout.splitlines()[0]
+def compiler_version(cc: str = GCC) -> str:
+    """The first line of ``gcc --version``: part of what determines an artefact.
+
+    Raises UserError where another compiler than gcc is asked for and missing.
+    """
+    if cc != GCC and shutil.which(cc) is None:
+        raise UserError(f"CC={cc} is not installed: apt-get install {cc}, or leave CC= out for gcc")
+    return run([cc, "--version"]).stdout.splitlines()[0]
 
 
 def kernel_key(request: BuildRequest, compiler: str) -> str:
@@ -182,7 +194,7 @@ class KernelBuilder:
 
     def places(self, request: BuildRequest) -> tuple[Path, Path]:
         """Where the kernel of ``request`` is published, and the workspace that it is built in."""
-        key = kernel_key(request, compiler_version())
+        key = kernel_key(request, compiler_version(request.cc))
         return self.cache.kernels / key, self.cache.build / request.workspace
 
     def build(self, request: BuildRequest, configured: Configured = ignore) -> Kernel:
@@ -193,7 +205,7 @@ class KernelBuilder:
         be configured, BuildFailed when it does not compile, InfraError when the disk is too small
         or a tool is missing.
         """
-        compiler = compiler_version()
+        compiler = compiler_version(request.cc)
         target = self.cache.kernels / kernel_key(request, compiler)
         atomic.hold(target)
         known = load(target)
@@ -220,7 +232,7 @@ class KernelBuilder:
         target: Path,
         configured: Configured,
     ) -> Kernel:
-        src, obj = folder / "src", folder / object_folder(request.options)
+        src, obj = folder / "src", folder / object_folder(request.options, request.cc)
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         _log.info(f"checking out {request.commit[:12]} for {request.label}")
@@ -292,7 +304,8 @@ class KernelBuilder:
         wanted = obj / "harness.allconfig"
         # A new file: an earlier build could have left a link there to a file of the user.
         atomic.text(wanted, kconfig.allconfig_text(request.options))
-        make = ["make", "-s", "-C", str(src), f"O={obj}"]
+        # Kconfig asks the compiler what it can do: it must be the one that compiles.
+        make = ["make", "-s", "-C", str(src), f"O={obj}", f"CC={request.cc}"]
         for target, extra in (
             ("allnoconfig", {"KCONFIG_ALLCONFIG": str(wanted)}),
             ("olddefconfig", {}),
@@ -310,7 +323,7 @@ class KernelBuilder:
 
     def _make(self, src: Path, obj: Path, request: BuildRequest) -> Watched:
         argv = ["make", "-C", str(src), f"O={obj}", f"-j{self.jobs}"]
-        argv += [*self._compilers(), HERE.image]
+        argv += [*self._compilers(request.cc), HERE.image]
         progress.command(argv)
         log = obj.parent / f"build-{request.tree[:12]}.log"
         watched = Watched.run(
@@ -328,11 +341,11 @@ class KernelBuilder:
         self.cache.ccache.mkdir(parents=True, exist_ok=True)
         return self.sandbox.wrap(argv, writable=(obj, self.cache.ccache), readable=(src,))
 
-    def _compilers(self) -> list[str]:
-        if shutil.which("ccache") is None:
+    def _compilers(self, cc: str) -> list[str]:
+        if not _caching():
             _log.warning("ccache is not installed: every object is compiled anew")
-            return []
-        return ["CC=ccache gcc", "HOSTCC=ccache gcc"]
+            return [f"CC={cc}"]
+        return [f"CC=ccache {cc}", "HOSTCC=ccache gcc"]
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -344,6 +357,10 @@ class KernelBuilder:
             "CCACHE_COMPILERCHECK": "content",
             "CCACHE_MAXSIZE": "5G",
         }
+
+
+def _caching() -> bool:
+    return shutil.which("ccache") is not None
 
 
 def read_release(obj: Path) -> str:

@@ -23,6 +23,7 @@ from harness.series.model import AppliedSeries, Series
 from harness.source import sources
 from harness.source.gitstore import GitStore
 from harness.source.sources import Origins, Source
+from harness.source.upstream import NOWHERE, Elsewhere
 from harness.util import progress
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
@@ -49,6 +50,7 @@ class Context:
     sandbox: Sandbox
     mails: MailSource
     kernel_git: str | None = None
+    elsewhere: Elsewhere = NOWHERE
     missing_ok: bool = False
     keyring: Path | None = None
     mirror: str | None = None
@@ -112,6 +114,7 @@ def prepare(experiment: Experiment, context: Context) -> Trees:
     """Get both trees and apply the series; builds nothing."""
     # Before anything long starts: what is misspelt fails at once.
     wanted, meant = _exact(experiment), experiment.meant
+    kbuild.compiler_version(wanted.cc)
     extra = (*wanted.config, *wanted.head_config)
     kconfig.request(fragment_paths(wanted.fragments), version="6.12", extra=extra)
     if wanted.patch and not meant.patch:
@@ -239,7 +242,12 @@ def _based(
 
     if name == basis.AUTO and not meant.base:
         loaded = load(None, None)
-        found, by = basis.resolve(loaded, store=context.store, kernel_git=context.kernel_git)
+        found, by = basis.resolve(
+            loaded,
+            store=context.store,
+            kernel_git=context.kernel_git,
+            elsewhere=context.elsewhere,
+        )
         base = _resolve(found, "base", context)
     else:
         base, by = _meant(name, "base", meant, context), "user"
@@ -264,6 +272,7 @@ def _request(
         version=source.version,
         options=kconfig.request(fragments, version=source.version, extra=(*kernels.config, *own)),
         workspace=place,
+        cc=kernels.cc,
     )
 
 
@@ -351,6 +360,7 @@ def _resolve(name: str, arm: str, context: Context) -> Source:
                 mirror=context.mirror,
                 keyring=context.keyring,
                 missing_ok=context.missing_ok,
+                elsewhere=context.elsewhere,
             ),
         )
     _log.info(f"{arm}: {source.name} is Linux {source.version}, tree {source.tree[:12]}")

@@ -279,6 +279,21 @@ def _add_upkeep(add: _Add) -> None:
     command.add_argument("--dry-run", action="store_true", help="yes: only show it")
     command.add_argument("--yes", action="store_true", help="yes: remove it without a question")
     command = add(
+        "series",
+        "list the series of the registry, or say which of them were posted again since",
+        ": 'series check' looks into local mirrors of lists, also for a posting with another "
+        "title or from another address.",
+    )
+    command.add_argument(
+        "action",
+        nargs="?",
+        type=values.one_of("list", "check"),
+        metavar="{list,check}",
+        default="list",
+        help="list (default); check",
+    )
+    options.some(command, "mirror")
+    command = add(
         "workloads", "list the workloads and suites, check their folders, or write a new one"
     )
     command.add_argument(

@@ -11,9 +11,13 @@ from harness.build.pair import Context
 from harness.experiment.defaults import LORE
 from harness.experiment.settings import Host
 from harness.series.mail.lore import MailSource
+from harness.source import upstream
+from harness.source.upstream import Elsewhere
 from harness.util import sandbox
 from harness.util.errors import UserError
-from harness.util.paths import Cache, at_home
+from harness.util.paths import REPO, Cache, at_home
+
+_TREES = REPO / "kernels" / "trees.yaml"
 
 
 def context(asked: Host, results: Path) -> Context:
@@ -25,11 +29,20 @@ def context(asked: Host, results: Path) -> Context:
         sandbox=sandbox.choose("yes" if asked.sandbox else "no", readable=sandbox.extra_readable()),
         mails=mail_source(asked),
         kernel_git=asked.kernel_git or at_home(os.environ.get("KERNEL_GIT", "")) or None,
+        elsewhere=_elsewhere(),
         missing_ok=_kernel_git_missing(),
         keyring=Path(keyring).expanduser() if keyring else None,
         mirror=os.environ.get("DEBIAN_MIRROR") or None,
         jobs=asked.jobs or os.cpu_count() or 1,
         scheduler=asked.scheduler,
+    )
+
+
+def _elsewhere() -> Elsewhere:
+    """Where revisions are looked for beside KERNEL_GIT; make has another folder than its caller."""
+    return Elsewhere(
+        upstream.clone_around(Path(os.environ.get("CALLED_FROM") or Path.cwd())),
+        upstream.read(_TREES, mirror=os.environ.get("KERNEL_MIRROR")),
     )
 
 

@@ -6,11 +6,12 @@ from __future__ import annotations
 import argparse
 
 from harness.build import image
-from harness.cli import context, doctor
+from harness.cli import asked, context, doctor
 from harness.experiment import catalogue, workload
 from harness.run import eviction
+from harness.series import registry, unlisted
 from harness.util.errors import Exit, UserError
-from harness.util.paths import Cache
+from harness.util.paths import REPO, Cache
 
 
 def run_clean_cache(args: argparse.Namespace) -> Exit:
@@ -36,6 +37,23 @@ def run_doctor(args: argparse.Namespace) -> Exit:
     for item in found:
         print(f"{'ok ' if item.ok else 'NOT'} {item.topic:<12} {item.text}")
     return Exit.OK if all(item.ok for item in found) else Exit.INFRA
+
+
+def run_series(args: argparse.Namespace) -> Exit:
+    registry_folder = REPO / "kernels" / "series"
+    if args.action == "check":
+        found = unlisted.check(registry_folder, context.mail_source(asked.host(args)))
+        for one in found:
+            if one.sentence:
+                print(one.sentence)
+        newer = sum(bool(one.newer) for one in found)
+        print(f"{len(found)} series are known by their mails, {newer} of them were posted since")
+        return Exit.OK
+    for name in registry.names(registry_folder):
+        entry = registry.read(name, registry=registry_folder)
+        known = " ".join(one.name for one in entry.revisions)
+        print(f"{name:<22} {entry.title}{f' ({known})' if known else ''}")
+    return Exit.OK
 
 
 def run_workloads(args: argparse.Namespace) -> Exit:

@@ -29,7 +29,7 @@ _ALWAYS = {"RESULTS"}
 """What make hands on whether it was given or not."""
 _ENVIRONMENT = {
     "CACHE_LIMIT", "DEBIAN_MIRROR", "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING",
-    "SANDBOX_READ", "SETUP_PACKAGES", "XDG_CACHE_HOME",
+    "KERNEL_MIRROR", "SANDBOX_READ", "SETUP_PACKAGES", "XDG_CACHE_HOME",
     "HOME", "PATH", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
 }  # fmt: skip
 """What make puts into the environment of the harness, which reads it there."""
@@ -46,10 +46,11 @@ def arguments(line: CommandLine, command: str, given: Mapping[str, str]) -> list
     if command not in line.commands:  # like results-rm
         command, _, action = command.partition("-")
     taken = _taken(line.commands[command])
-    _require_known(line, command, given, {"RESULT"} if action else set())
-    if action and "RESULT" not in given:
+    of_result = {"RESULT"} if action == "rm" else set[str]()
+    _require_known(line, command, given, of_result)
+    if of_result - given.keys():
         raise UserError(f"make {command}-{action} needs RESULT=, the name of a result")
-    named, words = [], [action, given["RESULT"]] if action else []
+    named, words = [], [*([action] if action else []), *(given[name] for name in of_result)]
     for one in taken:
         name = variable(one)
         value = given.get(name)
@@ -160,7 +161,7 @@ def run(argv: Sequence[str]) -> int:
         print(listing(line), end="")
         return Exit.OK
     given = dict(word.split("=", 1) for word in argv[1:])
-    given = _placed(given, os.environ.pop("CALLED_FROM", "") or str(Path.cwd()))
+    given = _placed(given, os.environ.get("CALLED_FROM") or str(Path.cwd()))
     try:
         words = arguments(line, argv[0], given)
     except UserError as error:

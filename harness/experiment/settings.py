@@ -169,6 +169,12 @@ def _size(least: int, most: int, value: Any) -> int:
     return count
 
 
+def _compiler(value: str) -> str:
+    if not re.fullmatch(r"(gcc|clang)(-\d{1,2})?", value):
+        raise Wanted("gcc or clang, or one with its version, like clang-19")
+    return value
+
+
 def _server(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
         raise Wanted(f"an inbox's URL, like {LORE}")
@@ -222,7 +228,7 @@ class Kernels(Model):
 
     base: str = recorded(
         "debian/6.12",
-        "debian/6.12 (the default), a tag or commit of --kernel-git, a kernel.org tarball (path or "
+        "debian/6.12 (the default), a tag or commit, a kernel.org tarball (path or "
         "URL), a folder, FOLDER:REVISION, or auto: what the series was made on (the default where "
         "--patch names a tree)",
         repeat=Repeat.ALWAYS,
@@ -247,6 +253,9 @@ class Kernels(Model):
         (), "kernel options of --head alone: with --head the same as --base, what they cost"
     )
     fragments: _Words = recorded((), "config fragments on top (names or paths)")
+    cc: Annotated[str, Check(_compiler)] = setting(
+        "gcc", "what compiles both kernels: gcc (default), clang, or one with its version, clang-19"
+    )
 
 
 @dataclass(frozen=True)  # no slots: the cells are kept with it
@@ -352,7 +361,9 @@ class Host(Model):
     """
 
     kernel_git: _Place | None = unmeasured(
-        None, "git repository of tags and commits (or KERNEL_GIT in the environment)"
+        None,
+        "git repository of tags and commits (default: the clone that you stand in, else those of "
+        "kernels/trees.yaml; or KERNEL_GIT in the environment)",
     )
     lore: Annotated[Text, Check(_server)] | None = unmeasured(
         None, f"server of message-ids (default: {LORE})"

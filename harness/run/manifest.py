@@ -281,8 +281,8 @@ def pinned(experiment: Experiment, trees: Trees) -> Experiment:
 
 def repository(trees: Trees) -> str:
     """What a command for others says as KERNEL_GIT=; empty where nothing came from there."""
-    sources = (trees.base, trees.other)
-    needed = [dict(one.origin).get("repository", "") for one in sources if one.kind == "git"]
+    origins = [dict(one.origin) for one in (trees.base, trees.other) if one.kind == "git"]
+    needed = [one.get("repository", "") for one in origins if "upstream" not in one]
     needed += ["" for one in (trees.base,) if _is_on_commit(one)]
     return for_others(next((one for one in needed if "://" in one), "")) if needed else ""
 

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Which commit a series is based on: asked of its mails, checked against trees.
 
-``base-commit:`` names it.  Else the blob ids in the index lines are looked for in the trees at
-hand.  What a cover letter says in prose does not count: it is wrong often enough.
+``base-commit:`` names it, and the kernel's public trees are asked for it where nobody here has it.
+Else the blob ids in the index lines are looked for in the trees at hand.  What a cover letter says
+in prose does not count: it is wrong often enough.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +18,12 @@ from harness.series import blobmatch
 from harness.series.blobmatch import Agreement
 from harness.series.mail import mbox
 from harness.series.model import Series
+from harness.source import gitsource
 from harness.source.git import commit_of, first_commits, run_git
 from harness.source.gitstore import GitStore
 from harness.source.sources import Source
-from harness.util.errors import HarnessError, UserError
+from harness.source.upstream import NOWHERE, Elsewhere
+from harness.util.errors import HarnessError, InfraError, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -79,33 +83,45 @@ def check(series: Series, source: Source, *, store: GitStore, by: str = "user") 
     )
 
 
-def resolve(series: Series, *, store: GitStore, kernel_git: str | None) -> tuple[str, str]:
+def resolve(
+    series: Series, *, store: GitStore, kernel_git: str | None, elsewhere: Elsewhere = NOWHERE
+) -> tuple[str, str]:
     """The name of the series' base for `sources.resolve`, and by what it was found.
 
-    By "base-commit" when that commit is at hand, else by "blobs".  Raises UserError saying what
-    was looked for and where when neither finds one.
+    By "base-commit" when that commit can be had, else by "blobs".  Raises UserError saying what
+    was looked for and where when neither finds one, InfraError when a server could not be asked.
     """
     stated = series.base_commit_hint
-    why = "it has no base-commit line"
+    why, down = "it has no base-commit line", None
     if stated:
         own = dict(series.origin).get("repository")
         if own and commit_of(Path(own), stated):
             return f"{own}:{stated}", "base-commit"
-        if _at_hand(stated, store, kernel_git):
-            return f"git:{stated}", "base-commit"
-        why = f"its base-commit {stated} is neither in the store nor in KERNEL_GIT"
+        try:
+            if _to_be_had(stated, store, kernel_git, elsewhere):
+                return f"git:{stated}", "base-commit"
+        except InfraError as error:
+            down = error
+        public = ", ".join(one.name for one in elsewhere.upstreams)
+        also = f" nor in kernel.org's {public}" if public and not down else ""
+        why = f"its base-commit {stated} is neither in the store nor in KERNEL_GIT{also}"
     wanted = expectations(series)
-    if not any(wanted.values()):
-        raise UserError(f"{series.name}: {why}, and no index line names a blob: give BASE=")
-    candidates = _candidates(wanted, store, kernel_git)
+    clones = [one for one in (kernel_git, elsewhere.clone) if one]
+    candidates = _candidates(wanted, store, clones)
     found = [name for name, one in candidates if one.whole]
     if not found:
+        if down:
+            raise down
+        if not any(wanted.values()):
+            raise UserError(f"{series.name}: {why}, and no index line names a blob: give BASE=")
         needs = f"; it names {series.needs[0]}{_more(series.needs)}" if series.needs else ""
         raise UserError(
             f"{series.name}: {why}, and no tree at hand has its {len(wanted)} files as its index "
             f"lines name them{_nearest(candidates)}{needs}: give BASE=, or KERNEL_GIT= a local "
             "repository with that tree"
         )
+    if down:
+        _log.warning(str(down))
     also = f" (as well as {', '.join(found[1:4])})" if len(found) > 1 else ""
     _log.info(f"{series.name}: {why}; by its blob ids the base is {found[0]}{also}")
     return found[0], "blobs"
@@ -126,30 +142,32 @@ def _nearest(candidates: Sequence[tuple[str, Agreement]]) -> str:
     return f" (the nearest is {name}: {count} of {one.files} files {verb}, {files})"
 
 
-def _at_hand(commit: str, store: GitStore, kernel_git: str | None) -> bool:
+def _to_be_had(commit: str, store: GitStore, kernel_git: str | None, elsewhere: Elsewhere) -> bool:
+    """Whether a commit is at hand, or is now fetched."""
     if store.commit_of(commit):
         return True
-    if not kernel_git:
-        return False
-    local = Path(kernel_git).expanduser()
-    if local.is_dir():
-        return commit_of(local, commit) is not None
-    try:
-        store.fetch(kernel_git, commit)
-    except HarnessError:
-        return False
-    return True
+    for place in (kernel_git, elsewhere.clone):
+        local = Path(place).expanduser() if place else None
+        if local and local.is_dir():
+            if commit_of(local, commit):
+                return True
+        elif place:
+            with contextlib.suppress(HarnessError):
+                store.fetch(place, commit)
+                return True
+    return gitsource.published(commit, elsewhere, store)
 
 
 def _candidates(
-    wanted: Mapping[str, str], store: GitStore, kernel_git: str | None
+    wanted: Mapping[str, str], store: GitStore, clones: Sequence[str]
 ) -> list[tuple[str, Agreement]]:
-    """The trees of a local KERNEL_GIT and of the store, under names that `sources` knows."""
+    """The trees of local clones and of the store, under names that `sources` knows."""
     found: list[tuple[str, Agreement]] = []
-    local = Path(kernel_git).expanduser() if kernel_git else None
-    if local and local.is_dir():
+    if not any(wanted.values()):
+        return found
+    for local in (Path(one).expanduser() for one in clones):
         # Oldest first: of versions that fit alike, the one the series can have been made on.
-        for name, commit in _revisions(local):
+        for name, commit in _revisions(local) if local.is_dir() else ():
             tree = _tree(local, commit, wanted)
             found.append((f"git:{name}", blobmatch.agreement(wanted, tree)))
     for name, commit in _imported(store):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel tree by the name of a tag, branch or commit: from KERNEL_GIT, or fetched before."""
+"""A kernel tree by the name of a tag, branch or commit: from KERNEL_GIT, from the public trees."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.source import promisor, signature
@@ -17,8 +18,9 @@ from harness.source.gitnames import (
     public_url,
     ref_part,
 )
-from harness.source.gitstore import GitStore, remote_key
-from harness.util.errors import UserError
+from harness.source.gitstore import GitStore, NotThere, remote_key
+from harness.source.upstream import NOWHERE, Elsewhere, Upstream, unreachable
+from harness.util.errors import HarnessError, InfraError, UserError
 
 _log = logging.getLogger(__name__)
 
@@ -30,21 +32,102 @@ Named = tuple[str, str, dict[str, str]]
 
 
 def get(
-    rev: str, *, store: GitStore, kernel_git: str | None, keyring: Path | None, missing_ok: bool
+    rev: str,
+    *,
+    store: GitStore,
+    kernel_git: str | None,
+    elsewhere: Elsewhere = NOWHERE,
+    keyring: Path | None,
+    missing_ok: bool,
 ) -> Named:
-    """Bring a tag, branch or commit into the store.
+    """Bring a tag, branch or commit into the store: from KERNEL_GIT, else from ``elsewhere``.
 
     A tag's signature is checked when there is a ``keyring``.  With ``missing_ok`` a local
     repository may lack the content of some files: the tree is then taken without them, and the
     origin lists them.  Raises UserError for a name that is not there or means two things, for a
-    bad signature, and for missing files that were not agreed to.
+    bad signature, and for missing files that were not agreed to; InfraError where a server that
+    may have it cannot be asked.
     """
     check_revision(rev)
-    if not kernel_git:
-        return _fetched_before(rev, store, keyring)
-    shown = public_url(kernel_git)
-    _log.info(f"looking for {rev} in {shown}")
-    local = Path(kernel_git).expanduser().resolve()
+    lacking: list[str] = []
+    if kernel_git:
+        _log.info(f"looking for {rev} in {public_url(kernel_git)}")
+        try:
+            return _from(kernel_git, rev, store, keyring, missing_ok=missing_ok)
+        except NotThere as error:
+            lacking.append(str(error))
+    if elsewhere.clone and elsewhere.clone != kernel_git:
+        _log.info(f"looking for {rev} in {elsewhere.clone}")
+        try:
+            return _from(elsewhere.clone, rev, store, keyring, missing_ok=missing_ok)
+        except HarnessError as error:  # nobody named it: where it is of no use, others may be
+            _log.info(str(error))
+            lacking.append(str(error))
+    if not kernel_git and (found := _fetched_before(rev, elsewhere.upstreams, store, keyring)):
+        return found
+    asked = [one for one in elsewhere.upstreams if one.may_have(rev)]
+    if found := _published(rev, asked, store, keyring):
+        return found
+    among = f"; kernel.org's {', '.join(one.name for one in asked)} lack it, too" if asked else ""
+    if lacking:
+        raise UserError(lacking[0] + among)
+    what = "commit" if is_full_id(rev) else "tag or commit"
+    raise UserError(
+        f"{rev} is neither a folder here nor a {what} fetched before{among}: to get it from git, "
+        f"set KERNEL_GIT= to a repository, like {KERNEL_GIT_EXAMPLE}; for Debian's kernel write "
+        "debian/X.Y"
+    )
+
+
+def published(rev: str, elsewhere: Elsewhere, store: GitStore) -> bool:
+    """Bring a commit into the store from the public trees; False where none of them has it.
+
+    Raises InfraError where one that may have it cannot be asked.
+    """
+    return _published(rev, elsewhere.upstreams, store, None) is not None
+
+
+def _published(
+    rev: str, upstreams: Sequence[Upstream], store: GitStore, keyring: Path | None
+) -> Named | None:
+    failed: list[str] = []
+    down: dict[str, str] = {}
+    for one in upstreams:
+        if one.server not in down:
+            down[one.server] = unreachable(one.server)
+            failed += [f"{one.server}: {down[one.server]}"] if down[one.server] else []
+        if down[one.server]:
+            continue
+        _log.info(f"looking for {rev} in {one.name}, {one.url}")
+        try:
+            commit = store.fetch(one.url, rev, all_for_commit=False)
+        except NotThere:
+            continue
+        except InfraError as error:
+            failed.append(str(error))
+            continue
+        origin = {"repository": one.url, "upstream": one.name, "revision": rev, "commit": commit}
+        return _named(rev, commit, store), commit, origin | _signature(rev, one.url, store, keyring)
+    if failed:
+        raise InfraError(
+            f"{rev} is in no clone at hand and cannot be fetched ({'; '.join(failed)}): set "
+            "KERNEL_GIT= to a clone of the kernel, or KERNEL_MIRROR= to a server with the same "
+            "paths, or take Debian's kernel, BASE=debian/X.Y"
+        )
+    return None
+
+
+def _named(rev: str, commit: str, store: GitStore) -> str:
+    # A branch moves, so it is the commit that names it.
+    return f"git:{rev if store.fetched(rev) else commit}"
+
+
+def _from(
+    place: str, rev: str, store: GitStore, keyring: Path | None, *, missing_ok: bool
+) -> Named:
+    """From a repository that the user has, a path or a URL.  NotThere where it lacks that."""
+    shown = public_url(place)
+    local = Path(place).expanduser().resolve()
     original, missing = _missing(rev, local, store)
     if missing:
         if not missing_ok:
@@ -58,35 +141,33 @@ def get(
         origin["missing_files"] = "\n".join(missing)
         return f"git:{original}", commit, origin
     try:
-        commit = store.fetch(kernel_git, rev)
-    except UserError as error:
+        commit = store.fetch(place, rev)
+    except NotThere as error:
         hint = _same_version(rev, local) if local.is_dir() else ""
-        raise UserError(f"{error}{hint}") from error
+        raise NotThere(f"{error}{hint}") from error
     origin = {"repository": shown, "revision": rev, "commit": commit}
-    origin |= _signature(rev, kernel_git, store, keyring)
-    # A branch moves, so it is the commit that names it.
-    return f"git:{rev if store.fetched(rev) else commit}", commit, origin
+    return _named(rev, commit, store), commit, origin | _signature(rev, place, store, keyring)
 
 
-def _fetched_before(rev: str, store: GitStore, keyring: Path | None) -> Named:
+def _fetched_before(
+    rev: str, upstreams: Sequence[Upstream], store: GitStore, keyring: Path | None
+) -> Named | None:
     stored = store.commit_of(rev) if is_short_id(rev) else None
+    known = store.fetched(stored or rev)
+    public = {one.url: {"upstream": one.name} for one in upstreams}
     if stored:
-        return f"git:{stored}", stored, {"commit": stored}
-    known = store.fetched(rev)
+        url = next((url for url in known if url in public), None)
+        origin = {"repository": url, **public[url], "revision": rev} if url else {}
+        return f"git:{stored}", stored, {**origin, "commit": stored}
     if len(set(known.values())) > 1:
         raise UserError(
             f"{rev} was fetched from {' and from '.join(sorted(known))}, and they "
             "differ: set KERNEL_GIT= to the one you mean"
         )
     for url, commit in known.items():
-        origin = {"repository": url, "revision": rev, "commit": commit}
+        origin = {"repository": url, **public.get(url, {}), "revision": rev, "commit": commit}
         return f"git:{rev}", commit, origin | _signature(rev, url, store, keyring)
-    what = "commit" if is_full_id(rev) else "tag or commit"
-    raise UserError(
-        f"{rev} is neither a folder here nor a {what} fetched before: to get it from git, set "
-        f"KERNEL_GIT= to a repository, like {KERNEL_GIT_EXAMPLE}; for Debian's kernel write "
-        "debian/X.Y"
-    )
+    return None
 
 
 def _signature(rev: str, kernel_git: str, store: GitStore, keyring: Path | None) -> dict[str, str]:

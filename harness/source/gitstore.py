@@ -17,11 +17,10 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Unpack
 
-from harness.source import folderindex, kconfigfiles
+from harness.source import folderindex, kconfigfiles, sparing
 from harness.source.folderindex import How
 from harness.source.git import ask, commit_of, last_line, run_git
 from harness.source.gitnames import (
@@ -45,6 +44,10 @@ IDENTITY = {
     "GIT_COMMITTER_DATE": "@0 +0000",
 }
 """Who the store's own commits are by, and when: fixed, so that equal trees get equal ids."""
+
+
+class NotThere(UserError):
+    """A repository can be read and does not have, or does not give, what was asked for."""
 
 
 class GitStore:
@@ -118,12 +121,14 @@ class GitStore:
             what="copying a tree to the store",
         )
 
-    def fetch(self, url_or_path: str, rev: str) -> str:
+    def fetch(self, url_or_path: str, rev: str, *, all_for_commit: bool = True) -> str:
         """Bring a tag, branch or full commit id of a repository into the store.
 
-        Returns the commit id.  Only that one commit is fetched where the server can do that.
+        Returns the commit id.  Only that one commit is fetched where the server can do that, and
+        of it only the files that the store does not have; from a server that gives no commit by its
+        id all branches are, with ``all_for_commit``.
         A tag of a URL, once fetched, is not asked for again; branches, and any name in a local
-        repository, are.  Raises UserError for a name the repository does not have (with the
+        repository, are.  Raises NotThere for a name the repository does not have (with the
         nearest tags), InfraError when the repository cannot be reached.
         """
         source = _location(url_or_path)
@@ -133,17 +138,22 @@ class GitStore:
         if known and (is_full_id(rev) or not Path(source).is_dir()):
             return known
         wanted, kind = (rev, "commits") if is_full_id(rev) else self._remote_name(source, rev)
+        if Path(source).is_dir() and is_full_id(rev) and commit_of(Path(source), rev) is None:
+            raise NotThere(f"{source} has no commit {rev}")
         with self._lock():
-            commit = self._fetch(source, wanted, f"{base}/{kind}/{ref_part(rev)}")
+            commit = self._fetch(
+                source, wanted, f"{base}/{kind}/{ref_part(rev)}", all_for_commit=all_for_commit
+            )
         self.write_note(f"{base}/url", {"url": public_url(source)})
         return commit
 
-    def fetched(self, tag: str) -> dict[str, str]:
-        """{repository URL: commit} for each repository whose `tag` was fetched before."""
+    def fetched(self, rev: str) -> dict[str, str]:
+        """{repository URL: commit} for each repository whose tag, or full id, was fetched."""
         found: dict[str, str] = {}
+        kind = "commits" if is_full_id(rev) else "tags"
         for ref in self.refs("refs/harness/git"):
             parts = ref.split("/")
-            if parts[4:] == ["tags", ref_part(tag)] and (commit := self.commit_of(ref)):
+            if parts[4:] == [kind, ref_part(rev)] and (commit := self.commit_of(ref)):
                 note = self.read_note("/".join([*parts[:4], "url"])) or {}
                 found[note.get("url", parts[3])] = commit
         return found
@@ -174,7 +184,7 @@ class GitStore:
 
     def symbols(self, commit: str) -> frozenset[str]:
         """The symbols (without CONFIG_) that the kernel's own Kconfig files define in a commit."""
-        return _symbols(self.path, commit)
+        return kconfigfiles.symbols(self.path, commit)
 
     def listing(self, commit: str) -> tuple[str, ...]:
         """A row "mode type id<TAB>path" for each file of a commit."""
@@ -312,24 +322,32 @@ class GitStore:
         self._config.write_text("[safe]\n\tdirectory = *\n", encoding="utf-8")
         self._ready.write_text("1\n", encoding="utf-8")
 
-    def _fetch(self, source: str, wanted: str, ref: str) -> str:
-        said = f"fetching {public_url(source)}"
+    def _fetch(self, source: str, wanted: str, ref: str, *, all_for_commit: bool) -> str:
+        where = public_url(source)
+        said = f"fetching {where}"
+        if not Path(source).is_dir() and (found := sparing.fetch(self.path, source, wanted)):
+            self.set_ref(ref, found)
+            return self._git("rev-parse", f"{ref}^{{commit}}").strip()
         words = ("fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force")
         done = self._try(*words, "--depth=1", "--", source, f"{wanted}:{ref}", what=said)
         if done.returncode != 0:
+            by_id = is_full_id(wanted)
+            why = last_line(done.stderr)
+            if by_id and ("not our ref" in why or not all_for_commit):
+                raise NotThere(f"{where} does not give commit {wanted}: {why}")
             # Some servers are dumb, or give no raw ids: then all of it, history included.
             whole = f"{ref.rsplit('/', 1)[0]}/all"
             kinds = [f"+refs/{kind}/*:{whole}/{kind}/*" for kind in ("heads", "tags")]
-            specs = kinds if is_full_id(wanted) else [f"{wanted}:{ref}"]
+            specs = kinds if by_id else [f"{wanted}:{ref}"]
             again = self._try(*words, "--", source, *specs, what=said)
             if again.returncode != 0:
                 why = last_line(again.stderr)
-                raise InfraError(f"cannot fetch {wanted} from {public_url(source)}: {why}")
-            if is_full_id(wanted) and self.commit_of(wanted):
+                raise InfraError(f"cannot fetch {wanted} from {where}: {why}")
+            if by_id and self.commit_of(wanted):
                 self.set_ref(ref, wanted)
         commit = self.commit_of(ref)
         if commit is None:
-            raise UserError(f"{public_url(source)} has no commit {wanted} on a branch or tag")
+            raise NotThere(f"{where} has no commit {wanted} on a branch or tag")
         return commit
 
     def _remote_name(self, source: str, rev: str) -> tuple[str, str]:
@@ -344,17 +362,18 @@ class GitStore:
         if is_short_id(rev):
             if Path(source).is_dir() and (commit := commit_of(Path(source), rev)):
                 return commit, "commits"
-            raise UserError(
+            raise NotThere(
                 f"{where} has no tag or branch {rev}; a commit needs its full id of 40 digits"
             )
         heard = self._ls_remote(source, "refs/tags/*")
         tags = [name.removeprefix("refs/tags/").removesuffix("^{}") for name in heard]
         near = difflib.get_close_matches(rev, sorted(set(tags)), n=3)
         hint = f"; nearest tags: {', '.join(near)}" if near else ""
-        raise UserError(f"{where} has no tag or branch {rev}{hint}")
+        raise NotThere(f"{where} has no tag or branch {rev}{hint}")
 
     def _ls_remote(self, source: str, *patterns: str) -> dict[str, str]:
-        done = self._try("ls-remote", "--", source, *patterns)
+        what = f"asking {public_url(source)}"
+        done = self._try("ls-remote", "--", source, *patterns, what=what)
         if done.returncode != 0:
             why = last_line(done.stderr)
             raise InfraError(f"cannot read the git repository {public_url(source)}: {why}")
@@ -394,16 +413,3 @@ def _location(url_or_path: str) -> str:
     if url_or_path.startswith("-") or ":" not in url_or_path:
         raise UserError(f"{url_or_path!r} is neither a folder nor the URL of a git repository")
     return url_or_path
-
-
-@lru_cache(maxsize=8)
-def _symbols(store: Path, commit: str) -> frozenset[str]:
-    line = r"^\s*(menu)?config\s+[A-Za-z0-9_]+\s*$"
-    argv = ["grep", "-z", "-E", line, commit, "--", "*Kconfig*"]
-    done = run_git(argv, env={"GIT_DIR": str(store)})
-    found: dict[str, set[str]] = {}
-    for text in done.stdout.decode(errors="replace").splitlines():
-        place, _, entry = text.partition("\0")
-        found.setdefault(place.partition(":")[2], set()).add(entry.split()[1])
-    ours = (names for place, names in found.items() if kconfigfiles.counts(PurePosixPath(place)))
-    return frozenset().union(*ours)

@@ -21,6 +21,7 @@ from harness.source.apt import AptSource, Candidate, Deb, compare_versions
 from harness.source.git import ask, commit_of
 from harness.source.gitnames import is_short_id, makefile_version, public_url, ref_part
 from harness.source.gitstore import GitStore
+from harness.source.upstream import NOWHERE, Elsewhere
 from harness.util.errors import InfraError, UserError
 from harness.util.hostspace import NoSpaceError, require_space
 
@@ -55,7 +56,7 @@ class Origins:
     """Where kernels come from: the folder for downloads, and what the environment says.
 
     kernel_git: KERNEL_GIT; mirror: DEBIAN_MIRROR; keyring: KERNEL_KEYRING
-    missing_ok: KERNEL_GIT_MISSING (see `gitsource.get`)
+    missing_ok: KERNEL_GIT_MISSING; elsewhere: where revisions are beside it (see `gitsource.get`)
     """
 
     downloads: Path
@@ -63,6 +64,7 @@ class Origins:
     mirror: str | None = None
     keyring: Path | None = None
     missing_ok: bool = False
+    elsewhere: Elsewhere = NOWHERE
 
 
 def resolve(
@@ -70,16 +72,17 @@ def resolve(
 ) -> Source:
     """Bring the kernel tree called `name` into the store.
 
-    ``debian/6.12[=VERSION]``, a git tag, branch or commit of ``kernel_git``, ``FOLDER:REVISION``,
-    a tarball (path or URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front settle what is
-    meant.  Raises UserError for a name that means nothing or two things, InfraError when its
-    origin cannot be reached.
+    ``debian/6.12[=VERSION]``, a git tag, branch or commit (see `gitsource.get`),
+    ``FOLDER:REVISION``, a tarball (path or URL), a folder; ``git:``, ``tar:`` and ``dir:`` in front
+    settle what is meant.  Raises UserError for a name that means nothing or two things, InfraError
+    when its origin cannot be reached.
     """
     store.ensure()
     cache, keyring = origins.downloads, origins.keyring
     kind, value = classify(name, store=store, kernel_git=origins.kernel_git)
-    git = origins.kernel_git
+    git, elsewhere = origins.kernel_git, origins.elsewhere
     if kind == "tree":
+        elsewhere = NOWHERE
         git, _, rev = value.rpartition(":")
         kind, value = "git", _revision(Path(git).expanduser(), rev)
     if kind == "debian":
@@ -90,6 +93,7 @@ def resolve(
             value,
             store=store,
             kernel_git=git,
+            elsewhere=elsewhere,
             keyring=keyring,
             missing_ok=origins.missing_ok,
         )
@@ -124,7 +128,7 @@ def classify(name: str, *, store: GitStore, kernel_git: str | None = None) -> tu
     is_folder = Path(name).is_dir()
     if _BARE_VERSION.fullmatch(name):
         series = ".".join(re.split(r"[.-]", name)[:2])
-        ways = [f"debian/{series} (Debian's kernel)", f"v{name} (the tag, from KERNEL_GIT)"]
+        ways = [f"debian/{series} (Debian's kernel)", f"v{name} (the tag)"]
         ways += [f"dir:{name} (the folder)"] if is_folder else []
         raise UserError(f"{name} can mean more than one kernel: write {' or '.join(ways)}")
     if not is_folder:

@@ -28,6 +28,7 @@ from harness.series.mail.mbox import Mail
 from harness.series.mail.revisions import Posting
 from harness.series.mail.thread import BATCH, Thread
 from harness.series.patchset import PatchSet
+from harness.source.upstream import unreachable
 from harness.util import atomic
 from harness.util.command import run
 from harness.util.errors import InfraError, UserError
@@ -293,6 +294,12 @@ def _kept(place: Path) -> bytes | None:
 
 def _b4_mbox(address: Address, server: str, mails: MailSource) -> bytes:
     """The thread (and with a revision the newer ones) as b4 fetches it: an mbox."""
+    if why := unreachable(server):
+        raise InfraError(
+            f"could not fetch <{address.message_id}>: {server} cannot be reached ({why}); set "
+            "MIRROR= to a local mirror of its list, or LORE= to another server, or save the thread "
+            "and give PATCH=FILE.mbox"
+        )
     _log.info(f"asking {server} for <{address.message_id}>")
     newer = ("--check-newer-revisions",) if address.revision else ()
     with tempfile.TemporaryDirectory(prefix="harness-b4-") as name:

@@ -26,6 +26,7 @@ from harness.experiment import cell
 from harness.report import files
 from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
+from harness.series import unlisted
 from harness.studies import compare
 from harness.studies.nightly import agenda, news, outcome, report, store
 from harness.studies.nightly.agenda import Agenda
@@ -155,12 +156,24 @@ class _Night:
                 store.SPENT if plan.left else store.WHOLE, int(status),
             )
         )  # fmt: skip
-        report.record(self._root, self._config.name, plan.left)
+        report.record(self._root, self._config.name, plan.left, self._unlisted())
         if self._config.path.is_file():
             atomic.binary(self._root / "nightly.yaml", self._config.path.read_bytes())
         (self._root / agenda.NAME).unlink(missing_ok=True)
         made = sealed(self._root, report.make)
         return replace(made, done=ran)
+
+    def _unlisted(self) -> list[str]:
+        """What the registry lacks by now, as far as local mirrors tell."""
+        mails = self._context.mails
+        if not mails.mirrors:
+            return []
+        try:
+            found = unlisted.check(REGISTRY, mails)
+        except HarnessError as error:
+            _log.warning(f"the registry was not compared with the mirrors: {error}")
+            return []
+        return [one.sentence for one in found if one.newer]
 
     def _usual(self) -> dict[tuple[str, str], float]:
         """Seconds that a cell's last whole comparison took, by suite and name."""

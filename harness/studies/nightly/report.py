@@ -27,10 +27,12 @@ _JOBS = TypeAdapter(tuple[Job, ...])
 _LABELS = {"worse": "failure", "undecided": "skipped", "none": "skipped"}
 
 
-def record(root: Path, name: str, left: Sequence[Job]) -> None:
+def record(root: Path, name: str, left: Sequence[Job], unlisted: Sequence[str]) -> None:
     """Write nightly.json: what the history does not have."""
     jobs = _JOBS.dump_python(tuple(left), mode="json")
-    records.write(root, ResultKind.NIGHTLY, {"name": name, "left": jobs})
+    records.write(
+        root, ResultKind.NIGHTLY, {"name": name, "left": jobs, "unlisted": list(unlisted)}
+    )
 
 
 def make(root: Path) -> StudyResult:
@@ -42,7 +44,9 @@ def make(root: Path) -> StudyResult:
     if (root / ResultKind.NIGHTLY.record).is_file():
         data = records.read(root, ResultKind.NIGHTLY)
     with store.opened(root / store.NAME) as history:
-        found = trend.read(history, name=data["name"], left=_JOBS.validate_python(data["left"]))
+        left = _JOBS.validate_python(data["left"])
+        missing = data.get("unlisted", ())
+        found = trend.read(history, name=data["name"], left=left, unlisted=missing)
         status = Exit(history.nights()[-1].status)
     figures = plots.draw(found)
     target = root / "report"

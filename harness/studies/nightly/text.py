@@ -59,7 +59,7 @@ def opening(trend: Trend) -> list[str]:
             + "; ".join(line.title for line in moved)
             + "."
         )
-    return lines
+    return [*lines, *(f"{sentence}." for sentence in trend.unlisted)]
 
 
 def _when(iso: str) -> str:

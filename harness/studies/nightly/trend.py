@@ -72,6 +72,7 @@ class Trend:
     """All that the page and the text say.
 
     fresh: this night's comparisons, with their primary estimates; left: what the budget left over
+    unlisted: what the registry lacks, a sentence each
     risk: the probability of any mark on the page where nothing changed
     """
 
@@ -82,10 +83,13 @@ class Trend:
     failures: tuple[NightlyFailure, ...]
     left: tuple[Job, ...]
     lines: tuple[TrendLine, ...]
+    unlisted: tuple[str, ...] = ()
     risk: float = changepoint.RISK
 
 
-def read(history: HistoryStore, *, name: str, left: Sequence[Job] = ()) -> Trend:
+def read(
+    history: HistoryStore, *, name: str, left: Sequence[Job] = (), unlisted: Sequence[str] = ()
+) -> Trend:
     """The trend as it is after the last night.  ValueError where there was no night."""
     nights = history.nights()
     if not nights:
@@ -105,7 +109,7 @@ def read(history: HistoryStore, *, name: str, left: Sequence[Job] = ()) -> Trend
     lines = _marked(_lines(list(latest), primary))
     return Trend(
         name, night, len(nights), fresh, tuple(history.failures(night.id)), tuple(left),
-        tuple(sorted(lines, key=_urgency)),
+        tuple(sorted(lines, key=_urgency)), tuple(unlisted),
     )  # fmt: skip
 
 

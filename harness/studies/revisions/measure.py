@@ -108,7 +108,7 @@ def _entry(experiment: Experiment) -> Entry:
 
 
 def _command(experiment: Experiment, only: Sequence[str], context: Context) -> str:
-    git = for_others(context.kernel_git or "")
+    git = for_others(context.kernel_git) if context.kernel_git else ""
     words = [manifest.repeat_command(experiment.changed(base=AUTO), "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 

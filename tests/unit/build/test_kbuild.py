@@ -273,6 +273,59 @@ def test_the_key_changes_with_what_determines_the_artefact_and_nothing_else(part
     assert kbuild.kernel_key(request, "gcc 13") != kbuild.kernel_key(request, "gcc 12")
 
 
+# Another compiler
+
+
+@pytest.fixture
+def clang(bench: Bench) -> Path:
+    """A clang that is gcc under another name, and says when it compiles."""
+    place = bench.folder / "bin" / "clang-19"
+    place.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *--version*) echo "Debian clang version 19.1.7"; exit;; esac\n'
+        f"echo \"$@\" >>'{bench.folder / 'clang-calls'}'\n"
+        'exec gcc "$@"\n'
+    )
+    place.chmod(0o755)
+    return place
+
+
+def test_the_compiler_that_is_asked_for_configures_and_compiles(
+    bench: Bench, clang: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kbuild, "_caching", lambda: False)
+    request = bench.request()
+    by_gcc = bench.builder.build(request)
+    calls = len(bench.calls)
+    by_clang = bench.builder.build(replace(request, cc="clang-19"))
+    assert by_clang.compiler == "Debian clang version 19.1.7"
+    assert by_clang.key != by_gcc.key and by_clang.path != by_gcc.path
+    assert "mm/swap.c" in (bench.folder / "clang-calls").read_text()
+    made = bench.calls[calls:]
+    assert [call.split()[-1] for call in made] == ["allnoconfig", "olddefconfig", "bzImage"]
+    assert all(" CC=clang-19 " in call for call in made)
+    # The objects of one are not those of the other, and both kernels stay what they are.
+    assert compiled(by_clang) == compiled(by_gcc) == ["init/main.o", "mm/page.o", "mm/swap.o"]
+    assert bench.builder.build(request) == by_gcc
+    assert bench.builder.build(replace(request, cc="clang-19")) == by_clang
+    assert len(bench.calls) == calls + 3
+
+
+def test_the_compiler_is_cached_whichever_it_is(
+    bench: Bench, clang: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (bench.folder / "bin" / "ccache").write_text('#!/bin/sh\nexec "$@"\n')
+    (bench.folder / "bin" / "ccache").chmod(0o755)
+    bench.builder.build(replace(bench.request(), cc="clang-19"))
+    assert "CC=ccache clang-19 HOSTCC=ccache gcc" in bench.calls[-1]
+
+
+def test_a_compiler_that_is_missing_is_one_sentence(bench: Bench) -> None:
+    with pytest.raises(UserError, match=r"^CC=clang-99 is not installed: apt-get install clang-99"):
+        bench.builder.build(replace(bench.request(), cc="clang-99"))
+    assert bench.calls == []
+
+
 # Failures
 
 

@@ -82,6 +82,13 @@ def test_an_unknown_option_is_told_before_anything_is_checked_out(context: Conte
     assert not list(context.cache.build.glob("*/src"))
 
 
+def test_a_missing_compiler_is_told_before_anything_is_fetched(context: Context) -> None:
+    kernels = Kernels(base="auto", patch="1-2@mail.example", cc="clang-99")
+    with pytest.raises(UserError, match=r"^CC=clang-99 is not installed"):
+        pair.make(Experiment(kernels), context)
+    assert not context.cache.git.exists()
+
+
 def test_no_base_at_hand_is_one_sentence(context: Context) -> None:
     with pytest.raises(UserError, match=r"neither in the store nor in KERNEL_GIT.*BASE="):
         pair.make(

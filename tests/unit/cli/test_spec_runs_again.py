@@ -36,6 +36,7 @@ VALUES: dict[str, Any] = {
     "config": "NUMA=y NUMA_BALANCING=y",
     "head_config": ["KASAN=y"],
     "fragments": "debug",
+    "cc": "clang-19",
     "backends": [{"zram": {"compressor": "lz4"}}],
     "workloads": "fill",
     "suite": "vswap",

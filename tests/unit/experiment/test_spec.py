@@ -125,6 +125,12 @@ def test_a_series_and_a_second_kernel_exclude_each_other() -> None:
         load(base="auto", head="v6.19")
 
 
+def test_a_compiler_is_gcc_or_clang_of_some_version() -> None:
+    assert [load(cc=name).kernels.cc for name in ("clang", "gcc-12")] == ["clang", "gcc-12"]
+    with pytest.raises(UserError, match=r"'cc' is 'clang -O3'; it must be gcc or clang, or one wi"):
+        load(cc="clang -O3")
+
+
 def test_options_of_the_second_kernel_alone_need_a_second_kernel() -> None:
     made = load(head="v6.19", head_config="THP_SWAP=n")
     assert made.kernels.head_config == ("THP_SWAP=n",)

@@ -208,8 +208,12 @@ def test_b4_gives_what_the_mirror_gives(
     # The server is gone: what is kept serves, and is said to be old.
     assert load(f"{COVER}@latest", served, tmp_path).locator == "mail:2-0@mail.example"
     assert "using what was fetched before" in heard.text
-    with pytest.raises(InfraError, match=r"could not fetch <2-0@mail\.example>"):
+    with pytest.raises(InfraError, match=r"could not fetch <2-0@mail\.example>") as caught:
         load("2-0@mail.example", served, tmp_path)
+    said = str(caught.value)
+    assert f"{server} cannot be reached (Connection refused); set MIRROR=" in said
+    assert "or LORE= to another server, or save the thread and give PATCH=FILE.mbox" in said
+    assert "\n" not in said
     assert not list(config.parent.glob(".cache*")), "b4 has a home of its own"
 
 

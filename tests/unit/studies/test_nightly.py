@@ -95,6 +95,8 @@ def test_a_revision_arrives_between_two_nights(
     inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 2))
     third = measure.nightly(asked, context)
     assert (third.status, third.done) == (Exit.WORSE, 2)
+    lacks = "toy.yaml lists nothing after v1: v2 of 2026-01-02 <2-0@mail.example>."
+    assert lacks in " ".join(third.text.split()) and "toy.yaml" not in second.text
     assert {f"next-{new}-on-v6.12/zram.pageio", "toy-v2-on-auto/zram.pageio"} <= {*folders(context)}
     # The boots of the base serve all nights: three pairs of the new kernel, twice.
     assert len(fake.ran) - booted <= 2 * 3 + 2 * 6

@@ -261,10 +261,10 @@ def test_the_command_repeats_a_bundle_in_an_empty_home(
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.delenv("KERNEL_GIT", raising=False)
     words = ["repeat", str(packed), "--results", str(tmp_path / "new"), "--sandbox=no"]
-    assert cli.main(words) == Exit.USER, "the base is not in the bundle"
+    assert cli.main(words) == Exit.INFRA, "the base is not in the bundle, and no server is there"
     said = capsys.readouterr().err
     assert "it needs KERNEL_GIT, a clone of the kernel that has commit" in said
-    assert "set KERNEL_GIT= to a repository" in said
+    assert "set KERNEL_GIT= to a clone of the kernel, or KERNEL_MIRROR=" in said
     assert cli.main([*words, f"--kernel-git={there.kernel_git}"]) == Exit.WORSE
     assert f"The same trees as in {done.name}: base " in capsys.readouterr().out
     assert verify.verify(tmp_path / "new" / f"{done.name}-repeat").holds
