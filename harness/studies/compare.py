@@ -32,7 +32,7 @@ from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
-from harness.vm import accel, counter, disk
+from harness.vm import accel, counter, disk, instrument
 from harness.vm.accel import Accelerator
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
@@ -238,6 +238,8 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     key = made["base"].kernel.key
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
     api = counter.interface(cells, method.clock, accel.qemu_version())
+    name = instrument.COUNT
+    plugins = {name: instrument.plugin(method.tools, name, api)} if api else {}
     return Setting(
         experiment=experiment,
         cells=cells,
@@ -250,7 +252,7 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        counter=counter.plugin(method.tools, api),
+        plugins=plugins,
         observer=seen,
         selftests=selftests,
         halves=half,
@@ -397,7 +399,7 @@ def _boot_all(
             swap=guest.swap,
             disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=timeout),
-            counter=setting.counter,
+            plugins=setting.plugins,
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )

@@ -7,13 +7,13 @@
  * softirqs and RCU callbacks are charged to the task that happens to be current, and a small
  * shift of the timers moves them from one task to another.
  *
- * vm-images/plugins/count.c counts.  It is told what by a NOP that no compiler emits: its
- * displacement has MARKER_TAG and a code.  Without the plugin it does nothing.
+ * QEMU's plugins count (vm-images/plugins).  They are told what by a NOP that no compiler emits:
+ * its displacement has MARKER_TAG and a code.  Without a plugin it does nothing.
  */
 #include "workload.h"
 
 #ifndef __x86_64__
-#error "The marker is an x86-64 instruction; vm-images/plugins/count.c must know it, too."
+#error "The marker is an x86-64 instruction; vm-images/plugins/plugin.c must know it, too."
 #endif
 
 #define CHANNELS 4

@@ -10,7 +10,7 @@ import pytest
 
 from harness.experiment import spec
 from harness.util.errors import InfraError
-from harness.vm import boot, counter, qemu
+from harness.vm import boot, counter, instrument, qemu
 from harness.vm.watch import Deadlines
 from tests.fakes.things import boot_request, cells, host
 
@@ -27,7 +27,7 @@ DEADLINES = Deadlines.for_clock("insn", workload=60.0)
 )
 def test_the_build_is_for_this_qemu(version: str, api: int) -> None:
     assert counter.interface(cells("swapfile"), "insn", version) == api
-    assert counter.plugin(Path("/t"), api) == Path(f"/t/plugins/count-{api}.so")
+    assert instrument.plugin(Path("/t"), "count", api) == Path(f"/t/plugins/count-{api}.so")
 
 
 @pytest.mark.parametrize("version", ["QEMU emulator version 9.1.2", "version 7.1.0", "who knows"])
@@ -53,7 +53,7 @@ def test_only_where_pages_wait_is_anything_counted(
 ) -> None:
     (cell,) = spec.load(None, {"backends": backend, "workloads": workload}).cells()
     request = replace(boot_request(tmp_path), cell=cell)
-    where = replace(host(tmp_path, deadlines=DEADLINES), counter=tmp_path / "a,b.so")
+    where = replace(host(tmp_path, deadlines=DEADLINES), plugins={"count": tmp_path / "a,b.so"})
     line = qemu.argv(boot.machine(request, where, tmp_path / "boot", tmp_path))
     found = [line[i + 1] for i, word in enumerate(line) if word == "-plugin"]
     wanted = f"file={tmp_path}/a,,b.so,out={tmp_path}/boot/counts"
