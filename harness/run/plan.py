@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build.kbuild import Kernel
@@ -62,6 +62,19 @@ def blocks(
             )
             planned.append(tuple(requests))
     return tuple(planned)
+
+
+def instrumented(planned: Sequence[Block], instruments: Sequence[str]) -> list[Block]:
+    """The first pair of each cell once more under each of ``instruments``, without its control.
+
+    Only what looks on differs, so the same instructions are executed under the instruction clock.
+    """
+    return [
+        tuple(replace(one, instrument=name) for one in block if one.arm in ARMS[:2])
+        for name in instruments
+        for block in planned
+        if block and block[0].pair == 0
+    ]
 
 
 def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:

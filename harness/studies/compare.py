@@ -84,6 +84,7 @@ class Boots:
     request: what the experiment was made from, if it was
     alone: a cell that one kernel cannot run is run on the other
     words: of the result's name in place of the experiment's own
+    instruments: plugins of QEMU that the first boots of both kernels are repeated with
     """
 
     change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
@@ -93,6 +94,7 @@ class Boots:
     request: Request | None = None
     alone: bool = False
     words: str = ""
+    instruments: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -130,7 +132,7 @@ def measured(
             checksums.resume(folder)
             manifest.keep(folder, setting, context)
             _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
-            planned = _planned(setting, boots.change)
+            planned = _planned(setting, boots)
             donors = dict.fromkeys([*boots.donors, *methods.donors(context)])
             shared = reuse.boots(planned, folder, donors)
             if shared:
@@ -237,9 +239,6 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
-    api = counter.interface(cells, method.clock, accel.qemu_version())
-    name = instrument.COUNT
-    plugins = {name: instrument.plugin(method.tools, name, api)} if api else {}
     return Setting(
         experiment=experiment,
         cells=cells,
@@ -252,12 +251,21 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        plugins=plugins,
+        plugins=_plugins(cells, method, boots),
         observer=seen,
         selftests=selftests,
         halves=half,
         request=boots.request,
     )
+
+
+def _plugins(cells: Sequence[Cell], method: BootMethod, boots: Boots) -> dict[str, Path]:
+    """The plugins that any boot needs, by name, built for the QEMU that is here."""
+    version = accel.qemu_version()
+    counts = counter.interface(cells, method.clock, version) is not None
+    names = [*([instrument.COUNT] if counts else []), *boots.instruments]
+    api = instrument.interface(version)
+    return {name: instrument.plugin(method.tools, name, api) for name in names} if api else {}
 
 
 def watcher(
@@ -346,21 +354,22 @@ def _halves(
     return found
 
 
-def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> list[plan.Block]:
+def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
     schedule = setting.experiment.schedule
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if schedule.aa:
         kernels["control"] = kernels["base"]
     blocks = plan.blocks(setting.cells, kernels, pairs=schedule.pairs, seed=schedule.seed)
     only = {one.cell: one.arm for one in setting.halves}
-    return [
+    planned = [
         tuple(
-            change(boot_request)
+            boots.change(boot_request)
             for boot_request in block
             if only.get(boot_request.cell.name, boot_request.arm) == boot_request.arm
         )
         for block in blocks
     ]
+    return planned + plan.instrumented(planned, boots.instruments)
 
 
 def _boot_all(

@@ -14,11 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.build import functions
 from harness.build.kbuild import Kernel
 from harness.util.errors import InfraError
 
 COUNT = "count"
 """The plugin of timing boots; see ``counter``."""
+PROFILE = "profile"
+"""Which instructions are executed, by block of code and by chain of calls."""
 
 Options = tuple[tuple[str, str], ...]
 
@@ -31,7 +34,17 @@ def _no_options(_kernel: Kernel, _folder: Path) -> Options:
     return ()
 
 
-_OPTIONS: Mapping[str, Callable[[Kernel, Path], Options]] = {COUNT: _no_options}
+def _functions(kernel: Kernel, folder: Path) -> Options:
+    path = folder / "functions"
+    text = (kernel.path / "System.map").read_text(encoding="utf-8")
+    path.write_text("".join(functions.lines(functions.functions(text))), encoding="ascii")
+    return (("functions", str(path)),)
+
+
+_OPTIONS: Mapping[str, Callable[[Kernel, Path], Options]] = {
+    COUNT: _no_options,
+    PROFILE: _functions,
+}
 """By plugin, what makes its arguments for a boot of a kernel; files of its own go to a folder that
 lasts as long as the boot."""
 _WRITTEN = {COUNT: "counts"}

@@ -115,7 +115,8 @@ def test_the_programs_have_the_markers_that_the_plugin_knows(built: Path) -> Non
     found = {match[1][0] for match in re.finditer(rb"\x0f\x1f\x80(.)\x00\x57\x53", text, re.DOTALL)}
     # Clear, begin, end and put for a phase, and the other channels' that pageio shares.
     assert {0, 4, 8, 12} <= found
-    assert found <= {op * 4 + channel for op in range(4) for channel in range(3)}
+    assert found <= {op * 4 + channel for op in range(4) for channel in range(4)}
+    assert {3, 7, 11, 15} <= found, "the run as a whole"
 
 
 LOOPS = 1_000_000

@@ -30,10 +30,10 @@ enum operation { CLEAR, BEGIN, END, PUT };
 static void marker(enum operation operation, enum cost_channel channel)
 {
 	switch ((int)operation * CHANNELS + (int)channel) {
-	MARKER(0); MARKER(1); MARKER(2);
-	MARKER(4); MARKER(5); MARKER(6);
-	MARKER(8); MARKER(9); MARKER(10);
-	MARKER(12); MARKER(13); MARKER(14);
+	MARKER(0); MARKER(1); MARKER(2); MARKER(3);
+	MARKER(4); MARKER(5); MARKER(6); MARKER(7);
+	MARKER(8); MARKER(9); MARKER(10); MARKER(11);
+	MARKER(12); MARKER(13); MARKER(14); MARKER(15);
 	}
 }
 
