@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harness.report import analysis, canvas, page, plots, tables, tally, text
 from harness.report.model import Report
+from harness.report.profile import tables as profile
 from harness.results import frames, manifest
 from harness.stats import verdict
 from harness.util import atomic
@@ -44,6 +45,10 @@ def make(results: Path) -> Written:
     atomic.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
     atomic.pieces(target / "counters.csv", (part.encode() for part in tally.sheet(data)))
     atomic.text(target / "estimates.csv", tables.estimates(report))
+    if report.profile:
+        atomic.text(target / "profile.txt", profile.render(report.profile))
+        atomic.text(target / "functions.csv", profile.sheet(report.profile))
+        atomic.text(target / "lines.csv", profile.lines(report.profile))
     atomic.text(target / "report.html", page.render(report, figures))
     atomic.text(target / "report.txt", text.render(report))
     return Written(target, report)

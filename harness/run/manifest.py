@@ -77,7 +77,8 @@ class Setting:
 
     ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
     ``halves`` are those of the cells that one kernel runs alone; ``plugins`` are QEMU's by name,
-    those that any boot needs; ``variants`` the images with further packages, ``selftests`` the
+    those that any boot needs, and ``instruments`` the names of those that have boots of their own;
+    ``variants`` the images with further packages, ``selftests`` the
     kernels' own tests by arm.
     """
 
@@ -92,6 +93,7 @@ class Setting:
     image: Image
     tools: Path
     plugins: Mapping[str, Path] = field(default_factory=dict)
+    instruments: tuple[str, ...] = ()
     variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
     observer: tuple[Mapping[str, Any], ...] = ()
     selftests: Mapping[str, Selftests] = field(default_factory=dict)

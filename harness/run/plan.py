@@ -107,7 +107,8 @@ def run(planned: Sequence[Block], host: VmConfig, boots: Path, *, engine: Engine
         _log.info(f"{kept} of {total} boots have their result already")
     meter = _Meter(total=total, finished=kept)
     engine.run(todo, host, boots, note=meter.note)
-    return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
+    samples = [tuple(one for one in block if not one.instrument) for block in planned]
+    return Run(len(meter.ended), kept, failures(samples, boots), meter.busy_seconds())
 
 
 class _Meter:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, trace, vmlinux
+from harness.build import image, kbuild, kselftest, pair, places, trace, vmlinux
 from harness.build.image import Image
+from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
 from harness.experiment import spec
@@ -84,7 +85,6 @@ class Boots:
     request: what the experiment was made from, if it was
     alone: a cell that one kernel cannot run is run on the other
     words: of the result's name in place of the experiment's own
-    instruments: plugins of QEMU that the first boots of both kernels are repeated with
     """
 
     change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
@@ -94,7 +94,6 @@ class Boots:
     request: Request | None = None
     alone: bool = False
     words: str = ""
-    instruments: tuple[str, ...] = ()
 
     @property
     def command(self) -> str:
@@ -140,6 +139,8 @@ def measured(
             ran = _boot_all(planned, setting, context, boots.written, shown, engine)
             kernels = {one.folder: one.kernel for block in planned for one in block}
             for trouble in trace.record(folder, kernels, context.sandbox):
+                _log.warning(trouble)
+            for trouble in _places(folder, planned, context):
                 _log.warning(trouble)
             base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
             if trouble := vmlinux.record(folder, base, patch):
@@ -238,6 +239,7 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
+    instruments = _instruments(experiment, method.clock)
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
     return Setting(
         experiment=experiment,
@@ -251,7 +253,8 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        plugins=_plugins(cells, method, boots),
+        plugins=_plugins(cells, method, instruments),
+        instruments=instruments,
         observer=seen,
         selftests=selftests,
         halves=half,
@@ -259,13 +262,34 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     )
 
 
-def _plugins(cells: Sequence[Cell], method: BootMethod, boots: Boots) -> dict[str, Path]:
+def _instruments(experiment: Experiment, clock: str) -> tuple[str, ...]:
+    """The plugins that the first boots of both kernels are repeated with, if that can be done."""
+    if not experiment.schedule.profile:
+        return ()
+    if why := methods.unprofiled(clock):
+        _log.warning(f"no profile: {why}")
+        return ()
+    return (instrument.PROFILE,)
+
+
+def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:
+    """Record what the profiles name; sentences of trouble."""
+    kernels: dict[str, tuple[Kernel, list[Path]]] = {}
+    for one in (one for block in planned for one in block if one.instrument):
+        kernels.setdefault(one.arm, (one.kernel, []))[1].append(folder / "boots" / one.folder)
+    failed = plan.failures(
+        [tuple(one for one in block if one.instrument) for block in planned], folder / "boots"
+    )
+    return (*failed, *places.record(folder, kernels, context.sandbox))
+
+
+def _plugins(cells: Sequence[Cell], method: BootMethod, names: Sequence[str]) -> dict[str, Path]:
     """The plugins that any boot needs, by name, built for the QEMU that is here."""
     version = accel.qemu_version()
     counts = counter.interface(cells, method.clock, version) is not None
-    names = [*([instrument.COUNT] if counts else []), *boots.instruments]
+    wanted = [*([instrument.COUNT] if counts else []), *names]
     api = instrument.interface(version)
-    return {name: instrument.plugin(method.tools, name, api) for name in names} if api else {}
+    return {name: instrument.plugin(method.tools, name, api) for name in wanted} if api else {}
 
 
 def watcher(
@@ -369,7 +393,7 @@ def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
         )
         for block in blocks
     ]
-    return planned + plan.instrumented(planned, boots.instruments)
+    return planned + plan.instrumented(planned, setting.instruments)
 
 
 def _boot_all(
