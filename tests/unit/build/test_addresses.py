@@ -76,7 +76,7 @@ def test_a_kernel_with_line_tables(tmp_path: Path) -> None:
         place.mkdir(parents=True)
     (source / "toy.c").write_text(SOURCE, encoding="utf-8")
     argv = ["gcc", "-O1", "-g1", "-fno-inline", "-mcmodel=kernel", "-nostdlib", "-static"]
-    argv += ["-no-pie", "-Wl,-Ttext=0xffffffff81000000", "-Wl,-Tbss=0xffffffff81100000"]
+    argv += ["-no-pie", "-fno-pie", "-Wl,-Ttext=0xffffffff81000000", "-Wl,-Tbss=0xffffffff81100000"]
     argv += ["-Wl,--build-id=none", "-fcf-protection=none", "-fno-asynchronous-unwind-tables"]
     subprocess.run([*argv, "-o", "vmlinux", f"{folder}/../src/mm/toy.c"], check=True, cwd=folder)
     symbols = subprocess.run(["nm", "-n", "vmlinux"], check=True, cwd=folder, capture_output=True)
