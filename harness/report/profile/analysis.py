@@ -7,11 +7,20 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from harness.report.profile import parts, sums
-from harness.report.profile.model import Cost, FunctionCost, LineCost, Named, Operation, Profile
+from harness.report.profile.model import (
+    ChainCost,
+    Cost,
+    FunctionCost,
+    LineCost,
+    Named,
+    Operation,
+    Profile,
+)
 from harness.report.profile.parts import PartRules
 from harness.report.profile.sums import ARMS, RUN, BootSums, Counted
 from harness.results import places as recorded
@@ -31,8 +40,7 @@ _NOTHING = 5e-4
 """Instructions for each operation that are none."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
+class _Function(NamedTuple):
     name: str
     file: str
 
@@ -40,6 +48,7 @@ class _Function:
 _Place = tuple[Root, _Function]
 _LinePlace = tuple[Line, str]
 """A line, and the function that it was compiled into."""
+_Path = tuple[Root, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ class _Arm:
     calls: Mapping[_Place, float]
     roots: Mapping[Root, float]
     lines: Mapping[_LinePlace, float]
+    chains: Mapping[_Path, tuple[float, float]]
 
 
 def is_there(results: Path) -> bool:
@@ -136,6 +146,7 @@ def _operation(
         functions=functions,
         inlined=_ranked(_costs({arm: _inlined(one) for arm, one in arms.items()})),
         lines=_lines(_costs({arm: one.lines for arm, one in arms.items()})),
+        chains=_chains(arms),
     )
 
 
@@ -145,21 +156,30 @@ def _arm(counted: Counted, names: Places | None, rules: PartRules, by_line: bool
     calls: dict[_Place, float] = defaultdict(float)
     roots: dict[Root, float] = defaultdict(float)
     known: dict[int, _Function] = {}
+    paths: dict[_Path, tuple[float, float]] = {}
     compressing = 0.0
+
+    @cache
+    def compresses(one: _Function) -> bool:
+        return rules.part(one.name, one.file) == rules.compression
+
     for chain, (insns, called) in sums.chains(counted).items():
         path = [_function(place, names, known) for place in chain.functions]
         roots[chain.root] += insns
+        key = (chain.root, tuple(one.name for one in path))
+        before = paths.get(key, (0.0, 0.0))
+        paths[key] = (before[0] + insns, before[1] + called)
         if not path:
             continue
         own[chain.root, path[-1]] += insns
         calls[chain.root, path[-1]] += called
         for function in set(path):
             whole[chain.root, function] += insns
-        if any(rules.part(one.name, one.file) == rules.compression for one in path):
+        if any(map(compresses, path)):
             compressing += insns
     total = sums.total(counted)
     lines = _by_line(sums.entered(counted), names, known) if by_line and names else {}
-    return _Arm(total, total - compressing, own, whole, calls, roots, lines)
+    return _Arm(total, total - compressing, own, whole, calls, roots, lines, paths)
 
 
 def _function(place: int, names: Places | None, known: dict[int, _Function]) -> _Function:
@@ -247,6 +267,16 @@ def _is_like(old: FunctionCost, new: FunctionCost) -> bool:
     was, now = old.own.base or 0.0, new.own.patch or 0.0
     before, after = old.calls.base or 0.0, new.calls.patch or 0.0
     return abs(now - was) <= _LIKE * was and before > 0 and abs(after - before) <= 0.01 * before
+
+
+def _chains(arms: Mapping[str, _Arm]) -> tuple[ChainCost, ...]:
+    own = _costs({arm: {k: v[0] for k, v in one.chains.items()} for arm, one in arms.items()})
+    calls = _costs({arm: {k: v[1] for k, v in one.chains.items()} for arm, one in arms.items()})
+    keys = sorted(own.keys() | calls.keys())
+    return tuple(
+        ChainCost(root, names, own.get((root, names), _NONE), calls.get((root, names), _NONE))
+        for root, names in keys
+    )
 
 
 def _lines(costs: Mapping[_LinePlace, Cost]) -> tuple[LineCost, ...]:

@@ -90,6 +90,16 @@ class LineCost:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainCost:
+    """A chain of calls, outermost first: instructions in its last function, and calls of it."""
+
+    root: Root
+    names: tuple[str, ...]
+    own: Cost
+    calls: Cost
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of one cell, base against patch.
 
@@ -110,6 +120,7 @@ class Operation:
     functions: tuple[FunctionCost, ...]
     inlined: tuple[Named, ...]
     lines: tuple[LineCost, ...]
+    chains: tuple[ChainCost, ...]
 
     @property
     def off(self) -> tuple[tuple[str, float], ...]:

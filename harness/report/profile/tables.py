@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import islice, pairwise
 
 from harness.report import layout, table
 from harness.report.layout import Block, wrap
@@ -20,7 +20,8 @@ from harness.report.profile.model import (
     Profile,
 )
 from harness.report.table import Table, columns
-from harness.util.escape import harmless
+from harness.results.profile import Root
+from harness.util.escape import harmless, visible
 
 _FUNCTIONS, _PARTS, _INLINED = 30, 12, 15
 _TOP_LINES, _TOP_FUNCTIONS = 9, 3
@@ -202,6 +203,48 @@ def lines(profile: Profile) -> str:
         for item in one.lines
     )  # fmt: skip
     return _csv(heads, rows)
+
+
+def edges(profile: Profile) -> str:
+    """edges.csv: who calls whom, how often, and what that costs with all that is called."""
+    heads = (
+        "cell", "metric", "unit", "for", "caller", "function",
+        "calls_base", "calls_patch", "whole_base", "whole_patch",
+    )  # fmt: skip
+    rows = (
+        (one.cell, one.metric, one.unit, root.words, caller, function, *map(_plain, values))
+        for one in profile.operations
+        for (root, caller, function), values in sorted(_edges(one).items())
+    )
+    return _csv(heads, rows)
+
+
+def _edges(one: Operation) -> dict[tuple[Root, str, str], list[float]]:
+    """Calls in base and patch, then instructions with all that is called, likewise."""
+    found: dict[tuple[Root, str, str], list[float]] = {}
+    for chain in one.chains:
+        path = ("", *chain.names)
+        pairs = list(pairwise(path))
+        # A function that calls itself by way of others counts once.
+        for number, pair in enumerate(dict.fromkeys(reversed(pairs))):
+            sums = found.setdefault((chain.root, *pair), [0.0] * 4)
+            if number == 0:
+                sums[0] += chain.calls.base or 0.0
+                sums[1] += chain.calls.patch or 0.0
+            sums[2] += chain.own.base or 0.0
+            sums[3] += chain.own.patch or 0.0
+    return found
+
+
+def folded(one: Operation, arm: str) -> str:
+    """Stacks as flamegraph.pl and speedscope take them: thousandths of an instruction."""
+    said = []
+    for chain in one.chains:
+        insns = round(1000 * (getattr(chain.own, arm) or 0.0))
+        if insns > 0:
+            path = (chain.root.words, *chain.names)
+            said.append(f"{';'.join(map(visible, path))} {insns}\n")
+    return "".join(said)
 
 
 def _sides(cost: Cost) -> tuple[str, str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
 
-from harness.report.profile import analysis, parts, tables
+from harness.report.profile import analysis, flame, parts, tables
 from harness.report.profile.model import Cost, Operation, Profile
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
@@ -190,6 +192,48 @@ def test_the_text_and_the_tables(two: Path) -> None:
     )
     lines = list(csv.DictReader(io.StringIO(tables.lines(found))))
     assert {"swap_read_folio"} == {row["into"] for row in lines if row["patch"] == "350.0000"}
+
+
+def test_edges_have_calls_and_all_that_they_cost(two: Path) -> None:
+    rows = {
+        (row["caller"], row["function"]): row
+        for row in csv.DictReader(io.StringIO(tables.edges(analysed(two))))
+        if row["for"] == "the workload"
+    }
+    read = rows["do_swap_page", "swap_read_folio"]
+    assert (float(read["calls_base"]), float(read["whole_base"])) == (1, 3125)
+    copied = rows["LZ4_decompress_safe", "memcpy_orig"]
+    assert (float(copied["calls_patch"]), float(copied["whole_patch"])) == (2, 20)
+    # A copy that the compiler made calls and is called by its function.
+    assert float(rows["do_swap_page", "do_swap_page"]["whole_base"]) == 10
+
+
+def test_folded_stacks_sum_to_the_total(two: Path) -> None:
+    one = operation(two)
+    for arm, total in (("base", 3352.5), ("patch", 3652.5)):
+        lines = tables.folded(one, arm).splitlines()
+        assert all(re.fullmatch(r"[^;]+(;[^;]+)* \d+", line) for line in lines)
+        assert sum(int(line.rpartition(" ")[2]) for line in lines) == pytest.approx(1000 * total)
+    assert "the workload;user space;do_swap_page;swap_read_folio 350000" in lines
+
+
+def test_the_flame_graph_is_a_picture_to_search_in(two: Path) -> None:
+    picture = flame.draw(operation(two))
+    tree = ElementTree.fromstring(picture)
+    assert "script" not in picture
+    titles = [one.text or "" for one in tree.iter("{http://www.w3.org/2000/svg}title")]
+    assert any(one.startswith("swap_read_folio: 3125.0 -> 3425.0, +300.0") for one in titles)
+    boxes = list(tree.iter("{http://www.w3.org/2000/svg}rect"))
+    assert all(float(one.attrib["x"]) + float(one.attrib["width"]) <= 1200.2 for one in boxes)
+    words = [one.text for one in tree.iter("{http://www.w3.org/2000/svg}text")]
+    assert "LZ4_decompress_safe" in words
+    assert flame.draw(operation(two)) == picture
+
+
+def test_what_a_name_holds_is_no_markup(two: Path) -> None:
+    profiles.names(two, "patch", {**NAMES, READ: ("<script>&", "mm/page_io.c")})
+    picture = flame.draw(operation(two))
+    assert "<script>" not in picture and "&lt;script&gt;&amp;" in picture
 
 
 def test_many_cells_take_ten_lines(two: Path) -> None:

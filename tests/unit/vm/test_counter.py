@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,3 +60,33 @@ def test_only_where_pages_wait_is_anything_counted(
     wanted = f"file={tmp_path}/a,,b.so,out={tmp_path}/boot/counts"
     assert found == ([wanted] if counts else [])
     assert cell.waits_io is counts
+
+
+def test_a_profile_boot_is_one_of_its_own(tmp_path: Path) -> None:
+    request = replace(boot_request(tmp_path), instrument="profile")
+    table = "ffffffff81000000 T _stext\nffffffff81000010 T schedule\n"
+    (request.kernel.path / "System.map").write_text(table, encoding="ascii")
+    plugins = {"count": tmp_path / "count.so", "profile": tmp_path / "profile.so"}
+    where = replace(host(tmp_path, deadlines=DEADLINES), plugins=plugins)
+    line = qemu.argv(boot.machine(request, where, tmp_path / "boot", tmp_path))
+    (found,) = (line[i + 1] for i, word in enumerate(line) if word == "-plugin")
+    assert found == (
+        f"file={tmp_path}/profile.so,out={tmp_path}/boot/profile.raw,functions={tmp_path}/functions"
+    )
+    assert "ffffffff81000010 -\n" in (tmp_path / "functions").read_text(encoding="ascii")
+    assert request.folder == "zram.pageio/00-base.profile"
+    with pytest.raises(InfraError, match="no plugin 'profile'"):
+        boot.machine(request, host(tmp_path, deadlines=DEADLINES), tmp_path / "boot", tmp_path)
+
+
+def test_what_a_plugin_wrote_is_packed(tmp_path: Path) -> None:
+    instrument.pack("profile", tmp_path)
+    assert list(tmp_path.iterdir()) == [], "a guest that never came up wrote nothing"
+    for _ in range(2):
+        (tmp_path / "profile.raw").write_bytes(b"profile 1\n" * 1000)
+        instrument.pack("profile", tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["profile.gz"]
+        assert gzip.decompress((tmp_path / "profile.gz").read_bytes()) == b"profile 1\n" * 1000
+    (tmp_path / "counts").write_bytes(b"1 7\n")
+    instrument.pack("count", tmp_path)
+    assert (tmp_path / "counts").read_bytes() == b"1 7\n"
