@@ -26,7 +26,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 # Not handed on: make expands what it exports.
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
-.PHONY: help example compare overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
+.PHONY: help example compare profile overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
         results results-rm diff series series-check \
         workloads setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
@@ -44,6 +44,7 @@ help:
 #: make bisect     which patch of PATCH changes METRIC=swapin, in log2 builds: MOST_PAIRS=12
 #: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6
 #: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
+#: make profile    in which functions, lines and parts of the kernel a change is
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make repeat     measure RESULT=NAME, or a bundle of it, again: with the patches in it
@@ -96,7 +97,7 @@ compare walk revisions nightly repeat: setup
 bisect: setup
 	@$(HARNESS) $@ $(WORDS) || case $$? in 4) ;; *) exit $$?;; esac
 
-calibrate overhead bench build: setup
+calibrate overhead bench build profile: setup
 	@$(HARNESS) $@ $(WORDS)
 
 # What README and docs show: measured, not written.  report.html links to boots that are not kept.

@@ -111,6 +111,14 @@ def _add_running(add: _Add) -> None:
         "before",
     )
     command = add(
+        "profile",
+        "say in which functions, lines and parts of the kernel a change is",
+        ", in instructions for each page, fault or run: each kernel is booted once under QEMU's "
+        "profiling plugin and once without, which must execute as many.",
+        epilog="exit status: 0 there is a profile; else as compare",
+    )
+    options.experiment(command, "profile")
+    command = add(
         "calibrate",
         "measure patches whose cost is known, and fail if it is not found",
         ": no change, 10, 100 and 1000 instructions for each page swapped in, 1000 for each page "

@@ -18,7 +18,7 @@ from harness.report import summary
 from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
-from harness.studies import bench, compare, diff, repeat
+from harness.studies import bench, compare, diff, profile, repeat
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config as nightly_config
@@ -122,6 +122,13 @@ def _run(args: argparse.Namespace) -> StudyResult:
     return STUDIES[ResultKind(args.command)](one, context(one.host, args.results))
 
 
+@_study
+def _profile(args: argparse.Namespace) -> StudyResult:
+    one = args.experiment
+    return profile.profile(one, context(one.host, args.results))
+
+
+run_profile = _profile
 run_calibrate = run_overhead = run_bench = run_walk = run_bisect = run_revisions = _run
 
 

@@ -348,6 +348,13 @@ class Schedule(Model):
         identity=Identity.WALL,
         repeat=Repeat.NEVER,
     )
+    profile: _Flag = setting(
+        False,
+        "yes: also boot each kernel once under QEMU's profiling plugin, and say in which functions "
+        "the change is (default: no)",
+        identity=Identity.NEVER,
+        commands=("compare", "walk", "revisions"),
+    )
     timeout: _Positive = setting(
         1800, "seconds a workload may take (default: 1800)", identity=Identity.NEVER
     )

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness.report import analysis, canvas, page, plots, tables, tally, text
 from harness.report.model import Report
+from harness.report.profile import flame
+from harness.report.profile import tables as profile
+from harness.report.profile.model import Profile
 from harness.results import frames, manifest
 from harness.stats import verdict
 from harness.util import atomic
@@ -44,9 +48,25 @@ def make(results: Path) -> Written:
     atomic.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
     atomic.pieces(target / "counters.csv", (part.encode() for part in tally.sheet(data)))
     atomic.text(target / "estimates.csv", tables.estimates(report))
+    if report.profile:
+        _profile(report.profile, target)
     atomic.text(target / "report.html", page.render(report, figures))
     atomic.text(target / "report.txt", text.render(report))
     return Written(target, report)
+
+
+def _profile(found: Profile, target: Path) -> None:
+    atomic.text(target / "profile.txt", profile.render(found))
+    atomic.text(target / "functions.csv", profile.sheet(found))
+    atomic.text(target / "lines.csv", profile.lines(found))
+    atomic.text(target / "edges.csv", profile.edges(found))
+    shutil.rmtree(target / "profile", ignore_errors=True)
+    (target / "profile").mkdir(parents=True)
+    for one in found.operations:
+        name = f"{one.cell}.{one.metric}"
+        atomic.text(target / "profile" / f"{name}.svg", flame.draw(one))
+        for arm in frames.ARMS:
+            atomic.text(target / "profile" / f"{name}.{arm}.folded", profile.folded(one, arm))
 
 
 def read(results: Path, *, counters: bool = True) -> Report:

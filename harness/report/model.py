@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from harness.report.background import PhaseLoad
 from harness.report.lost import ExcludedBoot, Failing
+from harness.report.profile.model import Profile
 from harness.results import pairing
 from harness.results.pairing import PairedValues
 from harness.results.sizes import Sizes
@@ -204,6 +205,7 @@ class Report:
     blocks: all boots, in the order in which the pairs were begun
     failing: how often either kernel fails; None if no boot did
     sizes: of both kernels; None in results that do not have them
+    profile: of its profile boots; None without such boots
     """
 
     name: str
@@ -219,6 +221,7 @@ class Report:
     tested: tuple[Tested, ...] = ()
     failing: Failing | None = None
     sizes: Sizes | None = None
+    profile: Profile | None = None
 
     @property
     def regressions(self) -> tuple[Regression, ...]:

@@ -15,6 +15,8 @@ from markupsafe import Markup
 from harness.report import bloat, counters, model, phrases, table, tables
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import BootPair, Report, WorkloadReport
+from harness.report.profile import flame
+from harness.report.profile import tables as profile
 from harness.report.table import Table, columns
 from harness.util import escape
 
@@ -73,9 +75,18 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         method=phrases.METHOD,
         sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,
         unsized=bloat.NOT_RECORDED,
+        profiled=_profiled(report),
         most_blocks=_MOST_BLOCKS,
         command=dict(report.facts.repeat)["Command"],
     )
+
+
+def _profiled(report: Report) -> list[tuple[str, Table, Markup]]:
+    """Of each cell's primary metric: a sentence, the functions, and the flame graph."""
+    found = report.profile.primary if report.profile else ()
+    return [
+        (profile.summary(one), profile.functions(one), Markup(flame.draw(one))) for one in found
+    ]
 
 
 def _harmless(value: object) -> object:

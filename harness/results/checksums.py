@@ -56,6 +56,8 @@ _ROOT = (
     "shared.json",
     "traces.json",
     "sizes.json",
+    "places-base.json.gz",
+    "places-patch.json.gz",
     "base.config",
     "patch.config",
 )

@@ -76,9 +76,10 @@ class Setting:
     """All that is decided before the first boot of a comparison.
 
     ``cells`` are those that these kernels can run, ``skipped`` the experiment's other ones;
-    ``halves`` are those of the cells that one kernel runs alone; ``counter`` is QEMU's plugin that
-    counts instructions, if any cell needs it; ``variants`` the images with
-    further packages, ``selftests`` the kernels' own tests by arm.
+    ``halves`` are those of the cells that one kernel runs alone; ``plugins`` are QEMU's by name,
+    those that any boot needs, and ``instruments`` the names of those that have boots of their own;
+    ``variants`` the images with further packages, ``selftests`` the
+    kernels' own tests by arm.
     """
 
     experiment: Experiment
@@ -91,7 +92,8 @@ class Setting:
     disk: str
     image: Image
     tools: Path
-    counter: Path | None = None
+    plugins: Mapping[str, Path] = field(default_factory=dict)
+    instruments: tuple[str, ...] = ()
     variants: Mapping[tuple[str, ...], Image] = field(default_factory=dict)
     observer: tuple[Mapping[str, Any], ...] = ()
     selftests: Mapping[str, Selftests] = field(default_factory=dict)

@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.build.kbuild import Kernel
@@ -64,6 +64,19 @@ def blocks(
     return tuple(planned)
 
 
+def instrumented(planned: Sequence[Block], instruments: Sequence[str]) -> list[Block]:
+    """The first pair of each cell once more under each of ``instruments``, without its control.
+
+    Only what looks on differs, so the same instructions are executed under the instruction clock.
+    """
+    return [
+        tuple(replace(one, instrument=name) for one in block if one.arm in ARMS[:2])
+        for name in instruments
+        for block in planned
+        if block and block[0].pair == 0
+    ]
+
+
 def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
     """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
     found = []
@@ -94,7 +107,8 @@ def run(planned: Sequence[Block], host: VmConfig, boots: Path, *, engine: Engine
         _log.info(f"{kept} of {total} boots have their result already")
     meter = _Meter(total=total, finished=kept)
     engine.run(todo, host, boots, note=meter.note)
-    return Run(len(meter.ended), kept, failures(planned, boots), meter.busy_seconds())
+    samples = [tuple(one for one in block if not one.instrument) for block in planned]
+    return Run(len(meter.ended), kept, failures(samples, boots), meter.busy_seconds())
 
 
 class _Meter:

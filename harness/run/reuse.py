@@ -122,6 +122,7 @@ def _is_of(boot: Path, request: BootRequest) -> bool:
             "kernel": request.kernel.key,
             "observed": request.observed,
             "profiled": request.profiled,
+            "instrument": request.instrument or None,
         }.items()
     )
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, trace, vmlinux
+from harness.build import image, kbuild, kselftest, pair, places, trace, vmlinux
 from harness.build.image import Image
+from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
 from harness.experiment import spec
@@ -32,7 +33,7 @@ from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
-from harness.vm import accel, counter, disk
+from harness.vm import accel, counter, disk, instrument
 from harness.vm.accel import Accelerator
 from harness.vm.boot import BootRequest, VmConfig
 from harness.vm.guest import Keys
@@ -130,7 +131,7 @@ def measured(
             checksums.resume(folder)
             manifest.keep(folder, setting, context)
             _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
-            planned = _planned(setting, boots.change)
+            planned = _planned(setting, boots)
             donors = dict.fromkeys([*boots.donors, *methods.donors(context)])
             shared = reuse.boots(planned, folder, donors)
             if shared:
@@ -138,6 +139,8 @@ def measured(
             ran = _boot_all(planned, setting, context, boots.written, shown, engine)
             kernels = {one.folder: one.kernel for block in planned for one in block}
             for trouble in trace.record(folder, kernels, context.sandbox):
+                _log.warning(trouble)
+            for trouble in _places(folder, planned, context):
                 _log.warning(trouble)
             base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
             if trouble := vmlinux.record(folder, base, patch):
@@ -236,8 +239,8 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
+    instruments = _instruments(experiment, method.clock)
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
-    api = counter.interface(cells, method.clock, accel.qemu_version())
     return Setting(
         experiment=experiment,
         cells=cells,
@@ -250,12 +253,43 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        counter=counter.plugin(method.tools, api),
+        plugins=_plugins(cells, method, instruments),
+        instruments=instruments,
         observer=seen,
         selftests=selftests,
         halves=half,
         request=boots.request,
     )
+
+
+def _instruments(experiment: Experiment, clock: str) -> tuple[str, ...]:
+    """The plugins that the first boots of both kernels are repeated with, if that can be done."""
+    if not experiment.schedule.profile:
+        return ()
+    if why := methods.unprofiled(clock):
+        _log.warning(f"no profile: {why}")
+        return ()
+    return (instrument.PROFILE,)
+
+
+def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:
+    """Record what the profiles name; sentences of trouble."""
+    kernels: dict[str, tuple[Kernel, list[Path]]] = {}
+    for one in (one for block in planned for one in block if one.instrument):
+        kernels.setdefault(one.arm, (one.kernel, []))[1].append(folder / "boots" / one.folder)
+    failed = plan.failures(
+        [tuple(one for one in block if one.instrument) for block in planned], folder / "boots"
+    )
+    return (*failed, *places.record(folder, kernels, context.sandbox))
+
+
+def _plugins(cells: Sequence[Cell], method: BootMethod, names: Sequence[str]) -> dict[str, Path]:
+    """The plugins that any boot needs, by name, built for the QEMU that is here."""
+    version = accel.qemu_version()
+    counts = counter.interface(cells, method.clock, version) is not None
+    wanted = [*([instrument.COUNT] if counts else []), *names]
+    api = instrument.interface(version)
+    return {name: instrument.plugin(method.tools, name, api) for name in wanted} if api else {}
 
 
 def watcher(
@@ -344,21 +378,22 @@ def _halves(
     return found
 
 
-def _planned(setting: Setting, change: Callable[[BootRequest], BootRequest]) -> list[plan.Block]:
+def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
     schedule = setting.experiment.schedule
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if schedule.aa:
         kernels["control"] = kernels["base"]
     blocks = plan.blocks(setting.cells, kernels, pairs=schedule.pairs, seed=schedule.seed)
     only = {one.cell: one.arm for one in setting.halves}
-    return [
+    planned = [
         tuple(
-            change(boot_request)
+            boots.change(boot_request)
             for boot_request in block
             if only.get(boot_request.cell.name, boot_request.arm) == boot_request.arm
         )
         for block in blocks
     ]
+    return planned + plan.instrumented(planned, setting.instruments)
 
 
 def _boot_all(
@@ -397,7 +432,7 @@ def _boot_all(
             swap=guest.swap,
             disk=setting.disk,
             deadlines=Deadlines.for_clock(setting.clock, workload=timeout),
-            counter=setting.counter,
+            plugins=setting.plugins,
             variants={packages: one.root for packages, one in setting.variants.items()},
             selftests=tests,
         )

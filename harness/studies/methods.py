@@ -15,7 +15,7 @@ from harness.experiment.spec import Experiment
 from harness.results import listing
 from harness.run.identity import BootMethod
 from harness.util.errors import UserError
-from harness.vm import disk
+from harness.vm import accel, disk, instrument
 from harness.vm.accel import Accelerator
 
 
@@ -61,6 +61,18 @@ def counted(experiment: Experiment) -> Experiment:
     """The experiment under the instruction clock, which needs TCG."""
     wanted = experiment.guest.accel
     return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
+
+
+def unprofiled(clock: str) -> str:
+    """Why nothing can be profiled, as a clause; "" if it can."""
+    if clock != "insn":
+        return (
+            "a profile counts the instructions of one vCPU under TCG, and this clock is wall time"
+        )
+    version = accel.qemu_version()
+    if instrument.interface(version) is None:
+        return f"profiles need a plugin for QEMU 7.2, 8 or 10, and this is '{version}'"
+    return "" if accel.has_plugins() else f"this QEMU ('{version}') was built without plugins"
 
 
 def choose_clock(experiment: Experiment, accelerator: str) -> str:

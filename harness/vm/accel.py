@@ -55,6 +55,11 @@ def qemu_version() -> str:
     return run([QEMU, "--version"]).stdout.splitlines()[0]
 
 
+def has_plugins() -> bool:
+    """Whether this QEMU was built to load plugins."""
+    return "-plugin " in run([QEMU, "--help"]).stdout
+
+
 def check(accel: str, *, cache: Cache) -> AccelCheck:
     """The verdict on ``accel``, from the cache if this host has not been booted since."""
     key = "\0".join((accel, qemu_version(), _boot_id(), atomic.sha256_file(_SOURCE)))

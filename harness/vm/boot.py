@@ -26,7 +26,7 @@ from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
 from harness.util.errors import InfraError
 from harness.util.versions import in_range
-from harness.vm import disk, hostfacts
+from harness.vm import disk, hostfacts, instrument
 from harness.vm.guest import Keys, Shell
 from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
@@ -45,7 +45,7 @@ _LOST = (paramiko.SSHException, EOFError, OSError)
 class VmConfig:
     """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
 
-    ``counter`` is QEMU's plugin that counts instructions, where the clock is theirs.
+    ``plugins`` are the builds of QEMU's plugins by name: those that its boots need.
     ``variants`` are the root images with further packages, for the workloads that ask for them;
     ``selftests`` tools disks with the tests of each arm's kernel on them, likewise.
     """
@@ -60,7 +60,7 @@ class VmConfig:
     swap: int
     disk: str
     deadlines: Deadlines
-    counter: Path | None = None
+    plugins: Mapping[str, Path] = field(default_factory=dict)
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
     selftests: Mapping[str, Path] = field(default_factory=dict)
 
@@ -94,6 +94,8 @@ class BootRequest:
 
     ``observed`` is how much the sampler does; comparisons always use all of it.
     With ``profiled`` the kernel counts every allocation by its source line (Linux 6.10 and later).
+    ``instrument`` is the plugin of QEMU that a boot of its own has, see `harness.vm.instrument`; a
+    boot without one is a sample of the comparison.
     """
 
     cell: Cell
@@ -104,11 +106,18 @@ class BootRequest:
     kernel: Kernel
     observed: Observed = Observed.FULL
     profiled: bool = False
+    instrument: str = ""
 
     @property
     def folder(self) -> str:
         """Its place below the results' ``boots`` folder."""
-        return f"{self.cell.name}/{self.pair:02d}-{self.arm}"
+        suffix = f".{self.instrument}" if self.instrument else ""
+        return f"{self.cell.name}/{self.pair:02d}-{self.arm}{suffix}"
+
+    @property
+    def plugin(self) -> str:
+        """The plugin that QEMU loads for it, "" if none."""
+        return self.instrument or (instrument.COUNT if self.cell.waits_io else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,7 @@ def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Ev
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
+        instrument.pack(request.plugin, folder)
         raw = folder / "samples.raw"
         stream = raw.read_bytes() if raw.is_file() else b""
         (folder / "samples.raw.gz").write_bytes(telemetry.pack(stream))
@@ -193,6 +203,7 @@ class _Record:
                 "kernel_release": request.kernel.release,
                 "observed": request.observed,
                 "profiled": request.profiled,
+                **({"instrument": request.instrument} if request.instrument else {}),
                 "wall_s": self.wall,
                 "started": self._started,
             }
@@ -207,6 +218,9 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
     backend, kind = request.cell.backend, host.disk_for(request.cell)
     has_file = disk.has_disk(backend) and kind == "host"
     memory = host.memory + disk.guest_bytes(backend, kind, host.swap)
+    loaded = None
+    if request.instrument or request.plugin in host.plugins:
+        loaded = instrument.make(request.plugin, host.plugins, request.kernel, folder, tmp)
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
@@ -220,7 +234,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         accel=host.accel,
         icount=host.clock == "insn",
         seed=request.seed,
-        counter=host.counter if request.cell.waits_io else None,
+        instrument=loaded,
         # Compiled in, and off: only a boot that is asked for it pays for it.
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),

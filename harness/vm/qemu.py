@@ -19,6 +19,7 @@ from qemu.qmp import QMPClient, QMPError
 from harness.experiment.arch import HERE
 from harness.util.errors import InfraError
 from harness.util.process import stop, tethered
+from harness.vm.instrument import Instrument
 
 # A monitor that does not answer yet, or no more, is this module's to tell.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
@@ -37,7 +38,7 @@ class Machine:
 
     ``folder`` takes console, samples and the command line; ``log`` takes QEMU's own words.
     ``socket`` is QMP's; it lies elsewhere because a socket's path may have 107 bytes only.
-    ``counter`` is the plugin that counts instructions, None for a guest without it.
+    ``instrument`` is the plugin that looks on, None for a guest without one.
     """
 
     folder: Path
@@ -53,12 +54,7 @@ class Machine:
     icount: bool
     seed: int
     append: tuple[str, ...] = ()
-    counter: Path | None = None
-
-    @property
-    def counts(self) -> Path:
-        """What the plugin ``counter`` writes: a line for each sum that the workload asks for."""
-        return self.folder / "counts"
+    instrument: Instrument | None = None
 
     @property
     def console(self) -> Path:
@@ -86,10 +82,11 @@ def kernel_command_line(machine: Machine) -> str:
 def argv(machine: Machine) -> list[str]:
     """QEMU's command line for ``machine``.  Pure."""
     icount = ["-icount", ICOUNT] if machine.icount else []
-    counter = []
-    if machine.counter:
-        files = f"file={_escape(machine.counter)},out={_escape(machine.counts)}"
-        counter = ["-plugin", files]
+    plugin = []
+    if machine.instrument:
+        one = machine.instrument
+        words = (("file", str(one.plugin)), ("out", str(one.out)), *one.options)
+        plugin = ["-plugin", ",".join(f"{key}={_escape(value)}" for key, value in words)]
     swap = (
         _disk("swap", machine.swap, "format=raw,cache=unsafe,discard=unmap") if machine.swap else []
     )
@@ -100,7 +97,7 @@ def argv(machine: Machine) -> list[str]:
 
         "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
-        *icount, *counter, "-rtc", _RTC, "-seed", str(machine.seed),
+        *icount, *plugin, "-rtc", _RTC, "-seed", str(machine.seed),
 
         "-kernel", str(machine.kernel), "-append", kernel_command_line(machine),
 
@@ -219,6 +216,6 @@ def _disk(name: str, path: Path, options: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _escape(path: Path) -> str:
+def _escape(path: Path | str) -> str:
     """A comma in a path would end the option; QEMU wants it doubled."""
     return str(path).replace(",", ",,")

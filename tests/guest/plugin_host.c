@@ -2,10 +2,11 @@
 /*
  * As much of QEMU as a counting plugin needs: it loads PLUGIN and "executes" blocks.
  *
- *     plugin_host PLUGIN OUT BLOCK ...
+ *     plugin_host PLUGIN KEY=VALUE ... BLOCK ...
  *
- * A BLOCK is the hexadecimal bytes of its instructions, separated by commas.  Each is translated
- * when it is first met, and executed each time.
+ * A BLOCK is the hexadecimal bytes of its instructions, separated by commas; ADDRESS: in front says
+ * where it lies, and @ADDRESS behind an instruction what memory it reads.  Each is translated when
+ * it is first met, and executed each time.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -15,23 +16,32 @@
 
 #include "../../vm-images/plugins/qemu-plugin.h"
 
-#define MOST 64
+#define MOST 256
+#define LONGEST 64
 
 struct qemu_plugin_insn {
 	unsigned char bytes[16];
 	size_t size;
 	void (*function)(unsigned int vcpu, void *data);
 	void *data;
+	uint64_t reads;
+	void (*on_read)(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+			void *data);
+	void *read_data;
 };
 
 struct qemu_plugin_tb {
 	const char *text;
-	struct qemu_plugin_insn insns[MOST];
+	struct qemu_plugin_insn insns[LONGEST];
 	size_t count;
-	uint64_t *counter, amount;
+	uint64_t *counter, amount, address;
+	void (*on_entry)(unsigned int vcpu, void *data);
+	void *entry_data;
 };
 
 static void (*translated)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+static void (*ended)(qemu_plugin_id_t id, void *data);
+static void *ended_data;
 
 #define API QEMU_PLUGIN_EXPORT
 
@@ -50,6 +60,42 @@ API void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
 	(void)flags;
 	insn->function = function;
 	insn->data = data;
+}
+
+API void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *tb,
+					      void (*function)(unsigned int vcpu, void *data),
+					      enum qemu_plugin_cb_flags flags, void *data)
+{
+	(void)flags;
+	tb->on_entry = function;
+	tb->entry_data = data;
+}
+
+API void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn,
+					  void (*function)(unsigned int vcpu,
+							   qemu_plugin_meminfo_t info,
+							   uint64_t address, void *data),
+					  enum qemu_plugin_cb_flags flags,
+					  enum qemu_plugin_mem_rw rw, void *data)
+{
+	(void)flags;
+	(void)rw;
+	insn->on_read = function;
+	insn->read_data = data;
+}
+
+API void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id,
+					void (*function)(qemu_plugin_id_t id, void *data),
+					void *data)
+{
+	(void)id;
+	ended = function;
+	ended_data = data;
+}
+
+API uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb)
+{
+	return tb->address;
 }
 
 API size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb)
@@ -115,15 +161,25 @@ API void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(struct qemu_plugin_tb
 
 static void parse(struct qemu_plugin_tb *tb)
 {
-	const char *at = tb->text;
+	const char *at = tb->text, *colon = strchr(at, ':');
 
+	if (colon != NULL) {
+		tb->address = strtoull(at, NULL, 16);
+		at = colon + 1;
+	}
 	tb->count = 1;
 	for (; *at != '\0'; at++) {
 		struct qemu_plugin_insn *insn = &tb->insns[tb->count - 1];
 		unsigned int byte;
 
 		if (*at == ',') {
-			tb->count++;
+			if (++tb->count > LONGEST)
+				exit(2);
+		} else if (*at == '@') {
+			char *end;
+
+			insn->reads = strtoull(at + 1, &end, 16);
+			at = end - 1;
 		} else if (sscanf(at, "%2x", &byte) == 1) {
 			insn->bytes[insn->size++] = (unsigned char)byte;
 			at++;
@@ -149,18 +205,26 @@ static struct qemu_plugin_tb *find(const char *text)
 
 static void execute(struct qemu_plugin_tb *tb)
 {
-	*tb->counter += tb->amount;
-	for (size_t i = 0; i < tb->count; i++)
-		if (tb->insns[i].function != NULL)
-			tb->insns[i].function(0, tb->insns[i].data);
+	if (tb->counter != NULL)
+		*tb->counter += tb->amount;
+	if (tb->on_entry != NULL)
+		tb->on_entry(0, tb->entry_data);
+	for (size_t i = 0; i < tb->count; i++) {
+		struct qemu_plugin_insn *insn = &tb->insns[i];
+
+		if (insn->function != NULL)
+			insn->function(0, insn->data);
+		if (insn->on_read != NULL && insn->reads != 0)
+			insn->on_read(0, 0, insn->reads, insn->read_data);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	int (*install)(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 	void *plugin = argc > 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
-	qemu_info_t info = { .target_name = "x86_64" };
-	int *version;
+	qemu_info_t info = { .target_name = "x86_64", .system = { .smp_vcpus = 1 } };
+	int *version, blocks = 2;
 
 	if (plugin == NULL) {
 		fprintf(stderr, "plugin_host: %s\n", argc > 2 ? dlerror() : "no plugin");
@@ -170,9 +234,15 @@ int main(int argc, char **argv)
 	if (version == NULL || *version != QEMU_PLUGIN_API)
 		return 3;
 	*(void **)&install = dlsym(plugin, "qemu_plugin_install");
-	if (install == NULL || install(1, &info, 1, &argv[2]) != 0)
+	while (blocks < argc && strchr(argv[blocks], '=') != NULL)
+		blocks++;
+	if (getenv("VCPUS") != NULL)
+		info.system.smp_vcpus = atoi(getenv("VCPUS"));
+	if (install == NULL || install(1, &info, blocks - 2, &argv[2]) != 0)
 		return 4;
-	for (int i = 3; i < argc; i++)
+	for (int i = blocks; i < argc; i++)
 		execute(find(argv[i]));
+	if (ended != NULL)
+		ended(1, ended_data);
 	return 0;
 }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.experiment.arch import HERE
-from harness.vm import accel, counter, qemu
+from harness.vm import accel, counter, instrument, qemu
 from tests.fakes.things import cells
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +36,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         define = f"-DQEMU_PLUGIN_API={api}"
         host, source = out / f"host-{api}", ROOT / "tests/guest/plugin_host.c"
         subprocess.run(["gcc", *FLAGS, define, "-rdynamic", "-o", host, source], check=True)
-        plugin = ROOT / "vm-images/plugins/count.c"
-        subprocess.run(["gcc", *FLAGS, define, "-fsyntax-only", plugin], check=True)
+        for plugin in (ROOT / "vm-images/plugins").glob("*.c"):
+            subprocess.run(["gcc", *FLAGS, define, "-fsyntax-only", plugin], check=True)
     return out
 
 
@@ -115,7 +115,8 @@ def test_the_programs_have_the_markers_that_the_plugin_knows(built: Path) -> Non
     found = {match[1][0] for match in re.finditer(rb"\x0f\x1f\x80(.)\x00\x57\x53", text, re.DOTALL)}
     # Clear, begin, end and put for a phase, and the other channels' that pageio shares.
     assert {0, 4, 8, 12} <= found
-    assert found <= {op * 4 + channel for op in range(4) for channel in range(3)}
+    assert found <= {op * 4 + channel for op in range(4) for channel in range(4)}
+    assert {3, 7, 11, 15} <= found, "the run as a whole"
 
 
 LOOPS = 1_000_000
@@ -139,10 +140,12 @@ def test_the_qemu_that_is_here_counts_a_known_loop(built: Path, tmp_path: Path) 
     subprocess.run([*HERE.assemble, *loops, "-o", made, source], check=True)
     subprocess.run([*HERE.link, "-o", image, made], check=True)
     api = counter.interface(cells("swapfile"), "insn", accel.qemu_version())
+    assert api is not None
+    built_plugin = instrument.plugin(built, "count", api)
     counts = tmp_path / "counts"
     argv = [
         HERE.qemu, *HERE.check_machine, "-accel", "tcg", "-cpu", HERE.cpus["tcg"], "-m", "64",
-        "-icount", qemu.ICOUNT, "-plugin", f"file={counter.plugin(built, api)},out={counts}",
+        "-icount", qemu.ICOUNT, "-plugin", f"file={built_plugin},out={counts}",
         "-nodefaults", "-no-user-config", "-display", "none",
         "-drive", f"file={image},format=raw,if=ide,snapshot=on",
     ]  # fmt: skip

@@ -109,7 +109,8 @@ def test_the_same_source_gives_the_same_bytes(bin_dir: Path, tmp_path: Path) -> 
     folders = {path.parent.name for path in WORKLOADS.glob("*/workload.yaml")}
     assert set(built) == {*folders, "sampler", "align"}
     plugins = [path.name for path in (bin_dir.parent / "plugins").iterdir()]
-    assert set(plugins) == {"count-1.so", "count-4.so"}
+    assert {"count-1.so", "count-4.so"} <= set(plugins)
+    assert len(plugins) % 2 == 0, "each plugin for both interfaces"
     for name in [*(f"bin/{one}" for one in built), *(f"plugins/{one}" for one in plugins)]:
         assert (bin_dir.parent / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 

@@ -7,13 +7,13 @@
  * softirqs and RCU callbacks are charged to the task that happens to be current, and a small
  * shift of the timers moves them from one task to another.
  *
- * vm-images/plugins/count.c counts.  It is told what by a NOP that no compiler emits: its
- * displacement has MARKER_TAG and a code.  Without the plugin it does nothing.
+ * QEMU's plugins count (vm-images/plugins).  They are told what by a NOP that no compiler emits:
+ * its displacement has MARKER_TAG and a code.  Without a plugin it does nothing.
  */
 #include "workload.h"
 
 #ifndef __x86_64__
-#error "The marker is an x86-64 instruction; vm-images/plugins/count.c must know it, too."
+#error "The marker is an x86-64 instruction; vm-images/plugins/plugin.c must know it, too."
 #endif
 
 #define CHANNELS 4
@@ -30,10 +30,10 @@ enum operation { CLEAR, BEGIN, END, PUT };
 static void marker(enum operation operation, enum cost_channel channel)
 {
 	switch ((int)operation * CHANNELS + (int)channel) {
-	MARKER(0); MARKER(1); MARKER(2);
-	MARKER(4); MARKER(5); MARKER(6);
-	MARKER(8); MARKER(9); MARKER(10);
-	MARKER(12); MARKER(13); MARKER(14);
+	MARKER(0); MARKER(1); MARKER(2); MARKER(3);
+	MARKER(4); MARKER(5); MARKER(6); MARKER(7);
+	MARKER(8); MARKER(9); MARKER(10); MARKER(11);
+	MARKER(12); MARKER(13); MARKER(14); MARKER(15);
 	}
 }
 

@@ -239,10 +239,13 @@ void workload_begin(int argc, char **argv, const struct option_spec *specs, size
 	if (check != NULL)
 		check();
 	options_report(specs, specs_count);
+	count_clear(COST_RUN);
+	count_begin(COST_RUN);
 }
 
 int workload_end(void)
 {
+	count_end(COST_RUN);
 	emit_done();
 	return STATUS_OK;
 }

@@ -125,6 +125,6 @@ void emit_histogram(const struct histogram *histogram, const char *name, const c
 
 void emit_done(void)
 {
-	fputs("{\"type\":\"done\"", stdout);
+	printf("{\"type\":\"done\",\"counted\":%u", count_put(COST_RUN));
 	end_line();
 }

@@ -186,6 +186,7 @@ enum cost_channel {
 	COST_PHASE, /* a phase */
 	COST_PART,  /* stretches inside of phases */
 	COST_WHOLE, /* several phases */
+	COST_RUN,   /* the program from its options to its end */
 };
 
 /* Of one stretch or several; .channel is all that a new one has. */

@@ -125,5 +125,5 @@ def _files(requests: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
         paths |= {host.root_for(request.cell), host.tools_for(request.cell, request.arm)}
         paths |= {request.kernel.path / name for name in KERNEL_FILES}
     paths |= {host.root, host.tools, *host.variants.values(), *host.selftests.values()}
-    paths |= {host.counter} if host.counter else set()
+    paths |= set(host.plugins.values())
     return {str(path): transfer.name_of(path) for path in paths}

@@ -193,7 +193,7 @@ def placed(block: BlockRequest, place: Path) -> tuple[VmConfig, tuple[BootReques
         block.host,
         root=at(block.host.root),
         tools=at(block.host.tools),
-        counter=at(block.host.counter) if block.host.counter else None,
+        plugins={name: at(path) for name, path in block.host.plugins.items()},
         keys=Keys(at(block.host.keys.client), at(block.host.keys.host)),
         variants={names: at(path) for names, path in block.host.variants.items()},
         selftests={arm: at(path) for arm, path in block.host.selftests.items()},

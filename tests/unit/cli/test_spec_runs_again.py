@@ -53,6 +53,7 @@ VALUES: dict[str, Any] = {
     "seed": 9,
     "parallel": 2,
     "timeout": 77,
+    "profile": True,
     "kernel_git": "https://git.example/linux.git",
     "lore": "https://inbox.example/all",
     "mirror": ["/srv/a", "/srv/b"],

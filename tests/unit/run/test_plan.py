@@ -277,3 +277,18 @@ def test_the_boots_of_a_pair_run_side_by_side_where_no_time_counts(
     plan.run(todo, where, tmp_path / "boots", engine=Local(2))
     assert boots.reached == most
     assert len(results(tmp_path)) == 2
+
+
+def test_profile_boots_repeat_the_first_pair_without_its_control(tmp_path: Path) -> None:
+    kernels = {arm: kernel(tmp_path / arm) for arm in plan.ARMS}
+    made = plan.blocks(cells("zram,zswap"), kernels, pairs=2, seed=1)
+    extra = plan.instrumented(made, ["profile"])
+    folders = [one.folder for block in extra for one in block]
+    assert sorted(folders) == [
+        f"{name}.pageio/00-{arm}.profile" for name in ("zram", "zswap") for arm in ("base", "patch")
+    ]
+    twins = {one.folder: one for block in made for one in block}
+    for one in (one for block in extra for one in block):
+        twin = twins[one.folder.removesuffix(".profile")]
+        assert one == replace(twin, instrument="profile"), "the same seed and place in the pair"
+    assert plan.instrumented(made, []) == []

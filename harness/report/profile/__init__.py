@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From counts to reasons: in which functions, lines and parts of the kernel a change is."""
