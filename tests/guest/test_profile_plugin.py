@@ -46,15 +46,25 @@ class Profiler:
         self.table.write_text(text, encoding="ascii")
         plugins = ROOT / "vm-images/plugins"
         for api in (1, 4):
-            argv = ["gcc", *FLAGS, f"-DQEMU_PLUGIN_API={api}"]
+            argv: list[str | Path] = ["gcc", *FLAGS, f"-DQEMU_PLUGIN_API={api}"]
             host = ROOT / "tests/guest/plugin_host.c"
             subprocess.run([*argv, "-rdynamic", "-o", out / f"host-{api}", host], check=True)
-            shared = ["-fPIC", "-shared", "-fvisibility=hidden", "-o", out / f"profile-{api}.so"]
+            shared: list[str | Path] = [
+                "-fPIC",
+                "-shared",
+                "-fvisibility=hidden",
+                "-o",
+                out / f"profile-{api}.so",
+            ]
             sources = [plugins / "profile.c", plugins / "plugin.c"]
             subprocess.run([*argv, *shared, *sources], check=True)
 
     def __call__(self, api: int, blocks: list[str]) -> BootProfile:
-        argv = [self.out / f"host-{api}", self.out / f"profile-{api}.so", f"out={self.raw}"]
+        argv: list[str | Path] = [
+            self.out / f"host-{api}",
+            self.out / f"profile-{api}.so",
+            f"out={self.raw}",
+        ]
         subprocess.run([*argv, f"functions={self.table}", *blocks], check=True)
         return self.read(self.raw.read_bytes())
 
@@ -268,7 +278,11 @@ def test_a_file_that_a_crash_cut_off_has_what_was_whole(run: Profiler) -> None:
 
 
 def test_what_it_cannot_do_is_said(run: Profiler, tmp_path: Path) -> None:
-    host = [run.out / "host-1", run.out / "profile-1.so", f"out={tmp_path / 'raw'}"]
+    host: list[str | Path] = [
+        run.out / "host-1",
+        run.out / "profile-1.so",
+        f"out={tmp_path / 'raw'}",
+    ]
     table = tmp_path / "functions"
     table.write_text("ffffffff81000000 -\nffffffff80000000 -\n", encoding="ascii")
 
