@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.build import functions
 from harness.build.kbuild import Kernel
 from harness.results import places, profile
-from harness.results.places import Line, Places, Stack
+from harness.results.places import Places, SourceLine, Stack
 from harness.results.profile import ProfileError
 from harness.util.command import run
 from harness.util.errors import HarnessError
@@ -102,7 +102,7 @@ def parse(text: str) -> Iterator[tuple[int, Stack]]:
     """The answers of ``addr2line -a -i -f``: address, and lines from the innermost function out."""
     rows = iter(text.splitlines())
     place: int | None = None
-    stack: list[Line] = []
+    stack: list[SourceLine] = []
     for row in rows:
         found = _ADDRESS.fullmatch(row)
         if found:
@@ -112,9 +112,9 @@ def parse(text: str) -> Iterator[tuple[int, Stack]]:
             continue
         where = _PLACE.fullmatch(next(rows, ""))
         if where is None or where[1] == _UNKNOWN:
-            stack.append(Line("" if row == _UNKNOWN else row, "", 0))
+            stack.append(SourceLine("" if row == _UNKNOWN else row, "", 0))
             continue
         number = int(where[2]) if where[2] != "?" else 0
-        stack.append(Line(row, _TREE.sub("", where[1]), number))
+        stack.append(SourceLine(row, _TREE.sub("", where[1]), number))
     if place is not None:
         yield place, tuple(stack)

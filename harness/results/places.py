@@ -21,7 +21,7 @@ _SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SourceLine:
     """A place in the source: the function, which may be inlined, its file, and the line.
 
     ``file`` is relative to the tree, "" where the kernel's line tables do not say; line 0 likewise
@@ -32,7 +32,7 @@ class Line:
     line: int
 
 
-Stack = tuple[Line, ...]
+Stack = tuple[SourceLine, ...]
 """Where an instruction comes from, the innermost inlined function first."""
 
 
@@ -90,10 +90,10 @@ def read(results: Path, arm: str) -> Places | None:
         return None
 
 
-def _line(function: Any, file: Any, line: Any) -> Line:
+def _line(function: Any, file: Any, line: Any) -> SourceLine:
     if not isinstance(line, int):
         raise TypeError("a line is a number")
-    return Line(*_texts(function, file), line)
+    return SourceLine(*_texts(function, file), line)
 
 
 def _texts(name: Any, file: Any) -> tuple[str, str]:

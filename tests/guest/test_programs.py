@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.guest.ends import is_complete
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKLOADS = ROOT / "workloads"
 FLAGS = "-std=c11 -D_GNU_SOURCE -g -O1"
@@ -81,7 +83,7 @@ def test_a_good_run_is_complete_and_emits_what_it_declares(bin_dir: Path, name: 
     lines = _lines(_run([bin_dir / name, *SMALL[name]]))
     declared = set(json.loads(_run([bin_dir / name, "--describe"]).stdout)["metrics"])
     emitted = {line["name"] for line in _of(lines, "metric")}
-    assert lines[-1] == {"type": "done"}
+    assert is_complete(lines)
     assert emitted <= declared
     assert declared - emitted <= NEEDS_GUEST.get(name, set())
     verified = _of(lines, "verify")
@@ -102,7 +104,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_program_reads_or_writes_out_of_bounds(name: str, sanitized: Path) -> None:
-    assert _lines(_run([sanitized / name, *SMALL[name]]))[-1] == {"type": "done"}
+    assert is_complete(_lines(_run([sanitized / name, *SMALL[name]])))
 
 
 # --- what each one says of itself ---

@@ -15,6 +15,7 @@ import pytest
 
 from harness.experiment import workload
 from tests.fakes import redis
+from tests.guest.ends import is_complete
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["redis", "stress"]
@@ -90,7 +91,7 @@ def test_a_good_run_is_complete_and_emits_what_it_declares(
 ) -> None:
     small = {"redis": ["--keys=20", "--requests=30"], "stress": ["--ops=100"]}[name]
     found = lines(run(bin_dir / name, fakes, *small))
-    assert found[-1] == {"type": "done"}
+    assert is_complete(found)
     data = workload.read(name, workload.FOLDER)
     emitted = {x["name"] for x in found if x["type"] == "metric"}
     assert emitted == set(data["metrics"])

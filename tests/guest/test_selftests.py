@@ -15,6 +15,7 @@ import yaml
 from harness.experiment import workload
 from harness.results import console, ktap
 from harness.results.ktap import Result
+from tests.guest.ends import is_complete
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +59,7 @@ class Guest:
         done = self.run(*more)
         assert done.returncode == 0, done.stderr
         lines = [json.loads(line) for line in done.stdout.splitlines()]
-        assert lines[-1] == {"type": "done"}
+        assert is_complete(lines)
         programs = {x["name"]: f"{x['result']} {x['directive']}" for x in lines
                     if x["type"] == "test"}  # fmt: skip
         return programs, ktap.parse(self.output.read_text("utf-8")), lines

@@ -26,7 +26,7 @@ from harness.report.profile.sums import ARMS, RUN, BootSums, Counted
 from harness.results import places as recorded
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
-from harness.results.places import Line, Places
+from harness.results.places import Places, SourceLine
 from harness.results.profile import USER, Block, ProfileError, Root
 
 K = TypeVar("K", bound=Hashable)
@@ -46,7 +46,7 @@ class _Function(NamedTuple):
 
 
 _Place = tuple[Root, _Function]
-_LinePlace = tuple[Line, str]
+_LinePlace = tuple[SourceLine, str]
 """A line, and the function that it was compiled into."""
 _Path = tuple[Root, tuple[str, ...]]
 
@@ -201,7 +201,7 @@ def _by_line(
         into = _function(block.function, names, known).name
         for place in block.addresses():
             stack = names.stack(place)
-            line = stack[0] if stack else Line("", "", 0)
+            line = stack[0] if stack else SourceLine("", "", 0)
             found[replace(line, function=line.function or into), into] += times
     return found
 

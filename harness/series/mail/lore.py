@@ -25,7 +25,7 @@ from harness.series import patchset
 from harness.series.mail import cover, mbox, posting, revisions
 from harness.series.mail.archive import Archive
 from harness.series.mail.mbox import Mail
-from harness.series.mail.revisions import Posting
+from harness.series.mail.revisions import PostedSeries
 from harness.series.mail.thread import BATCH, Thread
 from harness.series.patchset import PatchSet
 from harness.source.upstream import unreachable
@@ -155,7 +155,7 @@ def _head_of(raws: Sequence[bytes], message_id: str) -> str:
     return str(head.message_id) if head else message_id
 
 
-def _of_revision(address: Address, archive: Archive, raws: Sequence[bytes]) -> Posting:
+def _of_revision(address: Address, archive: Archive, raws: Sequence[bytes]) -> PostedSeries:
     """The newest posting of the series, or the last one of the revision that is asked for."""
     head = _head_of(raws, address.message_id)
     found = revisions.family(archive, head)

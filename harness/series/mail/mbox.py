@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from harness.series.mail import subject
-from harness.series.mail.subject import Subject
+from harness.series.mail.subject import SubjectLine
 from harness.util import header
 from harness.util.errors import UserError
 
@@ -45,7 +45,7 @@ _MAX_BYTES = 64 << 20
 class Mail:
     """One mail or patch file.
 
-    ``subject``, ``number`` and so on to ``kernel`` are as `Subject` has them, ``shown`` is the
+    ``subject``, ``number`` and so on to ``kernel`` are as `SubjectLine` has them, ``shown`` is the
     whole subject; ``reply`` is whether the mail is an answer.  ``diff`` is the diff alone, decoded,
     b"" if there is none; ``parts`` are the content types in which one was looked for.
     ``parents`` are the ids of the mails it answers, the
@@ -211,7 +211,7 @@ def _needs(text: bytes) -> tuple[str, ...]:
     return tuple(one.decode(errors="replace") for one in _NEEDS.findall(text))
 
 
-def _said(shown: str, text: bytes) -> Subject:
+def _said(shown: str, text: bytes) -> SubjectLine:
     """What the subject says, and one at the top of the text: its title is the commit's."""
     said = subject.read(shown)
     fields: list[bytes] = []

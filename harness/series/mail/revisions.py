@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from harness.series.mail import subject
 from harness.series.mail.archive import Archive, ArchivedMail, topic
-from harness.series.mail.subject import Subject
+from harness.series.mail.subject import SubjectLine
 from harness.series.mail.thread import BATCH
 
 _MOST_POSTINGS = 200
@@ -24,14 +24,14 @@ _DAY = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Posting:
+class PostedSeries:
     """One posting by the headers of its mails; ``by`` tells how it was found, "" for the asked one.
 
     head: the cover letter, or the first patch
     """
 
     head: ArchivedMail
-    said: Subject
+    said: SubjectLine
     patches: tuple[ArchivedMail, ...]
     changes: frozenset[str]
     above: frozenset[str]
@@ -54,7 +54,7 @@ class Posting:
         return frozenset(topic(one.title) for one in self.patches)
 
 
-def family(archive: Archive, message_id: str) -> tuple[Posting, ...]:
+def family(archive: Archive, message_id: str) -> tuple[PostedSeries, ...]:
     """All postings of the series that a cover letter or first patch heads, oldest first.
 
     Another address is of the same person where the name is the same; postings of somebody else
@@ -81,7 +81,7 @@ def family(archive: Archive, message_id: str) -> tuple[Posting, ...]:
             if other is None or not by:
                 refused.add(key)
                 continue
-            found = Posting(
+            found = PostedSeries(
                 other.head, other.said, other.patches, other.changes, other.above, other.links, by
             )
             known[head.message_id] = found
@@ -89,12 +89,12 @@ def family(archive: Archive, message_id: str) -> tuple[Posting, ...]:
     return tuple(sorted(known.values(), key=lambda one: (one.head.date, one.head.message_id)))
 
 
-def said(mail: ArchivedMail) -> Subject:
+def said(mail: ArchivedMail) -> SubjectLine:
     """What the subject of an archived mail says."""
-    return subject.read(f"[{mail.tags}] {mail.title}") if mail.tags else Subject(mail.title)
+    return subject.read(f"[{mail.tags}] {mail.title}") if mail.tags else SubjectLine(mail.title)
 
 
-def _candidates(archive: Archive, one: Posting) -> Iterator[ArchivedMail]:
+def _candidates(archive: Archive, one: PostedSeries) -> Iterator[ArchivedMail]:
     """Mails that may be of another posting of the series; some more than once."""
     head = one.head
     for change in one.changes:
@@ -142,14 +142,14 @@ def _head(archive: Archive, mail: ArchivedMail) -> ArchivedMail | None:
     return next((one for one in near if said(one).number == 1), None)
 
 
-def like(one: Subject, other: Subject) -> bool:
+def like(one: SubjectLine, other: SubjectLine) -> bool:
     """Whether two subjects say the same of their posting."""
     return (one.total, one.revision, one.rfc, one.kernel) == (
         other.total, other.revision, other.rfc, other.kernel,
     )  # fmt: skip
 
 
-def _posting(archive: Archive, head: ArchivedMail) -> Posting | None:
+def _posting(archive: Archive, head: ArchivedMail) -> PostedSeries | None:
     """The posting that a cover letter or first patch heads; None for a mail that heads none."""
     if head.reply:
         return None
@@ -172,7 +172,7 @@ def _posting(archive: Archive, head: ArchivedMail) -> Posting | None:
         ]  # fmt: skip
     if own.number is None and patches != [head]:
         own = _with_revision(head, own, said(patches[0]))
-    return Posting(
+    return PostedSeries(
         head,
         own,
         tuple(patches),
@@ -182,7 +182,7 @@ def _posting(archive: Archive, head: ArchivedMail) -> Posting | None:
     )
 
 
-def _with_revision(head: ArchivedMail, own: Subject, patch: Subject) -> Subject:
+def _with_revision(head: ArchivedMail, own: SubjectLine, patch: SubjectLine) -> SubjectLine:
     """What a cover letter without a number says, its patches asked for what it does not say."""
     if own.stated:
         return own
@@ -190,7 +190,7 @@ def _with_revision(head: ArchivedMail, own: Subject, patch: Subject) -> Subject:
     return at_end or patch
 
 
-def _relation(archive: Archive, one: Posting, other: Posting) -> str:
+def _relation(archive: Archive, one: PostedSeries, other: PostedSeries) -> str:
     """By what a posting is of the same series as another; "" if it is not."""
     if one.said.kernel != other.said.kernel:
         return ""
@@ -214,7 +214,7 @@ def _relation(archive: Archive, one: Posting, other: Posting) -> str:
     return ""
 
 
-def _is_retitled(archive: Archive, one: Posting) -> bool:
+def _is_retitled(archive: Archive, one: PostedSeries) -> bool:
     """Whether a later revision has none before it under its own title."""
     if not one.said.stated:
         return False
@@ -222,7 +222,7 @@ def _is_retitled(archive: Archive, one: Posting) -> bool:
     return not any(_follows(old, one.said) for old in before)
 
 
-def _named(old: Posting, new: Posting) -> str:
+def _named(old: PostedSeries, new: PostedSeries) -> str:
     """What in the newer posting names the older one."""
     if old.changes & new.changes:
         return _CHANGE
@@ -231,7 +231,7 @@ def _named(old: Posting, new: Posting) -> str:
     return "its thread" if new.above & old.ids else ""
 
 
-def _follows(old: Subject, new: Subject) -> bool:
+def _follows(old: SubjectLine, new: SubjectLine) -> bool:
     """Whether the numbers say that one comes after the other."""
     if old.rfc and not new.rfc:
         return True

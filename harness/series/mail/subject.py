@@ -47,7 +47,7 @@ _NO_BACKPORT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class SubjectLine:
     """What a subject says of its mail.
 
     title: without the leading [...] groups that belong to the posting
@@ -74,7 +74,7 @@ class Subject:
     prefix: str = ""
 
 
-def read(text: str) -> Subject:
+def read(text: str) -> SubjectLine:
     """Read a decoded subject of one line."""
     reply, groups, rest = _groups(text)
     prefix = ""
@@ -85,7 +85,7 @@ def read(text: str) -> Subject:
     if not mine:
         found = _UNCLOSED.match(text) or _BARE.match(text)
         if not found:
-            return Subject(text, reply=reply)
+            return SubjectLine(text, reply=reply)
         groups, mine = [(found[1], text[found.end() :])], 1
     title = groups[mine - 1][1].lstrip(" :")
     if again := _REPLY.match(title):  # as "[PATCH] Re: " has it
@@ -93,12 +93,12 @@ def read(text: str) -> Subject:
     return _read(" ".join(group for group, _ in groups[:mine]), title or text, reply, prefix)
 
 
-def at_end(title: str) -> Subject | None:
+def at_end(title: str) -> SubjectLine | None:
     """A revision at the end of a title, as in "some title v3"; None where there is none."""
     match = _AT_END.search(title)
     if match is None:
         return None
-    return Subject(title[: match.start()].rstrip(" ,-"), revision=int(match[1]), stated=True)
+    return SubjectLine(title[: match.start()].rstrip(" ,-"), revision=int(match[1]), stated=True)
 
 
 def _groups(text: str) -> tuple[bool, list[tuple[str, str]], str]:
@@ -135,7 +135,7 @@ def _revisions(tags: str) -> list[tuple[int, str]]:
     return found
 
 
-def _read(tags: str, title: str, reply: bool, prefix: str) -> Subject:
+def _read(tags: str, title: str, reply: bool, prefix: str) -> SubjectLine:
     count = _COUNT.search(tags)
     rest = tags if count is None else f"{tags[: count.start()]} , {tags[count.end() :]}"
     revisions = _revisions(rest)
@@ -149,7 +149,7 @@ def _read(tags: str, title: str, reply: bool, prefix: str) -> Subject:
         for match in _KERNEL.finditer(rest)
         if not _NO_BACKPORT.search(rest[: match.start()])
     ]
-    return Subject(
+    return SubjectLine(
         title=title.strip(),
         tags=tags,
         number=int(count[1]) if count else None,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.build import places
-from harness.results.places import Line
+from harness.results.places import SourceLine
 from harness.util.errors import HarnessError
 from harness.util.sandbox import Sandbox
 from tests.fakes import things
@@ -36,14 +36,17 @@ asm_thing
 
 def test_the_answers_of_addr2line() -> None:
     assert list(places.parse(SAID)) == [
-        (0xFFFFFFFF81000010, (Line("inner", "mm/swap.h", 12), Line("outer", "mm/swap.c", 100))),
-        (0xFFFFFFFF81000020, (Line("generated", "include/generated/x.h", 0),)),
-        (0xFFFFFFFF81000030, (Line("asm_thing", "", 0),)),
-        (0xFFFFFFFF81000040, (Line("", "", 0),)),
+        (
+            0xFFFFFFFF81000010,
+            (SourceLine("inner", "mm/swap.h", 12), SourceLine("outer", "mm/swap.c", 100)),
+        ),
+        (0xFFFFFFFF81000020, (SourceLine("generated", "include/generated/x.h", 0),)),
+        (0xFFFFFFFF81000030, (SourceLine("asm_thing", "", 0),)),
+        (0xFFFFFFFF81000040, (SourceLine("", "", 0),)),
     ]
     assert list(places.parse("")) == []
     assert list(places.parse("0xffffffff81000010\ncut")) == [
-        (0xFFFFFFFF81000010, (Line("cut", "", 0),))
+        (0xFFFFFFFF81000010, (SourceLine("cut", "", 0),))
     ]
 
 
@@ -91,8 +94,11 @@ def test_a_kernel_with_line_tables(tmp_path: Path) -> None:
     first = range(quick, quick + 10)  # one store of ten bytes, then another
     found = places.find(kernel, {quick, quick + 10}, {quick}, Sandbox(False))
     assert found.functions == {quick: ("quick", "mm/toy.c")}
-    assert found.stack(first[0]) == (Line("quick", "mm/toy.c", 9),)
-    assert found.stack(quick + 10) == (Line("burn", "mm/toy.c", 5), Line("quick", "mm/toy.c", 10))
+    assert found.stack(first[0]) == (SourceLine("quick", "mm/toy.c", 9),)
+    assert found.stack(quick + 10) == (
+        SourceLine("burn", "mm/toy.c", 5),
+        SourceLine("quick", "mm/toy.c", 10),
+    )
     (folder / "vmlinux").write_text("no kernel", encoding="utf-8")
     with pytest.raises(HarnessError, match="addr2line"):
         places.find(kernel, {quick}, {quick}, Sandbox(False))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.results import places
-from harness.results.places import Line, Places
+from harness.results.places import Places, SourceLine
 
-OUTER, INNER = Line("outer", "mm/a.c", 3), Line("inner", "mm/a.h", 7)
+OUTER, INNER = SourceLine("outer", "mm/a.c", 3), SourceLine("inner", "mm/a.h", 7)
 FOUND = Places({16: ("outer", "mm/a.c")}, [16, 20, 30], [(OUTER,), (INNER, OUTER), ()])
 
 
