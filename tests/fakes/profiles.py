@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.results import places, profile
-from harness.results.places import Line, Places
+from harness.results.places import Places, SourceLine
 from harness.results.profile import USER, Root
 
 Calls = Mapping[tuple[Root, tuple[int, ...]], tuple[int, int]]
@@ -71,7 +71,7 @@ def boot(
 def names(results: Path, arm: str, functions: Mapping[int, tuple[str, str]]) -> None:
     """What `harness.build.places` records: each function has one line, 10."""
     starts = sorted(functions)
-    stacks = [(Line(*functions[place], 10),) for place in starts]
+    stacks = [(SourceLine(*functions[place], 10),) for place in starts]
     places.write(results, arm, Places(functions, starts, stacks))
 
 
