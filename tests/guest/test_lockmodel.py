@@ -110,6 +110,11 @@ def test_a_reader_that_joins_may_still_have_to_wait(driver: Path) -> None:
     ]  # fmt: skip
 
 
+def test_who_finds_it_free_does_not_wait(driver: Path) -> None:
+    events = ["open 0 0", f"take 64 1 {MUTEX} 10", "wait", f"free 64 {MUTEX} 15", "report 0 0"]
+    assert run(driver, events) == ["site 1 mutex 1 5 5 1", "lost 0", "unmatched 0"]
+
+
 def test_a_failed_trylock_is_none(driver: Path) -> None:
     events = [
         "open 0 0", f"take 64 1 {RW_WRITE} 0", f"try 64 2 {RW_WRITE} 5", f"try 64 2 {RW_READ} 6",

@@ -252,7 +252,8 @@ void lock_waits(struct lock_books *books)
 {
 	struct lock_use *use = &books->uses[books->last.use];
 
-	if (!books->last.used)
+	/* Nobody holds it: only the flags of waiters that are gone kept it from the fast path. */
+	if (!books->last.used || books->before.holders == 0)
 		return;
 	books->last.used = false;
 	books->lost -= books->last_lost;
