@@ -72,9 +72,10 @@ def test_a_walk_misses_what_does_not_fit(built: Path, tmp_path: Path, kib: int) 
 	decl	%edx
 	jnz	2b
 """
-    code = walk.replace("PASSES", "2") + "".join(map(bootsector.mark, (0, 1)))
+    code = bootsector.mark(bootsector.CLEAR, 2) + walk.replace("PASSES", "2")
+    code += "".join(map(bootsector.mark, (bootsector.CLEAR, bootsector.BEGIN)))
     code += walk.replace("PASSES", str(passes)).replace("1:\tmovb", "load:\n1:\tmovb")
-    code += "".join(map(bootsector.mark, (2, 3)))
+    code += "".join(map(bootsector.mark, (bootsector.END, bootsector.PUT)))
     image, symbols = bootsector.assemble(tmp_path, code)
     models = tmp_path / "models"
     models.write_text(f"model small {SMALL}\nmodel large {LARGE}\n", encoding="ascii")

@@ -18,6 +18,9 @@
  * one instruction, at 0.  Instructions are fetched when their block is entered, which the first
  * of a line is charged with.
  *
+ * Nothing is looked at before the first mark.  A workload makes one when it begins, so what it
+ * does up to its first phase fills the caches.
+ *
  * The page tables' own reads are not seen.  Pages of the kernel's direct map, its image and its
  * array of struct page have 2 MiB, all others 4 KiB.
  */
@@ -74,6 +77,7 @@ struct line {
 	struct place *place;
 	uint64_t virtual, physical;
 	unsigned int size;
+	enum region region;
 };
 
 struct block {
@@ -92,10 +96,18 @@ static size_t starts_count;
 static struct place **places; /* by address */
 static size_t places_count, places_size;
 
+static bool armed; /* a mark was seen */
 static bool open[CHANNELS];
 static bool any_open;
 static uint64_t instructions[CHANNELS], operations[CHANNELS], lines[CHANNELS];
 static uintptr_t ram; /* where the host has the guest's physical address 0 */
+/*
+ * The direct map is linear: its offset, once an access told it.  Above DIRECT_SURE QEMU 7.2 leaves
+ * out the hole below 4 GiB in what it tells.
+ */
+#define DIRECT_SURE (UINT64_C(2) << 30)
+static uint64_t direct_offset;
+static bool direct_known;
 
 static size_t place_index(struct place *const *table, size_t size, uint64_t address)
 {
@@ -145,6 +157,8 @@ static enum region region_of(uint64_t address)
 {
 	if (address < USER_END)
 		return USER;
+	if (address >= areas[0].begin && address < areas[0].end)
+		return DIRECT;
 	for (size_t i = 0; i < sizeof(areas) / sizeof(areas[0]); i++)
 		if (address >= areas[i].begin && address < areas[i].end)
 			return areas[i].region;
@@ -167,11 +181,9 @@ static void add(struct place *place, enum region region, unsigned int model, cac
 			(*sums)->of[model][channel][event] += misses_of(misses, event);
 }
 
-static void touch(struct place *place, bool fetch, uint64_t virtual, uint64_t physical,
-		  unsigned int size)
+static void touch(struct place *place, bool fetch, enum region region, uint64_t virtual,
+		  uint64_t physical, unsigned int size)
 {
-	enum region region = region_of(virtual);
-
 	for (unsigned int model = 0; model < models_count; model++) {
 		cache_misses misses = hierarchy_access(&models[model], fetch, virtual, physical,
 						       size, page_shift(region));
@@ -192,25 +204,42 @@ static void on_block(unsigned int vcpu, void *data)
 	const struct block *block = data;
 
 	(void)vcpu;
+	if (!armed)
+		return;
 	if (block->begins) {
 		footprint_next(&footprint);
 		for (unsigned int channel = 0; channel < CHANNELS; channel++)
 			operations[channel] += open[channel];
 	}
 	for (size_t i = 0; i < block->count; i++)
-		touch(block->lines[i].place, true, block->lines[i].virtual,
-		      block->lines[i].physical, block->lines[i].size);
+		touch(block->lines[i].place, true, block->lines[i].region,
+		      block->lines[i].virtual, block->lines[i].physical, block->lines[i].size);
 }
 
 static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
-	const struct qemu_plugin_hwaddr *where = qemu_plugin_get_hwaddr(info, address);
+	unsigned int size = 1u << qemu_plugin_mem_size_shift(info);
+	const struct qemu_plugin_hwaddr *where;
+	enum region region;
+	uint64_t physical;
 
 	(void)vcpu;
+	if (!armed)
+		return;
+	region = region_of(address);
+	if (region == DIRECT && direct_known && address - direct_offset < DIRECT_SURE) {
+		touch(data, false, region, address, address - direct_offset, size);
+		return;
+	}
+	where = qemu_plugin_get_hwaddr(info, address);
 	if (where == NULL || qemu_plugin_hwaddr_is_io(where))
 		return;
-	touch(data, false, address, qemu_plugin_hwaddr_phys_addr(where),
-	      1u << qemu_plugin_mem_size_shift(info));
+	physical = qemu_plugin_hwaddr_phys_addr(where);
+	if (region == DIRECT && physical < DIRECT_SURE) {
+		direct_offset = address - physical;
+		direct_known = true;
+	}
+	touch(data, false, region, address, physical, size);
 }
 
 /*
@@ -259,7 +288,7 @@ void plugin_block(struct qemu_plugin_tb *tb)
 		if ((physical + size - 1) >> models[0].line_shift != before)
 			block->lines[block->count++] = (struct line){
 				.place = place, .virtual = address, .physical = physical,
-				.size = size,
+				.size = size, .region = region_of(address),
 			};
 		before = (physical + size - 1) >> models[0].line_shift;
 	}
@@ -401,6 +430,7 @@ static void opened(unsigned int channel, bool now)
 
 void plugin_mark(enum operation operation, unsigned int channel, unsigned int line)
 {
+	armed = true;
 	switch (operation) {
 	case CLEAR:
 		clear(channel);

@@ -206,8 +206,10 @@ static void grant(struct lock_books *books, struct lock_object *object, uint64_t
 		if (object->holders == 0)
 			object->begin[channel] = time_of(books, channel, now);
 	}
-	if (object->holders == 0)
+	if (object->holders == 0) {
 		object->use = use;
+		++*lock_hint(books, object->address);
+	}
 	object->holders++;
 }
 
@@ -220,6 +222,7 @@ void lock_acquired(struct lock_books *books, uint64_t address, uint64_t site,
 	if (lost) {
 		books->lost++;
 		object->holders = 0;
+		--*lock_hint(books, address);
 	}
 	grant(books, object, site, kind, now);
 	/* No interrupt that comes before lock_waits() may take one of these. */
@@ -259,6 +262,7 @@ void lock_waits(struct lock_books *books)
 	books->lost -= books->last_lost;
 	for (unsigned int channel = 0; channel < LOCK_CHANNELS; channel++)
 		use->sums[channel].acquired -= books->open[channel];
+	/* It was held before, too, and goes on to be. */
 	*object_of(books, use->object) = books->before;
 	add_waiter(books, use);
 }
@@ -291,6 +295,7 @@ void lock_released(struct lock_books *books, uint64_t address, struct lock_kind 
 	}
 	if (--object->holders != 0)
 		return;
+	--*lock_hint(books, address);
 	for (unsigned int channel = 0; channel < LOCK_CHANNELS; channel++) {
 		struct lock_sums *sums = &use->sums[channel];
 		uint64_t held = time_of(books, channel, now) - object->begin[channel];

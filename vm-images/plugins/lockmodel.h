@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define LOCK_CHANNELS 4u
+#define LOCK_HINTS 4096u
 
 enum lock_family { LOCK_SPIN, LOCK_RW, LOCK_MUTEX, LOCK_RWSEM };
 
@@ -54,6 +55,7 @@ struct lock_books {
 	size_t objects_count, objects_size;
 	struct lock_waiter *waiters;
 	size_t waiters_count, waiters_size;
+	uint32_t hints[LOCK_HINTS]; /* how many locks are held, by their addresses' hashes */
 	uint64_t lost; /* locks that were taken while somebody held them: a release was not seen */
 	uint64_t unmatched; /* releases of locks that nobody held */
 	bool open[LOCK_CHANNELS];
@@ -81,6 +83,17 @@ bool lock_free_for(const struct lock_books *books, uint64_t object, struct lock_
 void lock_waits(struct lock_books *books);
 /* A release by family; shared ones by readers. */
 void lock_released(struct lock_books *books, uint64_t object, struct lock_kind kind, uint64_t now);
+static inline uint32_t *lock_hint(struct lock_books *books, uint64_t address)
+{
+	return &books->hints[(address >> 2 ^ address >> 14) % LOCK_HINTS];
+}
+
+/* Whether it may be held: most of what is no lock is told by that. */
+static inline bool lock_perhaps(struct lock_books *books, uint64_t address)
+{
+	return *lock_hint(books, address) != 0;
+}
+
 /* Whether it is held in this way. */
 bool lock_held(const struct lock_books *books, uint64_t object, struct lock_kind kind);
 

@@ -287,7 +287,7 @@ static void on_byte(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t addr
 
 	(void)vcpu;
 	(void)info;
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 2 && lock_perhaps(&books, address); i++)
 		if (lock_held(&books, address, kinds[i])) {
 			lock_released(&books, address, kinds[i], now_at(data));
 			return;
@@ -301,7 +301,7 @@ static void on_subtraction(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64
 
 	(void)vcpu;
 	(void)info;
-	if (lock_held(&books, address, kind))
+	if (lock_perhaps(&books, address) && lock_held(&books, address, kind))
 		lock_released(&books, address, kind, now_at(data));
 }
 
