@@ -91,6 +91,10 @@ here:	call	lock
 
 def test_readers_writers_and_sleepers(built: Path, tmp_path: Path) -> None:
     code = f"""
+	movl	$0xc0000101, %ecx	/* GS's base */
+	movl	$0x3000, %eax
+	xorl	%edx, %edx
+	wrmsr
 	movl	${A}, %edi
 read:	call	read_lock
 	movl	$-512, %eax
@@ -115,7 +119,7 @@ dsem = . - 5
         for name, body in (
             ("read_lock", "\tlock xaddl %eax, (%rdi)\n"),
             ("write_lock", "\tlock cmpxchgl %edx, (%rdi)\n"),
-            ("mutex_lock", exchange + "\tnop\n"),
+            ("mutex_lock", "\tmovq\t%gs:high(%rip), %rdx\n" + exchange + "\tnop\n"),
             ("mutex_unlock", exchange),
             ("down_write", exchange),
             ("downgrade", add),
@@ -137,6 +141,7 @@ dsem = . - 5
         (symbols["dsem"], "rwsem-read"): ["1", "4", "4", "1"],
     }
     assert lines[-3:-1] == [["lost", "0"], ["unmatched", "0"]]
+    assert lines[2] == ["percpu", "3000"]
 
 
 def test_an_interrupt_is_not_what_it_interrupts(built: Path, tmp_path: Path) -> None:

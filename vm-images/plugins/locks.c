@@ -18,7 +18,8 @@
  * counted as those of what they interrupt; what locks they hold themselves is.
  *
  * For each PUT there is a line "put <line> <channel>", "executed N" (instructions, interrupts
- * included), what lock_channel_report() writes, and "end".
+ * included), "percpu OFFSET" (hexadecimal: what is added to the address of a per-CPU symbol; only
+ * if it is known), what lock_channel_report() writes, and "end".
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -110,6 +111,8 @@ static struct frame frames[FRAMES];
 static size_t frames_count;
 static uint64_t interrupted; /* instructions of interrupts that are over */
 static uint64_t instructions[LOCK_CHANNELS];
+static uint64_t percpu_offset;
+static bool percpu_known;
 
 static int by_begin(const void *left, const void *right)
 {
@@ -237,9 +240,8 @@ static void on_exchange(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t 
 	uint64_t site;
 
 	(void)vcpu;
-	(void)info;
-	if (!entered(place->function, &site))
-		return; /* another turn of its loop */
+	if (!qemu_plugin_mem_is_store(info) || !entered(place->function, &site))
+		return; /* or it is another turn of its loop */
 	switch (role->action) {
 	case TRY:
 		if (!lock_free_for(&books, address, role->kind))
@@ -265,20 +267,30 @@ static void on_interrupt(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t
 			 void *data)
 {
 	(void)vcpu;
-	(void)info;
-	if (frames_count < FRAMES && !(address >= ENTRY_AREA && address < ENTRY_AREA_END))
+	if (qemu_plugin_mem_is_store(info) && frames_count < FRAMES &&
+	    !(address >= ENTRY_AREA && address < ENTRY_AREA_END))
 		frames[frames_count++] = (struct frame){ .address = address + 16,
 							 .began = now_at(data) };
+}
+
+/* mutex_lock() reads current, which is a per-CPU symbol. */
+static void on_percpu(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+	const struct place *place = data;
+
+	(void)vcpu;
+	(void)info;
+	percpu_offset = address - place->address;
+	percpu_known = true;
 }
 
 /* iret reads its frame, the return address first. */
 static void on_return(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
 	(void)vcpu;
-	(void)info;
-	if (frames_count == 0 || frames[frames_count - 1].address != address)
-		return;
-	interrupted += now_at(data) - frames[--frames_count].began;
+	if (!qemu_plugin_mem_is_store(info) && frames_count != 0 &&
+	    frames[frames_count - 1].address == address)
+		interrupted += now_at(data) - frames[--frames_count].began;
 }
 
 static void on_byte(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
@@ -286,7 +298,8 @@ static void on_byte(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t addr
 	static const struct lock_kind kinds[] = { { LOCK_SPIN, false }, { LOCK_RW, false } };
 
 	(void)vcpu;
-	(void)info;
+	if (!qemu_plugin_mem_is_store(info))
+		return;
 	for (size_t i = 0; i < 2 && lock_perhaps(&books, address); i++)
 		if (lock_held(&books, address, kinds[i])) {
 			lock_released(&books, address, kinds[i], now_at(data));
@@ -300,8 +313,7 @@ static void on_subtraction(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64
 	struct lock_kind kind = { LOCK_RW, true };
 
 	(void)vcpu;
-	(void)info;
-	if (lock_perhaps(&books, address) && lock_held(&books, address, kind))
+	if (qemu_plugin_mem_is_store(info) && lock_perhaps(&books, address) && lock_held(&books, address, kind))
 		lock_released(&books, address, kind, now_at(data));
 }
 
@@ -312,6 +324,7 @@ struct decoded {
 	bool subtraction; /* adds or subtracts a constant of 4 bytes in memory, or xadd */
 	bool branch;	  /* call, jmp or jcc */
 	bool iret;
+	bool percpu; /* of a symbol at distance */
 	int32_t distance;
 };
 
@@ -355,6 +368,10 @@ static struct decoded decode(const unsigned char *bytes, size_t size)
 	unsigned char modrm = bytes[i + two + 1];
 	bool memory = modrm >> 6 != 3;
 
+	is.percpu = bytes[0] == 0x65 && (modrm & 0xc7) == 5 && i + two + 6 <= size;
+	if (is.percpu)
+		memcpy(&is.distance, bytes + i + two + 2, sizeof(is.distance));
+
 	is.exchange = memory && two && (code == 0xb1 || code == 0xc1);
 	/* movb $0 is what compilers make of a release; a register may have that 0, too. */
 	is.byte = memory && !two &&
@@ -375,10 +392,12 @@ static struct place *new_place(uint64_t address, size_t before, const struct fun
 	return place;
 }
 
+/* For loads and stores: QEMU 7.2 takes one for the other where only one is asked for. */
 static void watch_memory(struct qemu_plugin_insn *insn, qemu_plugin_vcpu_mem_cb_t function,
-			 enum qemu_plugin_mem_rw rw, struct place *place)
+			 struct place *place)
 {
-	qemu_plugin_register_vcpu_mem_cb(insn, function, QEMU_PLUGIN_CB_NO_REGS, rw, place);
+	qemu_plugin_register_vcpu_mem_cb(insn, function, QEMU_PLUGIN_CB_NO_REGS,
+					 QEMU_PLUGIN_MEM_RW, place);
 }
 
 static void watch_branch(struct qemu_plugin_insn *insn, uint64_t address, size_t before,
@@ -392,8 +411,7 @@ static void watch_branch(struct qemu_plugin_insn *insn, uint64_t address, size_t
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_call, QEMU_PLUGIN_CB_NO_REGS,
 						       new_place(address, before, NULL));
 	else if (function != NULL && function->role->action == INTERRUPT)
-		watch_memory(insn, on_interrupt, QEMU_PLUGIN_MEM_W,
-			     new_place(address, before, NULL));
+		watch_memory(insn, on_interrupt, new_place(address, before, NULL));
 }
 
 static void watch(struct qemu_plugin_insn *insn, uint64_t address, size_t before)
@@ -410,8 +428,11 @@ static void watch(struct qemu_plugin_insn *insn, uint64_t address, size_t before
 	if (is.branch)
 		watch_branch(insn, address, before, function,
 			     address + size + (uint64_t)(int64_t)is.distance);
+	if (is.percpu && function != NULL && function->role->kind.family == LOCK_MUTEX)
+		watch_memory(insn, on_percpu, new_place(address + size + (uint64_t)(int64_t)is.distance, before,
+				       NULL));
 	if (is.iret)
-		watch_memory(insn, on_return, QEMU_PLUGIN_MEM_R, new_place(address, before, NULL));
+		watch_memory(insn, on_return, new_place(address, before, NULL));
 	if (function != NULL && function->role->action <= INSIDE)
 		on_store = is.exchange && function->role->action <= DOWNGRADE ? on_exchange : NULL;
 	else if (is.byte)
@@ -419,7 +440,7 @@ static void watch(struct qemu_plugin_insn *insn, uint64_t address, size_t before
 	else if (is.subtraction)
 		on_store = on_subtraction;
 	if (on_store != NULL)
-		watch_memory(insn, on_store, QEMU_PLUGIN_MEM_W, new_place(address, before, function));
+		watch_memory(insn, on_store, new_place(address, before, function));
 }
 
 bool plugin_option(const char *key, const char *value)
@@ -466,6 +487,8 @@ static void put(unsigned int channel, unsigned int line)
 	if (memory == NULL)
 		abort();
 	fprintf(memory, "put %u %u\nexecuted %" PRIu64 "\n", line, channel, instructions[channel]);
+	if (percpu_known)
+		fprintf(memory, "percpu %" PRIx64 "\n", percpu_offset);
 	if (!lock_channel_report(&books, channel, OBJECTS_MOST, write_line, memory))
 		abort();
 	fprintf(memory, "end\n");
