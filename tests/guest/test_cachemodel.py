@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.experiment import cpumodel
+from harness.util.units import parse_size
+
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 KIB, MIB = 1 << 10, 1 << 20
@@ -203,3 +206,23 @@ def test_any_accesses_against_another_model(driver: Path) -> None:
 def test_what_is_no_model_is_refused(driver: Path, model: str) -> None:
     done = subprocess.run([driver, model], input="", check=False, capture_output=True, text=True)
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_documentation_has_the_answers_of_the_cpus_that_are_known(
+    driver: Path, number: int
+) -> None:
+    text = (ROOT / "docs/caches-and-locks.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- chase -->")[2].partition("<!-- end of chase -->")[0]
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n") if line
+    ]
+    assert len(rows) == 13
+    model = cpumodel.known()[head[1 + number]]
+    line = cpumodel.plugin_lines([model]).partition(model.name)[2].strip()
+    for memory, *levels in rows:
+        lines = parse_size(memory.replace(" ", "")) // LINE
+        got = run(driver, [Walk(lines, multiplier=0x9E3779B1)], line)[-1]
+        missed = [(name, got[level]) for name, level in (("L1D", L1D), ("L2", L2), ("LLC", LLC))]
+        assert {count for _, count in missed} <= {0, lines}
+        assert (", ".join(name for name, count in missed if count) or "none") == levels[number]
