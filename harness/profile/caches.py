@@ -8,7 +8,7 @@ workload asked for, by the number of its line (``"counted": N`` of workload.json
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -92,6 +92,20 @@ def sums(text: str, read: Callable[[list[list[str]]], T]) -> Mapping[int, T]:
         except (ValueError, IndexError) as error:
             raise ValueError(f"line '{line[:60]}' of a plugin's output: {error}") from error
     return made
+
+
+def merged(counts: Sequence[CacheCounts]) -> CacheCounts:
+    """The sum of several, such as those of a metric's rounds."""
+    models: dict[str, list[MissRow]] = {}
+    for one in counts:
+        for name, rows in one.models.items():
+            models.setdefault(name, []).extend(rows)
+    return CacheCounts(
+        sum(one.executed for one in counts),
+        sum(one.operations for one in counts),
+        sum(one.lines for one in counts),
+        {name: tuple(rows) for name, rows in models.items()},
+    )
 
 
 def total(rows: Iterable[Misses]) -> Misses:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiment.cpumodel import EVENTS, CpuModel
-from harness.profile.caches import CacheCounts, Misses
+from harness.profile.caches import CacheCounts
 
 SCALES = (0.5, 1.0, 2.0)
 """Costs of a miss that an estimate is tried with: half, as the model has them, and double."""
@@ -34,7 +34,7 @@ def parts(model: CpuModel, misses: Sequence[float]) -> Mapping[str, float]:
     return {event: count * levels[event].miss for event, count in zip(EVENTS, misses, strict=True)}
 
 
-def stalls(model: CpuModel, misses: Misses) -> float:
+def stalls(model: CpuModel, misses: Sequence[float]) -> float:
     """The cycles of all of them: what functions are ranked by."""
     return sum(parts(model, misses).values())
 

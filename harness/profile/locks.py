@@ -106,12 +106,18 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class SiteChange:
-    """Base against patch, by operation, of all places in one function that take one kind."""
+    """Base against patch, of all places in one function that take one kind of lock.
+
+    acquired, held: for each operation; longest: instructions of one hold
+    objects: distinct locks of the place that has most
+    """
 
     function: str
     kind: str
     acquired: tuple[float, float]
     held: tuple[float, float]
+    longest: tuple[int, int] = (0, 0)
+    objects: tuple[int, int] = (0, 0)
 
     @property
     def change(self) -> float:
@@ -127,6 +133,46 @@ def parse(text: str) -> Mapping[int, LockCounts]:
     return sums(text, _counts)
 
 
+def merged(counts: Sequence[LockCounts]) -> LockCounts:
+    """The sum of several, such as those of a metric's rounds; at least one."""
+    sites: dict[tuple[int, str], Site] = {}
+    locks: dict[int, dict[tuple[int, str], Hold]] = {}
+    for one in counts:
+        for site in one.sites:
+            key = site.address, site.hold.kind
+            old = sites.get(key)
+            objects = max(site.objects, old.objects if old else 0)
+            sites[key] = Site(site.address, _both(old.hold if old else None, site.hold), objects)
+        for lock in one.locks:
+            mine = locks.setdefault(lock.address, {})
+            for address, holds in lock.holds.items():
+                for hold in holds:
+                    mine[address, hold.kind] = _both(mine.get((address, hold.kind)), hold)
+    return LockCounts(
+        sum(one.executed for one in counts),
+        tuple(sites.values()),
+        tuple(Lock(address, _by_site(holds)) for address, holds in locks.items()),
+        max(one.lost for one in counts),
+        max(one.unmatched for one in counts),
+        next((one.offset for one in counts if one.offset is not None), None),
+    )
+
+
+def _both(old: Hold | None, new: Hold) -> Hold:
+    if old is None:
+        return new
+    return Hold(
+        new.kind, old.acquired + new.acquired, old.held + new.held, max(old.longest, new.longest)
+    )
+
+
+def _by_site(holds: Mapping[tuple[int, str], Hold]) -> Mapping[int, tuple[Hold, ...]]:
+    found: dict[int, tuple[Hold, ...]] = {}
+    for (site, _), hold in holds.items():
+        found[site] = (*found.get(site, ()), hold)
+    return found
+
+
 def changes(
     base: LockCounts,
     patch: LockCounts,
@@ -137,20 +183,35 @@ def changes(
 
     ``per``: operations of base and patch; ``function``: the name that an address has in each.
     """
-    sides: list[dict[tuple[str, str], tuple[float, float]]] = []
-    for counts, count, name in zip((base, patch), per, function, strict=True):
-        found: dict[tuple[str, str], tuple[float, float]] = {}
-        for site in counts.sites:
-            key = name(site.address) if site.address else "(unknown)", site.hold.kind
-            acquired, held = found.get(key, (0.0, 0.0))
-            found[key] = acquired + site.hold.acquired / count, held + site.hold.held / count
-        sides.append(found)
-    none = (0.0, 0.0)
-    made = [
-        SiteChange(*key, *zip(sides[0].get(key, none), sides[1].get(key, none), strict=True))
-        for key in {**sides[0], **sides[1]}
+    sides = [
+        _by_function(counts, count, name)
+        for counts, count, name in zip((base, patch), per, function, strict=True)
     ]
+    none = (0.0, 0.0, 0, 0)
+    made = []
+    for key in {**sides[0], **sides[1]}:
+        old, new = (side.get(key, none) for side in sides)
+        made.append(
+            SiteChange(*key, (old[0], new[0]), (old[1], new[1]), (old[2], new[2]), (old[3], new[3]))
+        )
     return sorted(made, key=lambda one: (-abs(one.change), one.function, one.kind))
+
+
+def _by_function(
+    counts: LockCounts, per: float, name: Callable[[int], str]
+) -> Mapping[tuple[str, str], tuple[float, float, int, int]]:
+    """Acquired and held for each operation, longest hold, most objects: by function and kind."""
+    found: dict[tuple[str, str], tuple[float, float, int, int]] = {}
+    for site in counts.sites:
+        key = name(site.address) if site.address else "(unknown)", site.hold.kind
+        acquired, held, longest, objects = found.get(key, (0.0, 0.0, 0, 0))
+        found[key] = (
+            acquired + site.hold.acquired / per,
+            held + site.hold.held / per,
+            max(longest, site.hold.longest),
+            max(objects, site.objects),
+        )
+    return found
 
 
 def _counts(block: list[list[str]]) -> LockCounts:

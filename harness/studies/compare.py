@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, places, trace, vmlinux
+from harness.build import image, kbuild, kselftest, pair, places, symbols, trace, vmlinux
 from harness.build.image import Image
 from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
@@ -269,7 +269,7 @@ def _instruments(experiment: Experiment, clock: str) -> tuple[str, ...]:
     if why := methods.unprofiled(clock):
         _log.warning(f"no profile: {why}")
         return ()
-    return (instrument.PROFILE,)
+    return (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
 
 
 def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:
@@ -280,7 +280,8 @@ def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tu
     failed = plan.failures(
         [tuple(one for one in block if one.instrument) for block in planned], folder / "boots"
     )
-    return (*failed, *places.record(folder, kernels, context.sandbox))
+    named = (*places.record(folder, kernels, context.sandbox), *symbols.record(folder, kernels))
+    return (*failed, *named)
 
 
 def _plugins(cells: Sequence[Cell], method: BootMethod, names: Sequence[str]) -> dict[str, Path]:

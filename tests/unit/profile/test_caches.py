@@ -61,6 +61,13 @@ def test_misses_by_function_and_region() -> None:
     assert regions["direct"] == (1, 40, 30, 20, 0, 0, 0)
 
 
+def test_rounds_are_summed() -> None:
+    one = caches.parse(TEXT)[3]
+    both = caches.merged([one, one])
+    assert both.misses("sapphire-rapids") == (16, 170, 60, 40, 0, 42, 40)
+    assert (both.executed, both.lines_per_operation) == (20000, 25)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -66,10 +66,20 @@ def test_functions_by_what_changed_most() -> None:
     patch = locks.parse(more.replace("site 0 mutex 1 10 10 1\n", ""))[7]
     found = locks.changes(base, patch, (10, 20), (function, function))
     assert found == [
-        SiteChange("late", "read", (1, 0.5), (500, 250)),
-        SiteChange("early", "spin", (1.5, 0.75), (90, 295)),
-        SiteChange("(unknown)", "mutex", (0.1, 0), (1, 0)),
+        SiteChange("late", "read", (1, 0.5), (500, 250), (700, 700), (3, 3)),
+        SiteChange("early", "spin", (1.5, 0.75), (90, 295), (90, 90), (1, 1)),
+        SiteChange("(unknown)", "mutex", (0.1, 0), (1, 0), (10, 0), (1, 0)),
     ]
+
+
+def test_rounds_are_summed() -> None:
+    one = locks.parse(TEXT)[7]
+    both = locks.merged([one, one])
+    assert (both.executed, both.lost, both.offset) == (18000, 2, one.offset)
+    found = {site.address: site for site in both.sites}[0xFFFF_FFFF_8100_0010]
+    assert (found.hold, found.objects) == (locks.Hold("spin", 20, 1200, 90), 1)
+    first, again = one.ceiling(PER_CPU), both.ceiling(PER_CPU)
+    assert first and again and (again.held, again.cpus) == (2 * first.held, first.cpus)
 
 
 @pytest.mark.parametrize(
