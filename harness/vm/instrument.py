@@ -79,6 +79,9 @@ lasts as long as the boot."""
 _WRITTEN = {COUNT: "counts"}
 """The output of those that are read as they are; the others' is packed when the guest has ended."""
 
+SLOWER = {PROFILE: 2.0, CACHES: 8.0, LOCKS: 2.0}
+"""How many times longer a guest may take under a plugin before it counts as lost."""
+
 NAMES = frozenset(_OPTIONS) - {COUNT}
 """What a boot can be asked for (`harness.vm.boot.BootRequest.instrument`)."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from harness.util.errors import InfraError
 from harness.vm import instrument
+from harness.vm.watch import Deadlines
 
 MAP = """\
 0000000000000000 D __per_cpu_start
@@ -30,7 +31,7 @@ def made(tmp_path: Path, name: str, system_map: str) -> tuple[str, str]:
     found = instrument.make(name, plugins, kernel, tmp_path / "boot", tmp_path)
     assert found.out == tmp_path / f"boot/{name}.raw"
     ((option, path),) = found.options
-    return option, Path(cast(str, path)).read_text(encoding="ascii")
+    return option, Path(path).read_text(encoding="ascii")
 
 
 def test_caches_get_all_models_and_where_operations_begin(tmp_path: Path) -> None:
@@ -56,3 +57,11 @@ def test_a_kernel_whose_locks_are_others_is_said(tmp_path: Path) -> None:
 
 def test_a_boot_can_be_asked_for_both() -> None:
     assert {instrument.CACHES, instrument.LOCKS} <= instrument.NAMES
+
+
+def test_a_guest_under_a_plugin_may_take_longer() -> None:
+    deadlines = Deadlines.for_clock("insn", workload=100)
+    assert deadlines.slower(1) == deadlines
+    slow = deadlines.slower(instrument.SLOWER[instrument.CACHES])
+    assert (slow.silence, slow.workload, slow.boot) == (720, 800, 1440)
+    assert set(instrument.SLOWER) == instrument.NAMES
