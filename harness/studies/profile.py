@@ -30,7 +30,7 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     if why := methods.unprofiled(methods.choose_clock(experiment, chosen.name)):
         raise UserError(f"nothing can be profiled: {why}")
     one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
-    boots = Boots(words=f"{one.words}-profile")
+    boots = Boots(words=f"{one.words}-profile", costs=True)
     with compare.measured(one, context, boots) as (folder, ran), progress.stage("report"):
         made = compare.report(folder)
         checksums.report(folder)
