@@ -23,6 +23,7 @@ from harness.report import (
 from harness.report.lost import ExcludedBoot
 from harness.report.model import BootPair, Estimate, Report, WorkloadReport
 from harness.report.profile import analysis as profile
+from harness.report.profile import costs
 from harness.results import pairing, sizes, traces
 from harness.results.frames import ARMS, CONTROL, Frames
 from harness.results.manifest import UNKNOWN, Manifest, clock_unit
@@ -101,6 +102,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         failing=failing.gather(blocks, lost),
         sizes=sizes.read(results),
         profile=profile.analyse(results, data, manifest) if profile.is_there(results) else None,
+        costs=costs.analyse(results, manifest) if costs.is_there(results) else None,
     )
 
 

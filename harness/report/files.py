@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.report import analysis, canvas, page, plots, tables, tally, text
 from harness.report.model import Report
-from harness.report.profile import flame
+from harness.report.profile import coststables, flame
 from harness.report.profile import tables as profile
 from harness.report.profile.model import Profile
 from harness.results import frames, manifest
@@ -50,6 +50,10 @@ def make(results: Path) -> Written:
     atomic.text(target / "estimates.csv", tables.estimates(report))
     if report.profile:
         _profile(report.profile, target)
+    if report.costs:
+        atomic.text(target / "costs.txt", coststables.render(report.costs))
+        atomic.text(target / "misses.csv", coststables.misses(report.costs))
+        atomic.text(target / "locks.csv", coststables.holds(report.costs))
     atomic.text(target / "report.html", page.render(report, figures))
     atomic.text(target / "report.txt", text.render(report))
     return Written(target, report)

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from harness.report.background import PhaseLoad
 from harness.report.lost import ExcludedBoot, Failing
+from harness.report.profile.costs import Costs
 from harness.report.profile.model import Profile
 from harness.results import pairing
 from harness.results.pairing import PairedValues
@@ -206,6 +207,7 @@ class Report:
     failing: how often either kernel fails; None if no boot did
     sizes: of both kernels; None in results that do not have them
     profile: of its profile boots; None without such boots
+    costs: of its boots under the caches and locks plugins, likewise
     """
 
     name: str
@@ -222,6 +224,7 @@ class Report:
     failing: Failing | None = None
     sizes: Sizes | None = None
     profile: Profile | None = None
+    costs: Costs | None = None
 
     @property
     def regressions(self) -> tuple[Regression, ...]:

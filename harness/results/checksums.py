@@ -58,6 +58,8 @@ _ROOT = (
     "sizes.json",
     "places-base.json.gz",
     "places-patch.json.gz",
+    "symbols-base.json.gz",
+    "symbols-patch.json.gz",
     "base.config",
     "patch.config",
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, places, trace, vmlinux
+from harness.build import image, kbuild, kselftest, pair, places, symbols, trace, vmlinux
 from harness.build.image import Image
 from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
@@ -85,6 +85,7 @@ class Boots:
     request: what the experiment was made from, if it was
     alone: a cell that one kernel cannot run is run on the other
     words: of the result's name in place of the experiment's own
+    costs: a profile has boots for misses and locks, too; they take several times as long
     """
 
     change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
@@ -94,6 +95,7 @@ class Boots:
     request: Request | None = None
     alone: bool = False
     words: str = ""
+    costs: bool = False
 
     @property
     def command(self) -> str:
@@ -239,7 +241,7 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     images = _images(cells, cache, archives.main)
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
-    instruments = _instruments(experiment, method.clock)
+    instruments = _instruments(experiment, method.clock, boots)
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
     return Setting(
         experiment=experiment,
@@ -262,14 +264,15 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     )
 
 
-def _instruments(experiment: Experiment, clock: str) -> tuple[str, ...]:
+def _instruments(experiment: Experiment, clock: str, boots: Boots) -> tuple[str, ...]:
     """The plugins that the first boots of both kernels are repeated with, if that can be done."""
     if not experiment.schedule.profile:
         return ()
     if why := methods.unprofiled(clock):
         _log.warning(f"no profile: {why}")
         return ()
-    return (instrument.PROFILE,)
+    costs = (instrument.CACHES, instrument.LOCKS) if boots.costs else ()
+    return (instrument.PROFILE, *costs)
 
 
 def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:
@@ -280,7 +283,8 @@ def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tu
     failed = plan.failures(
         [tuple(one for one in block if one.instrument) for block in planned], folder / "boots"
     )
-    return (*failed, *places.record(folder, kernels, context.sandbox))
+    named = (*places.record(folder, kernels, context.sandbox), *symbols.record(folder, kernels))
+    return (*failed, *named)
 
 
 def _plugins(cells: Sequence[Cell], method: BootMethod, names: Sequence[str]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.report import files
-from harness.report.profile import tables
+from harness.report.profile import coststables, tables
 from harness.results import checksums
 from harness.studies import compare, methods
 from harness.studies.compare import Boots
@@ -30,13 +30,21 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     if why := methods.unprofiled(methods.choose_clock(experiment, chosen.name)):
         raise UserError(f"nothing can be profiled: {why}")
     one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
-    boots = Boots(words=f"{one.words}-profile")
+    boots = Boots(words=f"{one.words}-profile", costs=True)
     with compare.measured(one, context, boots) as (folder, ran), progress.stage("report"):
         made = compare.report(folder)
         checksums.report(folder)
-    found = files.read(folder, counters=False).profile
+    told = files.read(folder, counters=False)
+    found = told.profile
     if found is None or not found.operations:
         raise InfraError(f"no profile boot of '{folder.name}' has counts; see its boots' consoles")
-    screen = "\n".join([*tables.section(found), f"Full profile: {folder}/report/profile.txt"])
+    costs = coststables.summary(told.costs) if told.costs else []
+    screen = "\n".join(
+        [
+            *tables.section(found),
+            *costs,
+            f"Full profile: {folder}/report/profile.txt, costs.txt beside it",
+        ]
+    )
     status = Exit.KERNEL if ran.failed else Exit.OK
     return replace(made, summary=screen + "\n", status=status, done=ran.done)

@@ -246,6 +246,10 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
     )
 
 
+def _deadlines(request: BootRequest, host: VmConfig) -> Deadlines:
+    return host.deadlines.slower(instrument.SLOWER.get(request.instrument, 1.0))
+
+
 def _drive(
     request: BootRequest,
     host: VmConfig,
@@ -257,7 +261,7 @@ def _drive(
     vm = machine(request, host, folder, tmp)
     if vm.swap:
         disk.make(vm.swap, request.cell.backend, host.swap)
-    deadlines = host.deadlines
+    deadlines = _deadlines(request, host)
     with RunningGuest(vm) as guest, Watch(guest, silence=deadlines.silence, stop=stop) as watch:
         try:
             with record.timed("boot"):
@@ -277,7 +281,7 @@ def _drive(
 def _measure(
     request: BootRequest, host: VmConfig, folder: Path, shell: Shell, watch: Watch, record: _Record
 ) -> None:
-    deadlines, cell = host.deadlines, request.cell
+    deadlines, cell = _deadlines(request, host), request.cell
     definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)

@@ -14,14 +14,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import functions
+from harness.build import functions, lockfunctions
 from harness.build.kbuild import Kernel
+from harness.experiment import cpumodel
 from harness.util.errors import InfraError
 
 COUNT = "count"
 """The plugin of timing boots; see ``counter``."""
 PROFILE = "profile"
 """Which instructions are executed, by block of code and by chain of calls."""
+CACHES = "caches"
+"""What would be missed in caches and TLBs of some CPUs."""
+LOCKS = "locks"
+"""Which locks are taken where, and for how many instructions they are held."""
 
 Options = tuple[tuple[str, str], ...]
 
@@ -36,19 +41,46 @@ def _no_options(_kernel: Kernel, _folder: Path) -> Options:
 
 def _functions(kernel: Kernel, folder: Path) -> Options:
     path = folder / "functions"
-    text = (kernel.path / "System.map").read_text(encoding="utf-8")
-    path.write_text("".join(functions.lines(functions.functions(text))), encoding="ascii")
+    found = functions.functions(_system_map(kernel))
+    path.write_text("".join(functions.lines(found)), encoding="ascii")
     return (("functions", str(path)),)
+
+
+def _models(kernel: Kernel, folder: Path) -> Options:
+    path = folder / "models"
+    models = cpumodel.plugin_lines(cpumodel.known().values())
+    path.write_text(models + lockfunctions.operations(_system_map(kernel)), encoding="ascii")
+    return (("models", str(path)),)
+
+
+def _locks(kernel: Kernel, folder: Path) -> Options:
+    path = folder / "lock-functions"
+    try:
+        path.write_text(lockfunctions.lines(_system_map(kernel)), encoding="ascii")
+    except ValueError as error:
+        raise InfraError(
+            f"the kernel has no function {error}, so its locks cannot be followed"
+        ) from error
+    return (("functions", str(path)),)
+
+
+def _system_map(kernel: Kernel) -> str:
+    return (kernel.path / "System.map").read_text(encoding="utf-8")
 
 
 _OPTIONS: Mapping[str, Callable[[Kernel, Path], Options]] = {
     COUNT: _no_options,
     PROFILE: _functions,
+    CACHES: _models,
+    LOCKS: _locks,
 }
 """By plugin, what makes its arguments for a boot of a kernel; files of its own go to a folder that
 lasts as long as the boot."""
 _WRITTEN = {COUNT: "counts"}
 """The output of those that are read as they are; the others' is packed when the guest has ended."""
+
+SLOWER = {PROFILE: 2.0, CACHES: 8.0, LOCKS: 2.0}
+"""How many times longer a guest may take under a plugin before it counts as lost."""
 
 NAMES = frozenset(_OPTIONS) - {COUNT}
 """What a boot can be asked for (`harness.vm.boot.BootRequest.instrument`)."""

@@ -44,6 +44,15 @@ class Deadlines:
         """Under the instruction clock a guest second may take half a minute on a busy host."""
         return cls(workload=workload, silence=90.0 if clock == "insn" else 30.0)
 
+    def slower(self, times: float) -> Deadlines:
+        """For a guest that runs so many times slower."""
+        return Deadlines(
+            boot=self.boot * times,
+            command=self.command * times,
+            workload=self.workload * times,
+            silence=self.silence * times,
+        )
+
 
 class BootEnded(Exception):
     """The boot is over before its time; ``outcome`` says how and ``detail`` shows the evidence."""

@@ -247,6 +247,18 @@ WORKLOADS = (*_files("workloads/skeleton/skeleton.yaml"), *_ODD_YAML)
 SUITES = (*_files("workloads/suites/quick.yaml"), *_ODD_YAML)
 FAULTS = (*_files("tests/faults/faults.yaml"), *_ODD_YAML)
 CLAIMS = (*_files("kernels/claims/*.yaml"), *_ODD_YAML)
+PUBLISHED = (*_files("kernels/claims/times/*.yaml"), *_ODD_YAML)
+CPUMODELS = (*_files("harness/experiment/cpumodels.yaml"), *_ODD_YAML)
+
+PLUGIN_WORDS = (b"put 1 0\n", b"end\n", b"model ", b"site ", b"object ", b"executed ", b"lost ")
+MISSES = (
+    b"put 1 0\nexecuted 10\noperations 1\nlines 4\nmodel sapphire-rapids\n0 user 0 1 0 0 0 0 0\n"
+    b"ffffffff81000000 direct 1 1 1 1 1 1 1\nmodel neoverse-n1\nend\nput 2 1\nexecuted 1\n",
+)
+LOCKS = (
+    b"put 1 0\nexecuted 10\npercpu ffff888000000000\nsite ffffffff81000000 spin 1 5 5 1\n"
+    b"object ffff888000000040 ffffffff81000000 spin 1 5 5\nlost 0\nunmatched 0\nend\nput 2 1\n",
+)
 
 TEXTS = (
     b"\x1b[2J\x1b]0;title\x07 [bold]x[/bold] [/] \\[x]",

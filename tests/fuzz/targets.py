@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.build import vmlinux
-from harness.experiment import spec, suite, workload
+from harness.experiment import cpumodel, spec, suite, workload
+from harness.profile import caches, locks, published
 from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
 from harness.results.probes import allocinfo
 from harness.series import patchset, registry
@@ -48,6 +49,16 @@ class Target:
 def _one_sentence(error: BaseException) -> None:
     """What a user reads: something, and not a page."""
     assert str(error).strip(), f"{type(error).__name__} says nothing"
+
+
+def _plugin_output(parse: Callable[[str], object]) -> Callable[[bytes], None]:
+    def run(data: bytes) -> None:
+        try:
+            parse(data.decode("utf-8", "replace"))
+        except ValueError as error:
+            _one_sentence(error)
+
+    return run
 
 
 def _split(data: bytes) -> None:
@@ -339,6 +350,15 @@ TARGETS: Sequence[Target] = (
         seeds.CLAIMS,
         seeds.YAML_WORDS,
     ),
+    Target(
+        "published",
+        _yaml(lambda p: published.load(p.stem, p.parent), "published"),
+        seeds.PUBLISHED,
+        seeds.YAML_WORDS,
+    ),
+    Target("cpumodels", _yaml(cpumodel.load, "cpumodels"), seeds.CPUMODELS, seeds.YAML_WORDS),
+    Target("misses", _plugin_output(caches.parse), seeds.MISSES, seeds.PLUGIN_WORDS),
+    Target("locks", _plugin_output(locks.parse), seeds.LOCKS, seeds.PLUGIN_WORDS),
     Target("vmlinux", _vmlinux, seeds.VMLINUX),
     Target("terminal", shown.terminal, seeds.TEXTS),
     Target("page", shown.page, seeds.TEXTS),

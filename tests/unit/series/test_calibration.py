@@ -161,7 +161,8 @@ def _loops(header: str, insns: int) -> int:
 
 def test_all_the_series_are_there() -> None:
     ways = {f"-{way}{amount}" for way in ("in", "out") for amount in (10, 100, 300, 1000, 3000)}
-    assert set(NAMES) == {f"calibration{w}" for w in {"", "-null", "-slot24", "-entry16"} | ways}
+    others = {"", "-null", "-slot24", "-entry16", "-lock500", "-miss1"}
+    assert set(NAMES) == {f"calibration{w}" for w in others | ways}
     folders = {p.relative_to(SERIES) for p in SERIES.glob("calibration*/*")}
     named = {_spec(name)["folder"].format(major_minor=version) for name, version in FOLDERS}
     named |= {_spec(name)["on_top"] for name in NAMES if "on_top" in _spec(name)}

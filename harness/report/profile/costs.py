@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The boots under the caches and locks plugins -> what each operation misses and holds."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from harness.experiment import cpumodel
+from harness.experiment.cpumodel import CpuModel
+from harness.profile import caches, cycles, locks
+from harness.profile.caches import CacheCounts
+from harness.profile.cycles import CycleEstimate
+from harness.profile.locks import LockCounts, SiteChange
+from harness.report.profile.sums import ARMS
+from harness.results import symbols
+from harness.results.manifest import Manifest
+from harness.results.symbols import KernelSymbols
+from harness.util import atomic
+
+T = TypeVar("T")
+
+CACHES, LOCKS = "caches", "locks"
+"""Names of the plugins: ends of the boots' folders, and of the packed outputs in them."""
+
+Sides = tuple[float, float]
+"""Of base and patch, for each unit of work."""
+
+_CLONE = re.compile(r"\.(constprop|isra|part|cold)(\.\d+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionMisses:
+    """One function by one CPU's model; misses: by event; stalls: cycles of all of them."""
+
+    name: str
+    misses: tuple[Sides, ...]
+    stalls: Sides
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMisses:
+    """One operation on one CPU's model.  functions: by what their misses change, then cost."""
+
+    model: CpuModel
+    estimate: CycleEstimate
+    misses: tuple[Sides, ...]
+    regions: Mapping[str, tuple[Sides, ...]]
+    functions: tuple[FunctionMisses, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldMost:
+    """The ceiling of one kernel: functions that take the lock, instructions held, CPUs."""
+
+    functions: tuple[str, ...]
+    held: float
+    cpus: float
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCosts:
+    """One metric of one cell, base against patch; a part that was not booted is empty.
+
+    lines: distinct cache lines of an operation; seen: locks lost and unmatched, of both kernels
+    """
+
+    cell: str
+    metric: str
+    unit: str
+    models: tuple[ModelMisses, ...] = ()
+    lines: tuple[float | None, float | None] = (None, None)
+    holds: tuple[SiteChange, ...] = ()
+    ceilings: tuple[HeldMost | None, HeldMost | None] = (None, None)
+    seen: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """All operations of a result; sentences of trouble."""
+
+    operations: tuple[OperationCosts, ...]
+    troubles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Boot(Generic[T]):
+    """One boot's sums of each metric, one a round, with the units of work of all rounds."""
+
+    sums: Mapping[str, tuple[list[T], float]]
+    units: Mapping[str, str]
+
+
+def is_there(results: Path) -> bool:
+    """Whether a result has any such boot."""
+    boots = results / "boots"
+    return any(any(boots.glob(f"*/[!.]*.{name}")) for name in (CACHES, LOCKS))
+
+
+def analyse(results: Path, manifest: Manifest) -> Costs:
+    """What both kernels miss and hold, the primary metric of each cell first.
+
+    What cannot be read is a sentence in it.
+    """
+    names = {arm: symbols.read(results, arm) for arm in ARMS}
+    operations: list[OperationCosts] = []
+    troubles: list[str] = []
+    paths = [path for name in (CACHES, LOCKS) for path in (results / "boots").glob(f"*/*.{name}")]
+    if any(one is None for one in names.values()):
+        return Costs((), ("Misses and locks have no names: nobody recorded the functions.",))
+    known = {arm: one for arm, one in names.items() if one}
+    for cell in sorted({path.parent.name for path in paths}):
+        try:
+            misses = _pair(results, cell, CACHES, caches.parse)
+            holds = _pair(results, cell, LOCKS, locks.parse)
+            backend, _, workload = cell.rpartition(".")
+            first = _bare(manifest.primary(workload, backend, manifest.clock) or "")
+            made = _operations(cell, misses, holds, known)
+            operations += sorted(made, key=lambda one: one.metric != first)
+        except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
+            troubles.append(f"{cell}: misses and locks cannot be told: {error}")
+    return Costs(tuple(operations), tuple(troubles))
+
+
+def _pair(
+    results: Path, cell: str, name: str, parse: Callable[[str], Mapping[int, T]]
+) -> tuple[_Boot[T], ...]:
+    """The boot of each arm; none unless both are there.  ValueError for one that failed."""
+    boots: list[_Boot[T]] = []
+    for arm in ARMS:
+        here = sorted((results / "boots" / cell).glob(f"[!.]*-{arm}.{name}"))
+        if not here:
+            return ()
+        facts = atomic.json_file(here[0] / "boot.json") or {}
+        if facts.get("outcome") != "ok":
+            raise ValueError(f"the boot {here[0].name} failed: {facts.get('outcome', 'no record')}")
+        text = gzip.decompress((here[0] / f"{name}.gz").read_bytes()).decode("ascii")
+        boots.append(_boot(here[0] / "workload.jsonl", parse(text)))
+    return tuple(boots)
+
+
+def _boot(path: Path, sums: Mapping[int, T]) -> _Boot[T]:
+    found: dict[str, list[tuple[T, float]]] = defaultdict(list)
+    units: dict[str, str] = {}
+    for line in path.read_text("utf-8").splitlines():
+        item = json.loads(line)
+        if item.get("type") == "metric" and "counted" in item:
+            name = _bare(str(item["name"]))
+            found[name].append((sums[int(item["counted"])], float(item["per"])))
+            units[name] = str(item["unit"]).partition("/")[2] or "run"
+    made = {
+        name: ([one for one, _ in rows], sum(per for _, per in rows))
+        for name, rows in found.items()
+    }
+    return _Boot({name: both for name, both in made.items() if both[1] > 0}, units)
+
+
+def _bare(metric: str) -> str:
+    """The metric that an operation is told by: "swapin" of "swapin_busy"."""
+    return metric.removesuffix("busy").rstrip("_") or metric
+
+
+def _operations(
+    cell: str,
+    misses: tuple[_Boot[CacheCounts], ...],
+    holds: tuple[_Boot[LockCounts], ...],
+    names: Mapping[str, KernelSymbols],
+) -> list[OperationCosts]:
+    metrics: dict[str, str] = {}
+    for units in (*(boot.units for boot in misses), *(boot.units for boot in holds)):
+        metrics.update(units)
+    called = {arm: _plain(one.namer()) for arm, one in names.items()}
+    found = []
+    for metric, unit in metrics.items():
+        one = OperationCosts(cell, metric, unit)
+        if misses and all(metric in boot.sums for boot in misses):
+            one = _missed(one, [boot.sums[metric] for boot in misses], called)
+        if holds and all(metric in boot.sums for boot in holds):
+            one = _held(one, [boot.sums[metric] for boot in holds], called, names)
+        found.append(one)
+    return found
+
+
+def _plain(name: Callable[[int], str]) -> Callable[[int], str]:
+    """Without what the compiler appends to the names of copies."""
+    return lambda address: _CLONE.sub("", name(address))
+
+
+def _missed(
+    one: OperationCosts,
+    sides: list[tuple[list[CacheCounts], float]],
+    called: Mapping[str, Callable[[int], str]],
+) -> OperationCosts:
+    counts = [caches.merged(rounds) for rounds, _ in sides]
+    per = (sides[0][1], sides[1][1])
+    models = tuple(
+        _model(model, counts, per, called)
+        for name, model in cpumodel.known().items()
+        if all(name in mine.models for mine in counts)
+    )
+    lines = (counts[0].lines_per_operation, counts[1].lines_per_operation)
+    return replace(one, models=models, lines=lines)
+
+
+def _model(
+    model: CpuModel,
+    counts: list[CacheCounts],
+    per: Sides,
+    called: Mapping[str, Callable[[int], str]],
+) -> ModelMisses:
+    rows = [one.models[model.name] for one in counts]
+    by_name = [caches.by_function(mine, called[arm]) for mine, arm in zip(rows, ARMS, strict=True)]
+    regions = [caches.by_region(mine) for mine in rows]
+    functions = []
+    for name in {**by_name[0], **by_name[1]}:
+        found = _sides([one.get(name) for one in by_name], per)
+        stalls = [cycles.stalls(model, [side[i] for side in found]) for i in range(2)]
+        functions.append(FunctionMisses(name, found, (stalls[0], stalls[1])))
+    functions.sort(key=lambda one: (-abs(one.stalls[1] - one.stalls[0]), -one.stalls[0], one.name))
+    return ModelMisses(
+        model,
+        cycles.compare(model, counts[0], counts[1], per),
+        _sides([one.misses(model.name) for one in counts], per),
+        {
+            region: _sides([one.get(region) for one in regions], per)
+            for region in caches.REGIONS
+            if any(region in one for one in regions)
+        },
+        tuple(functions),
+    )
+
+
+def _sides(found: Sequence[caches.Misses | None], per: Sides) -> tuple[Sides, ...]:
+    base, patch = (one or (0,) * len(cpumodel.EVENTS) for one in found)
+    return tuple((left / per[0], right / per[1]) for left, right in zip(base, patch, strict=True))
+
+
+def _held(
+    one: OperationCosts,
+    sides: list[tuple[list[LockCounts], float]],
+    called: Mapping[str, Callable[[int], str]],
+    names: Mapping[str, KernelSymbols],
+) -> OperationCosts:
+    counts = [locks.merged(rounds) for rounds, _ in sides]
+    per = (sides[0][1], sides[1][1])
+    tops = [
+        _held_most(mine, count, called[arm], names[arm])
+        for mine, count, arm in zip(counts, per, ARMS, strict=True)
+    ]
+    return replace(
+        one,
+        holds=tuple(locks.changes(counts[0], counts[1], per, (called["base"], called["patch"]))),
+        ceilings=(tops[0], tops[1]),
+        seen=(sum(mine.lost for mine in counts), sum(mine.unmatched for mine in counts)),
+    )
+
+
+def _held_most(
+    counts: LockCounts, per: float, called: Callable[[int], str], names: KernelSymbols
+) -> HeldMost | None:
+    found = counts.ceiling(names.per_cpu)
+    if found is None:
+        return None
+    takers = {called(site) if site else "(unknown)" for site in found.lock.holds}
+    return HeldMost(tuple(sorted(takers)), found.held / per, found.cpus)

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""costs.txt, misses.csv and locks.csv: what each operation misses and which locks it holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from harness.experiment.cpumodel import EVENTS
+from harness.profile.caches import REGIONS
+from harness.profile.cycles import FORMULA, SCALES
+from harness.report import layout, table
+from harness.report.layout import Block, wrap
+from harness.report.profile.costs import Costs, HeldMost, ModelMisses, OperationCosts, Sides
+from harness.report.table import Table, columns
+from harness.util.escape import harmless
+
+_FUNCTIONS, _LOCKS = 15, 15
+_LEAST = 0.05
+"""Below it, a change of misses or instructions for each operation is not shown."""
+MARGIN_PCT = 0.5
+"""The change of estimated cycles up to which it is none."""
+_METHOD = (
+    "One more boot of each kernel with the first pair's seed for the misses, and one for the "
+    "locks; figures are for one unit of work, means over the rounds.",
+    f"{FORMULA[0].upper()}{FORMULA[1:]}. They are no time.",
+    "Held: instructions from the one that takes a lock to the one that frees it, without "
+    "interrupts. A ceiling is the number of CPUs at which the lock that is held longest is held "
+    "all the time, if all of them do this and use that lock; per-CPU locks and readers set none.",
+    "docs/caches-and-locks.md says what is not seen.",
+)
+
+
+def render(costs: Costs) -> str:
+    """costs.txt."""
+    blocks: list[Block] = []
+    for one in costs.operations:
+        blocks.append(layout.heading(f"{one.cell} {one.metric}, for each {one.unit}"))
+        blocks += _blocks(one)
+    blocks.append(list(layout.listed(costs.troubles)))
+    said = (line for text in _METHOD for line in wrap(text))
+    blocks.append(layout.section("How to read this", said))
+    return layout.page(blocks)
+
+
+def summary(costs: Costs) -> list[str]:
+    """For a screen: the first operation of each cell, in a sentence or two."""
+    lines: list[str] = []
+    told: set[str] = set()
+    for one in costs.operations:
+        if one.cell not in told:
+            told.add(one.cell)
+            lines += wrap(f"{one.cell} {one.metric}: {' '.join(_said(one))}", rest="  ")
+    return [*lines, *(line for text in costs.troubles for line in wrap(text, rest="  "))]
+
+
+def _said(one: OperationCosts) -> Iterator[str]:
+    for mine in one.models:
+        yield f"{_estimated(mine)}"
+    if any(one.ceilings):
+        base, patch = (_cpus(top) for top in one.ceilings)
+        yield f"Lock ceiling {base} -> {patch} CPUs."
+
+
+def _estimated(mine: ModelMisses) -> str:
+    estimate = mine.estimate
+    low, middle, high = (estimate.change_pct(scale) for scale in SCALES)
+    holds = "" if estimate.holds(MARGIN_PCT) else " It hangs on what a miss costs."
+    return (
+        f"Estimated cycles {middle:+.2f} % on {estimate.model} ({low:+.2f} and {high:+.2f} with "
+        f"half and double the cost of a miss); instructions {estimate.insns_pct:+.2f} %.{holds}"
+    )
+
+
+def _blocks(one: OperationCosts) -> Iterator[Block]:
+    for mine in one.models:
+        yield list(wrap(_estimated(mine)))
+        yield table.text(_misses(mine))
+        yield table.text(_functions(mine))
+    if any(one.lines):
+        base, patch = (_number(value) for value in one.lines)
+        yield list(wrap(f"Distinct cache lines of an operation: {base} -> {patch}."))
+    if one.holds:
+        yield list(_ceilings(one))
+        yield table.text(_holds(one))
+
+
+def _misses(mine: ModelMisses) -> Table:
+    rows = [
+        (f"{event} misses", *_row(side)) for event, side in zip(_HEADS, mine.misses, strict=True)
+    ]
+    where = EVENTS.index("llc")
+    rows += [
+        (f"LLC, {region}", *_row(sides[where]))
+        for region, sides in mine.regions.items()
+        if any(sides[where])
+    ]
+    return Table(
+        f"Misses, {mine.estimate.model}", columns("", "base", "patch", "change"), tuple(rows)
+    )
+
+
+_HEADS = tuple(name.upper() for name in EVENTS)
+
+
+def _functions(mine: ModelMisses) -> Table:
+    found = [one for one in mine.functions if abs(one.stalls[1] - one.stalls[0]) >= 1]
+    llc = EVENTS.index("llc")
+    rows = tuple(
+        (one.name, *_row(one.stalls), f"{one.misses[llc][1] - one.misses[llc][0]:+.2f}")
+        for one in found[:_FUNCTIONS]
+    )
+    heads = columns("function", "base", "patch", "change", "LLC misses")
+    return Table("Cycles of misses by function", heads, rows)
+
+
+def _holds(one: OperationCosts) -> Table:
+    found = [mine for mine in one.holds if max(mine.held) >= 1]
+    shown = sorted(found[:_LOCKS], key=lambda mine: (-max(mine.held), mine.function))
+    rows = tuple(
+        (
+            mine.function, mine.kind, *(f"{count:.3f}" for count in mine.acquired),
+            *_row(mine.held),
+        )
+        for mine in shown
+    )  # fmt: skip
+    heads = columns("taken in", "kind", "times", "patch", "held", "patch", "change", names=2)
+    return Table("Locks by the function that takes them", heads, rows)
+
+
+def _ceilings(one: OperationCosts) -> Iterator[str]:
+    for arm, top in zip(("base", "patch"), one.ceilings, strict=True):
+        if top:
+            yield from wrap(
+                f"Ceiling of {arm}: {top.cpus:.1f} CPUs, by the lock taken in "
+                f"{', '.join(top.functions)}: held for {top.held:.1f} instructions."
+            )
+    if any(one.seen):
+        yield from wrap(
+            f"WARNING: {one.seen[0]} locks were taken while held, {one.seen[1]} freed while not: "
+            "their other ends were not seen."
+        )
+
+
+def _cpus(top: HeldMost | None) -> str:
+    return f"{top.cpus:.1f}" if top else "-"
+
+
+def _row(side: Sides) -> tuple[str, str, str]:
+    return _number(side[0]), _number(side[1]), f"{side[1] - side[0]:+.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def misses(costs: Costs) -> str:
+    """misses.csv: by operation, CPU model and function or region, each event of both kernels."""
+    events = (f"{event}_{arm}" for event in EVENTS for arm in ("base", "patch"))
+    heads = ("cell", "metric", "unit", "model", "of", "name", *events)
+    rows = (
+        (one.cell, one.metric, one.unit, mine.estimate.model, of, name, *_plain(sides))
+        for one in costs.operations
+        for mine in one.models
+        for of, name, sides in (
+            ("all", "", mine.misses),
+            *(
+                ("region", region, mine.regions[region])
+                for region in REGIONS
+                if region in mine.regions
+            ),
+            *(("function", item.name, item.misses) for item in mine.functions),
+        )
+    )
+    return _csv(heads, rows)
+
+
+def holds(costs: Costs) -> str:
+    """locks.csv: by operation and function that takes locks of a kind, both kernels."""
+    heads = (
+        "cell", "metric", "unit", "function", "kind",
+        "acquired_base", "acquired_patch", "held_base", "held_patch",
+        "longest_base", "longest_patch", "locks_base", "locks_patch",
+    )  # fmt: skip
+    rows = (
+        (
+            one.cell,
+            one.metric,
+            one.unit,
+            mine.function,
+            mine.kind,
+            *_plain((mine.acquired, mine.held)),
+            *map(str, (*mine.longest, *mine.objects)),
+        )
+        for one in costs.operations
+        for mine in one.holds
+    )
+    return _csv(heads, rows)
+
+
+def _plain(sides: Iterable[Sides]) -> tuple[str, ...]:
+    return tuple(f"{value:.4f}" for side in sides for value in side)
+
+
+def _csv(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    writer.writerows([harmless(cell) for cell in row] for row in rows)
+    return text.getvalue()

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The output of the locks plugin: holds, changes and ceilings."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.profile import locks
+from harness.profile.locks import SiteChange
+
+TEXT = """\
+put 7 0
+executed 9000
+percpu ffff888020000000
+site ffffffff81000010 spin 10 600 90 1
+site ffffffff81000020 spin 5 300 80 1
+site ffffffff81000100 read 10 5000 700 3
+site 0 mutex 1 10 10 1
+object ffff888030000000 ffffffff81000100 read 10 5000 700
+object ffff888020000040 ffffffff81000010 spin 10 700 90
+object ffff888040000000 ffffffff81000010 spin 1 500 90
+object ffff888040000000 ffffffff81000020 spin 5 100 80
+object ffff888040000000 ffffffff81000020 read 1 900 900
+lost 2
+unmatched 1
+end
+"""
+PER_CPU = (0, 0x1000)
+
+
+def function(address: int) -> str:
+    return "early" if address < 0xFFFF_FFFF_8100_0100 else "late"
+
+
+def test_the_lock_that_all_share_sets_the_ceiling() -> None:
+    counts = locks.parse(TEXT)[7]
+    # Readers share, and a per-CPU lock is one CPU's.
+    ceiling = counts.ceiling(PER_CPU)
+    assert ceiling is not None
+    assert (ceiling.lock.address, ceiling.held, ceiling.cpus) == (0xFFFF_8880_4000_0000, 600, 15)
+    assert (counts.lost, counts.unmatched) == (2, 1)
+    # Where nothing is known of per-CPU memory, it cannot be told.
+    unknown = counts.ceiling()
+    assert unknown is not None and unknown.held == 700
+
+
+def test_readers_alone_set_none() -> None:
+    text = "put 1 0\nexecuted 10\nobject 40 1 read 1 9 9\nlost 0\nunmatched 0\nend\n"
+    assert locks.parse(text)[1].ceiling(PER_CPU) is None
+
+
+def test_dynamic_per_cpu_memory_follows_the_static() -> None:
+    counts = locks.parse(TEXT)[7]
+    base = 0xFFFF_8880_2000_0000
+    assert [counts.is_per_cpu(base + at, PER_CPU) for at in (-1, 0, 0x1000, 0x8FFF, 0x9000)] == [
+        False, True, True, True, False,
+    ]  # fmt: skip
+    # Since 6.15 per-CPU symbols lie in the image, and what is added to them wraps.
+    moved = locks.parse(TEXT.replace("ffff888020000000", "ffff88809e000000"))[7]
+    assert moved.is_per_cpu(base, (0xFFFF_FFFF_8200_0000, 0xFFFF_FFFF_8202_0000))
+
+
+def test_functions_by_what_changed_most() -> None:
+    base = locks.parse(TEXT)[7]
+    more = TEXT.replace("ffffffff81000020 spin 5 300", "ffffffff81000020 spin 5 5300")
+    patch = locks.parse(more.replace("site 0 mutex 1 10 10 1\n", ""))[7]
+    found = locks.changes(base, patch, (10, 20), (function, function))
+    assert found == [
+        SiteChange("late", "read", (1, 0.5), (500, 250), (700, 700), (3, 3)),
+        SiteChange("early", "spin", (1.5, 0.75), (90, 295), (90, 90), (1, 1)),
+        SiteChange("(unknown)", "mutex", (0.1, 0), (1, 0), (10, 0), (1, 0)),
+    ]
+
+
+def test_rounds_are_summed() -> None:
+    one = locks.parse(TEXT)[7]
+    both = locks.merged([one, one])
+    assert (both.executed, both.lost, both.offset) == (18000, 2, one.offset)
+    found = {site.address: site for site in both.sites}[0xFFFF_FFFF_8100_0010]
+    assert (found.hold, found.objects) == (locks.Hold("spin", 20, 1200, 90), 1)
+    first, again = one.ceiling(PER_CPU), both.ceiling(PER_CPU)
+    assert first and again and (again.held, again.cpus) == (2 * first.held, first.cpus)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["site 10 spin 1 2", "site 10 lease 1 2 3 4", "object 1 2 spin 3 4", "lost", "percpu q"],
+)
+def test_what_is_no_output_is_an_error(line: str) -> None:
+    with pytest.raises(ValueError, match="of a plugin's output"):
+        locks.parse(f"put 1 0\nexecuted 10\n{line}\nlost 0\nunmatched 0\nend\n")

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From the boots under the caches and locks plugins to costs: known counts, known answers."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.build import symbols as builder
+from harness.report.profile import costs, coststables
+from harness.report.profile.costs import Costs
+
+FAULT, READ, FREE = (0xFFFF_FFFF_8100_0000 + 0x100 * number for number in range(3))
+PAGES = 100
+MAP = f"""\
+0000000000000000 D __per_cpu_start
+000000000002a000 D __per_cpu_end
+{FAULT:016x} T do_swap_page
+{READ:016x} T swap_read_folio
+{FREE:016x} t free_entries.constprop.0
+{FREE + 0x100:016x} T etext
+"""
+SHARED, PER_CPU = 0xFFFF_8880_0000_1000, 0xFFFF_8880_3000_1000
+METRIC: Any = SimpleNamespace(clock="insn", primary=lambda *_: "swapin")
+
+
+def misses(executed: int, reads: int) -> str:
+    """Two rounds of 50 pages, of which the second has nothing but half of the instructions."""
+    first = f"{FAULT + 8:x} direct 0 200 100 0 0 0 0\n{READ:x} image 0 0 0 {reads} 0 0 0\n"
+    second = "0 user 10 0 0 0 0 0 0\n"
+    return "".join(
+        f"put {line} 0\nexecuted {executed // 2}\noperations 50\nlines {lines}\n"
+        f"model sapphire-rapids\n{rows}model neoverse-n1\n{rows}end\n"
+        for line, lines, rows in ((1, 3000, first), (2, 2000, second))
+    )
+
+
+def holds(extra: int, *, lost: int = 0) -> str:
+    """A per-CPU lock that is held longest, and one that all would share."""
+    return "".join(
+        f"put {line} 0\nexecuted 500000\npercpu ffff888030000000\n"
+        f"site {FREE + 4:x} spin 10 {40000 + extra} 900 1\nsite {FREE + 8:x} spin 50 90000 800 1\n"
+        f"object {PER_CPU:x} {FREE + 8:x} spin 50 90000 800\n"
+        f"object {SHARED:x} {FREE + 4:x} spin 10 {40000 + extra} 900\n"
+        f"lost {lost}\nunmatched 0\nend\n"
+        for line in (1, 2)
+    )
+
+
+def boot(results: Path, arm: str, name: str, text: str, outcome: str = "ok") -> Path:
+    folder = results / f"boots/zram.pageio/00-{arm}.{name}"
+    folder.mkdir(parents=True)
+    (folder / f"{name}.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+    (folder / "boot.json").write_text(json.dumps({"outcome": outcome}), encoding="utf-8")
+    lines = [
+        json.dumps({"type": "metric", "name": "swapin_busy", "counted": line, "per": PAGES // 2,
+                    "unit": "ns/page"})
+        for line in (1, 2)
+    ]  # fmt: skip
+    (folder / "workload.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def result(tmp_path: Path, *, lost: int = 0, outcome: str = "ok") -> Costs:
+    """A patch with 10 % more instructions, a memory miss a page more and a lock held longer."""
+    kernel: Any = SimpleNamespace(path=tmp_path / "kernel")
+    kernel.path.mkdir()
+    (kernel.path / "System.map").write_text(MAP, encoding="utf-8")
+    texts = {
+        "base": (misses(1_000_000, 0), holds(0)),
+        "patch": (misses(1_100_000, 100), holds(10000, lost=lost)),
+    }
+    kernels = {}
+    for arm, (caches, locks) in texts.items():
+        folders = [
+            boot(tmp_path, arm, "caches", caches),
+            boot(tmp_path, arm, "locks", locks, outcome),
+        ]
+        kernels[arm] = (kernel, folders)
+    assert builder.record(tmp_path, kernels) == ()
+    assert costs.is_there(tmp_path)
+    return costs.analyse(tmp_path, METRIC)
+
+
+def test_what_an_operation_misses(tmp_path: Path) -> None:
+    (one,) = result(tmp_path).operations
+    assert (one.cell, one.metric, one.unit) == ("zram.pageio", "swapin", "page")
+    assert one.lines == (50, 50)
+    assert [mine.estimate.model for mine in one.models] == ["sapphire-rapids", "neoverse-n1"]
+    intel = one.models[0]
+    assert intel.misses == ((0.1, 0.1), (2, 2), (1, 1), (0, 1), (0, 0), (0, 0), (0, 0))
+    assert intel.regions["image"][3] == (0, 1) and "vmalloc" not in intel.regions
+    assert [item.name for item in intel.functions] == ["swap_read_folio", "do_swap_page", "user"]
+    assert intel.functions[0].stalls == (0, 270)
+    # 10000 x 0.5 + 1 + 20 + 95 against 11000 x 0.5 + the same + 270.
+    assert intel.estimate.base[1.0] == pytest.approx(5116)
+    assert intel.estimate.patch[1.0] == pytest.approx(5886)
+    assert intel.estimate.insns_pct == pytest.approx(10)
+
+
+def test_what_locks_an_operation_holds(tmp_path: Path) -> None:
+    (one,) = result(tmp_path).operations
+    (hold,) = one.holds
+    assert (hold.function, hold.kind) == ("free_entries", "spin")
+    assert hold.acquired == (1.2, 1.2) and hold.held == (2600, 2800) and hold.longest == (900, 900)
+    base, patch = one.ceilings
+    # The per-CPU lock is held longer, and sets no limit.
+    assert base and (base.functions, base.held, base.cpus) == (("free_entries",), 800, 12.5)
+    assert patch and (patch.held, patch.cpus) == (1000, 10)
+
+
+def test_the_report_says_it(tmp_path: Path) -> None:
+    found = result(tmp_path, lost=3)
+    text = coststables.render(found)
+    assert all(len(line) <= 72 for line in text.splitlines())
+    flat = " ".join(text.split())
+    assert "Estimated cycles +15.05 % on sapphire-rapids" in flat
+    assert "Ceiling of base: 12.5 CPUs, by the lock taken in free_entries: held for 800.0" in flat
+    assert "WARNING: 3 locks were taken while held" in flat
+    assert "They are no time." in flat
+    assert "Distinct cache lines of an operation: 50.00 -> 50.00." in flat
+    short = " ".join(" ".join(coststables.summary(found)).split())
+    assert short.startswith("zram.pageio swapin: Estimated cycles") and "12.5 -> 10.0 CPUs" in short
+    rows = list(csv.DictReader(io.StringIO(coststables.misses(found))))
+    llc = {(row["model"], row["of"], row["name"]): row["llc_patch"] for row in rows}
+    assert llc["neoverse-n1", "function", "swap_read_folio"] == "1.0000"
+    assert llc["neoverse-n1", "all", ""] == "1.0000"
+    (row,) = csv.DictReader(io.StringIO(coststables.holds(found)))
+    assert (row["held_patch"], row["longest_patch"], row["locks_patch"]) == (
+        "2800.0000",
+        "900",
+        "1",
+    )
+
+
+def test_a_boot_that_failed_is_a_sentence(tmp_path: Path) -> None:
+    found = result(tmp_path, outcome="panic")
+    assert found.operations == ()
+    (said,) = found.troubles
+    assert (
+        said == "zram.pageio: misses and locks cannot be told: the boot 00-base.locks failed: panic"
+    )
+    assert "panic" in coststables.render(found)
+
+
+def test_without_names_nothing_is_told(tmp_path: Path) -> None:
+    boot(tmp_path, "base", "locks", holds(0))
+    found = costs.analyse(tmp_path, METRIC)
+    assert found.operations == () and "nobody recorded" in found.troubles[0]
+    (tmp_path / "symbols-base.json.gz").write_bytes(b"\x1f\x8b damaged")
+    assert costs.analyse(tmp_path, METRIC).operations == ()
+
+
+def test_an_output_that_is_none_is_a_sentence_when_it_is_recorded(tmp_path: Path) -> None:
+    kernel: Any = SimpleNamespace(path=tmp_path)
+    folder = boot(tmp_path, "base", "locks", "")
+    (folder / "locks.gz").write_bytes(b"nothing")
+    (said,) = builder.record(tmp_path, {"base": (kernel, [folder])})
+    assert said.startswith("the misses and locks of base have no names:")

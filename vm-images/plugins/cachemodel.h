@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A model of the caches and TLBs of one CPU: set-associative, least recently used goes first,
+ * lines are allocated on reads and writes alike.  It has no prefetcher, and no other CPU.
+ *
+ * A miss in L1I or L1D looks in L2, a miss there in LLC; a miss in the ITLB or DTLB looks in STLB.
+ * Caches go by physical addresses.  An entry of a TLB is of a virtual page at a physical one, so
+ * a page that comes back elsewhere misses.
+ */
+#ifndef CACHEMODEL_H
+#define CACHEMODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum cache_event {
+	MISS_L1I, MISS_L1D, MISS_L2, MISS_LLC, MISS_ITLB, MISS_DTLB, MISS_STLB, CACHE_EVENTS
+};
+
+/* ways entries in each of sets; an entry is a line of a cache or a page of a TLB. */
+struct cache {
+	uint64_t *tags; /* of a set side by side, the one used last in front */
+	uint64_t sets;
+	unsigned int ways;
+};
+
+struct hierarchy {
+	struct cache caches[CACHE_EVENTS]; /* each by the event that it has */
+	unsigned int line_shift;
+};
+
+/* What one access missed: 4 bits for each event, the lowest for the first. */
+typedef uint32_t cache_misses;
+
+static inline unsigned int misses_of(cache_misses misses, enum cache_event event)
+{
+	return misses >> (4 * (unsigned int)event) & 15;
+}
+
+/* False for sizes that do not make whole sets, or too little memory. */
+bool cache_init(struct cache *cache, uint64_t entries, unsigned int ways);
+void cache_free(struct cache *cache);
+/* Whether tag, which belongs to the set of index, was there; now it is. */
+bool cache_touch(struct cache *cache, uint64_t index, uint64_t tag);
+
+/*
+ * A line of text: line size in bytes, then size and ways for L1I, L1D, L2, LLC, ITLB, DTLB and
+ * STLB, sizes in bytes for caches and in entries for TLBs.  False if it is something else.
+ */
+bool hierarchy_init(struct hierarchy *hierarchy, const char *text);
+void hierarchy_free(struct hierarchy *hierarchy);
+
+/*
+ * size bytes, at most a page, at a virtual and a physical address.  page_shift is that of the
+ * page they are on; bytes beyond its end are taken for the same page's.
+ */
+cache_misses hierarchy_access(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
+			      uint64_t physical, unsigned int size, unsigned int page_shift);
+
+/*
+ * Which lines were touched in an epoch: for counting those of one operation.  There is one for
+ * the life of a process.
+ */
+struct footprint {
+	uint32_t **pages; /* by physical page number: the epoch of each line, 0 for none */
+	uint32_t epoch;
+	unsigned int line_shift;
+};
+
+bool footprint_init(struct footprint *footprint, unsigned int line_shift);
+void footprint_next(struct footprint *footprint); /* an operation begins */
+/* How many lines of these bytes are new in this epoch. */
+unsigned int footprint_touch(struct footprint *footprint, uint64_t physical, unsigned int size);
+
+#endif
