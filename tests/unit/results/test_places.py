@@ -33,13 +33,14 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     "text",
     [
         b"no gzip",
-        gzip.compress(b"{}"),
-        gzip.compress(b"[1]"),
-        gzip.compress(b'{"functions":{"zz":["a","b"]},"stacks":[],"starts":[]}'),
-        gzip.compress(b'{"functions":{},"stacks":[[["a","b","c"]]],"starts":[["1",0]]}'),
-        gzip.compress(b'{"functions":{},"stacks":[],"starts":[["1",7]]}'),
-        gzip.compress(b"{}")[:-9],
+        gzip.compress(b"{}", mtime=0),
+        gzip.compress(b"[1]", mtime=0),
+        gzip.compress(b'{"functions":{"zz":["a","b"]},"stacks":[],"starts":[]}', mtime=0),
+        gzip.compress(b'{"functions":{},"stacks":[[["a","b","c"]]],"starts":[["1",0]]}', mtime=0),
+        gzip.compress(b'{"functions":{},"stacks":[],"starts":[["1",7]]}', mtime=0),
+        gzip.compress(b"{}", mtime=0)[:-9],
     ],
+    ids=["no gzip", "no keys", "a list", "no address", "no line", "a stack too few", "cut"],
 )
 def test_a_damaged_file_is_none(tmp_path: Path, text: bytes) -> None:
     (tmp_path / places.name_of("base")).write_bytes(text)
