@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from harness.experiment.cell import runnable
 from harness.experiment.workload import Requires, WorkloadDefinition
 from harness.util.errors import UserError
 from harness.util.paths import REPO
+from tests.guest.ends import is_complete
 
 WORKLOADS = REPO / "workloads"
 
@@ -123,7 +125,7 @@ def test_a_new_workload_builds_runs_and_keeps_the_contract(tmp_path: Path) -> No
     built = make(folder, tmp_path / "out")
     assert catalogue.check(folder=folder) == ()
     done = subprocess.run([built / "evict-2", "--size=64K"], capture_output=True, check=True)
-    assert done.stdout.endswith(b'{"type":"done"}\n')
+    assert is_complete([json.loads(line) for line in done.stdout.splitlines()])
     with pytest.raises(UserError, match="there is a workloads/evict-2 already"):
         catalogue.new("evict-2", folder=folder)
 
