@@ -218,9 +218,10 @@ def parity(
     """The differences between the arms' configurations, each with the reason it is allowed.
 
     ``alone`` are the symbols that only one of the trees defines.
-    With ``same_tree`` (base against series) nothing else may differ.  Between two kernel versions
-    defaults move; there only a symbol *requested* alike for both arms may not differ.  ``chosen``
-    are symbols that the user set for the second kernel alone.
+    ``chosen`` are symbols that the user set for the second kernel alone.
+    With ``same_tree`` (base against series) nothing else may differ, but for what follows from
+    those.  Between two kernel versions defaults move.  What is *requested* alike for both arms
+    never differs.
     Raises UserError listing what differs without a reason.
     """
     asked = {item.symbol for item in requested}
@@ -232,15 +233,15 @@ def parity(
             reason = "asked for by HEAD_CONFIG"
         elif symbol not in asked and _TOOLCHAIN.match(symbol):
             reason = "set by the tree or the tool chain, not by hand"
-        elif same_tree or symbol in asked:
+        elif symbol in asked or (same_tree and not chosen):
             refused.append(f"{symbol} ({old} -> {new})")
             continue
+        elif same_tree:
+            reason = "follows from HEAD_CONFIG"
+        elif chosen:
+            reason = "follows from HEAD_CONFIG, or from the version"
         else:
-            reason = (
-                "follows from HEAD_CONFIG, or from the version"
-                if chosen
-                else "differs between the versions: a default, or what kernels/config asks of one"
-            )
+            reason = "differs between the versions: a default, or what kernels/config asks of one"
         allowed.append(SymbolDifference(symbol, old, new, reason))
     if refused:
         raise UserError(

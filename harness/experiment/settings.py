@@ -223,7 +223,7 @@ class Kernels(Model):
     """What is compared: the base, and a series on it or a second kernel ``head``.
 
     ``upto`` cuts the series behind that patch; None takes all of it.  ``config`` is for both
-    kernels, ``head_config`` for ``head`` alone.
+    kernels, ``head_config`` for the second one alone: the patched one, or ``head``.
     """
 
     base: str = recorded(
@@ -250,7 +250,9 @@ class Kernels(Model):
     )
     config: _Words = recorded((), "kernel options on top, e.g. 'NUMA=y NUMA_BALANCING=y'")
     head_config: _Words = recorded(
-        (), "kernel options of --head alone: with --head the same as --base, what they cost"
+        (),
+        "kernel options of the second kernel alone: what --patch adds and leaves off, or, with "
+        "--head the same as --base, what an option costs",
     )
     fragments: _Words = recorded((), "config fragments on top (names or paths)")
     cc: Annotated[str, Check(_compiler)] = setting(

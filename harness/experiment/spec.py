@@ -172,10 +172,6 @@ def _consistent(place: str, kernels: Kernels) -> None:
         raise UserError(f"{place}: PATCH and HEAD were both given; use one of them")
     if kernels.upto and kernels.head:
         raise UserError(f"{place}: UPTO counts the patches of PATCH; with HEAD leave it out")
-    if kernels.head_config and not kernels.head:
-        raise UserError(
-            f"{place}: HEAD_CONFIG has options of HEAD alone; without HEAD leave it out"
-        )
     if kernels.base == "auto" and kernels.head:
         raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
 

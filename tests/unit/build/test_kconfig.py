@@ -289,6 +289,32 @@ def test_what_the_user_sets_for_one_kernel_alone_may_differ_and_is_told() -> Non
         )
 
 
+def test_what_follows_from_an_option_of_the_patched_kernel_alone_may_differ() -> None:
+    base, patch = {"CONFIG_ASKED": "y"}, {"CONFIG_ASKED": "y", "CONFIG_A": "y", "CONFIG_B": "y"}
+    asked = [option("CONFIG_ASKED")]
+    found = kconfig.parity(
+        base,
+        patch,
+        alone=NONE,
+        same_tree=True,
+        requested=asked,
+        chosen=frozenset({"CONFIG_A"}),
+    )
+    assert [(one.symbol, one.reason) for one in found] == [
+        ("CONFIG_A", "asked for by HEAD_CONFIG"),
+        ("CONFIG_B", "follows from HEAD_CONFIG"),
+    ]
+    with pytest.raises(UserError, match=r"CONFIG_ASKED \(y -> n\)"):
+        kconfig.parity(
+            base,
+            {"CONFIG_A": "y"},
+            alone=NONE,
+            same_tree=True,
+            requested=asked,
+            chosen=frozenset({"CONFIG_A"}),
+        )
+
+
 def test_what_the_tool_chain_decides_may_differ() -> None:
     base, patch = {"CONFIG_GCC_VERSION": "120200"}, {"CONFIG_GCC_VERSION": "140200"}
     assert kconfig.parity(base, patch, alone=NONE, same_tree=False)

@@ -73,10 +73,8 @@ VALUES: dict[str, Any] = {
     "debug": "yes",
     "name": "mine",
 }
-NEEDS: dict[str, dict[str, Any]] = {"head_config": {"head": "other"}}
 REQUIRED: dict[str, dict[str, Any]] = {"bisect": {"metric": VALUES["metric"]}}
-CLASH = [{"patch", "head"}, {"upto", "head"}, {"suite", "backends"}, {"suite", "workloads"},
-         {"upto", "head_config"}, {"patch", "head_config"}]  # fmt: skip
+CLASH = [{"patch", "head"}, {"upto", "head"}, {"suite", "backends"}, {"suite", "workloads"}]
 COMMANDS = [one.value for one in running.STUDIES]
 
 
@@ -131,7 +129,7 @@ def cases() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "command"), list(cases()))
 def test_a_setting_may_stand_in_a_spec_and_comes_back(runs: Runs, name: str, command: str) -> None:
-    runs.twice(command, {name: VALUES[name], **NEEDS.get(name, {}), **REQUIRED.get(command, {})})
+    runs.twice(command, {name: VALUES[name], **REQUIRED.get(command, {})})
     one, _ = runs.asked[0]
     if settings.declared()[name].stored:
         assert one.value(name) != settings.declared()[name].default
@@ -147,9 +145,8 @@ def test_many_settings_come_back_together(runs: Runs, names: set[str], command: 
     for pair in CLASH:
         if pair <= chosen:
             chosen -= {sorted(pair)[0]}
-    more = {key: value for name in chosen for key, value in NEEDS.get(name, {}).items()}
-    more |= REQUIRED.get(command, {})
-    runs.twice(command, {**{name: VALUES[name] for name in chosen}, **more})
+    given = {name: VALUES[name] for name in chosen}
+    runs.twice(command, {**given, **REQUIRED.get(command, {})})
 
 
 @pytest.mark.parametrize(

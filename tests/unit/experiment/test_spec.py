@@ -131,11 +131,12 @@ def test_a_compiler_is_gcc_or_clang_of_some_version() -> None:
         load(cc="clang -O3")
 
 
-def test_options_of_the_second_kernel_alone_need_a_second_kernel() -> None:
-    made = load(head="v6.19", head_config="THP_SWAP=n")
+@pytest.mark.parametrize("second", [{"head": "v6.19"}, {"patch": "mine"}])
+def test_options_of_the_second_kernel_alone_are_those_of_a_head_or_a_series(
+    second: dict[str, str],
+) -> None:
+    made = load(**second, head_config="THP_SWAP=n")
     assert made.kernels.head_config == ("THP_SWAP=n",)
-    with pytest.raises(UserError, match="HEAD_CONFIG has options of HEAD alone"):
-        load(patch="mine", head_config="THP_SWAP=n")
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc/passwd", ".hidden", "a b", "-rf", "..", "é"])
