@@ -18,7 +18,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
-from harness.experiment import word
+from harness.experiment import switch, word
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
     LORE,
@@ -223,7 +223,8 @@ class Kernels(Model):
     """What is compared: the base, and a series on it or a second kernel ``head``.
 
     ``upto`` cuts the series behind that patch; None takes all of it.  ``config`` is for both
-    kernels, ``head_config`` for the second one alone: the patched one, or ``head``.
+    kernels, ``head_config`` for the second one alone: the patched one, or ``head``; ``head_guest``
+    is how that is switched in the guest, as `switch.Switch` has it.
     """
 
     base: str = recorded(
@@ -253,6 +254,9 @@ class Kernels(Model):
         (),
         "kernel options of the second kernel alone: what --patch adds and leaves off, or, with "
         "--head the same as --base, what an option costs",
+    )
+    head_guest: Annotated[dict[str, Any], Check(switch.checked)] | None = setting(
+        None, None, repeat=Repeat.NEVER
     )
     fragments: _Words = recorded((), "config fragments on top (names or paths)")
     cc: Annotated[str, Check(_compiler)] = setting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.experiment import switch
 from harness.experiment.arch import HERE
 from harness.report import conditions
 from harness.report.model import Facts
@@ -166,6 +167,8 @@ def _arm(data: Frames, facts: ArmFacts, arm: str) -> str:
         text += "patch" if count == 1 else "patches"
         if series.basis and series.basis.warning:
             text += f"; WARNING: {series.basis.warning}"
+    if facts.switch:
+        text += f"; in the guest: {switch.told(facts.switch)}"
     if missing := facts.origin.get("missing_files"):
         text += f"; its tree lacks {len(str(missing).splitlines())} files, listed in manifest.json"
     return text

@@ -36,6 +36,7 @@ class Outcome(StrEnum):
     WARNING = "warning"
     BOOT_FAILED = "boot-failed"
     PREPARE_FAILED = "prepare-failed"
+    UNPROVEN = "switch-unproven"
     WORKLOAD_FAILED = "workload-failed"
     CORRUPTED = "data-corrupted"
     LOST = "lost"

@@ -161,7 +161,7 @@ class SeriesFacts(Section):
 
 
 class ArmFacts(Section):
-    """The kernel of one arm."""
+    """The kernel of one arm.  switch: how it was switched in the guest, as the spec has it."""
 
     name: Text = UNKNOWN
     kind: Text = UNKNOWN
@@ -175,6 +175,7 @@ class ArmFacts(Section):
     artefact_sha256: dict[str, Text] = {}
     config_sha256: Text = UNKNOWN
     series: SeriesFacts | None = None
+    switch: dict[str, Any] = {}
 
     @property
     def image_sha256(self) -> str:

@@ -30,6 +30,8 @@ from harness.vm.accel import Accelerator
 NAME = "experiment.json"
 CELL = "cell "
 """What the keys of cells begin with in `unlike`."""
+SWITCH = "head_guest"
+"""The setting that switches the second kernel in the guest."""
 
 _DIGITS = 7
 _WORDS = {
@@ -40,6 +42,7 @@ _WORDS = {
     "image": "the guest's image",
     "tools": "the guest programs",
     "kind": "the command",
+    SWITCH.upper(): "the patched kernel's switch",
 }
 
 
@@ -181,12 +184,13 @@ def unlike(
     grows: a cell that only one of them has is no difference
     """
     before, now = _parts(old), _parts(new)
+    free = (CELL, "images ") if grows else ("images ",)
     order = sorted(before.keys() | now.keys(), key=lambda name: (name not in _WORDS, name))
     return {
         key: (before.get(key), now.get(key))
         for key in order
         if before.get(key) != now.get(key)
-        and not ((key not in before or key not in now) and (grows or key.startswith("images ")))
+        and not ((key not in before or key not in now) and key.startswith(free))
     }
 
 
@@ -270,6 +274,9 @@ def _parts(data: Mapping[str, Any]) -> dict[str, Any]:
         for name, one in known.items()
         if one.part not in ("kernels", "matrix") and one.identity is not Identity.NEVER
     }
+    # No key of a kernel says how that is switched in the guest.
+    if given.get(SWITCH):
+        found[SWITCH.upper()] = given[SWITCH]
     found |= {name: given[name] for name in given.keys() - known.keys()}
     found |= {f"images {names}": key for names, key in data.get("images", {}).items()}
     return found | {f"{CELL}{name}": one for name, one in _cells(data).items()}

@@ -15,9 +15,10 @@ from harness.build.image import Image
 from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
-from harness.experiment import spec
+from harness.experiment import spec, switch
 from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
 from harness.experiment.spec import Experiment
+from harness.experiment.switch import Switch
 from harness.report import files, live, summary
 from harness.report.live import Survey, View
 from harness.results import checksums, observer
@@ -389,15 +390,21 @@ def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
         kernels["control"] = kernels["base"]
     blocks = plan.blocks(setting.cells, kernels, pairs=schedule.pairs, seed=schedule.seed)
     only = {one.cell: one.arm for one in setting.halves}
+    switched = switch.of(setting.experiment.kernels.head_guest)
     planned = [
         tuple(
-            boots.change(boot_request)
+            boots.change(_switched(boot_request, switched))
             for boot_request in block
             if only.get(boot_request.cell.name, boot_request.arm) == boot_request.arm
         )
         for block in blocks
     ]
     return planned + plan.instrumented(planned, setting.instruments)
+
+
+def _switched(boot_request: BootRequest, switched: Switch) -> BootRequest:
+    """The second kernel alone is switched: the base has nothing to switch."""
+    return replace(boot_request, switch=switched) if boot_request.arm == "patch" else boot_request
 
 
 def _boot_all(
@@ -444,12 +451,13 @@ def _boot_all(
 
 
 def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
-    """By arm, a tools disk that has the tests of its kernel, too."""
+    """By the key of a kernel, a tools disk that has its tests, too."""
     made = {}
     for name, tests in setting.selftests.items():
-        made[name] = folder / f"tools-{name}.img"
-        image.make_tools_disk(made[name], setting.tools, ssh=keys.for_guest, selftests=tests.path)
-    return made | ({"control": made["base"]} if made else {})
+        key = setting.arms[name].kernel.key
+        made[key] = folder / f"tools-{key}.img"
+        image.make_tools_disk(made[key], setting.tools, ssh=keys.for_guest, selftests=tests.path)
+    return made
 
 
 def _say_times(ran: plan.Run, before: int) -> None:

@@ -105,7 +105,11 @@ def _hindrances(
     """Why the boots of a pair do not belong together across the results."""
     if old.get("clock") != "insn":
         yield "Wall time: boots of different hours do not belong together"
-    free = ("kernels.patch", *(key for key in found if key.startswith(identity.CELL)))
+    free = (
+        "kernels.patch",
+        identity.SWITCH.upper(),
+        *(key for key in found if key.startswith(identity.CELL)),
+    )
     if any(key not in free for key in found):
         said = [
             one

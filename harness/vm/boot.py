@@ -19,8 +19,10 @@ from pathlib import Path
 import paramiko
 
 from harness.build.kbuild import Kernel
+from harness.experiment import switch
 from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
+from harness.experiment.switch import Proof, Switch
 from harness.results import checksums, console, telemetry
 from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
@@ -37,6 +39,10 @@ _DEBUG_APPEND = {
     "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
     "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
 }
+_WRITE = """[ -e "$2" ] || { echo "this kernel has no such file" >&2; exit 1; }
+echo "$1" >"$2" && cat "$2"
+"""
+"""sh -c ... VALUE FILE: write, then say what the file says now."""
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -47,7 +53,7 @@ class VmConfig:
 
     ``plugins`` are the builds of QEMU's plugins by name: those that its boots need.
     ``variants`` are the root images with further packages, for the workloads that ask for them;
-    ``selftests`` tools disks with the tests of each arm's kernel on them, likewise.
+    ``selftests`` tools disks with the tests of each kernel on them, by its key, likewise.
     """
 
     root: Path
@@ -73,9 +79,10 @@ class VmConfig:
         packages = cell.workload.packages
         return self.variants[packages] if packages else self.root
 
-    def tools_for(self, cell: Cell, arm: str) -> Path:
+    def tools_for(self, request: BootRequest) -> Path:
         """The tools disk of a boot.  Raises KeyError if it was not made."""
-        return self.selftests[arm] if cell.workload.selftests else self.tools
+        tested = request.cell.workload.selftests
+        return self.selftests[request.kernel.key] if tested else self.tools
 
 
 class Observed(StrEnum):
@@ -96,6 +103,9 @@ class BootRequest:
     With ``profiled`` the kernel counts every allocation by its source line (Linux 6.10 and later).
     ``instrument`` is the plugin of QEMU that a boot of its own has, see `harness.vm.instrument`; a
     boot without one is a sample of the comparison.
+    ``switch`` is how the kernel is switched in the guest.
+    ``home`` is the result that the boot is of, as seen from the folder of a study of several; ""
+    where there is one result.
     """
 
     cell: Cell
@@ -107,12 +117,15 @@ class BootRequest:
     observed: Observed = Observed.FULL
     profiled: bool = False
     instrument: str = ""
+    switch: Switch = switch.NOTHING
+    home: str = ""
 
     @property
     def folder(self) -> str:
-        """Its place below the results' ``boots`` folder."""
+        """Its place below the result's ``boots`` folder, or below the folder of the study."""
         suffix = f".{self.instrument}" if self.instrument else ""
-        return f"{self.cell.name}/{self.pair:02d}-{self.arm}{suffix}"
+        place = f"{self.cell.name}/{self.pair:02d}-{self.arm}{suffix}"
+        return f"{self.home}/boots/{place}" if self.home else place
 
     @property
     def plugin(self) -> str:
@@ -146,6 +159,8 @@ def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Ev
         try:
             _drive(request, host, folder, Path(tmp), record, stop)
             outcome, detail = _conclude(folder, request.cell.workload.definition.expected_console)
+            if outcome is Outcome.OK and request.observed is Observed.FULL:
+                record.proof = _proven(request.switch.proof, record.said, folder)
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
@@ -165,6 +180,7 @@ class _Record:
     def __init__(self, request: BootRequest, host: VmConfig) -> None:
         self.wall: dict[str, float] = {}
         self.readback: dict[str, str] = {}
+        self.said = self.proof = ""
         self._request, self._host = request, host
         self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
@@ -204,6 +220,8 @@ class _Record:
                 "observed": request.observed,
                 "profiled": request.profiled,
                 **({"instrument": request.instrument} if request.instrument else {}),
+                "switch": request.switch.shown,
+                "proof": self.proof,
                 "wall_s": self.wall,
                 "started": self._started,
             }
@@ -227,7 +245,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         socket=tmp / "qmp.sock",
         kernel=request.kernel.image,
         root=host.root_for(request.cell),
-        tools=host.tools_for(request.cell, request.arm),
+        tools=host.tools_for(request),
         swap=tmp / "swap.img" if has_file else None,
         memory=memory,
         cpus=host.cpus,
@@ -242,6 +260,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
             *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
             *disk.boot_words(backend, memory, host.swap),
+            *request.switch.append,
         ),
     )
 
@@ -285,13 +304,14 @@ def _measure(
     definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
+        switched = dict(_switched(request.switch, shell))
         words = disk.words(cell.backend, host.disk_for(cell), host.swap)
         words += [f"{key}={value}" for key, value in cell.backend.settings]
         answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
         if answer.returncode != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
-        record.readback = {path: value.strip("; ") for path, value in lines}
+        record.readback = {path: value.strip("; ") for path, value in lines} | switched
     with record.timed("workload"):
         interval = {
             Observed.FULL: str(definition.sample_interval_ms),
@@ -310,6 +330,54 @@ def _measure(
         plain = ("workload.jsonl", "workload.err", "workload.status", "footprint")
         for name in (*plain, *definition.outputs):
             shell.fetch(f"{_REMOTE}/{name}", folder / name)
+        proof = request.switch.proof
+        if proof and proof.when == switch.DONE:
+            record.said = shell.run(["cat", proof.file]).stdout
+
+
+def _switched(asked: Switch, shell: Shell) -> Iterator[tuple[str, str]]:
+    """Set what is asked for; (file, value) of each as it is read back."""
+    writes = (
+        (path, value, ("sh", "-c", _WRITE, "sh", value, path)) for path, value in asked.writes
+    )
+    reads = ((path, value, ("cat", path)) for path, value in asked.expected)
+    for path, value, argv in (*writes, *reads):
+        answer = shell.run(argv)
+        said = answer.stdout.strip()
+        if answer.returncode != 0:
+            why = f"{answer.stderr.strip() or 'no message'} (wanted '{value}' in {path})"
+            raise BootEnded(Outcome.PREPARE_FAILED, f"the switch does not take: {why}")
+        if not switch.same(value, said):
+            why = f"{path} is '{said[:80]}' and not '{value}'"
+            raise BootEnded(Outcome.PREPARE_FAILED, f"the switch does not take: {why}")
+        yield path, said
+
+
+def _proven(proof: Proof | None, done: str, folder: Path) -> str:
+    """What proves that the feature ran, "" where nothing is asked for.
+
+    ``done`` is what the file of a proof at the end says.  Raises BootEnded where there is no proof.
+    """
+    if proof is None:
+        return ""
+    found = [(done, "at the end")] if proof.when == switch.DONE else list(_sampled(proof, folder))
+    values = [(proof.value(text), when) for text, when in found]
+    for value, when in values:
+        if value is not None and proof.holds(value):
+            return f"{proof.file}: {value[:80]} {when}"
+    seen = sorted({value[:40] for value, _ in values if value})
+    said = f"it says {', '.join(seen[:3])}" if seen else "it is missing or says nothing"
+    raise BootEnded(Outcome.UNPROVEN, f"no proof that it ran ({proof.shown}): {said}")
+
+
+def _sampled(proof: Proof, folder: Path) -> Iterator[tuple[str, str]]:
+    """What each sample says of the file, and which sample that is."""
+    raw = folder / "samples.raw"
+    stream = telemetry.read(raw.read_bytes() if raw.is_file() else b"")
+    for sample in stream.samples:
+        for file in sample.files:
+            if file.path == proof.file:
+                yield file.text, f"in sample {sample.seq} ({sample.reason})"
 
 
 def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]:

@@ -122,7 +122,7 @@ def _files(requests: Sequence[BootRequest], host: VmConfig) -> dict[str, str]:
     """By path here, the SHA-256 of every file that these boots read."""
     paths = {host.keys.client, host.keys.host}
     for request in requests:
-        paths |= {host.root_for(request.cell), host.tools_for(request.cell, request.arm)}
+        paths |= {host.root_for(request.cell), host.tools_for(request)}
         paths |= {request.kernel.path / name for name in KERNEL_FILES}
     paths |= {host.root, host.tools, *host.variants.values(), *host.selftests.values()}
     paths |= set(host.plugins.values())

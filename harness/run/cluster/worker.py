@@ -196,7 +196,7 @@ def placed(block: BlockRequest, place: Path) -> tuple[VmConfig, tuple[BootReques
         plugins={name: at(path) for name, path in block.host.plugins.items()},
         keys=Keys(at(block.host.keys.client), at(block.host.keys.host)),
         variants={names: at(path) for names, path in block.host.variants.items()},
-        selftests={arm: at(path) for arm, path in block.host.selftests.items()},
+        selftests={key: at(path) for key, path in block.host.selftests.items()},
     )
     requests = []
     for request in block.requests:

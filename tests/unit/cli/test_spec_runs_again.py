@@ -35,6 +35,7 @@ VALUES: dict[str, Any] = {
     "head": "other",
     "config": "NUMA=y NUMA_BALANCING=y",
     "head_config": ["KASAN=y"],
+    "head_guest": {"sysctls": {"vm.swap_feature": 1}},
     "fragments": "debug",
     "cc": "clang-19",
     "backends": [{"zram": {"compressor": "lz4"}}],

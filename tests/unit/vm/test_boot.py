@@ -8,13 +8,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.experiment import switch
 from harness.experiment.arch import HERE
+from harness.experiment.switch import Switch
 from harness.results.console import READY, Outcome
 from harness.util.errors import InfraError
 from harness.vm import boot
@@ -43,6 +45,7 @@ class Guest:
     output: str = DONE
     errors: str = ""
     before: Callable[[list[str]], None] = lambda argv: None
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class Bench:
@@ -56,11 +59,16 @@ class Bench:
         self._patch.setattr("tempfile.tempdir", None)
 
     def play(
-        self, *, deadlines: Deadlines = DEADLINES, backend: str = "zram", **scenario: Any
+        self,
+        *,
+        deadlines: Deadlines = DEADLINES,
+        backend: str = "zram",
+        switched: Switch = switch.NOTHING,
+        **scenario: Any,
     ) -> BootEnd:
         self._patch.setenv("PATH", qemu.install(self.bin, scenario))
         where = host(self.folder, deadlines=deadlines, keys=self._keys)
-        what = boot_request(self.folder, backend=backend)
+        what = replace(boot_request(self.folder, backend=backend), switch=switched)
         try:
             return boot.run(what, where, self.boots, stop=self.stop)
         finally:
@@ -78,6 +86,8 @@ class Bench:
             guest.before(argv)
             if argv[0].endswith("/prepare"):
                 return guest.prepare
+            if argv[0] in ("sh", "cat"):
+                return guest_file(guest.files, argv)
             for name, text in (
                 ("workload.status", guest.status),
                 ("workload.jsonl", guest.output),
@@ -90,6 +100,17 @@ class Bench:
         with Sshd(self._keys, answer, files=files, resets=resets) as self.sshd:
             scenario.setdefault("console", UP)
             return self.play(exit=None, port=self.sshd.port, **scenario)
+
+
+def guest_file(files: dict[str, str], argv: list[str]) -> Reply:
+    """What the shell of a guest with these files says when one is written, or read.
+
+    A value of "=" is what was written.
+    """
+    path = argv[-1]
+    if path not in files:
+        return Reply(1, "", "this kernel has no such file\n")
+    return Reply(stdout=f"{argv[-2] if files[path] == '=' else files[path]}\n")
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +161,87 @@ def test_the_guest_is_asked_for_what_the_ticket_says(bench: Bench) -> None:
     assert "compressor=lz4" in prepare
     assert run[:4] == ["/opt/harness/bin/run-workload", "0", "1", "max"]
     assert run[4] == "pageio" and "--size=32M" in run
+
+
+# A kernel that is switched in the guest
+
+SYSCTL = "/proc/sys/vm/swap_feature"
+USED = "/sys/kernel/debug/vswap/used"
+
+
+def samples(*values: int) -> str:
+    """A stream of one sample for each value of the file that proves that the feature ran."""
+    parts = (
+        f"@sample {seq} {seq} mark:out:end\n@file {USED} {len(str(value)) + 1}\n{value}\n\n"
+        f"@end {seq} {seq} 1\n"
+        for seq, value in enumerate(values)
+    )
+    return "".join(parts)
+
+
+def test_a_switch_is_set_before_swap_is_and_read_back(bench: Bench) -> None:
+    one = switch.of({"sysctls": {"vm.swap_feature": 1}, "params": {"zswap.enabled": True}})
+    params = "/sys/module/zswap/parameters/enabled"
+    ended = bench.guest(Guest(files={SYSCTL: "=", params: "1"}), switched=one)
+    assert ended.outcome is Outcome.OK
+    assert [argv[0].rpartition("/")[2] for argv in bench.commands] == [
+        "sh", "cat", "prepare", "run-workload",
+    ]  # fmt: skip
+    assert bench.commands[0][-2:] == ["1", SYSCTL]
+    data = record(ended)
+    assert data["backend_readback"][SYSCTL] == "1" and data["backend_readback"][params] == "1"
+    assert data["switch"] == "vm.swap_feature=1, zswap.enabled=Y" and data["proof"] == ""
+    assert "zswap.enabled=Y" in (ended.folder / "qemu.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, f"this kernel has no such file (wanted '1' in {SYSCTL})"),
+        ({SYSCTL: "0"}, f"{SYSCTL} is '0' and not '1'"),
+    ],
+)
+def test_a_switch_that_does_not_take_is_a_failed_boot(
+    bench: Bench, files: dict[str, str], why: str
+) -> None:
+    one = switch.of({"sysctls": {"vm.swap_feature": 1}})
+    ended = bench.guest(Guest(files=files), switched=one)
+    assert ended.outcome is Outcome.PREPARE_FAILED
+    assert ended.detail == f"the switch does not take: {why}"
+    assert len(bench.commands) == 1, "nothing is measured"
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome", "said"),
+    [
+        ((0, 4096, 0), Outcome.OK, f"{USED}: 4096 in sample 1 (mark:out:end)"),
+        ((0, 0), Outcome.UNPROVEN, f"no proof that it ran ({USED}: above 0): it says 0"),
+        ((), Outcome.UNPROVEN, f"no proof that it ran ({USED}: above 0): it is missing or says "
+         "nothing"),
+    ],
+)  # fmt: skip
+def test_a_feature_that_shows_no_proof_is_no_measurement(
+    bench: Bench, values: tuple[int, ...], outcome: Outcome, said: str
+) -> None:
+    one = switch.of({"proof": {"file": USED, "above": 0}})
+    ended = bench.guest(Guest(), switched=one, samples=[[0.0, samples(*values)]])
+    data = record(ended)
+    assert ended.outcome is outcome
+    assert said == (data["proof"] if outcome is Outcome.OK else ended.detail)
+
+
+@pytest.mark.parametrize(
+    ("vmstat", "outcome"),
+    [("nr_free 5\nswap_feature 7", Outcome.OK), ("nr_free 5", Outcome.UNPROVEN)],
+)
+def test_a_proof_may_be_a_line_of_a_file_at_the_end(
+    bench: Bench, vmstat: str, outcome: Outcome
+) -> None:
+    proof = {"file": "/proc/vmstat", "key": "swap_feature", "above": 0, "when": "done"}
+    ended = bench.guest(Guest(files={"/proc/vmstat": vmstat}), switched=switch.of({"proof": proof}))
+    assert ended.outcome is outcome
+    if outcome is Outcome.OK:
+        assert record(ended)["proof"] == "/proc/vmstat: 7 at the end"
 
 
 def test_a_swap_disk_is_made_anew_and_thrown_away(bench: Bench) -> None:
