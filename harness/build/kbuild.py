@@ -108,6 +108,8 @@ class BuildRequest:
     """What to build: a commit of the store, configured as requested, in the base's workspace.
 
     cc: the program that compiles it
+    ``beside`` are the options of the kernel whose objects are gone on with, None for its own: an
+    option that only a few files look at then costs those, and not a whole build.
     """
 
     label: str
@@ -117,6 +119,7 @@ class BuildRequest:
     options: tuple[kconfig.Option, ...]
     workspace: str
     cc: str = GCC
+    beside: tuple[kconfig.Option, ...] | None = None
 
 
 class BuildFailed(KernelFailure):
@@ -232,7 +235,8 @@ class KernelBuilder:
         target: Path,
         configured: Configured,
     ) -> Kernel:
-        src, obj = folder / "src", folder / object_folder(request.options, request.cc)
+        near = request.options if request.beside is None else request.beside
+        src, obj = folder / "src", folder / object_folder(near, request.cc)
         obj.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
         _log.info(f"checking out {request.commit[:12]} for {request.label}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from harness.build import kbuild, kconfig, recorded, workspace
+from harness.build import kbuild, kconfig, newoptions, recorded, workspace
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
 from harness.experiment.arch import HERE
 from harness.experiment.meant import Meant
@@ -73,7 +73,8 @@ def _store(path: Path) -> GitStore:
 class Arm:
     """One side of a comparison: a source, what was applied to it, and the kernel made of it.
 
-    ``basis`` is how the base fits what was applied.
+    ``basis`` is how the base fits what was applied.  ``unset`` are the options that this brings,
+    that are off by default and that nobody set.
     """
 
     source: Source
@@ -81,6 +82,7 @@ class Arm:
     request: BuildRequest
     kernel: Kernel
     basis: BasisFacts | None = None
+    unset: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +169,26 @@ class PairPlan:
         arms = {
             "base": Arm(trees.base, None, self.requests["base"], made["base"]),
             "patch": Arm(
-                trees.other, trees.applied, self.requests["patch"], made["patch"], trees.basis
+                trees.other,
+                trees.applied,
+                self.requests["patch"],
+                made["patch"],
+                trees.basis,
+                self._unset(made["patch"].config),
             ),
         }
         return arms, _parity(arms, self.chosen)
+
+    def _unset(self, config: Mapping[str, str]) -> tuple[str, ...]:
+        """The options that the series brings and that are off, though nobody asked for that."""
+        if self.trees.applied is None:
+            return ()
+        asked = {item.symbol for item in self.requests["patch"].options}
+        found = newoptions.off_by_default(
+            self.builder.store, self.trees.base.commit, self.trees.applied.commit
+        )
+        named = (f"CONFIG_{name}" for name in found)
+        return tuple(one for one in named if one not in asked and config.get(one, "n") == "n")
 
     def build_base(self, configured: Configured | None = None) -> Kernel:
         """Only the base: what fails afterwards is the series' doing."""
@@ -208,6 +226,8 @@ def plan(trees: Trees, experiment: Experiment, context: Context) -> PairPlan:
     if trees.applied:
         whole = replace(requests["patch"], commit=trees.tip or requests["patch"].commit)
         requests = {name: _without_new(one, whole, context.store) for name, one in requests.items()}
+        # What the series alone has on is looked at by what the series changes.
+        requests["patch"] = replace(requests["patch"], beside=requests["base"].options)
     for one in requests.values():
         _require_defined(one, context.store)
     chosen = kconfig.request((), version=trees.other.version, extra=kernels.head_config)

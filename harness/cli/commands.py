@@ -198,6 +198,11 @@ def _add_reading(add: _Add) -> None:
         help="print it in this format and write nothing: junit for CI systems, csv and json for "
         "programs",
     )
+    command.add_argument(
+        "--reference",
+        metavar="ARM",
+        help="of a run with ARMS=: print every arm against this one, pair by pair",
+    )
     command = add(
         "reply",
         "write the draft of a mail that answers the series with a result; sends nothing",

@@ -27,7 +27,10 @@ def _result(args: argparse.Namespace, word: str | None = None) -> Path:
 
 def run_report(args: argparse.Namespace) -> Exit:
     folder = _result(args)
-    text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
+    if args.reference:
+        text = kinds.against(folder, args.reference)
+    else:
+        text = kinds.render(folder, args.format) if args.format else kinds.report(folder).text
     print(text, end="")
     return Exit.OK
 

@@ -19,6 +19,9 @@ from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.studies import bench, compare, diff, profile, repeat
+from harness.studies.arms import choice
+from harness.studies.arms import measure as arms
+from harness.studies.arms.analysis import BASE
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config as nightly_config
@@ -66,14 +69,26 @@ def _against(word: str, folder: Path, root: Path) -> str:
 
 
 def _compare(one: Experiment, where: Context) -> StudyResult:
+    if one.kernels.arms:
+        return arms.arms(one, where)
+    if one.study.reference != BASE:
+        raise UserError("REFERENCE= names one of several arms: give ARMS=, too")
     return compare.compare(one, where)
 
 
+def _without_arms(one: Experiment, command: str) -> Experiment:
+    """The experiment; UserError where arms are named for a command that has its own kernels."""
+    if one.kernels.arms:
+        raise UserError(f"make {command} takes no ARMS=; leave it out")
+    return one
+
+
 def _calibrate(one: Experiment, where: Context) -> StudyResult:
-    return calibrate.calibrate(one, where)
+    return calibrate.calibrate(_without_arms(one, "calibrate"), where)
 
 
 def _overhead(one: Experiment, where: Context) -> StudyResult:
+    one = choice.single(one, where, "overhead")
     return measure.overhead(one, _overhead_options(one), where)
 
 
@@ -86,22 +101,23 @@ def _walk(one: Experiment, where: Context) -> StudyResult:
         at=walk.parse_stops(" ".join(one.study.at)),
         overhead=_overhead_options(one) if one.study.bytes else None,
     )
-    return walk.walk(one, wanted, where)
+    return walk.walk(choice.single(one, where, "walk"), wanted, where)
 
 
 def _bisect(one: Experiment, where: Context) -> StudyResult:
     metric = one.study.metric
     if not metric:  # in a result that somebody changed
         raise UserError("its spec.yaml names no 'metric'")
+    one = choice.single(one, where, "bisect")
     return bisect.bisect(one, metric, where, most=one.study.most_pairs)
 
 
 def _revisions(one: Experiment, where: Context) -> StudyResult:
-    return revisions.revisions(one, one.study.only, where)
+    return revisions.revisions(_without_arms(one, "revisions"), one.study.only, where)
 
 
 def _bench(one: Experiment, where: Context) -> StudyResult:
-    return bench.bench(one, where)
+    return bench.bench(_without_arms(one, "bench"), where)
 
 
 STUDIES: dict[ResultKind, Callable[[Experiment, Context], StudyResult]] = {
@@ -112,6 +128,7 @@ STUDIES: dict[ResultKind, Callable[[Experiment, Context], StudyResult]] = {
     ResultKind.BISECT: _bisect,
     ResultKind.REVISIONS: _revisions,
     ResultKind.BENCH: _bench,
+    ResultKind.ARMS: _compare,
 }
 """What runs an experiment, by what it makes; a night has no experiment."""
 
@@ -158,7 +175,8 @@ def run_repeat(args: argparse.Namespace) -> Exit:
 
 def run_build(args: argparse.Namespace) -> Exit:
     one = args.experiment
-    made, differences = pair.make(one, context(one.host, args.results))
+    where = context(one.host, args.results)
+    made, differences = pair.make(choice.single(one, where, "build"), where)
     for name, arm in made.items():
         print(harmless(f"{name}: {arm.kernel.release} {arm.kernel.path}"))
     for item in differences:

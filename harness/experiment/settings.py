@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
 from harness.experiment import switch, word
+from harness.experiment.arms import Arms
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
     LORE,
@@ -224,7 +225,8 @@ class Kernels(Model):
 
     ``upto`` cuts the series behind that patch; None takes all of it.  ``config`` is for both
     kernels, ``head_config`` for the second one alone: the patched one, or ``head``; ``head_guest``
-    is how that is switched in the guest, as `switch.Switch` has it.
+    is how that is switched in the guest, as `switch.Switch` has it.  With ``arms`` there are
+    several of those.
     """
 
     base: str = recorded(
@@ -254,6 +256,12 @@ class Kernels(Model):
         (),
         "kernel options of the second kernel alone: what --patch adds and leaves off, or, with "
         "--head the same as --base, what an option costs",
+    )
+    arms: Arms | None = setting(
+        None,
+        "several kernels on one base in one run, by name: off,on (the option of the series, or as "
+        "its entry in kernels/series/ says), revisions like v3,v5, or what a spec file declares",
+        show=",".join,
     )
     head_guest: Annotated[dict[str, Any], Check(switch.checked)] | None = setting(
         None, None, repeat=Repeat.NEVER
@@ -449,6 +457,11 @@ class Study(Model):
         BISECT_MOST_PAIRS,
         f"after which a patch stays undecided (default: {BISECT_MOST_PAIRS})",
         commands=("bisect",),
+    )
+    reference: Text = unmeasured(
+        "base",
+        "the arm that the others are compared with (default: base)",
+        commands=("compare", "revisions"),
     )
     only: _Words = unmeasured(
         (), "some revisions, e.g. v3,v6 (default: all)", commands=("revisions",)

@@ -181,6 +181,8 @@ def describe(experiment: Experiment) -> str:
     kernels, guest = experiment.kernels, experiment.guest
     cut = f" up to number {kernels.upto}" if kernels.upto else ""
     other = kernels.head or f"patches of {kernels.patch}{cut}"
+    if kernels.arms:
+        other += f" ({', '.join(kernels.arms)})"
     pairs = experiment.schedule.pairs or " or ".join(f"{n} ({clock})" for clock, n in PAIRS.items())
     return (
         f"{kernels.base} against {other}: {len(experiment.cells())} cells x {pairs} pairs, "

@@ -89,6 +89,7 @@ def gather(
         skipped=tuple(f"{item.cell}: {item.reason}" for item in manifest.skipped),
         debug=_debug(manifest),
         doubts=doubts(manifest),
+        unset=_unset(manifest),
     )
 
 
@@ -172,6 +173,15 @@ def _arm(data: Frames, facts: ArmFacts, arm: str) -> str:
     if missing := facts.origin.get("missing_files"):
         text += f"; its tree lacks {len(str(missing).splitlines())} files, listed in manifest.json"
     return text
+
+
+def _unset(manifest: Manifest) -> str:
+    """That the series was measured as it is by default, with what it brings left off."""
+    found = manifest.arm("patch").unset
+    if not found:
+        return ""
+    both = "ARMS=off,on measures both" if len(found) == 1 else "HEAD_CONFIG= or ARMS= sets them"
+    return f"Measured with {', '.join(found)} off, as the series leaves it: {both}."
 
 
 def _basis(manifest: Manifest) -> str:

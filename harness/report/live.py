@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from rich.console import Group, RenderableType
 from rich.live import Live
@@ -109,8 +109,10 @@ class Survey:
     def _running(self, now: float) -> Iterator[tuple[str, float]]:
         """Boots under way: `publish.folder` names them .<boot>.<random> until they are whole."""
         there = set()
-        for path in sorted(self.boots.glob("*/.*.*")):
-            boot = f"{path.parent.name}/{path.name[1:].rpartition('.')[0]}"
+        homes = sorted({str(PurePath(one).parent) for block in self.planned for one in block})
+        for path in (path for home in homes for path in sorted((self.boots / home).glob(".*.*"))):
+            home = path.parent.relative_to(self.boots).as_posix()
+            boot = f"{home}/{path.name[1:].rpartition('.')[0]}"
             there.add(boot)
             yield boot, now - self._seen.setdefault(boot, now)
         for gone in self._seen.keys() - there:
@@ -122,11 +124,11 @@ class Survey:
             return 0.0 if not pending else None
         by_cell: dict[str, list[float]] = {}
         for folder, took in self._took.items():
-            by_cell.setdefault(folder.partition("/")[0], []).append(took)
+            by_cell.setdefault(PurePath(folder).parent.name, []).append(took)
         mean = sum(self._took.values()) / len(self._took)
         total = 0.0
         for folder in pending:
-            mine = by_cell.get(folder.partition("/")[0])
+            mine = by_cell.get(PurePath(folder).parent.name)
             usual = sum(mine) / len(mine) if mine else mean
             total += max(0.0, usual - running.get(folder, 0.0))
         return total / self.workers
@@ -143,11 +145,14 @@ class View:
         self._tick = _TICK["insn"]
         self._note = ""
 
-    def boots(self, survey: Survey, folder: Path, facts: Manifest, clock: str) -> None:
-        """From now on show these boots of a comparison that ``facts`` describe."""
+    def boots(self, survey: Survey, folder: Path | None, facts: Manifest, clock: str) -> None:
+        """From now on show these boots, and estimates of the comparison that ``facts`` describe.
+
+        ``folder`` is its own; None for no estimates.
+        """
         self._survey, self._tick = survey, _TICK[clock]
         self._note = _LOOKS if clock == "insn" else _NO_LOOKS
-        if clock == "insn":
+        if clock == "insn" and folder is not None:
             self._judge = lambda: estimates(folder, facts)
 
     def state(self, *, now: float) -> State:

@@ -266,6 +266,7 @@ class Facts:
     conditions: what the guests' kernels said of themselves: MGLRU, THP and so on
     skipped: cells that could not be run, each with its reason
     debug: that a kernel checks itself, in one sentence; "" for one fit to be measured
+    unset: that options of the series are off, in one sentence; "" where none is
     """
 
     compared: tuple[tuple[str, str], ...]
@@ -282,6 +283,7 @@ class Facts:
     skipped: tuple[str, ...] = ()
     debug: str = ""
     doubts: tuple[str, ...] = ()
+    unset: str = ""
 
 
 def opening(report: Report) -> tuple[str, ...]:

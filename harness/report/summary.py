@@ -45,6 +45,8 @@ def _opening(report: Report) -> Iterator[str]:
     yield from model.opening(report)
     if report.facts.debug:
         yield report.facts.debug
+    if report.facts.unset:
+        yield report.facts.unset
     if report.facts.same_kernel:
         yield "Base and patch are the same kernel image: every change is noise."
 

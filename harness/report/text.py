@@ -46,6 +46,8 @@ def _head(report: Report) -> Iterator[str]:
         yield from _regression(item, _TOP_LINES)
     if report.facts.debug:
         yield from wrap(report.facts.debug)
+    if report.facts.unset:
+        yield from wrap(report.facts.unset)
     if report.facts.same_kernel:
         yield from wrap(
             "Base and patch are the same kernel image: an A/A run, every change is noise."

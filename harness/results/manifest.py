@@ -40,7 +40,7 @@ _TOLERANT = "read what is there"
 
 
 class ResultKind(StrEnum):
-    """What a results folder is a result of: the make target that wrote it.
+    """What a results folder is a result of: the make target that wrote it, or ARMS= of compare.
 
     The first three boot kernels in their own folder and have a manifest.json there; the others are
     made of such results, and their folder has a record named after the kind, like walk.json.
@@ -53,7 +53,18 @@ class ResultKind(StrEnum):
     BISECT = "bisect"
     REVISIONS = "revisions"
     CALIBRATE = "calibrate"
+    ARMS = "arms"
     NIGHTLY = "nightly"
+
+    @property
+    def target(self) -> str:
+        """The make target that writes it."""
+        return "compare" if self is ResultKind.ARMS else self.value
+
+    @property
+    def said(self) -> str:
+        """The command, as a user writes it."""
+        return f"make {self.target}" + (" ARMS=..." if self is ResultKind.ARMS else "")
 
     @property
     def record(self) -> str:
@@ -161,7 +172,11 @@ class SeriesFacts(Section):
 
 
 class ArmFacts(Section):
-    """The kernel of one arm.  switch: how it was switched in the guest, as the spec has it."""
+    """The kernel of one arm.
+
+    switch: how it was switched in the guest, as the spec has it; unset: options that its series
+    brings, off by default, and that nobody set
+    """
 
     name: Text = UNKNOWN
     kind: Text = UNKNOWN
@@ -176,6 +191,7 @@ class ArmFacts(Section):
     config_sha256: Text = UNKNOWN
     series: SeriesFacts | None = None
     switch: dict[str, Any] = {}
+    unset: Strings = ()
 
     @property
     def image_sha256(self) -> str:

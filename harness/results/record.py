@@ -68,7 +68,9 @@ def read(folder: Path, kind: ResultKind) -> dict[str, Any]:
         data = json.loads(path.read_text(encoding="utf-8"))
         schema = int(data["schema"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"'{path}' is not a record of a {kind}: run 'make {kind}' again") from error
+        raise UserError(
+            f"'{path}' is not a record of a {kind}: run 'make {kind.target}' again"
+        ) from error
     if schema > SCHEMA:
         raise UserError(f"'{path}' has schema {schema}; this harness reads up to {SCHEMA}")
     return dict(data)

@@ -134,7 +134,7 @@ def claimed(folder: Path, kind: ResultKind) -> None:
     found = _kind(folder)
     if found not in (None, kind):
         raise UserError(
-            f"'{folder}' holds a result of 'make {found}', and this is 'make {kind}': give "
+            f"'{folder}' holds a result of '{found.said}', and this is '{kind.said}': give "
             f"another NAME=, or remove that result ('harness results rm {folder.name}')"
         )
 

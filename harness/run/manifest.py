@@ -231,7 +231,10 @@ def describe(setting: Setting) -> Manifest:
         accel_reason=chosen.reason,
         qemu_version=accel.qemu_version(),
         host=_host(),
-        arms={name: _arm(name, arm, experiment) for name, arm in setting.arms.items()},
+        arms={
+            name: _arm(arm, experiment.kernels.head_guest if name == "patch" else None)
+            for name, arm in setting.arms.items()
+        },
         debug=tuple(
             sorted({item for arm in setting.arms.values() for item in debugging(arm.kernel)})
         ),
@@ -333,14 +336,15 @@ def _is_unpublished(source: Source) -> bool:
 def repeat_command(experiment: Experiment, target: str = "compare", *, git: str = "") -> str:
     """The make command that repeats this comparison (or another target) from the same inputs.
 
-    What no variable can say (settings of guests) is in the result's spec.yaml, and the command
-    names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
+    What no variable can say (settings of guests, declared arms) is in the result's spec.yaml, and
+    the command names that.  ``git`` is KERNEL_GIT=, as `repository` says it.
     """
     matrix = experiment.matrix
     nested = () if matrix.suite else (*matrix.backends, *matrix.workloads)
     where = [shlex.quote(f"KERNEL_GIT={git}")] if git else []
-    in_guest = matrix.guest or experiment.kernels.head_guest
-    if in_guest or not all(map(word.shown, nested)):
+    kernels = experiment.kernels
+    declared = kernels.head_guest or any((kernels.arms or {}).values())
+    if matrix.guest or declared or not all(map(word.shown, nested)):
         return " ".join(
             ["make", target, f"SPEC=results/{experiment.title}/{evidence.SPEC}", *where]
         )
@@ -354,9 +358,8 @@ def repeat_command(experiment: Experiment, target: str = "compare", *, git: str 
     return " ".join([*words, *where])
 
 
-def _arm(name: str, arm: Arm, experiment: Experiment) -> ArmFacts:
+def _arm(arm: Arm, switched: Mapping[str, Any] | None = None) -> ArmFacts:
     kernel, source = arm.kernel, arm.source
-    switched = experiment.kernels.head_guest if name == "patch" else None
     return ArmFacts(
         name=source.name,
         kind=source.kind,
@@ -371,6 +374,7 @@ def _arm(name: str, arm: Arm, experiment: Experiment) -> ArmFacts:
         config_sha256=dict(kernel.sha256)["config"],
         series=series.facts(arm.applied, arm.basis) if arm.applied else None,
         switch=dict(switched or {}),
+        unset=arm.unset,
     )
 
 

@@ -9,7 +9,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,6 +77,54 @@ def instrumented(planned: Sequence[Block], instruments: Sequence[str]) -> list[B
     ]
 
 
+def interleaved(
+    plans: Mapping[str, Sequence[Block]], names: Sequence[str], *, seed: int
+) -> tuple[Block, ...]:
+    """The blocks of a study of several arms: each has every arm once, in random order.  Pure.
+
+    ``plans`` are each arm's own comparison with the base, all of one seed; ``names`` all arms, also
+    those that have no kernel, so that the places of the others do not depend on it.  Boots of the
+    base are those of the first arm that asks for them.
+    """
+    asked: dict[tuple[int, str], dict[tuple[str, str], BootRequest]] = {}
+    for name in (one for one in names if one in plans):
+        for request in (one for block in plans[name] for one in block if not one.instrument):
+            is_own = request.arm == "patch"
+            mine = asked.setdefault((request.pair, request.cell.name), {})
+            who = (name, "patch") if is_own else ("", request.arm)
+            mine.setdefault(who, replace(request, home=name))
+    places = [("", "base"), ("", "control"), *((name, "patch") for name in names)]
+    made = []
+    for (pair, cell), mine in sorted(asked.items(), key=lambda item: item[0][0]):
+        order = list(places)
+        random.Random(f"{seed}/{cell}/{pair}/arms").shuffle(order)
+        made.append(
+            tuple(
+                replace(mine[who], position=position)
+                for position, who in enumerate(order)
+                if who in mine
+            )
+        )
+    return tuple(made)
+
+
+def of_arm(planned: Sequence[Block], name: str, own: Sequence[Block]) -> tuple[Block, ...]:
+    """The comparison of one arm in a study: its boots, and those of the base that it shares.
+
+    ``own`` is its own comparison, as `interleaved` had it.
+    """
+    wanted = {request.folder for block in own for request in block}
+    return tuple(
+        tuple(
+            replace(request, home="")
+            for request in block
+            if (request.arm != "patch" or request.home == name)
+            and replace(request, home="").folder in wanted
+        )
+        for block in planned
+    )
+
+
 def failures(planned: Sequence[Block], boots: Path) -> tuple[str, ...]:
     """One sentence for each boot of the plan whose result is not "ok", kept ones included."""
     found = []
@@ -95,7 +143,7 @@ def run(planned: Sequence[Block], host: VmConfig, boots: Path, *, engine: Engine
     Boots with a result are kept.  On an interrupt the running guests are ended, and the next call
     goes on with them.
     """
-    _sweep(boots)
+    _sweep({(boots / one.folder).parent.parent for block in planned for one in block})
     missing = [
         [one for one in block if not (boots / one.folder / "boot.json").is_file()]
         for block in planned
@@ -144,9 +192,9 @@ class _Meter:
         return busy
 
 
-def _sweep(boots: Path) -> None:
+def _sweep(homes: Iterable[Path]) -> None:
     """Remove what a killed run left half-done; whole results never start with a dot."""
-    for left in boots.glob("*/.*"):
+    for left in (left for home in homes for left in home.glob("*/.*")):
         shutil.rmtree(left, ignore_errors=True)
         if left.exists():
             raise InfraError(

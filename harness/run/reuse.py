@@ -29,17 +29,23 @@ from harness.vm.boot import BootRequest
 RECORD = "shared.json"
 
 
-def boots(planned: Sequence[Block], folder: Path, donors: Iterable[Path]) -> int:
+def boots(
+    planned: Sequence[Block], folder: Path, donors: Iterable[Path], *, together: bool = False
+) -> int:
     """Link the boots of the plan that a donor has and ``folder`` lacks; how many those are.
 
     ``folder`` and ``donors`` are results folders whose experiment.json is written.  Donors that
     were measured in any other way, or under another clock than instructions, give nothing.
+    together: they are the arms of one study, whose boots of one pair belong together in time
     """
     mine = _method(folder)
-    if mine is None or mine["clock"] != "insn":
+    if mine is None or (mine["clock"] != "insn" and not together):
         return 0
     found: dict[str, str] = {}
-    wanted = [one for one in _lacking(planned, folder) if _is_repeatable(one, str(mine["disk"]))]
+    disk_kind = str(mine["disk"])
+    wanted = [
+        one for one in _lacking(planned, folder) if together or _is_repeatable(one, disk_kind)
+    ]
     for donor in donors:
         if not wanted:
             break

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from harness.experiment.arms import Arms
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.versions import in_range, major_minor
@@ -89,7 +90,7 @@ class Entry(Model):
     placeholders; both are None for a series that is known by its message-ids only.
     ``on_top`` is a folder of patches to apply after those of ``folder``, for any version.
     ``revisions`` are oldest first.  ``applies_to`` are versions like 6.12 or conditions like
-    >=6.12,<7.0; empty means any.
+    >=6.12,<7.0; empty means any.  ``arms`` say how a series that is off by default is switched.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Entry(Model):
     revisions: Annotated[Named[Revision], Check(_oldest_first)] = ()
     link: Text | None = None
     known: Items[KnownEffect] = ()
+    arms: Arms | None = None
 
     def __post_init__(self) -> None:
         if self.folder and self.mbox:

@@ -186,6 +186,11 @@ class GitStore:
         """The symbols (without CONFIG_) that the kernel's own Kconfig files define in a commit."""
         return kconfigfiles.symbols(self.path, commit)
 
+    def text(self, commit: str, path: str) -> str | None:
+        """The text of a file of a commit; None if it has no such file."""
+        done = self._try("cat-file", "blob", f"{commit}:{path}")
+        return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
     def listing(self, commit: str) -> tuple[str, ...]:
         """A row "mode type id<TAB>path" for each file of a commit."""
         rows = self._git("ls-tree", "-r", "-z", "--full-tree", commit).split("\0")

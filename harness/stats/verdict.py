@@ -22,6 +22,10 @@ factor of 1.01 either way, and swapping base and patch turns a verdict round.
 
 What is compared is equal where it differs by no more than the rounding of floats.
 
+Where several kernels are compared with one, each comparison of a family is made at a level that
+all share (Bonferroni): with k of them, intervals of 1 - 5 %/k, and 1 - 10 %/k for equivalence. So
+the family errs no more often than one comparison does.
+
 Three to five pairs: no test by ranks can reach 5 % there, so intervals are t intervals (95 %:
 below six pairs, 90 %: below five). That is defensible because the two boots of a pair are
 exchangeable if the patch changes nothing, so d is symmetric about zero whatever the noise is
@@ -101,20 +105,26 @@ Arms = tuple[Sequence[float | None], Sequence[float | None]]
 
 
 def decide(
-    pairs: Arms, noise_pairs: Arms | None, *, direction: Direction | None, margin_pct: float | None
+    pairs: Arms,
+    noise_pairs: Arms | None,
+    *,
+    direction: Direction | None,
+    margin_pct: float | None,
+    family: int = 1,
 ) -> Verdict:
     """The verdict on pairs of (base, patch); (base, again) may be of other blocks.
 
     None, NaN and infinities are missing values and take out only the pairs that they are in.
     direction: which way is better; margin_pct: above 0. Where either is None, or ``noise_pairs``
-    is, there is no verdict.
+    is, there is no verdict.  family: how many comparisons share the level.
     """
     if margin_pct is not None and not (margin_pct > 0 and math.isfinite(margin_pct)):
         raise ValueError(f"a margin is a number of per cent above zero, not {margin_pct}")
     aa = stats.paired(*noise_pairs) if noise_pairs is not None else None
     least = (aa.deviation or 0.0) if aa is not None else 0.0
-    change = stats.paired(*pairs, least_sd=least)
-    narrow = stats.paired(*pairs, least_sd=least, level=stats.EQUIVALENCE_LEVEL)
+    change = stats.paired(*pairs, least_sd=least, level=shared(stats.LEVEL, family))
+    narrow_level = shared(stats.EQUIVALENCE_LEVEL, family)
+    narrow = stats.paired(*pairs, least_sd=least, level=narrow_level)
     noise = None if aa is None or aa.n == 0 else _noise(aa, change.n)
 
     def verdict(kind: Kind, reason: str, more: int | None = None) -> Verdict:
@@ -127,12 +137,20 @@ def decide(
         return verdict(Kind.NONE, hindrance)
     real = change.excludes_zero and not _covers(aa, change.estimate_pct)
     if _inside(narrow, margin_pct):
-        text = f"the 90 % interval lies inside the margin of {margin_pct:g} %"
+        text = f"the {100 * narrow_level:.3g} % interval lies inside the margin of {margin_pct:g} %"
         return verdict(Kind.EQUIVALENT, text + (", though not zero" if real else ""))
     if real:
         worse = (change.low_pct or 0) > 0 if direction == "lower" else (change.high_pct or 0) < 0
         return verdict(Kind.WORSE if worse else Kind.BETTER, _real_reason(change, margin_pct))
-    return verdict(Kind.UNDECIDED, *_undecided(change, aa, margin_pct))
+    why, more = _undecided(change, aa, margin_pct)
+    if family > 1:  # how many would do is planned for a comparison alone
+        return verdict(Kind.UNDECIDED, "more pairs are needed")
+    return verdict(Kind.UNDECIDED, why, more)
+
+
+def shared(level: float, family: int) -> float:
+    """The level of one of so many comparisons that share one (Bonferroni)."""
+    return 1 - (1 - level) / family
 
 
 def none(reason: str) -> Verdict:

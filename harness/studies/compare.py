@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,25 +20,21 @@ from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves,
 from harness.experiment.spec import Experiment
 from harness.experiment.switch import Switch
 from harness.report import files, live, summary
-from harness.report.live import Survey, View
 from harness.results import checksums, observer
 from harness.results.manifest import ResultKind
 from harness.run import eviction, identity, manifest, plan, resources, reuse
-from harness.run.cluster import cluster
-from harness.run.engine import Engine, Local
 from harness.run.identity import BootMethod
 from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
-from harness.studies import methods
+from harness.studies import booting, methods
 from harness.studies.result import StudyResult
 from harness.util import progress, scratch
 from harness.util.errors import Exit, UserError
 from harness.util.paths import Cache
+from harness.util.progress import StageTime
 from harness.vm import accel, counter, disk, instrument
 from harness.vm.accel import Accelerator
-from harness.vm.boot import BootRequest, VmConfig
-from harness.vm.guest import Keys
-from harness.vm.watch import Deadlines
+from harness.vm.boot import BootRequest
 
 _log = logging.getLogger(__name__)
 
@@ -113,47 +109,88 @@ def measured(
     The folder is held against others until the block ends, for what the caller derives from it.
     """
     before = progress.finished()  # by a walk's earlier trials
-    # What no kernel could run is told before an hour of building, not after it.
-    cells, _ = _runnable(experiment, boots.command)
+    cells = admitted(experiment, boots.command)
+    chosen = accel.choose(experiment.guest.accel, cache=context.cache)
+    with (
+        booting.engine(context, chosen) as engine,
+        live.view() as shown,
+        begun(experiment, cells, chosen, context, boots) as one,
+    ):
+        folder, setting = one.folder, one.setting
+        _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
+        planned = plan_of(setting, boots)
+        donors = dict.fromkeys([*boots.donors, *methods.donors(context)])
+        shared = reuse.boots(planned, folder, donors)
+        if shared:
+            _log.info(f"{shared} boots of the base are shared with other results")
+        place = booting.Place(folder / "boots", folder)
+        ran = booting.boot_all(planned, [setting], context, place, shown, engine, boots.written)
+        finish(one, planned, ran, context, progress.stages(before))
+        yield folder, ran
+    for failure in ran.failed:
+        _log.warning(failure)
+    booting.say_times(ran, before)
+
+
+def admitted(experiment: Experiment, command: str) -> tuple[Cell, ...]:
+    """The cells that some kernel could run: what none could is told before an hour of building."""
+    cells, _ = _runnable(experiment, command)
     for cell in cells:
         disk.require_room(cell.backend, experiment.guest.memory, experiment.guest.swap)
     _log.info(spec.describe(experiment))
     scratch.sweep()
-    chosen = accel.choose(experiment.guest.accel, cache=context.cache)
-    # A cluster that was asked for is looked at before anything is built; None: this machine.
-    far = cluster.connected(context.scheduler, chosen.name) if context.scheduler else nullcontext()
-    with far as engine, live.view() as shown:
-        sketch = _sketched(experiment, cells, chosen, context, boots)
-        folder = context.results / sketch.experiment.title
-        _log.info(f"results go to {folder}")
-        with manifest.locked(folder):
-            identity.require(folder, sketch.identity, grows=boots.request is None)
-            sketch = _continued(sketch, folder, boots)
-            setting = _set_up(sketch, context, boots)
-            identity.keep(folder, sketch.identity)
-            checksums.resume(folder)
-            manifest.keep(folder, setting, context)
-            _log.info(f"{setting.experiment.schedule.pairs} pairs of boots for each cell")
-            planned = _planned(setting, boots)
-            donors = dict.fromkeys([*boots.donors, *methods.donors(context)])
-            shared = reuse.boots(planned, folder, donors)
-            if shared:
-                _log.info(f"{shared} boots of the base are shared with other results")
-            ran = _boot_all(planned, setting, context, boots.written, shown, engine)
-            kernels = {one.folder: one.kernel for block in planned for one in block}
-            for trouble in trace.record(folder, kernels, context.sandbox):
-                _log.warning(trouble)
-            for trouble in _places(folder, planned, context):
-                _log.warning(trouble)
-            base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
-            if trouble := vmlinux.record(folder, base, patch):
-                _log.warning(trouble)
-            manifest.write(folder, setting, ran, progress.stages(before))
-            checksums.raw(folder)
-            yield folder, ran
-    for failure in ran.failed:
-        _log.warning(failure)
-    _say_times(ran, before)
+    return cells
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A comparison whose kernels are built: nothing is booted yet, and its folder is held."""
+
+    folder: Path
+    setting: Setting
+
+
+@contextmanager
+def begun(
+    experiment: Experiment,
+    cells: Sequence[Cell],
+    chosen: Accelerator,
+    context: Context,
+    boots: Boots,
+) -> Iterator[Begun]:
+    """Get and build all that the boots need; the folder is held until the block ends."""
+    sketch = _sketched(experiment, cells, chosen, context, boots)
+    folder = context.results / sketch.experiment.title
+    _log.info(f"results go to {folder}")
+    with manifest.locked(folder):
+        identity.require(folder, sketch.identity, grows=boots.request is None)
+        sketch = _continued(sketch, folder, boots)
+        setting = _set_up(sketch, context, boots)
+        identity.keep(folder, sketch.identity)
+        checksums.resume(folder)
+        manifest.keep(folder, setting, context)
+        yield Begun(folder, setting)
+
+
+def finish(
+    one: Begun,
+    planned: Sequence[plan.Block],
+    ran: plan.Run,
+    context: Context,
+    stages: Sequence[StageTime],
+) -> None:
+    """Write what a comparison says of itself once all boots of its plan have run; seal it."""
+    folder, setting = one.folder, one.setting
+    kernels = {request.folder: request.kernel for block in planned for request in block}
+    for trouble in trace.record(folder, kernels, context.sandbox):
+        _log.warning(trouble)
+    for trouble in _places(folder, planned, context):
+        _log.warning(trouble)
+    base, patch = (setting.arms[name].kernel.path for name in ("base", "patch"))
+    if trouble := vmlinux.record(folder, base, patch):
+        _log.warning(trouble)
+    manifest.write(folder, setting, ran, stages)
+    checksums.raw(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +420,8 @@ def _halves(
     return found
 
 
-def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
+def plan_of(setting: Setting, boots: Boots) -> list[plan.Block]:
+    """The boots of a comparison."""
     schedule = setting.experiment.schedule
     kernels = {name: arm.kernel for name, arm in setting.arms.items()}
     if schedule.aa:
@@ -405,67 +443,3 @@ def _planned(setting: Setting, boots: Boots) -> list[plan.Block]:
 def _switched(boot_request: BootRequest, switched: Switch) -> BootRequest:
     """The second kernel alone is switched: the base has nothing to switch."""
     return replace(boot_request, switch=switched) if boot_request.arm == "patch" else boot_request
-
-
-def _boot_all(
-    planned: Sequence[plan.Block],
-    setting: Setting,
-    context: Context,
-    written: int | None,
-    shown: View,
-    engine: Engine | None,
-) -> plan.Run:
-    experiment, folder = setting.experiment, context.results / setting.experiment.title
-    guest, timeout = experiment.guest, float(experiment.schedule.timeout)
-    if engine is None:
-        load = resources.Load(experiment, setting.cells, setting.clock, setting.disk, written)
-        engine = Local(resources.admitted(load, context, to_make={}).guests)
-    folders = [[one.folder for one in block] for block in planned]
-    survey = Survey(folders, folder / "boots", engine.workers)
-    shown.boots(survey, folder, manifest.describe(setting), setting.clock)
-    count = sum(len(block) for block in planned)
-    with (
-        scratch.folder() as name,
-        progress.stage("boots", note=f"{count} of them, {engine.workers} side by side"),
-    ):
-        keys = Keys.make(Path(name))
-        tools = Path(name) / "tools.img"
-        image.make_tools_disk(tools, setting.tools, ssh=keys.for_guest)
-        tests = _tests_disks(setting, keys, Path(name))
-        host = VmConfig(
-            root=setting.image.root,
-            tools=tools,
-            keys=keys,
-            accel=setting.accelerator.name,
-            clock=setting.clock,
-            memory=guest.memory,
-            cpus=guest.cpus,
-            swap=guest.swap,
-            disk=setting.disk,
-            deadlines=Deadlines.for_clock(setting.clock, workload=timeout),
-            plugins=setting.plugins,
-            variants={packages: one.root for packages, one in setting.variants.items()},
-            selftests=tests,
-        )
-        return plan.run(planned, host, folder / "boots", engine=engine)
-
-
-def _tests_disks(setting: Setting, keys: Keys, folder: Path) -> dict[str, Path]:
-    """By the key of a kernel, a tools disk that has its tests, too."""
-    made = {}
-    for name, tests in setting.selftests.items():
-        key = setting.arms[name].kernel.key
-        made[key] = folder / f"tools-{key}.img"
-        image.make_tools_disk(made[key], setting.tools, ssh=keys.for_guest, selftests=tests.path)
-    return made
-
-
-def _say_times(ran: plan.Run, before: int) -> None:
-    stages = progress.stages(before)
-    total = sum(item.seconds for item in stages)
-    for item in stages:
-        _log.info(f"  {item.stage:<16} {item.seconds:8.1f} s")
-    _log.info(
-        f"  {'all stages':<16} {total:8.1f} s, a guest running for {ran.qemu_seconds:.1f} s "
-        f"({100 * ran.qemu_seconds / total if total else 0:.0f} %)"
-    )

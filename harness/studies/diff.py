@@ -65,7 +65,7 @@ def diff(first: Path, second: Path) -> Comparison:
     for folder in (first, second):
         if kind_of(folder) is not ResultKind.COMPARE:
             raise UserError(
-                f"'{folder}' is a result of 'make {kind_of(folder)}': diff compares two results "
+                f"'{folder}' is a result of '{kind_of(folder).said}': diff compares two results "
                 "of 'make compare'"
             )
     if first.resolve() == second.resolve():

@@ -12,6 +12,7 @@ from harness.results import checksums
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.studies import bench, compare
+from harness.studies.arms import report as arms
 from harness.studies.bisect import outcome
 from harness.studies.calibrate import report as calibrate
 from harness.studies.nightly import report as nightly
@@ -55,6 +56,7 @@ KINDS = {
     ResultKind.REVISIONS: StudyKind(revisions.make, parts=revisions.beside),
     ResultKind.CALIBRATE: StudyKind(calibrate.make),
     ResultKind.NIGHTLY: StudyKind(nightly.make),
+    ResultKind.ARMS: StudyKind(arms.make),
 }
 
 
@@ -73,6 +75,17 @@ def report(folder: Path) -> StudyResult:
     made = kind.make(folder)
     checksums.report(folder)
     return made
+
+
+def against(folder: Path, reference: str) -> str:
+    """The report of several arms with another one for reference; writes nothing.
+
+    UserError where there are no arms, or not that one.
+    """
+    if kind_of(folder) is not ResultKind.ARMS:
+        raise UserError(f"'{folder}' has no arms: REFERENCE= is of a run with ARMS=")
+    checksums.guard(folder)
+    return arms.against(folder, reference)
 
 
 def render(folder: Path, name: str) -> str:

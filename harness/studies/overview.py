@@ -87,9 +87,18 @@ def _of_search(folder: Path) -> str:
     return f"one of patches {suspects[0]}-{suspects[-1]}" if suspects else "no effect"
 
 
+def _of_arms(folder: Path) -> str:
+    found = record.read(folder, ResultKind.ARMS)["arms"]
+    failed = sum(bool(one["failure"]) for one in found)
+    said = _of_table("report/arms.csv", "verdict", folder)
+    count = f"{failed} arm{'s' if failed != 1 else ''} failed" if failed else ""
+    return "; ".join(filter(None, (count, said)))
+
+
 _SAID: dict[ResultKind, Callable[[Path], str]] = {
     ResultKind.COMPARE: _of_comparison,
     ResultKind.WALK: partial(_of_table, "report/walk.csv", "own_verdict"),
     ResultKind.REVISIONS: partial(_of_table, "revisions.csv", "verdict"),
     ResultKind.BISECT: _of_search,
+    ResultKind.ARMS: _of_arms,
 }

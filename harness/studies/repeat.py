@@ -73,7 +73,7 @@ def experiment(
     name = name or f"{folder.resolve().name}-repeat"
     if not (folder / SPEC).is_file():
         raise UserError(_older(folder, kind))
-    one = spec.load(folder / SPEC, {"name": name, "parallel": parallel}, command=kind.value)
+    one = spec.load(folder / SPEC, {"name": name, "parallel": parallel}, command=kind.target)
     needed = list(evidence.needs(one.meant))
     if not needed:
         raise UserError(_older(folder, kind))

@@ -18,13 +18,23 @@ from harness.results.console import Outcome
 from harness.vm.boot import BootEnd, BootRequest, VmConfig
 
 SWAPIN = 10_000.0
+_DETAILS = {
+    Outcome.OK: "",
+    Outcome.PANIC: "Kernel panic",
+    Outcome.UNPROVEN: "no proof that it ran",
+}
 
 
 @dataclass
 class Guests:
-    """Stands for boot.run. sd: relative noise of one boot; ran: the boots that were run."""
+    """Stands for boot.run. sd: relative noise of one boot; ran: the boots that were run.
+
+    unproven: the arms of a study that show no proof; asked: every request, as it came
+    """
 
     sd: float = 0.0002
+    unproven: tuple[str, ...] = ()
+    asked: list[BootRequest] = field(default_factory=list)
     ran: list[str] = field(default_factory=list)
 
     def __call__(
@@ -33,6 +43,9 @@ class Guests:
         assert not stop.is_set()
         symbols = (request.kernel.path / "System.map").read_text()
         outcome = Outcome.PANIC if " panics" in symbols else Outcome.OK
+        if request.switch.proof and request.home in self.unproven:
+            outcome = Outcome.UNPROVEN
+        self.asked.append(request)
         folder = boots / request.folder
         self.ran.append(str(folder))
         folder.mkdir(parents=True)
@@ -40,7 +53,7 @@ class Guests:
             "schema": 1, "cell": request.cell.name, "backend": request.cell.backend.name,
             "workload": request.cell.workload.name, "arm": request.arm, "pair": request.pair,
             "position": request.position, "seed": request.seed, "outcome": outcome.value,
-            "detail": "" if outcome is Outcome.OK else "Kernel panic", "clock": "insn",
+            "detail": _DETAILS[outcome], "clock": "insn",
             "accel": "tcg", "kernel": request.kernel.key, "observed": request.observed,
             "profiled": request.profiled, "kernel_release": request.kernel.release,
             "backend_kind": request.cell.backend.kind,
@@ -63,7 +76,9 @@ class Guests:
     def cost(self, request: BootRequest) -> float:
         """Instructions a page."""
         symbols = (request.kernel.path / "System.map").read_text()
-        cost = SWAPIN + sum(int(number) for number in re.findall(r" costs_(\d+)", symbols))
+        text = symbols + (request.kernel.path / "config").read_text()
+        found = re.findall(r" costs_(\d+)|CONFIG_COSTS_(\d+)=y", text)
+        cost = SWAPIN + sum(int(number) for both in found for number in both if number)
         pair = random.Random(request.seed).gauss(0, self.sd)
         own = random.Random(f"{request.seed} {request.arm} {request.kernel.key}").gauss(0, self.sd)
         return cost * (1 + pair + own)

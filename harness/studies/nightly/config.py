@@ -203,6 +203,8 @@ def _units(
     # All settings at once: a mistake is said before the first of them is used.
     whole = spec.load(None, common, source=place)
     matrix = whole.matrix
+    if len(whole.kernels.arms or {}) > 1:
+        raise UserError(f"{place}: 'arms': a night measures one arm of each revision: name one")
     if not suites:
         for workload in matrix.workloads:
             for backend in matrix.backends:

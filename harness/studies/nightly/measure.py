@@ -28,6 +28,7 @@ from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
 from harness.series import unlisted
 from harness.studies import compare
+from harness.studies.arms import choice
 from harness.studies.nightly import agenda, news, outcome, report, store
 from harness.studies.nightly.agenda import Agenda
 from harness.studies.nightly.config import Config
@@ -218,6 +219,7 @@ class _Night:
         """The comparison; or None and why these kernels cannot run its cell."""
         context = self._context_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))
+        experiment = choice.single(experiment, context, "nightly")
         made = self._kernels(job.point, experiment, context)
         good, skipped = cell.runnable(
             experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory

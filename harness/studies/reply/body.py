@@ -124,6 +124,8 @@ def _counter(row: Estimate) -> tuple[str, ...]:
 def _caveats(report: Report) -> Iterator[str]:
     """What the clock cannot see, what A/A shows, and how many pairs there are."""
     yield phrases.clock_line(report)
+    if report.facts.unset:
+        yield report.facts.unset
     noise = [row.noise for row in report.primary if row.noise is not None]
     shown = [abs(one.change.estimate_pct) for one in noise if one.change.estimate_pct is not None]
     least = [one.detectable_pct for one in noise if one.detectable_pct is not None]

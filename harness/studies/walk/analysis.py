@@ -233,10 +233,13 @@ def judge(
     facts: Manifest,
     workload: str,
     metric: str,
+    *,
+    family: int = 1,
 ) -> Verdict:
     """The verdict on the change from ``old`` to ``new``, pair by pair.
 
-    ``noise`` is base and control, None if there is no control; ``facts`` declare the metric.
+    ``noise`` is base and control, None if there is no control; ``facts`` declare the metric;
+    ``family`` is as in `verdict.decide`.
     """
     better = facts.direction(workload, metric)
     direction: Direction | None = (
@@ -247,4 +250,5 @@ def judge(
         beside(*noise) if noise else None,
         direction=direction,
         margin_pct=facts.margin(workload),
+        family=family,
     )

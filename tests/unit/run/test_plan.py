@@ -292,3 +292,66 @@ def test_profile_boots_repeat_the_first_pair_without_its_control(tmp_path: Path)
         twin = twins[one.folder.removesuffix(".profile")]
         assert one == replace(twin, instrument="profile"), "the same seed and place in the pair"
     assert plan.instrumented(made, []) == []
+
+
+# Several arms
+
+
+def names_of(block: Block) -> dict[str, BootRequest]:
+    return {one.home if one.arm == "patch" else one.arm: one for one in block}
+
+
+@given(st.integers(0, 1 << 40))
+@settings(max_examples=25)
+def test_a_block_of_arms_has_each_once_with_the_guest_seed_of_a_comparison(seed: int) -> None:
+    own = planned(4, seed)
+    arms = plan.interleaved({"a": own, "b": own, "c": own}, ("a", "b", "c"), seed=seed)
+    assert arms == plan.interleaved({"a": own, "b": own, "c": own}, ("a", "b", "c"), seed=seed)
+    for block, alone in zip(arms, own, strict=True):
+        assert set(names_of(block)) == {"base", "control", "a", "b", "c"} and len(block) == 5
+        assert [one.position for one in block] == list(range(5))
+        assert {(one.cell.name, one.pair, one.seed) for one in block} == {
+            (alone[0].cell.name, alone[0].pair, alone[0].seed)
+        }
+        assert {one.home for one in block if one.arm != "patch"} == {"a"}
+    for name in "abc":
+        mine = plan.of_arm(arms, name, own)
+        assert [sorted(one.folder for one in block) for block in mine] == [
+            sorted(one.folder for one in block) for block in own
+        ]
+
+
+def test_the_order_of_arms_is_not_always_the_same() -> None:
+    own = planned(8)
+    arms = plan.interleaved({"a": own, "b": own}, ("a", "b"), seed=1)
+    places = Counter(names_of(block)["b"].position for block in arms)
+    assert set(places) == {0, 1, 2, 3} and max(places.values()) < len(arms) / 2
+
+
+def test_an_arm_that_has_no_kernel_leaves_the_places_of_the_others() -> None:
+    own = planned(3)
+    whole = plan.interleaved({"a": own, "b": own}, ("a", "b"), seed=1)
+    lacking = plan.interleaved({"b": own}, ("a", "b"), seed=1)
+    for one, other in zip(whole, lacking, strict=True):
+        left = {name: request.position for name, request in names_of(one).items() if name != "a"}
+        assert {name: one.position for name, one in names_of(other).items()} == left
+        assert {one.home for one in other} == {"b"}
+
+
+def test_a_cell_that_one_arm_cannot_run_has_the_others() -> None:
+    own = planned(2)
+    few = tuple(block for block in own if block[0].cell.name == "zram.pageio")
+    arms = plan.interleaved({"a": few, "b": own}, ("a", "b"), seed=1)
+    assert len(arms) == len(own)
+    for block in arms:
+        found = set(names_of(block))
+        assert found == {"base", "control", "b"} | (
+            {"a"} if block[0].cell.name == "zram.pageio" else set()
+        )
+        home = "a" if "a" in found else "b"
+        assert names_of(block)["base"].home == home
+    assert all(plan.of_arm(arms, "b", own)) and not any(
+        block
+        for block in plan.of_arm(arms, "a", few)
+        if block and block[0].cell.name != "zram.pageio"
+    )

@@ -37,12 +37,14 @@ def _cell(name: str) -> cell.Cell:
     return things.cells("zswap", name)[0]
 
 
-def test_each_arm_has_the_disk_with_its_own_tests(tmp_path: Path) -> None:
-    disks = {arm: tmp_path / f"tools-{arm}.img" for arm in ("base", "patch", "control")}
+def test_each_kernel_has_the_disk_with_its_own_tests(tmp_path: Path) -> None:
+    disks = {key: tmp_path / f"tools-{key}.img" for key in ("a", "b")}
     host = replace(things.host(tmp_path, deadlines=_deadlines()), selftests=disks)
-    for arm, disk in disks.items():
-        assert host.tools_for(_cell("selftests"), arm) == disk
-        assert host.tools_for(_cell("pageio"), arm) == host.tools
+    for key, disk in disks.items():
+        made = things.kernel(tmp_path / key, key=key)
+        request = replace(things.boot_request(tmp_path), kernel=made)
+        assert host.tools_for(replace(request, cell=_cell("selftests"))) == disk
+        assert host.tools_for(request) == host.tools
 
 
 def test_a_kill_that_a_test_asks_for_is_no_failure_and_another_is(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def _loops(header: str, insns: int) -> int:
 
 def test_all_the_series_are_there() -> None:
     ways = {f"-{way}{amount}" for way in ("in", "out") for amount in (10, 100, 300, 1000, 3000)}
-    others = {"", "-null", "-slot24", "-entry16", "-lock500", "-miss1"}
+    others = {"", "-null", "-slot24", "-entry16", "-lock500", "-miss1", "-option"}
     assert set(NAMES) == {f"calibration{w}" for w in others | ways}
     folders = {p.relative_to(SERIES) for p in SERIES.glob("calibration*/*")}
     named = {_spec(name)["folder"].format(major_minor=version) for name, version in FOLDERS}
@@ -172,7 +172,13 @@ def test_all_the_series_are_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_data_file_is_well_formed(name: str) -> None:
     spec = _spec(name)
-    assert set(spec) - {"on_top"} == {"title", "description", "folder", "applies_to", "known"}
+    assert set(spec) - {"on_top", "arms"} == {
+        "title",
+        "description",
+        "folder",
+        "applies_to",
+        "known",
+    }
     own = re.sub(r"\d+$", "1000", name) if "on_top" in spec else name
     assert spec["folder"] == f"{own}/{{major_minor}}"
     assert all(re.fullmatch(r"\d+\.\d+", v) for v in spec["applies_to"])
@@ -354,3 +360,19 @@ def test_the_interpreter_counts() -> None:
     assert _executed(source, pages=1, count=7) == 3 + 14
     assert _executed(source, pages=3, count=7) == 3 * (3 + 14)
     assert _executed([source[0], "nop", *source[1:]], pages=2, count=1) == 12
+
+
+def test_the_option_is_off_by_default_and_its_arms_switch_it() -> None:
+    """Without it no code is added, and what is said to prove it is what the weight sets."""
+    (patch,) = _patches("calibration-option", "6.12")
+    kconfig = patch.added("mm/Kconfig")
+    assert re.search(r"^config SWAP_CALIBRATION\n\tbool \"", kconfig) and "default" not in kconfig
+    header = patch.added("mm/swap_calibration.h")
+    off = header.partition("#else /* CONFIG_SWAP_CALIBRATION */")[2]
+    assert re.search(r"swap_calibration_burn\(unsigned long pages\)\n\{\n\}\n", off)
+    arms = _spec("calibration-option")["arms"]
+    assert arms["off"] == {"options": ["SWAP_CALIBRATION=n"]}
+    assert arms["on"]["options"] == ["SWAP_CALIBRATION=y"]
+    name = Path(arms["on"]["proof"]["file"]).name
+    assert f"module_param({name}, bool, 0444);" in header
+    assert f"WRITE_ONCE({name}, true);" in header

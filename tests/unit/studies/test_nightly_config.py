@@ -195,3 +195,14 @@ def test_a_posting_that_the_registry_learns_of_is_the_same_one(tmp_path: Path) -
     by_mail = replace(known, patch="mail:3-0@mail.example", date="2026-01-03T00:00:00+00:00")
     keys = [{job.key for job in agenda.plan(made, [one], [], [])} for one in (known, by_mail)]
     assert keys[0] == keys[1]
+
+
+def test_a_night_measures_one_arm(tmp_path: Path) -> None:
+    path = tmp_path / "nightly.yaml"
+    text = "series: [vswap]\nbackends: [zram]\nworkloads: [pageio]\narms: {}\n"
+    path.write_text(text.format("[off, on]"))
+    with pytest.raises(UserError, match="'arms': a night measures one arm of each revision"):
+        config.load(path, registry_folder=measure.REGISTRY)
+    path.write_text(text.format("on"))
+    ((_, unit),) = config.load(path, registry_folder=measure.REGISTRY).units
+    assert agenda.unit_data(unit)["arms"] == {"on": None}

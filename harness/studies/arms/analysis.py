@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A study's folder -> each arm against the reference, metric by metric.  Runs nothing.
+
+All arms of a cell and metric are one family: each comparison is made at a level that all share
+(Bonferroni, as in `harness.stats.verdict`), so that all of them err no more often than one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from harness.report import analysis as excluded
+from harness.results import record as records
+from harness.results.console import Outcome
+from harness.results.frames import ARMS, CONTROL
+from harness.results.manifest import ResultKind
+from harness.results.pairing import Measurement
+from harness.stats import paired, verdict
+from harness.stats.verdict import Verdict
+from harness.studies.walk.analysis import judge
+from harness.util.errors import UserError
+from harness.util.yamlfile import nearest
+
+BASE = ARMS[0]
+PRIMARY = "primary"
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One arm.  what: its kernel and switch; failure: why it is no measurement, "" where it is one.
+
+    folder: its comparison, below the study's; "" for none
+    lost: boots of it that failed, a sentence each
+    """
+
+    name: str
+    what: str
+    folder: str
+    failure: str = ""
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What an arm does to one metric.  median: of its boots; verdict: from reference to arm."""
+
+    arm: str
+    median: float | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """One metric of one cell.  role: "primary" or "secondary"; median: of the reference."""
+
+    cell: str
+    metric: str
+    unit: str
+    direction: str
+    role: str
+    median: float | None
+    effects: tuple[Effect, ...]
+
+    @property
+    def backend(self) -> str:
+        """The part of the cell's name before the dot."""
+        return self.cell.rpartition(".")[0]
+
+    @property
+    def workload(self) -> str:
+        """The part behind it."""
+        return self.cell.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ArmStudy:
+    """A whole study.  lost: boots of the base that failed; pairs: asked for.
+
+    family: comparisons that share a level; unset: options that the series leaves off, by arm
+    """
+
+    name: str
+    command: str
+    reference: str
+    arms: tuple[Arm, ...]
+    lines: tuple[MetricLine, ...]
+    lost: tuple[str, ...]
+    base: str
+    version: str
+    clock: str
+    family: int
+    pairs: int | None
+    has_control: bool
+
+    @property
+    def level(self) -> float:
+        """Of the intervals, in per cent."""
+        return 100 * verdict.shared(paired.LEVEL, self.family)
+
+    @property
+    def failed(self) -> tuple[Arm, ...]:
+        """The arms that are no measurement."""
+        return tuple(one for one in self.arms if one.failure)
+
+    @property
+    def primary(self) -> tuple[MetricLine, ...]:
+        """The primary metrics."""
+        return tuple(one for one in self.lines if one.role == PRIMARY)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Those on primary metrics."""
+        return tuple(one.verdict for line in self.primary for one in line.effects)
+
+
+def arms(folder: Path) -> tuple[Arm, ...]:
+    """The arms of a study as its record has them; what became of their boots is not read."""
+    data = records.read(folder, ResultKind.ARMS)["arms"]
+    return tuple(Arm(one["name"], one["what"], one["folder"], one["failure"]) for one in data)
+
+
+def analyse(folder: Path, reference: str = "") -> ArmStudy:
+    """Read a study; ``reference`` in place of the recorded one.
+
+    UserError where it is none, or for an arm that it has not.
+    """
+    data = records.read(folder, ResultKind.ARMS)
+    reference = reference or str(data["reference"])
+    there = [str(one["name"]) for one in data["arms"]]
+    read = {
+        str(one["name"]): Measurement.load(folder / one["folder"])
+        for one in data["arms"]
+        if one["folder"]
+    }
+    arms = tuple(_arm(one, read, folder) for one in data["arms"])
+    sound = {one.name: read[one.name] for one in arms if not one.failure}
+    known = (BASE, *there)
+    if reference not in known:
+        raise UserError(f"REFERENCE is '{reference}', which is no arm{nearest(reference, known)}")
+    if reference != BASE and reference not in sound:
+        why = next(one.failure for one in arms if one.name == reference)
+        raise UserError(f"REFERENCE is '{reference}', and that arm failed: {why}")
+    some = next(iter(read.values()))
+    facts = some.manifest
+    family = max(1, len(there))
+    return ArmStudy(
+        name=str(data["name"]),
+        command=str(data["command"]),
+        reference=reference,
+        arms=arms,
+        lines=tuple(_lines(sound, there, reference, family)),
+        lost=tuple(
+            dict.fromkeys(
+                said
+                for one in arms
+                if one.folder
+                for said in _lost(read[one.name], folder / one.folder, (BASE, CONTROL))
+            )
+        ),
+        base=facts.arm(BASE).name,
+        version=facts.arm(BASE).version,
+        clock=facts.clock,
+        family=family,
+        pairs=facts.pairs,
+        has_control=facts.aa,
+    )
+
+
+def _arm(data: Mapping[str, str], read: Mapping[str, Measurement], folder: Path) -> Arm:
+    name, place, failure = data["name"], data["folder"], data["failure"]
+    lost: tuple[str, ...] = ()
+    if place:
+        lost = _lost(read[name], folder / place, ARMS[1:])
+        failure = failure or _failure(read[name], lost)
+    return Arm(name, data["what"], place, failure, lost)
+
+
+def _failure(one: Measurement, lost: Sequence[str]) -> str:
+    """Why the boots of an arm are no measurement; "" if some are.
+
+    What a single boot is not proved to have run, no other boot is trusted with.
+    """
+    boots = one.data.boots
+    mine = boots[boots["arm"] == ARMS[1]]
+    outcomes = [str(outcome) for outcome in mine["outcome"]]
+    unproven = outcomes.count(Outcome.UNPROVEN)
+    if not unproven and bool(mine["usable"].any()):
+        return ""
+    count = unproven or len(outcomes)
+    said = next((text for text in lost if not unproven or Outcome.UNPROVEN in text), "no boot")
+    return f"{count} of {len(outcomes)} boots are no measurement; {said}"
+
+
+def _lost(read: Measurement, results: Path, arms: Sequence[str]) -> tuple[str, ...]:
+    boots = read.data.boots
+    mine = boots[boots["arm"].isin(arms)]
+    return tuple(one.sentence for one in excluded.failures(mine, read.manifest, results))
+
+
+def _lines(
+    sound: Mapping[str, Measurement], there: Sequence[str], reference: str, family: int
+) -> Iterator[MetricLine]:
+    cells = {cell for one in sound.values() for cell in one.cells}
+    for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
+        mine = {name: one for name, one in sound.items() if cell in one.cells}
+        some = next(iter(mine.values()))
+        metrics = some.data.metrics
+        units = dict(
+            metrics[metrics["cell"] == cell][["name", "unit"]].itertuples(index=False, name=None)
+        )
+        primary = some.primary(cell)
+        for metric in sorted(units, key=lambda name: (name != primary, name)):
+            line = _line(mine, there, reference, cell, str(metric), str(units[metric]), family)
+            if line.effects:
+                yield line
+
+
+def _line(
+    mine: Mapping[str, Measurement],
+    there: Sequence[str],
+    reference: str,
+    cell: str,
+    metric: str,
+    unit: str,
+    family: int,
+) -> MetricLine:
+    some = next(iter(mine.values()))
+    facts, workload = some.manifest, cell.rpartition(".")[2]
+    base, control = (some.values(cell, metric, arm) for arm in (BASE, CONTROL))
+    values: dict[str, pd.Series[float]] = {BASE: base}
+    values |= {name: mine[name].values(cell, metric, ARMS[1]) for name in there if name in mine}
+    old = values.get(reference, pd.Series(dtype=float))
+    noise = (base, control) if len(control) else None
+    effects = tuple(
+        Effect(
+            name,
+            paired.spread(list(new)).median,
+            judge(old, new, noise, facts, workload, metric, family=family),
+        )
+        for name, new in values.items()
+        if name != reference and len(new) and len(old)
+    )
+    return MetricLine(
+        cell=cell,
+        metric=metric,
+        unit=facts.unit(workload, metric, unit, facts.clock),
+        direction=facts.direction(workload, metric),
+        role=PRIMARY if metric == some.primary(cell) else "secondary",
+        median=paired.spread(list(old)).median,
+        effects=effects,
+    )

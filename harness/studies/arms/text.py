@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""arms.txt: ASCII, at most 72 columns: failed arms first, then each metric with every arm."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from harness.report import layout, table
+from harness.report.layout import capped, listed, paragraphs, section
+from harness.report.model import no_verdict
+from harness.report.numbers import change, interval, number
+from harness.report.table import Table, columns, heading_row
+from harness.stats.verdict import Kind
+from harness.studies.arms.analysis import BASE, ArmStudy, MetricLine
+
+_LISTED, _LONG, _SHORT = 40, 300, 200
+_BETTER = {"lower": "; less is better", "higher": "; more is better"}
+_INSN = "The instruction clock does not see caches, TLB, lock contention or device time."
+
+
+def render(study: ArmStudy) -> str:
+    """The whole text: failed arms, primary metrics, the others, what was lost, the method."""
+    lost = [*study.lost, *(text for one in study.arms for text in one.lost)]
+    return layout.page(
+        (
+            *_answer(study),
+            section("Arms", listed(_arms(study))),
+            table.text(metrics(study, "secondary")),
+            section("What failed", listed(capped([one[:_LONG] for one in lost], _LISTED))),
+            section("How to read this", listed(_method(study))),
+            section("Where the rest is", paragraphs(_rest(study))),
+        )
+    )
+
+
+def summary(study: ArmStudy) -> str:
+    """The answer on one screen."""
+    return layout.page(_answer(study))
+
+
+def _answer(study: ArmStudy) -> list[list[str]]:
+    said = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
+    hurt = [one.name for one in study.arms if one.lost and not one.failure]
+    if study.lost or hurt:
+        names = [BASE, *hurt] if study.lost else hurt
+        said.append(f"Boots failed of {', '.join(names)}: see below.")
+    said += [
+        _verdicts(study),
+        f"Arms of '{study.name}' on {study.base} ({study.version})",
+    ]
+    return [list(paragraphs(said)), table.text(metrics(study, "primary"))]
+
+
+def _verdicts(study: ArmStudy) -> str:
+    found = study.verdicts
+    if not found:
+        return "No arm has a value of a primary metric."
+    counts = Counter(one.kind for one in found)
+    if counts[Kind.NONE] == len(found):
+        return no_verdict(found)
+    kinds = [Kind.WORSE, Kind.BETTER, Kind.EQUIVALENT, Kind.UNDECIDED]
+    kinds += [Kind.NONE] if counts[Kind.NONE] else []
+    return ", ".join(f"{kind}: {counts[kind]}" for kind in kinds) + "."
+
+
+def metrics(study: ArmStudy, role: str) -> Table:
+    """Every arm against the reference, one row each, below its cell and metric."""
+    primary = role == "primary"
+    judged = ("verdict",) if primary else ()
+    heads = ("arm", "median", "change", f"{study.level:.3g} % interval", "n", *judged)
+    rows: list[tuple[str, ...]] = []
+    for line in (one for one in study.lines if one.role == role):
+        rows.append(heading_row(_heading(line), len(heads)))
+        rows.append((study.reference, number(line.median), *[""] * (len(heads) - 2)))
+        for one in line.effects:
+            own = one.verdict.change
+            row = [one.arm, number(one.median), change(own), interval(own), str(own.n)]
+            rows.append(tuple([*row, str(one.verdict.kind)] if primary else row))
+    title = f"Against {study.reference}: {'primary' if primary else 'other'} metrics"
+    return Table(title, columns(*heads), tuple(rows))
+
+
+def _heading(line: MetricLine) -> str:
+    return f"{line.cell} {line.metric}, {line.unit or 'no unit'}{_BETTER.get(line.direction, '')}"
+
+
+def _arms(study: ArmStudy) -> Iterator[str]:
+    yield f"{BASE}: {study.base}, version {study.version}"
+    for one in study.arms:
+        yield f"{one.name}: {one.what}"
+
+
+def _method(study: ArmStudy) -> Iterator[str]:
+    yield (
+        f"A block boots {BASE}, control ({BASE} again) and every arm once, in random order with "
+        f"one guest seed. Each arm is compared with {study.reference} pair by pair."
+    )
+    yield (
+        f"The {study.family} comparisons of one cell and metric are a family: each is made at "
+        f"{study.level:.4g} %, so that all of them err in at most one of twenty (Bonferroni). The "
+        f"report of each arm has its own 95 % intervals against {BASE}."
+    )
+    yield (
+        "Verdicts follow the rule of any comparison, at that level, with the noise of base "
+        "against control."
+        if study.has_control
+        else "Base was not compared with itself (A/A), so there are no verdicts, only numbers."
+    )
+    yield (
+        "An arm that does not apply, build, take its switch or show the proof that it ran is a "
+        "failed arm: no figure of it is given."
+    )
+    if study.clock == "insn":
+        yield _INSN
+
+
+def _rest(study: ArmStudy) -> Iterator[str]:
+    yield f"Command: {study.command}"
+    folders = [one.folder for one in study.arms if one.folder]
+    yield f"Each arm against {BASE}, with its boots: {', '.join(folders) or 'none'}, folders here."
+    yield "Every number: report/arms.csv. Any two arms: REFERENCE= of make report."
