@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
@@ -18,6 +20,8 @@ from harness.results import record as records
 from harness.results.manifest import ResultKind
 from harness.series.rangediff import Digest
 from harness.stats import verdict
+from harness.stats.verdict import Verdict
+from harness.studies.arms import analysis
 from harness.studies.result import StudyResult
 from harness.util import atomic
 
@@ -29,6 +33,11 @@ _METHOD = (
     "Each revision is compared with its own base, so an effect is what that revision does to that "
     "base. Two effects side by side do not test one revision against the other."
 )
+_TOGETHER = (
+    "Revisions with one base ran interleaved, with the same boots of the base and the same guest "
+    "seeds: these are also compared with each other, pair by pair, at the level that all "
+    "comparisons of a cell share (Bonferroni)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,7 @@ class Posting:
     failure: why there is no comparison, "" if there is one
     since: the revision that ``digest`` compares it with; None for the first
     effects: the primary rows of its own report
+    study: that has it beside others on the same base, "" for none
     """
 
     name: str
@@ -50,21 +60,34 @@ class Posting:
     since: str = ""
     digest: Digest | None = None
     effects: tuple[Estimate, ...] = ()
+    study: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """From one revision to the next one on the same base, pair by pair."""
+
+    old: str
+    new: str
+    cell: str
+    metric: str
+    change: Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class RevisionHistory:
-    """All revisions, oldest first."""
+    """All revisions, oldest first.  steps: between those on one base."""
 
     name: str
     title: str
     command: str
     postings: tuple[Posting, ...]
+    steps: tuple[Step, ...] = ()
 
 
 def record(folder: Path, history: RevisionHistory) -> None:
-    """Write revisions.json: all but the effects, which the results beside the folder have."""
-    leave = {"postings": {"__all__": {"effects"}}}
+    """Write revisions.json: all but the figures, which the results beside the folder have."""
+    leave: Any = {"postings": {"__all__": {"effects"}}, "steps": True}
     data = TypeAdapter(RevisionHistory).dump_python(history, mode="json", exclude=leave)
     records.write(folder, ResultKind.REVISIONS, data)
 
@@ -72,7 +95,8 @@ def record(folder: Path, history: RevisionHistory) -> None:
 def beside(folder: Path) -> tuple[Path, ...]:
     """The results that a study of revisions is made of: they lie beside it."""
     found = read(folder).postings
-    return tuple(folder.resolve().parent / one.folder for one in found if one.folder)
+    names = dict.fromkeys(one.study or one.folder for one in found if one.folder)
+    return tuple(folder.resolve().parent / name for name in names)
 
 
 def make(folder: Path) -> StudyResult:
@@ -81,17 +105,37 @@ def make(folder: Path) -> StudyResult:
     Runs nothing. UserError where a version without revisions.json wrote the folder.
     """
     history = read(folder)
-    found = {path.name: files.read(path, counters=False).primary for path in beside(folder)}
-    history = replace(
-        history,
-        postings=tuple(replace(one, effects=found.get(one.folder, ())) for one in history.postings),
+    root = folder.resolve().parent
+    postings = tuple(
+        replace(one, effects=files.read(root / one.folder, counters=False).primary)
+        if one.folder
+        else one
+        for one in history.postings
     )
+    history = replace(history, postings=postings, steps=tuple(_steps(root, postings)))
     text = render(history)
     atomic.text(folder / "revisions.csv", sheet(history))
     atomic.text(folder / "revisions.txt", text)
     verdicts = [row.verdict for row in history.postings[-1].effects if row.verdict]
     worst = verdict.worst(verdicts)
     return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
+
+
+def _steps(root: Path, postings: Sequence[Posting]) -> Iterator[Step]:
+    """From each revision to the next one that was measured with it."""
+    for name in dict.fromkeys(one.study for one in postings if one.study):
+        sound = {one.name for one in analysis.analyse(root / name).arms if not one.failure}
+        there = [one.name for one in postings if one.study == name and one.name in sound]
+        for old, new in pairwise(there):
+            for line in analysis.analyse(root / name, old).primary:
+                for one in line.effects:
+                    if one.arm == new:
+                        yield Step(old, new, line.cell, line.metric, one.verdict)
+
+
+def steps(folder: Path) -> tuple[Step, ...]:
+    """Between the revisions of a study that were measured together."""
+    return tuple(_steps(folder.resolve().parent, read(folder).postings))
 
 
 def read(folder: Path) -> RevisionHistory:
@@ -107,8 +151,9 @@ def render(history: RevisionHistory) -> str:
         (
             paragraphs(_head(history)),
             *(table.text(_effects(history, *key)) for key in keys),
+            table.text(_between(history)),
             section("What changed from revision to revision", _changes(history)),
-            section("How to read this", listed([_METHOD])),
+            section("How to read this", listed(_method(history))),
             section("Where the rest is", paragraphs(_rest(history))),
         )
     )
@@ -177,7 +222,29 @@ def _effects(history: RevisionHistory, cell: str, metric: str) -> Table:
     )  # fmt: skip
 
 
+def _between(history: RevisionHistory) -> Table:
+    """The revisions on one base, each against the one before it."""
+    heads = ("cell, metric", "from", "to", "change", "interval", "n", "verdict")
+    rows = (
+        (
+            f"{one.cell} {one.metric}", one.old, one.new, change(one.change.change),
+            interval(one.change.change), str(one.change.change.n), str(one.change.kind),
+        )
+        for one in history.steps
+    )  # fmt: skip
+    title = "From revision to revision on one base, pair by pair"
+    return Table(title, columns(*heads), tuple(rows))
+
+
+def _method(history: RevisionHistory) -> Iterator[str]:
+    yield _METHOD
+    if history.steps:
+        yield _TOGETHER
+
+
 def _rest(history: RevisionHistory) -> Iterator[str]:
+    for name in dict.fromkeys(one.study for one in history.postings if one.study):
+        yield f"{name}: all of its revisions against any of them (REFERENCE= of make report)"
     for one in history.postings:
         if one.folder:
             yield f"{one.name}: results folder {one.folder}, with a report of its own"

@@ -163,7 +163,7 @@ def test_repeated_revisions_are_measured_again(
     again = run(ResultKind.REVISIONS, one, replace(here, mails=mails, shares=False))
     assert again.name == "mine-repeat" and len(fake.ran) > ran
     found = {posting.folder for posting in table.read(again).postings}
-    assert found == {"mine-repeat-v1", "mine-repeat-v2"}
+    assert found == {"mine-repeat-together-1/v1", "mine-repeat-together-1/v2"}
     assert verify.verify(again).holds
 
 

@@ -17,6 +17,7 @@ from harness.run import reuse
 from harness.series import rangediff
 from harness.series.mail.lore import MailSource
 from harness.series.rangediff import CommitRange, PatchChange
+from harness.stats.verdict import Kind
 from harness.studies import bundle, verify
 from harness.studies.revisions import measure, table
 from harness.util.errors import Exit, InfraError, UserError
@@ -87,19 +88,25 @@ def test_each_revision_on_its_own_base(context: Context, fake: Guests) -> None:
     assert "since v2: 3 same" in words and "mm: more of v3" in words
     assert "v3: NOT COMPARED: " in words
     assert max(map(len, done.text.splitlines())) <= 72 and done.text.isascii()
-    # The comparison of "make compare BASE=auto PATCH=toy-v2", and no boot of one base twice.
-    first, second = sorted(context.results.glob("auto-vs-toy-v*"))
+    # They have one base: one run of three arms, and no boot of the base twice.
+    (study,) = context.results.glob("auto-vs-toy-arms-*")
+    first, second = study / "v1", study / "v2"
     assert (second / "report" / "report.txt").is_file()
-    assert len(reuse.read(second)) == 6
+    assert len(reuse.read(second)) == 6 and not reuse.read(first)
     assert len(fake.ran) == 3 * (2 + 2)
+    (row,) = table.steps(done.folder)
+    assert (row.old, row.new, row.change.kind) == ("v1", "v2", Kind.WORSE)
+    assert row.change.change.estimate_pct == pytest.approx(100 * 500 / SWAPIN, abs=0.1)
+    assert "From revision to revision on one base, pair by pair" in words
     # Its text follows from its record and the results beside it, which a bundle has, too.
     assert table.make(done.folder).text == done.text
     made = bundle.make([done.folder])
     with bundle.unpacked(made.path) as folders:
         names = [one.name for one in folders]
-        assert names == [first.name, second.name, done.folder.name]
+        assert names == [study.name, done.folder.name]
         found = [verify.verify(one) for one in folders]
-        assert all(one.holds for one in found) and len(found[2].parts) == 2
+        assert all(one.holds for one in found) and len(found[1].parts) == 1
+        assert len(found[0].parts) == 2
     again = measure.revisions(experiment(), ["v2"], context)
     assert len(fake.ran) == 12 and again.status is Exit.WORSE, "what was measured is kept"
     assert again.text == done.text, "some revisions again leave the others in the table"
