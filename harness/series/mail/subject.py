@@ -80,8 +80,8 @@ def read(text: str) -> SubjectLine:
     """Read a decoded subject of one line; brackets count in its first 1,000 characters."""
     if len(text) > _MOST:
         head = text[:_MOST].rstrip()
-        found = read(head)
-        return replace(found, title=found.title + text[len(head) :])
+        short = read(head)
+        return replace(short, title=short.title + text[len(head) :])
     reply, groups, rest = _groups(text)
     prefix = ""
     if not groups and (match := _PREFIX.match(rest)):
