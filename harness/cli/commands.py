@@ -269,16 +269,20 @@ def _add_reading(add: _Add) -> None:
         "list the results: when, what, verdicts, size; or remove one",
         ": 'results rm NAME' asks first. Nothing outside the results folder is ever removed.",
     )
+    _list_or(command, "rm")
+    command.add_argument("name", nargs="?", metavar="RESULT", help="what rm removes")
+    command.add_argument("--yes", action="store_true", help="yes: remove without a question")
+
+
+def _list_or(command: argparse.ArgumentParser, other: str) -> None:
     command.add_argument(
         "action",
         nargs="?",
-        type=values.one_of("list", "rm"),
-        metavar="{list,rm}",
+        type=values.one_of("list", other),
+        metavar=f"{{list,{other}}}",
         default="list",
-        help="list (default); rm",
+        help=f"list (default); {other}",
     )
-    command.add_argument("name", nargs="?", metavar="RESULT", help="what rm removes")
-    command.add_argument("--yes", action="store_true", help="yes: remove without a question")
 
 
 def _add_upkeep(add: _Add) -> None:
@@ -297,14 +301,7 @@ def _add_upkeep(add: _Add) -> None:
         ": 'series check' looks into local mirrors of lists, also for a posting with another "
         "title or from another address.",
     )
-    command.add_argument(
-        "action",
-        nargs="?",
-        type=values.one_of("list", "check"),
-        metavar="{list,check}",
-        default="list",
-        help="list (default); check",
-    )
+    _list_or(command, "check")
     options.some(command, "mirror")
     command = add(
         "workloads", "list the workloads and suites, check their folders, or write a new one"

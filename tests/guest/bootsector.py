@@ -31,6 +31,14 @@ high:
 _END = "\tjmp\tdone\n{functions}done:\n"
 
 
+def built(out: Path, plugin: str) -> Path:
+    """``out``, with that plugin in it for both versions of QEMU's interface."""
+    argv = ["make", "-s", "-C", str(ROOT / "workloads"), f"OUT={out}"]
+    argv += [f"{out}/plugins/{plugin}-{api}.so" for api in (1, 4)]
+    subprocess.run(argv, check=True, capture_output=True)
+    return out
+
+
 def mark(operation: int, channel: int = 0) -> str:
     """The workloads' instruction for it, as a line of assembly."""
     return f"\t.byte 0x0f, 0x1f, 0x80\n\t.long 0x{0x53570000 + operation * 4 + channel:x}\n"

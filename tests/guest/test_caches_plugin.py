@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from harness.experiment.arch import HERE
 from tests.guest import bootsector
-from tests.guest.bootsector import ROOT, marked
+from tests.guest.bootsector import marked
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcc") is None or shutil.which(HERE.qemu) is None, reason="needs gcc and QEMU"
@@ -27,11 +26,7 @@ LARGE = "64 8192 4 16384 4 65536 8 262144 16 16 8 16 8 64 8"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("caches")
-    argv = ["make", "-s", "-C", str(ROOT / "workloads"), f"OUT={out}"]
-    argv += [f"{out}/plugins/caches-{api}.so" for api in (1, 4)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return out
+    return bootsector.built(tmp_path_factory.mktemp("caches"), "caches")
 
 
 def run(

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from harness.experiment.arch import HERE
 from tests.guest import bootsector
-from tests.guest.bootsector import ROOT, marked
+from tests.guest.bootsector import marked
 
 pytestmark = pytest.mark.skipif(
     shutil.which("gcc") is None or shutil.which(HERE.qemu) is None, reason="needs gcc and QEMU"
@@ -26,11 +25,7 @@ LOCK = "\txorl\t%eax, %eax\n\tmovl\t$1, %edx\n\tlock cmpxchgl %edx, (%rdi)\n\tre
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("locks")
-    argv = ["make", "-s", "-C", str(ROOT / "workloads"), f"OUT={out}"]
-    argv += [f"{out}/plugins/locks-{api}.so" for api in (1, 4)]
-    subprocess.run(argv, check=True, capture_output=True)
-    return out
+    return bootsector.built(tmp_path_factory.mktemp("locks"), "locks")
 
 
 def run(

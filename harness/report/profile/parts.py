@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which part of the kernel a function belongs to: the rules of kernels/models/subsystems.yaml."""
+"""Which part of the kernel a function belongs to: the rules of kernels/subsystems.yaml."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.util import yamlfile
 from harness.util.paths import REPO
 from harness.util.yamlfile import Items, Text
 
-RULES = REPO / "kernels" / "models" / "subsystems.yaml"
+RULES = REPO / "kernels" / "subsystems.yaml"
 USER = "user space"
 OTHER = "other"
 

@@ -36,7 +36,7 @@ METHOD = (
     "share: of all change of functions, up and down. Functions that run beside the workload say "
     "for whom.",
     "Without compression: without the functions that compress and what they call "
-    "(kernels/models/subsystems.yaml).",
+    "(kernels/subsystems.yaml).",
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.series.mail import subject
 from harness.series.mail.archive import Archive, ArchivedMail, topic
@@ -81,11 +81,8 @@ def family(archive: Archive, message_id: str) -> tuple[PostedSeries, ...]:
             if other is None or not by:
                 refused.add(key)
                 continue
-            found = PostedSeries(
-                other.head, other.said, other.patches, other.changes, other.above, other.links, by
-            )
-            known[head.message_id] = found
-            todo.append(found)
+            known[head.message_id] = replace(other, by=by)
+            todo.append(known[head.message_id])
     return tuple(sorted(known.values(), key=lambda one: (one.head.date, one.head.message_id)))
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _REPLY = re.compile(
     r"\s*(?:(?:re|aw|antw|sv|vs|vl|odp|ynt|res|rif|tr|r[eé]p|fwd?|wg|rv|enc|"
@@ -45,6 +45,8 @@ _NO_BACKPORT = re.compile(
     r"(?:\bfor[\s-]|\bon(?:to)?\s|\bagainst\s|\bto\s|[a-z]/)v?$", re.IGNORECASE
 )
 
+_MOST = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class SubjectLine:
@@ -75,7 +77,11 @@ class SubjectLine:
 
 
 def read(text: str) -> SubjectLine:
-    """Read a decoded subject of one line."""
+    """Read a decoded subject of one line; brackets count in its first 1,000 characters."""
+    if len(text) > _MOST:
+        head = text[:_MOST].rstrip()
+        short = read(head)
+        return replace(short, title=short.title + text[len(head) :])
     reply, groups, rest = _groups(text)
     prefix = ""
     if not groups and (match := _PREFIX.match(rest)):

@@ -113,3 +113,9 @@ def test_brackets_of_a_title_stay(text: str) -> None:
 
 def test_a_bracket_behind_those_of_the_posting_is_of_the_title() -> None:
     assert subject.read("[RFC PATCH mm-new v4 02/11] [media] x").title == "[media] x"
+
+
+def test_brackets_count_at_the_beginning_of_a_long_subject() -> None:
+    found = subject.read("[PATCH v2 1/3] " + "long " * 1000 + "[v9]")
+    assert (found.revision, found.number, found.total) == (2, 1, 3)
+    assert found.title == "long " * 1000 + "[v9]"

@@ -110,7 +110,7 @@ def mail_source(folder: Path, *mails: bytes) -> MailSource:
     return MailSource(folder / "cache", "http://127.0.0.1:9/list", (mirror,))
 
 
-def test_revisions_are_found_by_title_and_by_change_id(repo: Path, tmp_path: Path) -> None:
+def test_revisions_are_found_by_title_patches_and_change_id(repo: Path, tmp_path: Path) -> None:
     mails = [*posted(repo, 1, "More", change=CHANGE), *posted(repo, 2, "More")]
     mails += posted(repo, 3, "Much more", change=CHANGE)
     forged = [
@@ -125,9 +125,9 @@ def test_revisions_are_found_by_title_and_by_change_id(repo: Path, tmp_path: Pat
     assert [one.message_id for one in found] == [f"{n}-0@mail.example" for n in (1, 2, 3)]
     assert found[2].date == "2026-01-03T00:00:00+00:00" and found[2].title == "Much more"
     assert lore.by_change_id(CHANGE, at).message_id == "1-0@mail.example"
-    # By its title alone the second one knows nothing of the third.
-    alone = lore.postings(lore.Address("2-0@mail.example", None, None), at)
-    assert [one.label for one in alone] == ["v1", "v2"]
+    # The second one has no change-id: its title leads to the first, its patches to the third.
+    by_patches = lore.postings(lore.Address("2-0@mail.example", None, None), at)
+    assert [one.label for one in by_patches] == ["v1", "v2", "v3"]
 
 
 def test_a_change_id_needs_a_mirror_and_a_posting(repo: Path, tmp_path: Path) -> None:
