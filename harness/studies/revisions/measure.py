@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``make revisions``: the effect of each revision of a series, each on its own base.
+"""``make revisions``: the effect of each revision of a series, on its own base or one for all.
 
 Revisions that have one base are the arms of one study: their boots run interleaved, those of the
 base serve all of them, and each is compared with the one before it, pair by pair.
@@ -46,17 +46,16 @@ REGISTRY = REPO / "kernels" / "series"
 
 
 def revisions(experiment: Experiment, only: Sequence[str], context: Context) -> StudyResult:
-    """Compare each revision (``only`` some, all if empty) with its own base; a table of all.
+    """Compare each revision (``only`` some, all if empty) with its base; a table of all.
 
-    A revision's comparison is the one of ``make compare BASE=auto PATCH=NAME-vN``, in the same
+    The base is the one that the revision was made on, or the one that ``experiment`` names.  A
+    revision's comparison is the one of ``make compare BASE=auto PATCH=NAME-vN``, in the same
     results folder: what was measured there is kept.  A revision that does not apply, build or
     whose base is not at hand is named in the table.  Raises the harness's typed errors.
     """
     entry = _entry(experiment)
-    if experiment.kernels.base not in (AUTO, Kernels().base):
-        raise UserError("each revision is compared with its own base: leave BASE out")
     wanted = [entry.revision(name) for name in only] or list(entry.revisions)
-    one = experiment.changed(base=AUTO, name=None, only=())
+    one = experiment.changed(base=_base(experiment), name=None, only=())
     found = _identity(one, context)
     words = f"revisions-{entry.name}"
     folder = context.results / identity.named(experiment, words, found, grows=False).title
@@ -88,7 +87,15 @@ def _identity(experiment: Experiment, context: Context) -> dict[str, Any]:
     chosen = accel.choose(experiment.guest.accel, cache=context.cache)
     method = methods.of(experiment, chosen, context)
     options = {name: str(experiment.value(name)) for name in ("config", "fragments")}
+    if experiment.kernels.base != AUTO:
+        options["base"] = experiment.kernels.base
     return identity.of(experiment, method, options, kind=ResultKind.REVISIONS)
+
+
+def _base(experiment: Experiment) -> str:
+    """The base of all revisions, or ``auto``: each has its own."""
+    base = experiment.kernels.base
+    return AUTO if base == Kernels().base else base
 
 
 def _before(folder: Path, found: dict[str, Any]) -> tuple[Posting, ...]:
@@ -119,7 +126,7 @@ def _entry(experiment: Experiment) -> Entry:
 
 def _command(experiment: Experiment, only: Sequence[str], context: Context) -> str:
     git = for_others(context.kernel_git) if context.kernel_git else ""
-    words = [manifest.repeat_command(experiment.changed(base=AUTO), "revisions", git=git)]
+    words = [manifest.repeat_command(experiment.changed(base=_base(experiment)), "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 
 

@@ -127,7 +127,6 @@ MISTAKES = [
     (["nightly", "--jobs=0"], "'jobs' is '0'; it must be at least 1"),
     (["bisect", "swapin", "--most-pairs=2"], "MOST_PAIRS is 2"),
     (["revisions", "--patch=calibration"], "that has revisions: swap-table-p4, "),
-    (["revisions", "--patch=vswap", "--base=v6.19"], "leave BASE out"),
     (["revisions", "--patch=vswap", "--only=v99"], "no revision v99"),
 ]
 

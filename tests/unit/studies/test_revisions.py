@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import re
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,18 @@ def test_each_revision_on_its_own_base(context: Context, fake: Guests) -> None:
     assert again.text == done.text, "some revisions again leave the others in the table"
 
 
+def test_one_base_for_all_revisions(context: Context, fake: Guests) -> None:
+    registry = measure.REGISTRY / "toy.yaml"
+    words = registry.read_text()
+    registry.write_text(re.sub(r"base: \w+", "base: " + "1" * 40, words))
+    done = measure.revisions(experiment(base="v6.12"), ["v1", "v2"], context)
+    postings = table.read(done.folder).postings
+    assert [(one.base, one.failure) for one in postings] == [("v6.12", "")] * 2
+    assert "BASE=v6.12" in done.text and len(fake.ran) == 12
+    own = measure.revisions(experiment(), ["v1"], context)
+    assert own.folder != done.folder and "1" * 12 in own.text
+
+
 def test_a_refused_study_of_revisions_changes_nothing(context: Context, fake: Guests) -> None:
     done = measure.revisions(experiment(name="mine"), ["v1"], context)
     before = contents(context.results)
@@ -128,7 +141,6 @@ def test_a_refused_study_of_revisions_changes_nothing(context: Context, fake: Gu
     [
         ({"patch": "fixed"}, [], "that has revisions: toy"),
         ({"patch": "toy-v2"}, [], "that has revisions: toy"),
-        ({"base": "v6.12"}, [], "leave BASE out"),
         ({}, ["v9"], "no revision v9 of toy"),
     ],
 )
