@@ -30,7 +30,7 @@ PRIMARY = "primary"
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
+class ComparedArm:
     """One arm.  what: its kernel and switch; failure: why it is no measurement, "" where it is one.
 
     folder: its comparison, below the study's; "" for none
@@ -45,7 +45,7 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class ArmEffect:
     """What an arm does to one metric.  median: of its boots; verdict: from reference to arm."""
 
     arm: str
@@ -63,7 +63,7 @@ class MetricLine:
     direction: str
     role: str
     median: float | None
-    effects: tuple[Effect, ...]
+    effects: tuple[ArmEffect, ...]
 
     @property
     def backend(self) -> str:
@@ -86,7 +86,7 @@ class ArmStudy:
     name: str
     command: str
     reference: str
-    arms: tuple[Arm, ...]
+    arms: tuple[ComparedArm, ...]
     lines: tuple[MetricLine, ...]
     lost: tuple[str, ...]
     base: str
@@ -102,7 +102,7 @@ class ArmStudy:
         return 100 * verdict.shared(paired.LEVEL, self.family)
 
     @property
-    def failed(self) -> tuple[Arm, ...]:
+    def failed(self) -> tuple[ComparedArm, ...]:
         """The arms that are no measurement."""
         return tuple(one for one in self.arms if one.failure)
 
@@ -117,10 +117,12 @@ class ArmStudy:
         return tuple(one.verdict for line in self.primary for one in line.effects)
 
 
-def arms(folder: Path) -> tuple[Arm, ...]:
+def arms(folder: Path) -> tuple[ComparedArm, ...]:
     """The arms of a study as its record has them; what became of their boots is not read."""
     data = records.read(folder, ResultKind.ARMS)["arms"]
-    return tuple(Arm(one["name"], one["what"], one["folder"], one["failure"]) for one in data)
+    return tuple(
+        ComparedArm(one["name"], one["what"], one["folder"], one["failure"]) for one in data
+    )
 
 
 def analyse(folder: Path, reference: str = "") -> ArmStudy:
@@ -170,13 +172,13 @@ def analyse(folder: Path, reference: str = "") -> ArmStudy:
     )
 
 
-def _arm(data: Mapping[str, str], read: Mapping[str, Measurement], folder: Path) -> Arm:
+def _arm(data: Mapping[str, str], read: Mapping[str, Measurement], folder: Path) -> ComparedArm:
     name, place, failure = data["name"], data["folder"], data["failure"]
     lost: tuple[str, ...] = ()
     if place:
         lost = _lost(read[name], folder / place, ARMS[1:])
         failure = failure or _failure(read[name], lost)
-    return Arm(name, data["what"], place, failure, lost)
+    return ComparedArm(name, data["what"], place, failure, lost)
 
 
 def _failure(one: Measurement, lost: Sequence[str]) -> str:
@@ -236,7 +238,7 @@ def _line(
     old = values.get(reference, pd.Series(dtype=float))
     noise = (base, control) if len(control) else None
     effects = tuple(
-        Effect(
+        ArmEffect(
             name,
             paired.spread(list(new)).median,
             judge(old, new, noise, facts, workload, metric, family=family),

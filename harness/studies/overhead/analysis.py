@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.report.facts import doubts
 from harness.results import frames, pairing
 from harness.results import manifest as manifests
 from harness.results.manifest import UNKNOWN, Manifest
@@ -77,6 +78,7 @@ class Overhead:
 
     parameters: how the areas were filled, as "bytes=268435456, ..."
     failed: boots that do not count, one sentence each; notes: what was missing in others
+    doubts: why the patches may not be what was meant
     """
 
     name: str
@@ -90,6 +92,7 @@ class Overhead:
     rules: Rules
     failed: tuple[str, ...]
     notes: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 class NoBoot(UserError):
@@ -128,6 +131,7 @@ def analyse(results: Path) -> Overhead:
             for note in boot.notes
         )
         + _unmeasured(manifest),
+        doubts=doubts(manifest),
     )
 
 

@@ -116,6 +116,7 @@ def warnings(report: Overhead) -> Iterator[str]:
         count = len(report.failed)
         said = "1 boot does not count" if count == 1 else f"{count} boots do not count, e.g."
         yield f"{said}{':' if count == 1 else ''} {report.failed[0]}"
+    yield from report.doubts
     for backend in report.backends:
         yield from (f"{backend.name}: {line}" for line, fails in _weights(backend) if fails)
     for backend in report.backends:

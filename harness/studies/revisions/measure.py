@@ -126,7 +126,8 @@ def _entry(experiment: Experiment) -> Entry:
 
 def _command(experiment: Experiment, only: Sequence[str], context: Context) -> str:
     git = for_others(context.kernel_git) if context.kernel_git else ""
-    words = [manifest.repeat_command(experiment.changed(base=_base(experiment)), "revisions", git=git)]
+    meant = experiment.changed(base=_base(experiment))
+    words = [manifest.repeat_command(meant, "revisions", git=git)]
     return " ".join([*words, *([f"ONLY={','.join(only)}"] if only else [])])
 
 

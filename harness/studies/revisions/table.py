@@ -64,7 +64,7 @@ class Posting:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RevisionStep:
     """From one revision to the next one on the same base, pair by pair."""
 
     old: str
@@ -82,7 +82,7 @@ class RevisionHistory:
     title: str
     command: str
     postings: tuple[Posting, ...]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[RevisionStep, ...] = ()
 
 
 def record(folder: Path, history: RevisionHistory) -> None:
@@ -121,7 +121,7 @@ def make(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
 
 
-def _steps(root: Path, postings: Sequence[Posting]) -> Iterator[Step]:
+def _steps(root: Path, postings: Sequence[Posting]) -> Iterator[RevisionStep]:
     """From each revision to the next one that was measured with it."""
     for name in dict.fromkeys(one.study for one in postings if one.study):
         sound = {one.name for one in analysis.analyse(root / name).arms if not one.failure}
@@ -130,10 +130,10 @@ def _steps(root: Path, postings: Sequence[Posting]) -> Iterator[Step]:
             for line in analysis.analyse(root / name, old).primary:
                 for one in line.effects:
                     if one.arm == new:
-                        yield Step(old, new, line.cell, line.metric, one.verdict)
+                        yield RevisionStep(old, new, line.cell, line.metric, one.verdict)
 
 
-def steps(folder: Path) -> tuple[Step, ...]:
+def steps(folder: Path) -> tuple[RevisionStep, ...]:
     """Between the revisions of a study that were measured together."""
     return tuple(_steps(folder.resolve().parent, read(folder).postings))
 

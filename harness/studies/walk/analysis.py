@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from harness.report import analysis as excluded
+from harness.report.facts import doubts
 from harness.results import record as records
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import Manifest, ResultKind
@@ -87,6 +88,7 @@ class Walk:
 
     count: patches of the series
     lost: boots that do not count, of the base and of the measurement of bytes
+    doubts: why the patches may not be what was meant
     """
 
     name: str
@@ -100,6 +102,7 @@ class Walk:
     lines: tuple[MetricWalk, ...]
     memory: tuple[Memory, ...]
     lost: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
     @property
     def broken(self) -> tuple[Stop, ...]:
@@ -143,6 +146,7 @@ def analyse(folder: Path) -> Walk:
             ),
             *unweighed,
         ),
+        doubts=tuple(dict.fromkeys(said for one in read.values() for said in doubts(one.manifest))),
     )
 
 

@@ -102,7 +102,8 @@ def label(mark: WalkPoint) -> str:
 def _answer(walk: Walk) -> list[list[str]]:
     title = f"Walk '{walk.name}': {walk.title}, patch by patch on {walk.base} ({walk.version})"
     failed = capped([text[:_SHORT] for text in failures(walk)], _FAILURES, " failures: see below")
-    said = (title, outcome(walk), *failed, conclusion(walk), *map(_grown, walk.memory))
+    found = (outcome(walk), *failed, conclusion(walk))
+    said = (title, *found, *walk.doubts, *map(_grown, walk.memory))
     head = list(paragraphs(said))
     # An empty line, the table's title, its heads and the rule.
     return [head, table.text(own_changes(walk, max(layout.SCREEN - len(head) - 4, _FEWEST)))]

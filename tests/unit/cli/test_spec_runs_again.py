@@ -78,7 +78,7 @@ VALUES: dict[str, Any] = {
 }
 REQUIRED: dict[str, dict[str, Any]] = {"bisect": {"metric": VALUES["metric"]}}
 CLASH = [{"patch", "head"}, {"upto", "head"}, {"suite", "backends"}, {"suite", "workloads"}]
-COMMANDS = [one.value for one in running.STUDIES]
+COMMANDS = list(dict.fromkeys(one.target for one in running.STUDIES))
 
 
 class Runs:

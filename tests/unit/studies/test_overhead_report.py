@@ -208,6 +208,13 @@ def test_other_kernels_than_the_claims_are_named(tmp_path: Path) -> None:
     assert "which are not the two kernels here" in _flat(text)
 
 
+def test_what_a_look_up_left_out_stands_on_the_first_screen(tmp_path: Path) -> None:
+    series = {"name": "my-series", "patches": [], "doubts": ["left out a later patch 2/2"]}
+    arms = {"base": {"name": "a"}, "patch": {"name": "my-series", "series": series}}
+    found, _ = _made(tmp_path, Fake(manifest={"arms": arms}))
+    assert "- PATCHES: left out a later patch 2/2." in summary(found)
+
+
 def _weighted(slot: float, entry: float) -> Kernel:
     sites = [
         Site("mm/swapfile.c:2520 func:swap_calibration_alloc", per(slot=slot)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -116,13 +116,13 @@ def test_each_revision_on_its_own_base(context: Context, fake: Guests) -> None:
 def test_one_base_for_all_revisions(context: Context, fake: Guests) -> None:
     registry = measure.REGISTRY / "toy.yaml"
     words = registry.read_text()
-    registry.write_text(re.sub(r"base: \w+", "base: " + "1" * 40, words))
+    registry.write_text(re.sub(r"base: \w+", "base: " + "a" * 40, words))
     done = measure.revisions(experiment(base="v6.12"), ["v1", "v2"], context)
     postings = table.read(done.folder).postings
-    assert [(one.base, one.failure) for one in postings] == [("v6.12", "")] * 2
+    assert [(one.base, one.failure) for one in postings] == [("git:v6.12", "")] * 2
     assert "BASE=v6.12" in done.text and len(fake.ran) == 12
     own = measure.revisions(experiment(), ["v1"], context)
-    assert own.folder != done.folder and "1" * 12 in own.text
+    assert own.folder != done.folder and "BASE=auto" in own.text
 
 
 def test_a_refused_study_of_revisions_changes_nothing(context: Context, fake: Guests) -> None:

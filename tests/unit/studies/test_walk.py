@@ -266,6 +266,17 @@ def test_an_option_that_a_patch_brings_is_asked_for_from_there_on(
     assert len(fake.ran) == 3 * 4, "both have the same base kernel, so its boots are shared"
 
 
+def test_what_a_look_up_left_out_stands_before_the_table(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", ["int a;", "int b;"])
+    done = measure.walk(experiment(), WalkOptions(), guests.context(tmp_path, repo))
+    for path in done.folder.glob("patch-*/manifest.json"):
+        facts = json.loads(path.read_text())
+        facts["arms"]["patch"]["series"]["doubts"] = ["left out a later patch 2/2"]
+        path.write_text(json.dumps(facts))
+    said = text.summary(analysis.analyse(done.folder))
+    assert said.count("PATCHES: left out a later patch 2/2.") == 1
+
+
 def test_results_of_different_bases_are_not_joined(tmp_path: Path, fake: Guests) -> None:
     repo = guests.series(tmp_path / "linux", ["int a;", "int b;"])
     done = measure.walk(experiment(), WalkOptions(), guests.context(tmp_path, repo))

@@ -46,8 +46,9 @@ def test_a_workload_that_asks_for_parts_of_memory_gets_the_hosts_disk(tmp_path: 
     made = replace(things.host(tmp_path, deadlines=Deadlines()), disk="sim")
     tests, pages = things.cells("zswap", "selftests,pageio")
     assert (made.disk_for(tests), made.disk_for(pages)) == ("host", "sim")
-    made = replace(made, selftests={"base": tmp_path / "tests.img"}, swap=64 * MB)
-    request = BootRequest(tests, "base", 0, 0, 1, things.kernel(tmp_path / "kernel"))
+    kernel = things.kernel(tmp_path / "kernel")
+    made = replace(made, selftests={kernel.key: tmp_path / "tests.img"}, swap=64 * MB)
+    request = BootRequest(tests, "base", 0, 0, 1, kernel)
     machine = boot.machine(request, made, tmp_path, tmp_path)
     assert machine.swap == tmp_path / "swap.img" and machine.memory == made.memory
     other = boot.machine(replace(request, cell=pages), made, tmp_path, tmp_path)
