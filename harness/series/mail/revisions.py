@@ -200,7 +200,8 @@ def _relation(archive: Archive, one: PostedSeries, other: PostedSeries) -> str:
     same = _same_person(one.head, other.head)
     if named == _CHANGE and (same or common):
         return named
-    if half and (same or named):
+    alone = len(new.patches) == 1 < len(old.patches) and not (follows or titled or named)
+    if half and (same or named) and not alone:
         return named or (TITLE if titled else _PATCHES)
     if titled and (common or follows) and (same or (named and common)):
         return named or TITLE

@@ -177,6 +177,12 @@ def test_what_is_no_revision_of_the_series(mails: List) -> None:
     assert mails.ask(first).head == first
 
 
+def test_one_patch_of_two_sent_alone_is_no_revision(mails: List) -> None:
+    first = mails.post(1, "[PATCH {}]", "More swap", PATCHES[:2])
+    mails.post(2, "[PATCH {}]", "", ("mm: a",), cover=False)
+    assert mails.ask(first).head == first
+
+
 def test_patches_sent_in_two_batches_are_found(mails: List) -> None:
     first = mails.post(1, "[PATCH v2 {}]", "More swap", PATCHES)
     mails.mails = [
