@@ -15,10 +15,11 @@ from harness.studies.compare import Boots
 from harness.studies.result import StudyResult
 from harness.util import progress
 from harness.util.errors import Exit, InfraError, UserError
-from harness.vm import accel
+from harness.vm import accel, instrument
 
 PAIRS = 1
 """Under the instruction clock a timing boot repeats the figure; it is there to check the totals."""
+INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
 
 
 def profile(experiment: Experiment, context: Context) -> StudyResult:
@@ -30,7 +31,7 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     if why := methods.unprofiled(methods.choose_clock(experiment, chosen.name)):
         raise UserError(f"nothing can be profiled: {why}")
     one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
-    boots = Boots(words=f"{one.words}-profile", costs=True)
+    boots = Boots(words=f"{one.words}-profile", instruments=INSTRUMENTS)
     with compare.measured(one, context, boots) as (folder, ran), progress.stage("report"):
         made = compare.report(folder)
         checksums.report(folder)

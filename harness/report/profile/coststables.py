@@ -156,7 +156,7 @@ def _number(value: float | None) -> str:
 
 
 def misses(costs: Costs) -> str:
-    """misses.csv: by operation, CPU model and function or region, each event of both kernels."""
+    """misses.csv: by operation, CPU model, and function, line or region: events of both kernels."""
     events = (f"{event}_{arm}" for event in EVENTS for arm in ("base", "patch"))
     heads = ("cell", "metric", "unit", "model", "of", "name", *events)
     rows = (
@@ -171,6 +171,7 @@ def misses(costs: Costs) -> str:
                 if region in mine.regions
             ),
             *(("function", item.name, item.misses) for item in mine.functions),
+            *(("line", item.name, item.misses) for item in mine.lines),
         )
     )
     return _csv(heads, rows)
