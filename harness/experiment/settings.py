@@ -451,7 +451,11 @@ class Study(Model):
         alias="--overhead",
     )
     metric: Text | None = unmeasured(
-        None, "of a workload, e.g. swapin", metavar="METRIC", commands=("bisect",), required=True
+        None,
+        "of a workload, e.g. swapin, or function:NAME, or lock:NAME of the function that takes it",
+        metavar="METRIC",
+        commands=("bisect",),
+        required=True,
     )
     most_pairs: _Positive = unmeasured(
         BISECT_MOST_PAIRS,
