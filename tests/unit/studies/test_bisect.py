@@ -11,20 +11,17 @@ from typing import Any
 import pytest
 import yaml
 
-from harness.build import places as builder
-from harness.build import symbols as kernel_symbols
 from harness.experiment import spec
-from harness.results import places, symbols
 from harness.series.model import Step
 from harness.stats import paired as stats
 from harness.stats.search import Found, Side
-from harness.studies import methods, verify
+from harness.studies import verify
 from harness.studies.bisect import measure, outcome
 from harness.studies.bisect.model import Bisection, Counts, Look
 from harness.studies.result import StudyResult
 from harness.util.errors import Exit, KernelFailure, UserError
 from tests.fakes import guests, inbox
-from tests.fakes.figures import READ, Guests
+from tests.fakes.figures import Guests
 from tests.fakes.results import contents
 
 ONE = {"base": "v6.12", "patch": "v6.12..main"}
@@ -102,14 +99,7 @@ def test_a_refused_search_changes_nothing(tmp_path: Path, fake: Guests) -> None:
 
 @pytest.fixture
 def named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Toy kernels have no functions at addresses of a kernel."""
-    line = places.SourceLine("swap_calibration_burn", "mm/page.c", 7)
-    own = places.SourceLine("swap_read_folio", "mm/page.c", 9)
-    found = places.Places({READ: ("swap_read_folio", "mm/page.c")}, [READ], [(line, own)])
-    monkeypatch.setattr(builder, "find", lambda *_: found)
-    known = symbols.KernelSymbols({READ: "swap_read_folio"}, None)
-    monkeypatch.setattr(kernel_symbols, "find", lambda *_: known)
-    monkeypatch.setattr(methods, "unprofiled", lambda _: "")
+    guests.name_functions(monkeypatch)
 
 
 @pytest.mark.parametrize(
