@@ -364,8 +364,8 @@ class Schedule(Model):
     )
     profile: _Flag = setting(
         False,
-        "yes: also boot each kernel once under QEMU's profiling plugin, and say in which functions "
-        "the change is (default: no)",
+        "yes: also boot each kernel under QEMU's profiling plugins, and say in which functions the "
+        "change is (default: no)",
         identity=Identity.NEVER,
         commands=("compare", "walk", "revisions"),
     )

@@ -39,6 +39,10 @@ from harness.vm.boot import BootRequest
 _log = logging.getLogger(__name__)
 
 
+INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
+"""All that a profile can be made with."""
+
+
 def compare(
     experiment: Experiment,
     context: Context,

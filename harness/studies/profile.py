@@ -8,18 +8,17 @@ from dataclasses import replace
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.report import files
-from harness.report.profile import coststables, tables
+from harness.report.profile import brief, coststables
 from harness.results import checksums
 from harness.studies import compare, methods
-from harness.studies.compare import Boots
+from harness.studies.compare import INSTRUMENTS, Boots
 from harness.studies.result import StudyResult
 from harness.util import progress
 from harness.util.errors import Exit, InfraError, UserError
-from harness.vm import accel, instrument
+from harness.vm import accel
 
 PAIRS = 1
 """Under the instruction clock a timing boot repeats the figure; it is there to check the totals."""
-INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
 
 
 def profile(experiment: Experiment, context: Context) -> StudyResult:
@@ -42,7 +41,7 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     costs = coststables.summary(told.costs) if told.costs else []
     screen = "\n".join(
         [
-            *tables.section(found),
+            *brief.section(found, None),
             *costs,
             f"Full profile: {folder}/report/profile.txt, costs.txt beside it",
         ]

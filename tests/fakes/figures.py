@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.experiment import cpumodel
 from harness.results import checksums
 from harness.results.console import Outcome
 from harness.results.profile import USER, Root
@@ -89,6 +90,10 @@ class Guests:
             held = f"{READ + 8:x} spin {pages} {pages * (work // 2)} {work}"
             said = f"put 1 0\nexecuted {pages * work}\nsite {held} 1\nobject 1000 {held}\n"
             text = f"{said}lost 0\nunmatched 0\nend\n"
+        elif request.instrument == instrument.CACHES:
+            rows = f"{READ + 8:x} direct 0 {pages * work // 10} {pages * work // 20} 0 0 0 0\n"
+            said = f"put 1 0\nexecuted {pages * work}\noperations {pages}\nlines {50 * pages}\n"
+            text = said + "".join(f"model {name}\n{rows}" for name in cpumodel.known()) + "end\n"
         else:
             own = work * pages // 5 * 5
             calls = {(Root.WORK, (USER,)): (500, 0), (Root.WORK, (USER, READ)): (own, pages)}

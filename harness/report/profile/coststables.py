@@ -55,6 +55,27 @@ def summary(costs: Costs) -> list[str]:
     return [*lines, *(line for text in costs.troubles for line in wrap(text, rest="  "))]
 
 
+def brief(costs: Costs) -> list[str]:
+    """The first operation of each cell: cycles on each CPU, and the ceiling of its locks."""
+    first = {one.cell: one for one in reversed(costs.operations)}
+    said = list(costs.troubles)
+    for one in reversed(first.values()):
+        parts = []
+        if one.models:
+            found = (
+                f"{mine.estimate.change_pct():+.2f} % on {mine.estimate.model}"
+                + ("" if mine.estimate.holds(MARGIN_PCT) else " (hangs on what a miss costs)")
+                for mine in one.models
+            )
+            parts.append(f"estimated cycles {', '.join(found)}")
+        if any(one.ceilings):
+            base, patch = (_cpus(top) for top in one.ceilings)
+            parts.append(f"lock ceiling {base} -> {patch} CPUs")
+        if parts:
+            said.append(f"{one.cell} {one.metric}: {'; '.join(parts)}.")
+    return said
+
+
 def _said(one: OperationCosts) -> Iterator[str]:
     for mine in one.models:
         yield f"{_estimated(mine)}"
