@@ -26,7 +26,7 @@ from harness.stats.search import Found, Side
 from harness.studies import methods
 from harness.studies.bisect import outcome, target
 from harness.studies.bisect.model import Bisection, Counts, Look
-from harness.studies.bisect.target import Target
+from harness.studies.bisect.target import CountTarget
 from harness.studies.result import StudyResult, sealed
 from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
@@ -266,7 +266,7 @@ class _Search:
 class _CountSearch(_Search):
     """A search by what one profile boot of each kernel counts."""
 
-    def __init__(self, track: Track, aim: Target) -> None:
+    def __init__(self, track: Track, aim: CountTarget) -> None:
         super().__init__(track, aim.metric, 1)
         self._aim = aim
         self._counts: dict[int, float] = {}

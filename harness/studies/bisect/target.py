@@ -25,7 +25,7 @@ _NEAR = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CountTarget:
     """kind: `FUNCTION` or `LOCK`; name: of the function, for a lock of that which takes it."""
 
     kind: str
@@ -54,7 +54,7 @@ class Reading:
     patch: float
 
 
-def parse(metric: str) -> Target | None:
+def parse(metric: str) -> CountTarget | None:
     """What METRIC= asks for; None for a workload's metric.  UserError for another kind."""
     kind, colon, name = metric.partition(":")
     if not colon:
@@ -64,7 +64,7 @@ def parse(metric: str) -> Target | None:
             f"METRIC={metric}: give a metric of a workload, {FUNCTION}:NAME, or {LOCK}:NAME with "
             "the function that takes the lock"
         )
-    return Target(kind, name)
+    return CountTarget(kind, name)
 
 
 def still(base: float, whole: float) -> float:
@@ -73,7 +73,7 @@ def still(base: float, whole: float) -> float:
     return max(least, share * max(base, whole))
 
 
-def read(target: Target, folder: Path, cell: str) -> Reading | None:
+def read(target: CountTarget, folder: Path, cell: str) -> Reading | None:
     """The first metric, the primary one before all, in which a kernel has it; None if none has.
 
     UserError if a boot is lacking or failed.
@@ -85,7 +85,7 @@ def read(target: Target, folder: Path, cell: str) -> Reading | None:
     return None
 
 
-def require(target: Target, folder: Path, cell: str) -> Reading:
+def require(target: CountTarget, folder: Path, cell: str) -> Reading:
     """As `read`.  UserError, with the nearest names, if neither kernel has it."""
     reading = read(target, folder, cell)
     if reading is not None:
@@ -100,7 +100,9 @@ def require(target: Target, folder: Path, cell: str) -> Reading:
     )
 
 
-def _counted(target: Target, folder: Path, cell: str) -> list[tuple[str, str, Mapping[str, Cost]]]:
+def _counted(
+    target: CountTarget, folder: Path, cell: str
+) -> list[tuple[str, str, Mapping[str, Cost]]]:
     one = Measurement.load(folder)
     found: list[tuple[str, str, Mapping[str, Cost]]] = []
     if target.kind == LOCK:

@@ -30,7 +30,7 @@ _LEVELS = ("l1d", "l2", "llc")
 
 
 @dataclass(frozen=True, slots=True)
-class FoundWeight:
+class PlacedWeight:
     """One known weight in the profile of one cell.
 
     what: "insns", "held" or a level that is missed; found: None where no boot can say
@@ -52,7 +52,7 @@ class FoundWeight:
         return -off < self.found - self.effect.amount < self.effect.tolerance + off
 
 
-def find(folder: Path, series: str, one: Measurement, folder_of: Path) -> tuple[FoundWeight, ...]:
+def find(folder: Path, series: str, one: Measurement, folder_of: Path) -> tuple[PlacedWeight, ...]:
     """All weights of ``series`` in its comparison in ``folder``; ``folder_of`` the registry."""
     effects = registry.read(series, registry=folder_of).profiled
     counted = analysis.analyse(folder, one.data, one.manifest)
@@ -60,7 +60,7 @@ def find(folder: Path, series: str, one: Measurement, folder_of: Path) -> tuple[
     operations = {item.cell: item for item in counted.operations if item.metric == METRIC}
     by_cell = {item.cell: item for item in costly.operations if item.metric == METRIC}
     return tuple(
-        FoundWeight(series, cell, what, _place(effect), effect, found)
+        PlacedWeight(series, cell, what, _place(effect), effect, found)
         for effect in effects
         for cell in one.cells
         for what, found in _found(effect, operations.get(cell), by_cell.get(cell)).items()
@@ -112,7 +112,7 @@ def _misses(effect: ProfiledEffect, level: str, costly: OperationCosts) -> float
     return max(found, key=lambda value: abs(value - effect.amount))
 
 
-def failures(found: tuple[FoundWeight, ...]) -> Iterator[str]:
+def failures(found: tuple[PlacedWeight, ...]) -> Iterator[str]:
     """One sentence for each weight that is not found."""
     for one in found:
         if one.holds:
@@ -124,7 +124,7 @@ def failures(found: tuple[FoundWeight, ...]) -> Iterator[str]:
             yield f"{where}: known {_known(one.effect)}, found {one.found:.3f}"
 
 
-def known(one: FoundWeight) -> str:
+def known(one: PlacedWeight) -> str:
     """What is known, with what may come on top."""
     return _known(one.effect)
 

@@ -11,7 +11,7 @@ from harness.report.table import Table, columns
 from harness.results.manifest import Manifest
 from harness.results.pairing import Measurement
 from harness.studies.calibrate import profiled, weights
-from harness.studies.calibrate.profiled import FoundWeight
+from harness.studies.calibrate.profiled import PlacedWeight
 from harness.studies.calibrate.weights import WeightCheck
 
 _METHOD = (
@@ -34,7 +34,7 @@ def render(
     name: str,
     any_series: Measurement,
     checks: Sequence[WeightCheck],
-    found: tuple[FoundWeight, ...] = (),
+    found: tuple[PlacedWeight, ...] = (),
 ) -> str:
     """The whole text.  any_series: one of them, for the facts that all share."""
     method = (*_METHOD, *(_PROFILED if found else ()), _counted(any_series))
@@ -48,7 +48,7 @@ def render(
     )
 
 
-def places(found: Sequence[FoundWeight]) -> Table:
+def places(found: Sequence[PlacedWeight]) -> Table:
     """One weight that profiles look for a row."""
     if not found:
         return Table("", (), ())
@@ -99,7 +99,7 @@ def results(checks: Sequence[WeightCheck]) -> Table:
 
 
 def _outcome(
-    name: str, facts: Manifest, checks: Sequence[WeightCheck], found: tuple[FoundWeight, ...]
+    name: str, facts: Manifest, checks: Sequence[WeightCheck], found: tuple[PlacedWeight, ...]
 ) -> Iterator[str]:
     failed = [*weights.failures(checks), *profiled.failures(found)]
     count = len(checks) + len(found)
