@@ -11,7 +11,7 @@ from harness.report.profile import analysis
 from harness.report.profile.model import Cost, Operation
 from harness.results.pairing import Measurement
 
-LEAST = 1.0
+LEAST = 2.0
 """Instructions for each operation up to which a function differs by itself."""
 
 _Own = Mapping[str, tuple[str, float]]
