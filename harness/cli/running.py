@@ -73,7 +73,7 @@ def _compare(one: Experiment, where: Context) -> StudyResult:
         return arms.arms(one, where)
     if one.study.reference != BASE:
         raise UserError("REFERENCE= names one of several arms: give ARMS=, too")
-    return compare.compare(one, where)
+    return compare.compare(one, where, instruments=compare.INSTRUMENTS)
 
 
 def _without_arms(one: Experiment, command: str) -> Experiment:

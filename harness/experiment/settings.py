@@ -364,8 +364,8 @@ class Schedule(Model):
     )
     profile: _Flag = setting(
         False,
-        "yes: also boot each kernel once under QEMU's profiling plugin, and say in which functions "
-        "the change is (default: no)",
+        "yes: also boot each kernel under QEMU's profiling plugins, and say in which functions the "
+        "change is (default: no)",
         identity=Identity.NEVER,
         commands=("compare", "walk", "revisions"),
     )
@@ -451,7 +451,11 @@ class Study(Model):
         alias="--overhead",
     )
     metric: Text | None = unmeasured(
-        None, "of a workload, e.g. swapin", metavar="METRIC", commands=("bisect",), required=True
+        None,
+        "of a workload, e.g. swapin, or function:NAME, or lock:NAME of the function that takes it",
+        metavar="METRIC",
+        commands=("bisect",),
+        required=True,
     )
     most_pairs: _Positive = unmeasured(
         BISECT_MOST_PAIRS,

@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from harness.report import bloat, counters, layout, model, phrases, table, tables, text
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, interval
+from harness.report.profile import brief, export
 from harness.report.table import Table, marked
 from harness.stats.verdict import Kind
 from harness.util.escape import harmless
@@ -42,6 +43,10 @@ def _markdown(report: Report) -> Iterator[list[str]]:
     yield table.markdown(tables.verdicts(report))
     yield [marked(f"Clock: {report.facts.clock}")]
     yield [f"- {arm}: {marked(said)}" for arm, said in report.facts.compared]
+    said = brief.section(report.profile, report.costs)
+    if said:
+        yield [f"## {marked(said[0].rstrip(':'))}"]
+        yield [marked(line) for line in said[1:]]
     for part in report.parts:
         yield [f"## {marked(part.workload)}"]
         yield [marked(part.description), marked(f"Parameters: {part.parameters}")]
@@ -106,6 +111,8 @@ def _data(report: Report) -> dict[str, Any]:
             for part in report.parts
             for row in part.counts
         ],
+        "profile": report.profile and export.profile(report.profile),
+        "costs": report.costs and export.costs(report.costs),
         "sizes": report.sizes and dataclasses.asdict(report.sizes),
         "selftests": [dataclasses.asdict(one) for one in report.tested],
         "failures": [dataclasses.asdict(one) for one in report.failures],

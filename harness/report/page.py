@@ -15,7 +15,7 @@ from markupsafe import Markup
 from harness.report import bloat, counters, model, phrases, table, tables
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import BootPair, Report, WorkloadReport
-from harness.report.profile import flame
+from harness.report.profile import coststables, flame
 from harness.report.profile import tables as profile
 from harness.report.table import Table, columns
 from harness.util import escape
@@ -76,6 +76,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,
         unsized=bloat.NOT_RECORDED,
         profiled=_profiled(report),
+        costs=coststables.brief(report.costs) if report.costs else [],
         most_blocks=_MOST_BLOCKS,
         command=dict(report.facts.repeat)["Command"],
     )

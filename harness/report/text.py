@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from harness.report import bloat, counters, layout, model, phrases, table, tables
 from harness.report.layout import WIDTH, Block, capped, heading, listed, paragraphs, section, wrap
 from harness.report.model import Regression, Report, WorkloadReport
-from harness.report.profile import tables as profile
+from harness.report.profile import brief
 from harness.util.escape import visible
 
 _TOP_COUNTERS = 8
@@ -23,7 +23,7 @@ def render(report: Report) -> str:
         table.text(tables.verdicts(report)),
         [*wrap(phrases.clock_line(report)), *wrap(model.caution(report))],
         _compared(report),
-        profile.section(report.profile),
+        brief.section(report.profile, report.costs),
     ]
     for part in report.parts:
         blocks += _part(part, report)

@@ -83,6 +83,22 @@ class KnownEffect(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class ProfiledEffect(Model):
+    """Where a profile must show what a calibration series adds to each page swapped in.
+
+    of: "insns" at a source line, "misses" there, or "held": instructions for which a lock is held
+    function: that the line stands in, or that takes the lock; line: like mm/page_io.c:12
+    amount: what must be found; tolerance: how much more may be
+    """
+
+    of: Annotated[str, one_of(("insns", "misses", "held"))]
+    function: Text
+    amount: float
+    tolerance: Amount = 0.0
+    line: Text = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry(Model):
     """One series of the registry.
 
@@ -104,6 +120,7 @@ class Entry(Model):
     revisions: Annotated[Named[Revision], Check(_oldest_first)] = ()
     link: Text | None = None
     known: Items[KnownEffect] = ()
+    profiled: Items[ProfiledEffect] = ()
     arms: Arms | None = None
 
     def __post_init__(self) -> None:

@@ -39,20 +39,28 @@ from harness.vm.boot import BootRequest
 _log = logging.getLogger(__name__)
 
 
+INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
+"""All that a profile can be made with."""
+
+
 def compare(
     experiment: Experiment,
     context: Context,
     *,
     made: KernelPair | None = None,
     donors: Sequence[Path] = (),
+    instruments: Sequence[str] = (instrument.PROFILE,),
 ) -> StudyResult:
     """Run ``experiment`` from sources to report; goes on where an earlier call was stopped.
 
-    ``made`` and ``donors`` are as in `Boots`.
+    ``made``, ``donors`` and ``instruments`` are as in `Boots`.
     Raises the harness's typed errors; see ``harness.util.errors`` for what each means.
     """
     with (
-        measured(experiment, context, Boots(made=made, donors=donors)) as (folder, ran),
+        measured(experiment, context, Boots(made=made, donors=donors, instruments=instruments)) as (
+            folder,
+            ran,
+        ),
         progress.stage("report"),
     ):
         made_of = report(folder)
@@ -82,7 +90,7 @@ class Boots:
     request: what the experiment was made from, if it was
     alone: a cell that one kernel cannot run is run on the other
     words: of the result's name in place of the experiment's own
-    costs: a profile has boots for misses and locks, too; they take several times as long
+    instruments: the plugins that a profile has boots for; those for misses and locks take longer
     """
 
     change: Callable[[BootRequest], BootRequest] = lambda boot_request: boot_request
@@ -92,7 +100,7 @@ class Boots:
     request: Request | None = None
     alone: bool = False
     words: str = ""
-    costs: bool = False
+    instruments: Sequence[str] = (instrument.PROFILE,)
 
     @property
     def command(self) -> str:
@@ -309,8 +317,7 @@ def _instruments(experiment: Experiment, clock: str, boots: Boots) -> tuple[str,
     if why := methods.unprofiled(clock):
         _log.warning(f"no profile: {why}")
         return ()
-    costs = (instrument.CACHES, instrument.LOCKS) if boots.costs else ()
-    return (instrument.PROFILE, *costs)
+    return tuple(boots.instruments)
 
 
 def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.report import files
-from harness.report.profile import coststables, tables
+from harness.report.profile import brief, coststables
 from harness.results import checksums
 from harness.studies import compare, methods
-from harness.studies.compare import Boots
+from harness.studies.compare import INSTRUMENTS, Boots
 from harness.studies.result import StudyResult
 from harness.util import progress
 from harness.util.errors import Exit, InfraError, UserError
@@ -30,7 +30,7 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     if why := methods.unprofiled(methods.choose_clock(experiment, chosen.name)):
         raise UserError(f"nothing can be profiled: {why}")
     one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
-    boots = Boots(words=f"{one.words}-profile", costs=True)
+    boots = Boots(words=f"{one.words}-profile", instruments=INSTRUMENTS)
     with compare.measured(one, context, boots) as (folder, ran), progress.stage("report"):
         made = compare.report(folder)
         checksums.report(folder)
@@ -41,7 +41,7 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     costs = coststables.summary(told.costs) if told.costs else []
     screen = "\n".join(
         [
-            *tables.section(found),
+            *brief.section(found, None),
             *costs,
             f"Full profile: {folder}/report/profile.txt, costs.txt beside it",
         ]

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from harness.build import image, kbuild, pair
+from harness.build import image, kbuild, pair, places, symbols
 from harness.build.image import Image
 from harness.build.pair import Context
+from harness.results.places import Places, SourceLine
+from harness.results.symbols import KernelSymbols
 from harness.series.mail.lore import MailSource
 from harness.source.apt import AptSource, Archives
-from harness.studies import compare
+from harness.studies import compare, methods
 from harness.util.paths import Cache
 from harness.util.sandbox import OFF
 from harness.vm import accel, boot
 from harness.vm.accel import Accelerator
 from harness.vm.guest import Keys
 from tests.fakes import tree
-from tests.fakes.figures import Guests
+from tests.fakes.figures import READ, Guests
 from tests.fakes.inbox import git
 
 
@@ -53,6 +55,17 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
     ):
         monkeypatch.setattr(where, name, value)
     return guests
+
+
+def name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let toy kernels, which have nothing where a kernel lies, have what `figures` counts."""
+    line = SourceLine("swap_calibration_burn", "mm/page.c", 7)
+    own = SourceLine("swap_read_folio", "mm/page.c", 9)
+    found = Places({READ: ("swap_read_folio", "mm/page.c")}, [READ], [(line, own)])
+    known = KernelSymbols({READ: "swap_read_folio"}, None)
+    monkeypatch.setattr(places, "find", lambda *_: found)
+    monkeypatch.setattr(symbols, "find", lambda *_: known)
+    monkeypatch.setattr(methods, "unprofiled", lambda _: "")
 
 
 def series(folder: Path, patches: list[str]) -> Path:

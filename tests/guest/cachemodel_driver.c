@@ -9,12 +9,68 @@
  * (0, 1, ... times MULTIPLIER modulo COUNT).  KIND is fetch or data; physical addresses are the
  * virtual ones plus OFFSET.  For each pass the misses by event are printed, and the lines that it
  * touched.
+ *
+ *     cachemodel_driver MODEL MODEL SEED COUNT
+ *
+ * makes COUNT accesses near each other through both models by recent_access(), and prints how many
+ * missed anything and how many differ from hierarchy_access().
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../../vm-images/plugins/cachemodel.h"
+
+static uint64_t state;
+
+static uint64_t drawn(uint64_t below)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state % below;
+}
+
+/* Most accesses are within a few lines of one before; some cross lines, or change the page. */
+static int compare(char **argv)
+{
+	static const unsigned int sizes[] = { 1, 8, 8, 16, 64 };
+	struct hierarchy filtered[2], plain[2];
+	struct recent recent[2];
+	uint64_t near[4] = { 0, 1u << 20, 5u << 20, 77u << 20 };
+	unsigned long missed = 0, wrong = 0;
+
+	for (int i = 0; i < 2; i++)
+		if (!hierarchy_init(&filtered[i], argv[1 + i]) ||
+		    !hierarchy_init(&plain[i], argv[1 + i]))
+			return 2;
+	for (unsigned int fetch = 0; fetch < 2; fetch++)
+		recent_init(&recent[fetch], fetch != 0, filtered, 2);
+	state = strtoull(argv[3], NULL, 10) + 1;
+	for (unsigned long left = strtoul(argv[4], NULL, 10); left > 0; left--) {
+		bool fetch = drawn(3) == 0, wide = drawn(4) == 0;
+		unsigned int size = sizes[drawn(5)], shift = wide ? 21 : 12;
+		uint64_t *at = &near[drawn(4)], offset = drawn(50) == 0 ? UINT64_C(1) << 30 : 0;
+		cache_misses misses[2] = { 0, 0 };
+		bool any;
+
+		if (drawn(40) == 0)
+			*at = drawn(UINT64_C(1) << 28);
+		else if (drawn(3) == 0 && *at >= 48)
+			*at -= drawn(48);
+		else
+			*at += drawn(48);
+		any = recent_access(&recent[fetch], filtered, 2, fetch, *at, *at + offset, size, shift,
+				    misses);
+		missed += any;
+		for (int i = 0; i < 2; i++)
+			wrong += hierarchy_access(&plain[i], fetch, *at, *at + offset, size, shift) !=
+				 (any ? misses[i] : 0);
+	}
+	printf("%lu %lu\n", missed, wrong);
+	return 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -24,6 +80,8 @@ int main(int argc, char **argv)
 	unsigned int passes, size, page_shift;
 	char line[256], kind[8];
 
+	if (argc == 5)
+		return compare(argv);
 	if (argc != 2 || !hierarchy_init(&hierarchy, argv[1])) {
 		fprintf(stderr, "cachemodel_driver: no model\n");
 		return 2;

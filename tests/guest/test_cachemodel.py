@@ -226,3 +226,22 @@ def test_the_documentation_has_the_answers_of_the_cpus_that_are_known(
         missed = [(name, got[level]) for name, level in (("L1D", L1D), ("L2", L2), ("LLC", LLC))]
         assert {count for _, count in missed} <= {0, lines}
         assert (", ".join(name for name, count in missed if count) or "none") == levels[number]
+
+
+@pytest.mark.parametrize(
+    ("l1", "seed"),
+    # 64 sets and 256; fewer sets than lines that are remembered; one set; no power of two.
+    [((48 * KIB, 12), 1), ((48 * KIB, 12), 2), ((4 * KIB, 4), 3), ((512, 8), 4), ((6 * KIB, 4), 5)],
+)
+def test_what_is_in_front_is_not_looked_up_and_misses_the_same(
+    driver: Path, l1: tuple[int, int], seed: int
+) -> None:
+    shapes = list(SHAPES)
+    shapes[L1I] = shapes[L1D] = l1
+    shapes[DTLB] = (48, 48)
+    other = f"{LINE} " + " ".join(f"{size} {ways}" for size, ways in shapes)
+    argv = [str(driver), MODEL, other, str(seed), "1000000"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    missed, wrong = map(int, done.stdout.split())
+    assert wrong == 0
+    assert 10_000 < missed < 500_000, "both ways are taken"

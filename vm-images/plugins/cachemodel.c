@@ -93,9 +93,10 @@ void hierarchy_free(struct hierarchy *hierarchy)
 
 #define ONE(event) ((cache_misses)1 << (4 * (unsigned int)(event)))
 
-static cache_misses touch_page(struct hierarchy *hierarchy, enum cache_event first,
-			       uint64_t virtual, uint64_t physical, unsigned int page_shift)
+static cache_misses touch_page(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
+			       uint64_t physical, unsigned int page_shift)
 {
+	enum cache_event first = fetch ? MISS_ITLB : MISS_DTLB;
 	uint64_t page = virtual >> page_shift;
 	/*
 	 * The page's number, and where it is: 36 and 28 bits.  Only addresses of more than 48
@@ -110,8 +111,10 @@ static cache_misses touch_page(struct hierarchy *hierarchy, enum cache_event fir
 	return ONE(first) + ONE(MISS_STLB);
 }
 
-static cache_misses touch_line(struct hierarchy *hierarchy, enum cache_event first, uint64_t line)
+static cache_misses touch_line(struct hierarchy *hierarchy, bool fetch, uint64_t line)
 {
+	enum cache_event first = fetch ? MISS_L1I : MISS_L1D;
+
 	if (cache_touch(&hierarchy->caches[first], line, line))
 		return 0;
 	if (cache_touch(&hierarchy->caches[MISS_L2], line, line))
@@ -124,16 +127,54 @@ static cache_misses touch_line(struct hierarchy *hierarchy, enum cache_event fir
 cache_misses hierarchy_access(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
 			      uint64_t physical, unsigned int size, unsigned int page_shift)
 {
-	enum cache_event first = fetch ? MISS_L1I : MISS_L1D;
 	uint64_t line = physical >> hierarchy->line_shift;
 	uint64_t last = (physical + size - 1) >> hierarchy->line_shift;
-	cache_misses misses;
+	cache_misses misses = touch_page(hierarchy, fetch, virtual, physical, page_shift);
 
-	misses = touch_page(hierarchy, fetch ? MISS_ITLB : MISS_DTLB, virtual, physical,
-			    page_shift);
 	for (; line <= last; line++)
-		misses += touch_line(hierarchy, first, line);
+		misses += touch_line(hierarchy, fetch, line);
 	return misses;
+}
+
+void recent_init(struct recent *recent, bool fetch, const struct hierarchy *hierarchies,
+		 unsigned int count)
+{
+	uint64_t sets = RECENT_LINES;
+
+	/* Lines that differ here have to be in different sets everywhere. */
+	for (unsigned int i = 0; i < count; i++)
+		while (hierarchies[i].caches[fetch ? MISS_L1I : MISS_L1D].sets % sets != 0)
+			sets /= 2;
+	memset(recent, 0xff, sizeof(*recent));
+	recent->mask = (unsigned int)sets - 1;
+}
+
+bool recent_access(struct recent *recent, struct hierarchy *hierarchies, unsigned int count,
+		   bool fetch, uint64_t virtual, uint64_t physical, unsigned int size,
+		   unsigned int page_shift, cache_misses *misses)
+{
+	unsigned int line_shift = hierarchies[0].line_shift;
+	uint64_t page = virtual >> page_shift, frame = physical >> page_shift;
+	uint64_t first = physical >> line_shift, last = (physical + size - 1) >> line_shift;
+	bool same_page = page == recent->page && frame == recent->frame;
+	/* The second of two lines may push the first one back. */
+	bool same_line = first == last && recent->lines[first & recent->mask] == first;
+	cache_misses any = 0;
+
+	if (same_page && same_line)
+		return false;
+	for (unsigned int i = 0; i < count; i++) {
+		misses[i] = same_page ? 0 : touch_page(&hierarchies[i], fetch, virtual, physical,
+						       page_shift);
+		for (uint64_t line = first; !same_line && line <= last; line++)
+			misses[i] += touch_line(&hierarchies[i], fetch, line);
+		any |= misses[i];
+	}
+	recent->page = page;
+	recent->frame = frame;
+	for (uint64_t line = first; line <= last; line++)
+		recent->lines[line & recent->mask] = line;
+	return any != 0;
 }
 
 bool footprint_init(struct footprint *footprint, unsigned int line_shift)

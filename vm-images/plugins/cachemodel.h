@@ -57,6 +57,28 @@ void hierarchy_free(struct hierarchy *hierarchy);
  */
 cache_misses hierarchy_access(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
 			      uint64_t physical, unsigned int size, unsigned int page_shift);
+/*
+ * What of one kind of accesses, fetches or others, is in front of its set in every one of some
+ * hierarchies: to touch that again changes nothing and misses nothing.
+ */
+#define RECENT_LINES 64u
+
+struct recent {
+	uint64_t page, frame; /* the last one, by its virtual and its physical number */
+	uint64_t lines[RECENT_LINES]; /* of each set of lines the last one */
+	unsigned int mask; /* of a line's number: which set */
+};
+
+/* All hierarchies have one size of lines. */
+void recent_init(struct recent *recent, bool fetch, const struct hierarchy *hierarchies,
+		 unsigned int count);
+/*
+ * The same as hierarchy_access() for each hierarchy, which has no other accesses of this kind.
+ * False if none of them misses anything; then misses is not written.
+ */
+bool recent_access(struct recent *recent, struct hierarchy *hierarchies, unsigned int count,
+		   bool fetch, uint64_t virtual, uint64_t physical, unsigned int size,
+		   unsigned int page_shift, cache_misses *misses);
 
 /*
  * Which lines were touched in an epoch: for counting those of one operation.  There is one for

@@ -89,6 +89,7 @@ struct block {
 static struct hierarchy models[MODELS];
 static char names[MODELS][32];
 static unsigned int models_count;
+static struct recent recent[2]; /* of other accesses and of fetches */
 static struct footprint footprint;
 static uint64_t starts[OPERATIONS_MOST];
 static size_t starts_count;
@@ -184,19 +185,20 @@ static void add(struct place *place, enum region region, unsigned int model, cac
 static void touch(struct place *place, bool fetch, enum region region, uint64_t virtual,
 		  uint64_t physical, unsigned int size)
 {
-	for (unsigned int model = 0; model < models_count; model++) {
-		cache_misses misses = hierarchy_access(&models[model], fetch, virtual, physical,
-						       size, page_shift(region));
+	cache_misses misses[MODELS];
+	unsigned int fresh;
 
-		if (misses != 0 && any_open)
-			add(place, region, model, misses);
-	}
-	if (any_open) {
-		unsigned int fresh = footprint_touch(&footprint, physical, size);
-
-		for (unsigned int channel = 0; channel < CHANNELS; channel++)
-			lines[channel] += open[channel] ? fresh : 0;
-	}
+	if (recent_access(&recent[fetch], models, models_count, fetch, virtual, physical, size,
+			  page_shift(region), misses) &&
+	    any_open)
+		for (unsigned int model = 0; model < models_count; model++)
+			if (misses[model] != 0)
+				add(place, region, model, misses[model]);
+	if (!any_open)
+		return;
+	fresh = footprint_touch(&footprint, physical, size);
+	for (unsigned int channel = 0; fresh != 0 && channel < CHANNELS; channel++)
+		lines[channel] += open[channel] ? fresh : 0;
 }
 
 static void on_block(unsigned int vcpu, void *data)
@@ -229,6 +231,10 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
 	region = region_of(address);
 	if (region == DIRECT && direct_known && address - direct_offset < DIRECT_SURE) {
 		touch(data, false, region, address, address - direct_offset, size);
+		return;
+	}
+	if (region == KERNEL_IMAGE) {
+		touch(data, false, region, address, address - IMAGE, size);
 		return;
 	}
 	where = qemu_plugin_get_hwaddr(info, address);
@@ -349,6 +355,8 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info)
 		fprintf(stderr, "caches: wants %s\n", plugin_usage);
 		return false;
 	}
+	for (unsigned int fetch = 0; fetch < 2; fetch++)
+		recent_init(&recent[fetch], fetch != 0, models, models_count);
 	return footprint_init(&footprint, models[0].line_shift);
 }
 

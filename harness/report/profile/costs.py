@@ -20,8 +20,9 @@ from harness.profile.caches import CacheCounts
 from harness.profile.cycles import CycleEstimate
 from harness.profile.locks import LockCounts, SiteChange
 from harness.report.profile.sums import ARMS
-from harness.results import symbols
+from harness.results import places, symbols
 from harness.results.manifest import Manifest
+from harness.results.places import Places, SourceLine
 from harness.results.symbols import KernelSymbols
 from harness.util import atomic
 
@@ -37,8 +38,8 @@ _CLONE = re.compile(r"\.(constprop|isra|part|cold)(\.\d+)*")
 
 
 @dataclass(frozen=True, slots=True)
-class FunctionMisses:
-    """One function by one CPU's model; misses: by event; stalls: cycles of all of them."""
+class NamedMisses:
+    """A function or a line by one CPU's model; misses: by event; stalls: cycles of all of them."""
 
     name: str
     misses: tuple[Sides, ...]
@@ -47,13 +48,17 @@ class FunctionMisses:
 
 @dataclass(frozen=True, slots=True)
 class ModelMisses:
-    """One operation on one CPU's model.  functions: by what their misses change, then cost."""
+    """One operation on one CPU's model.
+
+    functions, lines: by what their misses change, then cost; a line is named by `line_name`
+    """
 
     model: CpuModel
     estimate: CycleEstimate
     misses: tuple[Sides, ...]
     regions: Mapping[str, tuple[Sides, ...]]
-    functions: tuple[FunctionMisses, ...]
+    functions: tuple[NamedMisses, ...]
+    lines: tuple[NamedMisses, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,14 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class _Namer:
+    """What one kernel's addresses are: functions, and lines ("" where no profile has them)."""
+
+    function: Callable[[int], str]
+    line: Callable[[int], str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Boot(Generic[T]):
     """One boot's sums of each metric, one a round, with the units of work of all rounds."""
 
@@ -110,6 +123,7 @@ def analyse(results: Path, manifest: Manifest) -> Costs:
     What cannot be read is a sentence in it.
     """
     names = {arm: symbols.read(results, arm) for arm in ARMS}
+    namers = {arm: _namer(one, places.read(results, arm)) for arm, one in names.items() if one}
     operations: list[OperationCosts] = []
     troubles: list[str] = []
     paths = [path for name in (CACHES, LOCKS) for path in (results / "boots").glob(f"*/*.{name}")]
@@ -122,7 +136,7 @@ def analyse(results: Path, manifest: Manifest) -> Costs:
             holds = _pair(results, cell, LOCKS, locks.parse)
             backend, _, workload = cell.rpartition(".")
             first = _bare(manifest.primary(workload, backend, manifest.clock) or "")
-            made = _operations(cell, misses, holds, known)
+            made = _operations(cell, misses, holds, known, namers)
             operations += sorted(made, key=lambda one: one.metric != first)
         except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
             troubles.append(f"{cell}: misses and locks cannot be told: {error}")
@@ -172,36 +186,53 @@ def _operations(
     misses: tuple[_Boot[CacheCounts], ...],
     holds: tuple[_Boot[LockCounts], ...],
     names: Mapping[str, KernelSymbols],
+    namers: Mapping[str, _Namer],
 ) -> list[OperationCosts]:
     metrics: dict[str, str] = {}
     for units in (*(boot.units for boot in misses), *(boot.units for boot in holds)):
         metrics.update(units)
-    called = {arm: _plain(one.namer()) for arm, one in names.items()}
     found = []
     for metric, unit in metrics.items():
         one = OperationCosts(cell, metric, unit)
         if misses and all(metric in boot.sums for boot in misses):
-            one = _missed(one, [boot.sums[metric] for boot in misses], called)
+            one = _missed(one, [boot.sums[metric] for boot in misses], namers)
         if holds and all(metric in boot.sums for boot in holds):
-            one = _held(one, [boot.sums[metric] for boot in holds], called, names)
+            one = _held(one, [boot.sums[metric] for boot in holds], namers, names)
         found.append(one)
     return found
 
 
-def _plain(name: Callable[[int], str]) -> Callable[[int], str]:
+def _namer(names: KernelSymbols, found: Places | None) -> _Namer:
     """Without what the compiler appends to the names of copies."""
-    return lambda address: _CLONE.sub("", name(address))
+    symbol = names.namer()
+
+    def function(address: int) -> str:
+        return _CLONE.sub("", symbol(address))
+
+    def line(address: int) -> str:
+        stack = found.stack(address) if found else ()
+        # An address that no profile has would get the line of the one before it.
+        if not stack or _CLONE.sub("", stack[-1].function) != function(address):
+            return ""
+        return line_name(stack[0])
+
+    return _Namer(function, line)
+
+
+def line_name(line: SourceLine) -> str:
+    """What a line is called among misses: function, file and number; "" if it is not known."""
+    return f"{line.function} {line.file}:{line.line}" if line.line else ""
 
 
 def _missed(
     one: OperationCosts,
     sides: list[tuple[list[CacheCounts], float]],
-    called: Mapping[str, Callable[[int], str]],
+    namers: Mapping[str, _Namer],
 ) -> OperationCosts:
     counts = [caches.merged(rounds) for rounds, _ in sides]
     per = (sides[0][1], sides[1][1])
     models = tuple(
-        _model(model, counts, per, called)
+        _model(model, counts, per, namers)
         for name, model in cpumodel.known().items()
         if all(name in mine.models for mine in counts)
     )
@@ -213,17 +244,17 @@ def _model(
     model: CpuModel,
     counts: list[CacheCounts],
     per: Sides,
-    called: Mapping[str, Callable[[int], str]],
+    namers: Mapping[str, _Namer],
 ) -> ModelMisses:
     rows = [one.models[model.name] for one in counts]
-    by_name = [caches.by_function(mine, called[arm]) for mine, arm in zip(rows, ARMS, strict=True)]
+    functions, lines = (
+        [
+            caches.by_function(mine, getattr(namers[arm], what))
+            for mine, arm in zip(rows, ARMS, strict=True)
+        ]
+        for what in ("function", "line")
+    )
     regions = [caches.by_region(mine) for mine in rows]
-    functions = []
-    for name in {**by_name[0], **by_name[1]}:
-        found = _sides([one.get(name) for one in by_name], per)
-        stalls = [cycles.stalls(model, [side[i] for side in found]) for i in range(2)]
-        functions.append(FunctionMisses(name, found, (stalls[0], stalls[1])))
-    functions.sort(key=lambda one: (-abs(one.stalls[1] - one.stalls[0]), -one.stalls[0], one.name))
     return ModelMisses(
         model,
         cycles.compare(model, counts[0], counts[1], per),
@@ -233,8 +264,22 @@ def _model(
             for region in caches.REGIONS
             if any(region in one for one in regions)
         },
-        tuple(functions),
+        _ranked(model, functions, per),
+        tuple(one for one in _ranked(model, lines, per) if ":" in one.name),
     )
+
+
+def _ranked(
+    model: CpuModel, by_name: Sequence[Mapping[str, caches.Misses]], per: Sides
+) -> tuple[NamedMisses, ...]:
+    """By what the cycles of their misses change, then by those of base."""
+    made = []
+    for name in {**by_name[0], **by_name[1]}:
+        found = _sides([one.get(name) for one in by_name], per)
+        stalls = [cycles.stalls(model, [side[i] for side in found]) for i in range(2)]
+        made.append(NamedMisses(name, found, (stalls[0], stalls[1])))
+    made.sort(key=lambda one: (-abs(one.stalls[1] - one.stalls[0]), -one.stalls[0], one.name))
+    return tuple(made)
 
 
 def _sides(found: Sequence[caches.Misses | None], per: Sides) -> tuple[Sides, ...]:
@@ -245,18 +290,19 @@ def _sides(found: Sequence[caches.Misses | None], per: Sides) -> tuple[Sides, ..
 def _held(
     one: OperationCosts,
     sides: list[tuple[list[LockCounts], float]],
-    called: Mapping[str, Callable[[int], str]],
+    namers: Mapping[str, _Namer],
     names: Mapping[str, KernelSymbols],
 ) -> OperationCosts:
     counts = [locks.merged(rounds) for rounds, _ in sides]
     per = (sides[0][1], sides[1][1])
+    called = (namers["base"].function, namers["patch"].function)
     tops = [
-        _held_most(mine, count, called[arm], names[arm])
+        _held_most(mine, count, namers[arm].function, names[arm])
         for mine, count, arm in zip(counts, per, ARMS, strict=True)
     ]
     return replace(
         one,
-        holds=tuple(locks.changes(counts[0], counts[1], per, (called["base"], called["patch"]))),
+        holds=tuple(locks.changes(counts[0], counts[1], per, called)),
         ceilings=(tops[0], tops[1]),
         seen=(sum(mine.lost for mine in counts), sum(mine.unmatched for mine in counts)),
     )

@@ -55,6 +55,27 @@ def summary(costs: Costs) -> list[str]:
     return [*lines, *(line for text in costs.troubles for line in wrap(text, rest="  "))]
 
 
+def brief(costs: Costs) -> list[str]:
+    """The first operation of each cell: cycles on each CPU, and the ceiling of its locks."""
+    first = {one.cell: one for one in reversed(costs.operations)}
+    said = list(costs.troubles)
+    for one in reversed(first.values()):
+        parts = []
+        if one.models:
+            found = (
+                f"{mine.estimate.change_pct():+.2f} % on {mine.estimate.model}"
+                + ("" if mine.estimate.holds(MARGIN_PCT) else " (hangs on what a miss costs)")
+                for mine in one.models
+            )
+            parts.append(f"estimated cycles {', '.join(found)}")
+        if any(one.ceilings):
+            base, patch = (_cpus(top) for top in one.ceilings)
+            parts.append(f"lock ceiling {base} -> {patch} CPUs")
+        if parts:
+            said.append(f"{one.cell} {one.metric}: {'; '.join(parts)}.")
+    return said
+
+
 def _said(one: OperationCosts) -> Iterator[str]:
     for mine in one.models:
         yield f"{_estimated(mine)}"
@@ -156,7 +177,7 @@ def _number(value: float | None) -> str:
 
 
 def misses(costs: Costs) -> str:
-    """misses.csv: by operation, CPU model and function or region, each event of both kernels."""
+    """misses.csv: by operation, CPU model, and function, line or region: events of both kernels."""
     events = (f"{event}_{arm}" for event in EVENTS for arm in ("base", "patch"))
     heads = ("cell", "metric", "unit", "model", "of", "name", *events)
     rows = (
@@ -171,6 +192,7 @@ def misses(costs: Costs) -> str:
                 if region in mine.regions
             ),
             *(("function", item.name, item.misses) for item in mine.functions),
+            *(("line", item.name, item.misses) for item in mine.lines),
         )
     )
     return _csv(heads, rows)

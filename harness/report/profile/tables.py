@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tables of a profile, and the few lines that other reports have of it."""
+"""The tables of a profile."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from harness.results.profile import Root
 from harness.util.escape import harmless, visible
 
 _FUNCTIONS, _PARTS, _INLINED = 30, 12, 15
-_TOP_LINES, _TOP_FUNCTIONS = 9, 3
+_TOP_FUNCTIONS = 3
 _LEAST = 0.05
 """Instructions for each operation below which a change is not shown in a table."""
 
@@ -131,32 +131,6 @@ def _number(value: float | None) -> str:
 def _both(cost: Cost) -> str:
     percent = "" if cost.percent is None else f" ({cost.percent:+.2f} %)"
     return f"{_number(cost.base)} -> {_number(cost.patch)}, {cost.change:+.1f}{percent}"
-
-
-def section(profile: Profile | None) -> list[str]:
-    """The block of another report, heading included: at most ten lines; empty without a profile."""
-    if profile is None:
-        return []
-    return ["Where the change is (instructions, one profile boot of each kernel):", *top(profile)]
-
-
-def top(profile: Profile, most: int = _TOP_LINES) -> list[str]:
-    """At most ``most`` lines for another report: per cell where its change is."""
-    lines: list[str] = [*profile.troubles]
-    for one in profile.primary:
-        lines.append(summary(one))
-    off = [f"{one.cell} {one.metric}" for one in profile.operations if is_off(one)]
-    if off:
-        more = f" and {len(off) - 1} more" if len(off) > 1 else ""
-        lines.insert(0, f"WARNING: totals of {off[0]}{more} are not the timing boots'.")
-    told: list[str] = []
-    for line in lines:
-        wrapped = wrap(line, rest="  ")
-        if len(told) + len(wrapped) > most - 1:
-            told.append("More in profile.txt.")
-            break
-        told += wrapped
-    return told
 
 
 def summary(one: Operation) -> str:

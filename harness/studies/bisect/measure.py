@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,18 +24,22 @@ from harness.stats import search
 from harness.stats.paired import Paired
 from harness.stats.search import Found, Side
 from harness.studies import methods
-from harness.studies.bisect import outcome
-from harness.studies.bisect.outcome import Bisection, Look
+from harness.studies.bisect import outcome, target
+from harness.studies.bisect.model import Bisection, Counts, Look
+from harness.studies.bisect.target import CountTarget
 from harness.studies.result import StudyResult, sealed
 from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
 from harness.util.errors import KernelFailure, UserError
 from harness.util.yamlfile import nearest
+from harness.vm import instrument
 
 _log = logging.getLogger(__name__)
 
 BACKENDS = ("zram",)
 """Where nobody says which: it boots and runs in the shortest time, and waits for no disk."""
+
+_INSTRUMENTS = {target.FUNCTION: instrument.PROFILE, target.LOCK: instrument.LOCKS}
 
 Values = Mapping[int, float]
 """One metric of one kernel, by pair."""
@@ -48,16 +53,22 @@ def bisect(
     Raises the harness's typed errors: UserError for a metric that no chosen workload has,
     KernelFailure when the whole series does not build or survive.
     """
+    aim = target.parse(metric)
     one = aimed(experiment, metric).changed(most_pairs=most)
+    if aim:
+        if why := methods.unprofiled("insn"):
+            raise UserError(f"METRIC={metric} needs profiles: {why}")
+        one, most = one.changed(pairs=1, aa=False), 1
     first = methods.resolved(one, "insn").schedule.pairs
     if most < first:
         raise UserError(f"MOST_PAIRS is {most}, fewer than the {first} PAIRS to begin with")
-    track = trial.lay(one, context, ResultKind.BISECT, f"bisect-{metric}")
+    track = trial.lay(one, context, ResultKind.BISECT, f"bisect-{metric.replace(':', '-')}")
     folder = track.folder
     with manifest.locked(folder):
         _same_search(folder, metric)
         track.begin()
-        found = _Search(track, metric, most).solve()
+        made_by = _CountSearch(track, aim) if aim else _Search(track, metric, most)
+        found = made_by.solve()
         record.write(folder, ResultKind.BISECT, outcome.as_data(found))
         made = sealed(folder, outcome.make)
     return made
@@ -73,6 +84,8 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
         raise UserError("bisect looks at one cell: leave SUITE out, choose with WORKLOADS=")
     if experiment.matrix.backends == Matrix().backends:
         experiment = experiment.changed(backends=BACKENDS)
+    if target.parse(metric):
+        return _one_cell(experiment, metric)
     having, every = [], set()
     for item in experiment.matrix.workloads:
         cell = experiment.changed(workloads=(item,)).cells()[0]
@@ -97,6 +110,19 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
             f"do not: '{metric.removesuffix('_busy')}' is the same there"
         )
     return one.changed(metric=metric)
+
+
+def _one_cell(experiment: Experiment, metric: str) -> Experiment:
+    """The cell whose profile counts ``metric``: of the first workload, if none is chosen."""
+    if experiment.matrix.workloads == Matrix().workloads:
+        experiment = experiment.changed(workloads=Matrix().workloads[:1])
+    cells = experiment.cells()
+    if len(cells) > 1:
+        raise UserError(
+            f"'{metric}' is counted in one cell, and there are "
+            f"{', '.join(cell.name for cell in cells)}: choose with BACKENDS= and WORKLOADS="
+        )
+    return experiment.changed(metric=metric)
 
 
 def _same_search(folder: Path, metric: str) -> None:
@@ -227,7 +253,7 @@ class _Search:
         self._track.keep("bisect")
         most = self._sizes[-1]
         words = [f"METRIC={self._metric}"]
-        words += [f"MOST_PAIRS={most}"] if most != BISECT_MOST_PAIRS else []
+        words += [f"MOST_PAIRS={most}"] if most not in (1, BISECT_MOST_PAIRS) else []
         return self._track.command("bisect", words)
 
     def _boots(self) -> int:
@@ -235,6 +261,47 @@ class _Search:
         folders = [self._track.folder / trial.name(number) for number in self._patched]
         there = sum(len(list(one.glob("boots/*/*/boot.json"))) for one in folders)
         return there - sum(len(reuse.read(one)) for one in folders)
+
+
+class _CountSearch(_Search):
+    """A search by what one profile boot of each kernel counts."""
+
+    def __init__(self, track: Track, aim: CountTarget) -> None:
+        super().__init__(track, aim.metric, 1)
+        self._aim = aim
+        self._counts: dict[int, float] = {}
+
+    def solve(self) -> Bisection:
+        """Count the whole series, then ask about patches until one is left."""
+        if not self._built(self._count):
+            raise KernelFailure(f"the whole series: {self._failed[self._count]}")
+        first = target.require(self._aim, self._booted(self._count), self._cell.name)
+        self._counts[self._count] = first.patch
+        still = target.still(first.base, first.patch)
+        counts = Counts(self._aim.what, first.metric, first.unit, first.base, still, self._counts)
+        found = None
+        if counts.excludes_zero(self._count):
+            found = search.search(self._count, lambda number: self._count_of(number, counts))
+        whole = stats.paired([first.base], [first.patch])
+        return replace(self._concluded(whole, None), found=found, counts=counts)
+
+    def _count_of(self, number: int, counts: Counts) -> Side:
+        step = self._track.steps[number - 1]
+        if not self._built(number):
+            return self._note(Look.skipped(step, self._failed[number]))
+        try:
+            reading = target.read(self._aim, self._booted(number), self._cell.name)
+        except UserError as error:
+            return self._note(Look.skipped(step, str(error)))
+        count = reading.patch if reading and reading.metric == counts.metric else 0.0
+        self._counts[number] = count
+        side = counts.side(number, self._count)
+        return self._note(Look(step, side, None, None, count=count))
+
+    def _booted(self, number: int) -> Path:
+        self._patched[number] = {}  # whose boots are counted
+        instruments = (_INSTRUMENTS[self._aim.kind],)
+        return self._track.measure(number, pairs=1, instruments=instruments).folder
 
 
 def _by_pair(values: pd.Series[float]) -> Values:

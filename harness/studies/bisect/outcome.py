@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from harness.report.numbers import change, interval
 from harness.report.table import Table, columns
 from harness.results import record
 from harness.results.manifest import UNKNOWN, ResultKind
-from harness.series.model import Step
-from harness.stats.paired import Paired
-from harness.stats.search import RISK, Found, Side
+from harness.stats.search import RISK, Side
+from harness.studies.bisect.model import Bisection, Look
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import Exit, UserError
@@ -28,75 +27,17 @@ _SPREAD = 0.5
 """A patch with a smaller share of the whole effect is not the one to blame alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One patch that was asked about.
-
-    change: from the base; halfway: from halfway to the whole series, which decides; both None
-        where there is nothing to compare, and then ``why`` says why
-    """
-
-    step: Step
-    side: Side
-    change: Paired | None
-    halfway: Paired | None
-    why: str = ""
-
-    @classmethod
-    def skipped(cls, step: Step, why: str) -> Look:
-        """A patch that cannot be tested."""
-        return cls(step, Side.SKIP, None, None, why)
-
-
-@dataclass(frozen=True, slots=True)
-class Bisection:
-    """A finished search.
-
-    facts: which series on which base; level: of all intervals here
-    whole: what the whole series changes; found: None if that is not sure to be anything
-    own: what the suspects change together: from the last patch on the base's side to the first on
-        the series'
-    builds: patched kernels that were asked for, failed ones too; boots: in all, the base's too
-    """
-
-    name: str
-    command: str
-    facts: Mapping[str, Any]
-    cell: str
-    metric: str
-    level: float
-    whole: Paired
-    steps: tuple[Step, ...]
-    found: Found | None
-    own: Paired | None
-    looks: tuple[Look, ...]
-    builds: int
-    boots: int
-
-    @property
-    def culprit(self) -> Step | None:
-        """The first patch responsible; None if it was not pinned down."""
-        suspects = self.found.suspects if self.found else ()
-        return self.steps[suspects[0] - 1] if len(suspects) == 1 else None
-
-    @property
-    def share(self) -> float | None:
-        """The part of the whole effect that the suspects make; None if it is not known."""
-        whole, own = self.whole.estimate_pct, self.own.estimate_pct if self.own else None
-        if whole is None or own is None or whole == 0 or min(whole, own) <= -100:
-            return None
-        return math.log1p(own / 100) / math.log1p(whole / 100)
-
-
 def sentence(look: Look) -> str:
     """One answer as a line of progress."""
-    if look.change is None:
+    if look.change is None and look.count is None:
         return f"patch {look.step.number} is skipped: {look.why}"
     like = {
         Side.BASE: "it is like the base",
         Side.SERIES: "it is like the whole series",
         Side.SKIP: "undecided, skipped",
     }[look.side]
+    if look.change is None:
+        return f"patch {look.step.number}: {look.count:.1f}: {like}"
     return f"patch {look.step.number}: {change(look.change)} {interval(look.change)}: {like}"
 
 
@@ -106,7 +47,7 @@ def render(found: Bisection) -> str:
     return layout.page(
         (
             paragraphs((head, *_conclusion(found))),
-            table.text(_looks(found.looks)),
+            table.text(_counts(found.looks) if found.counts else _looks(found.looks)),
             section("How to read this", listed(_method(found))),
             section("How to repeat it", paragraphs([found.command])),
         )
@@ -171,7 +112,12 @@ def make(folder: Path) -> StudyResult:
 
 def _conclusion(found: Bisection) -> Iterator[str]:
     one, own = found.culprit, found.own
-    if found.found is None:
+    if found.found is None and found.counts:
+        yield (
+            "Nothing to search for: the whole series changes it by no more than twice "
+            f"{found.counts.still:.1f}, of which nothing follows."
+        )
+    elif found.found is None:
         yield (
             "Nothing to search for: the interval of the whole series' effect covers zero with "
             f"{found.whole.n} pairs. More pairs (MOST_PAIRS=) may show an effect."
@@ -185,11 +131,25 @@ def _conclusion(found: Bisection) -> Iterator[str]:
         whose = "On its own it changes" if one else "Together they change"
         part = "" if found.share is None else f": {100 * found.share:.0f} % of the whole effect"
         yield f"{whose} {found.metric} by {change(own)} {interval(own)}, n = {own.n}{part}."
+    if found.counts and found.found and found.share is not None:
+        yield (
+            f"{'On its own it changes' if one else 'Together they change'} {found.counts.what} by "
+            f"{found.counts.change(found.found.high, found.found.low):+.1f}: "
+            f"{100 * found.share:.0f} % of the whole effect."
+        )
     if one and found.share is not None and found.share < _SPREAD:
         yield (
             "That is less than half: the effect is spread over several patches, and this is the "
             "one at which it passes the middle. 'make walk' shows what each patch adds."
         )
+    if counts := found.counts:
+        whole = counts.patches[len(found.steps)]
+        yield (
+            f"The whole series of {len(found.steps)} patches changes {counts.what}, for each "
+            f"{counts.unit} of {counts.metric} in {found.cell}, from {counts.base:.1f} to "
+            f"{whole:.1f}, {whole - counts.base:+.1f}."
+        )
+        return
     yield (
         f"The whole series of {len(found.steps)} patches changes {found.metric} in {found.cell} by "
         f"{change(found.whole)} {interval(found.whole)}, n = {found.whole.n}."
@@ -216,7 +176,40 @@ def _looks(looks: Sequence[Look]) -> Table:
     )
 
 
+def _counts(looks: Sequence[Look]) -> Table:
+    return Table(
+        "The patches that were tested",
+        columns("patch", "count", "like"),
+        tuple(
+            (
+                str(look.step.number),
+                "-" if look.count is None else f"{look.count:.1f}",
+                look.side.value,
+            )
+            for look in looks
+        ),
+        tuple(f"Patch {look.step.number}: {look.why}" for look in looks if look.why),
+    )
+
+
 def _method(found: Bisection) -> Iterator[str]:
+    if found.counts:
+        yield (
+            "One boot of each kernel under a plugin of QEMU counts it. A patch is like the series "
+            "if its count lies beyond halfway between base and series, and undecided within "
+            f"{found.counts.still:.1f} of that: so much changes by itself."
+        )
+    else:
+        yield from _intervals(found)
+    yield (
+        f"{found.builds} patched kernels were built or tried, the whole series included (log2 of "
+        f"{len(found.steps)} is {math.log2(len(found.steps)):.1f}), and {found.boots} boots run; "
+        "those of the base are shared by all."
+    )
+    yield "The instruction clock does not see caches, TLB, lock contention or device time."
+
+
+def _intervals(found: Bisection) -> Iterator[str]:
     yield (
         f"Intervals are at {100 * found.level:.2f} %, so that a whole search names a wrong patch "
         f"by chance in at most {100 * RISK:.0f} of 100."
@@ -225,9 +218,3 @@ def _method(found: Bisection) -> Iterator[str]:
         "'half' is halfway between base and series. A patch is like the series if its interval "
         "from there, pair by pair, lies on the series' side."
     )
-    yield (
-        f"{found.builds} patched kernels were built or tried, the whole series included (log2 of "
-        f"{len(found.steps)} is {math.log2(len(found.steps)):.1f}), and {found.boots} boots run; "
-        "those of the base are shared by all."
-    )
-    yield "The instruction clock does not see caches, TLB, lock contention or device time."

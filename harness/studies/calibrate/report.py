@@ -10,12 +10,16 @@ from pathlib import Path
 from harness.results import record
 from harness.results.manifest import ResultKind
 from harness.results.pairing import Measurement
-from harness.studies.calibrate import text, weights
+from harness.studies.calibrate import profiled, text, weights
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import Exit
 from harness.util.paths import REPO
 
+PROFILED = ("calibration-in10", "calibration-in100", "calibration-in1000")
+"""Weights that are looked for in profiles, too, on each back-end."""
+PLACED = ("calibration-lock500", "calibration-miss1")
+"""Weights that only a profile shows."""
 REGISTRY = REPO / "kernels" / "series"
 WEIGHTS = {
     way: [f"calibration-{way}{n}" for n in (10, 100, 300, 1000, 3000)] for way in ("in", "out")
@@ -37,14 +41,22 @@ another."""
 
 def make(folder: Path) -> StudyResult:
     """Write calibration.txt again, from the comparisons below ``folder``.  Runs nothing."""
-    series = [str(name) for name in record.read(folder, ResultKind.CALIBRATE)["series"]]
-    data = {name: Measurement.load(folder / name) for name in series}
+    told = record.read(folder, ResultKind.CALIBRATE)
+    series = [str(name) for name in told["series"]]
+    with_profile = [str(name) for name in told.get("profiled", ())]  # none in older results
+    data = {name: Measurement.load(folder / name) for name in {*series, *with_profile}}
     known = [weight for name in series for weight in weights.read(name, REGISTRY)]
     checks = weights.weigh(data, known, _steps(series))
-    words = text.render(folder.name, data[series[0]], checks)
+    found = tuple(
+        one
+        for name in with_profile
+        for one in profiled.find(folder / name, name, data[name], REGISTRY)
+    )
+    words = text.render(folder.name, data[series[0]], checks, found)
     atomic.text(folder / "calibration.txt", words)
     # An instrument that is off is no statement about a kernel.
-    status = Exit.INFRA if weights.failures(checks) else Exit.OK
+    failed = [*weights.failures(checks), *profiled.failures(found)]
+    status = Exit.INFRA if failed else Exit.OK
     return StudyResult(ResultKind.CALIBRATE, folder, words, folder / "calibration.txt", status)
 
 

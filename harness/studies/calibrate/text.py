@@ -10,7 +10,8 @@ from harness.report.layout import listed, paragraphs, section
 from harness.report.table import Table, columns
 from harness.results.manifest import Manifest
 from harness.results.pairing import Measurement
-from harness.studies.calibrate import weights
+from harness.studies.calibrate import profiled, weights
+from harness.studies.calibrate.profiled import PlacedWeight
 from harness.studies.calibrate.weights import WeightCheck
 
 _METHOD = (
@@ -23,14 +24,50 @@ _METHOD = (
 )
 
 
-def render(name: str, any_series: Measurement, checks: Sequence[WeightCheck]) -> str:
+_PROFILED = (
+    "Found: by one profile boot of each kernel, patch minus base, at the source line or the lock "
+    "alone. It has to round to what is known; what a lock is held longer for is the compiler's.",
+)
+
+
+def render(
+    name: str,
+    any_series: Measurement,
+    checks: Sequence[WeightCheck],
+    found: tuple[PlacedWeight, ...] = (),
+) -> str:
     """The whole text.  any_series: one of them, for the facts that all share."""
+    method = (*_METHOD, *(_PROFILED if found else ()), _counted(any_series))
     return layout.page(
         (
-            paragraphs([*_outcome(name, any_series.manifest, checks)]),
+            paragraphs([*_outcome(name, any_series.manifest, checks, found)]),
             table.text(results(checks)),
-            section("How to read this", listed((*_METHOD, _counted(any_series)))),
+            table.text(places(found)),
+            section("How to read this", listed(method)),
         )
+    )
+
+
+def places(found: Sequence[PlacedWeight]) -> Table:
+    """One weight that profiles look for a row."""
+    if not found:
+        return Table("", (), ())
+    heads = ("series", "back-end", "what", "at", "known", "found", "")
+    return Table(
+        "Known weights found by profiles, for each page swapped in",
+        columns(*heads, names=4),
+        tuple(
+            (
+                one.series.replace("calibration-", ""),
+                one.cell.rpartition(".")[0],
+                one.what,
+                one.place,
+                profiled.known(one),
+                "-" if one.found is None else f"{one.found:.3f}",
+                "" if one.holds else "NO",
+            )
+            for one in found
+        ),
     )
 
 
@@ -61,13 +98,16 @@ def results(checks: Sequence[WeightCheck]) -> Table:
     )
 
 
-def _outcome(name: str, facts: Manifest, checks: Sequence[WeightCheck]) -> Iterator[str]:
-    failed = weights.failures(checks)
+def _outcome(
+    name: str, facts: Manifest, checks: Sequence[WeightCheck], found: tuple[PlacedWeight, ...]
+) -> Iterator[str]:
+    failed = [*weights.failures(checks), *profiled.failures(found)]
+    count = len(checks) + len(found)
     if failed:
-        yield f"{len(failed)} of {len(checks)} checks fail:"
+        yield f"{len(failed)} of {count} checks fail:"
         yield from (f"- {one}" for one in failed)
     else:
-        yield f"All {len(checks)} checks hold."
+        yield f"All {count} checks hold."
     base = facts.arm("base")
     yield f"Calibration '{name}': known weights on {base.name} ({base.version})"
 

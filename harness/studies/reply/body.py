@@ -14,7 +14,7 @@ from harness.report import bloat, counters, layout, model, phrases, tables
 from harness.report.layout import Block
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, fine, number
-from harness.report.profile import tables as profile
+from harness.report.profile import brief
 from harness.report.table import Table, columns
 from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest
@@ -66,7 +66,7 @@ def _derived(answer: Answer) -> Iterator[Block]:
     yield from map(_memory, answer.overheads)
     if not answer.only_overhead:
         yield _moved(report)
-        yield profile.section(report.profile)
+        yield brief.section(report.profile, report.costs)
         size = wrap(bloat.line(report.sizes)) if report.sizes else []
         yield [*size, *(line for said in _caveats(report) for line in wrap(said))]
 

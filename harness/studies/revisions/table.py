@@ -15,6 +15,7 @@ from harness.report import files, layout, table
 from harness.report.layout import listed, paragraphs, section, wrap
 from harness.report.model import Estimate
 from harness.report.numbers import change, interval, number
+from harness.report.profile import tables as profile
 from harness.report.table import Table, columns
 from harness.results import record as records
 from harness.results.manifest import ResultKind
@@ -48,6 +49,7 @@ class Posting:
     failure: why there is no comparison, "" if there is one
     since: the revision that ``digest`` compares it with; None for the first
     effects: the primary rows of its own report
+    functions: what its profile says, a sentence for each cell
     study: that has it beside others on the same base, "" for none
     """
 
@@ -61,6 +63,7 @@ class Posting:
     digest: Digest | None = None
     effects: tuple[Estimate, ...] = ()
     study: str = ""
+    functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class RevisionHistory:
 
 def record(folder: Path, history: RevisionHistory) -> None:
     """Write revisions.json: all but the figures, which the results beside the folder have."""
-    leave: Any = {"postings": {"__all__": {"effects"}}, "steps": True}
+    leave: Any = {"postings": {"__all__": {"effects", "functions"}}, "steps": True}
     data = TypeAdapter(RevisionHistory).dump_python(history, mode="json", exclude=leave)
     records.write(folder, ResultKind.REVISIONS, data)
 
@@ -106,12 +109,7 @@ def make(folder: Path) -> StudyResult:
     """
     history = read(folder)
     root = folder.resolve().parent
-    postings = tuple(
-        replace(one, effects=files.read(root / one.folder, counters=False).primary)
-        if one.folder
-        else one
-        for one in history.postings
-    )
+    postings = tuple(_figures(root, one) if one.folder else one for one in history.postings)
     history = replace(history, postings=postings, steps=tuple(_steps(root, postings)))
     text = render(history)
     atomic.text(folder / "revisions.csv", sheet(history))
@@ -119,6 +117,13 @@ def make(folder: Path) -> StudyResult:
     verdicts = [row.verdict for row in history.postings[-1].effects if row.verdict]
     worst = verdict.worst(verdicts)
     return StudyResult(ResultKind.REVISIONS, folder, text, folder / "revisions.txt", worst)
+
+
+def _figures(root: Path, one: Posting) -> Posting:
+    """With what its own report says."""
+    told = files.read(root / one.folder, counters=False)
+    primary = told.profile.primary if told.profile else ()
+    return replace(one, effects=told.primary, functions=tuple(map(profile.summary, primary)))
 
 
 def _steps(root: Path, postings: Sequence[Posting]) -> Iterator[RevisionStep]:
@@ -152,6 +157,7 @@ def render(history: RevisionHistory) -> str:
             paragraphs(_head(history)),
             *(table.text(_effects(history, *key)) for key in keys),
             table.text(_between(history)),
+            section("The functions that each revision changes most", _functions(history)),
             section("What changed from revision to revision", _changes(history)),
             section("How to read this", listed(_method(history))),
             section("Where the rest is", paragraphs(_rest(history))),
@@ -197,6 +203,12 @@ def _changes(history: RevisionHistory) -> Iterator[str]:
             if item.kind != "same":
                 place = "/".join("-" if n is None else str(n) for n in (item.old, item.new))
                 yield from wrap(f"{item.kind:<8}{place:>6}  {item.subject}", "    ", " " * 20)
+
+
+def _functions(history: RevisionHistory) -> Iterator[str]:
+    for one in history.postings:
+        for said in one.functions:
+            yield from wrap(f"{one.name}: {said}", rest="  ")
 
 
 def _effects(history: RevisionHistory, cell: str, metric: str) -> Table:

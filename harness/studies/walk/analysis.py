@@ -19,7 +19,8 @@ from harness.results.manifest import Manifest, ResultKind
 from harness.results.pairing import Measurement, beside
 from harness.stats import paired, verdict
 from harness.stats.verdict import Direction, Verdict
-from harness.studies.walk import memory
+from harness.studies.walk import functions, memory
+from harness.studies.walk.functions import PatchFunctions
 from harness.studies.walk.memory import Memory
 from harness.util.errors import UserError
 
@@ -89,6 +90,7 @@ class Walk:
     count: patches of the series
     lost: boots that do not count, of the base and of the measurement of bytes
     doubts: why the patches may not be what was meant
+    profiles: what each patch changes in which functions; empty without PROFILE=yes
     """
 
     name: str
@@ -103,6 +105,7 @@ class Walk:
     memory: tuple[Memory, ...]
     lost: tuple[str, ...]
     doubts: tuple[str, ...] = ()
+    profiles: tuple[PatchFunctions, ...] = ()
 
     @property
     def broken(self) -> tuple[Stop, ...]:
@@ -147,6 +150,12 @@ def analyse(folder: Path) -> Walk:
             *unweighed,
         ),
         doubts=tuple(dict.fromkeys(said for one in read.values() for said in doubts(one.manifest))),
+        profiles=tuple(
+            functions.of(
+                read,
+                {int(step["number"]): folder / step["folder"] for step in steps if step["folder"]},
+            )
+        ),
     )
 
 

@@ -25,6 +25,9 @@ _COLUMNS = (
     "whole_n", "whole_pct", "whole_low_pct", "whole_high_pct", "whole_method", "whole_verdict",
     "whole_reason",
 )  # fmt: skip
+_FUNCTIONS = (
+    "number", "since", "cell", "metric", "unit", "function", "file", "before", "after", "change",
+)  # fmt: skip
 _MEMORY = ("backend", "number", "per_slot", "per_slot_error", "per_entry", "per_entry_error")
 
 
@@ -41,6 +44,8 @@ def make(folder: Path) -> StudyResult:
     atomic.text(target / "walk.csv", values(walk))
     if walk.memory:
         atomic.text(target / "walk-memory.csv", memory(walk))
+    if walk.profiles:
+        atomic.text(target / "walk-functions.csv", functions(walk))
     atomic.text(target / "walk.html", _page(walk, words, figures))
     atomic.text(target / "walk.txt", words)
     return StudyResult(
@@ -70,6 +75,21 @@ def values(walk: Walk) -> str:
     Changes in per cent, ``own`` since the stop ``since`` (0: the base).
     """
     return sheet(_COLUMNS, (row for stop in walk.stops for row in _rows(walk, stop)))
+
+
+def functions(walk: Walk) -> str:
+    """walk-functions.csv: the functions that each stop changes, in instructions an operation."""
+    return sheet(
+        _FUNCTIONS,
+        (
+            (
+                one.number, one.since, one.cell, one.metric, one.unit, item.title, item.file,
+                item.own.base, item.own.patch, item.own.change,
+            )
+            for one in walk.profiles
+            for item in one.functions
+        ),
+    )  # fmt: skip
 
 
 def memory(walk: Walk) -> str:

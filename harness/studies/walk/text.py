@@ -13,8 +13,11 @@ from harness.report.table import Column, Table, columns
 from harness.stats.fit import Value
 from harness.stats.verdict import Kind
 from harness.studies.walk.analysis import BASE, MetricWalk, Walk, WalkPoint
+from harness.studies.walk.functions import PatchFunctions
 from harness.studies.walk.memory import Memory
 
+_FUNCTIONS = 3
+"""Of each patch."""
 _FEWEST, _FAILURES, _SHORT = 4, 3, 200
 """Of the first screen: rows at least, failures at most, characters of each."""
 _LISTED, _LONG = 40, 300
@@ -43,6 +46,7 @@ def render(walk: Walk) -> str:
         *_answer(walk),
         table.text(_stops(walk)),
         *(table.text(metric(walk, line)) for line in walk.lines),
+        *(table.text(one) for one in changed(walk)),
         *(table.text(_memory(one)) for one in walk.memory),
         section("What failed", listed(capped(failed, _LISTED, ": see the report of each patch"))),
     ]
@@ -95,8 +99,13 @@ def conclusion(walk: Walk) -> str:
 
 def label(mark: WalkPoint) -> str:
     """The patch, or the patches, that a change of its own is of."""
-    first = mark.since + 1
-    return str(mark.number) if first == mark.number else f"{first}-{mark.number}"
+    return patches(mark.number, mark.since)
+
+
+def patches(number: int, since: int) -> str:
+    """Those after ``since`` up to ``number``."""
+    first = since + 1
+    return str(number) if first == number else f"{first}-{number}"
 
 
 def _answer(walk: Walk) -> list[list[str]]:
@@ -190,6 +199,27 @@ def metric(walk: Walk, line: MetricWalk) -> Table:
         ),
         tuple(notes),
     )  # fmt: skip
+
+
+def changed(walk: Walk) -> Iterator[Table]:
+    """For each cell, the functions that each patch changes most."""
+    for cell in dict.fromkeys(one.cell for one in walk.profiles):
+        mine = [one for one in walk.profiles if one.cell == cell]
+        yield Table(
+            f"{cell}: the functions that each patch changes most, own instructions for each "
+            f"{mine[0].unit} of {mine[0].metric}",
+            (*columns("patch", names=0), *columns("function", "before", "with it", "change")),
+            tuple(row for one in mine for row in _most(one)),
+            ("Of one profile boot of each kernel. The rest: walk-functions.csv.",),
+        )
+
+
+def _most(one: PatchFunctions) -> Iterator[tuple[str, ...]]:
+    shown = [(item.title, item.own) for item in one.functions[:_FUNCTIONS]]
+    for place, (title, cost) in enumerate([("all instructions", one.total), *shown]):
+        sides = ("-" if side is None else f"{side:.1f}" for side in (cost.base, cost.patch))
+        named = patches(one.number, one.since) if place == 0 else ""
+        yield (named, title if place == 0 else f"  {title}", *sides, f"{cost.change:+.1f}")
 
 
 def _memory(one: Memory) -> Table:

@@ -27,7 +27,7 @@ from harness.studies import compare, methods
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import KernelFailure, UserError
-from harness.vm import accel
+from harness.vm import accel, instrument
 
 _log = logging.getLogger(__name__)
 
@@ -152,14 +152,21 @@ class Track:
         self._made[number] = made
         return replace(known, **_facts(made[0]["patch"].kernel))
 
-    def measure(self, number: int, *, pairs: int = 0) -> StudyResult:
-        """Compare the base with the first ``number`` patches, which are built."""
+    def measure(
+        self, number: int, *, pairs: int = 0, instruments: Sequence[str] = ()
+    ) -> StudyResult:
+        """Compare the base with the first ``number`` patches, which are built.
+
+        instruments: also profile both kernels with these plugins
+        """
         one = self._named(number)
+        one = one.changed(profile=one.schedule.profile or bool(instruments))
         return compare.compare(
             one.changed(pairs=pairs or one.schedule.pairs),
             self._context,
             made=self._made[number],
             donors=self.donors(),
+            instruments=instruments or (instrument.PROFILE,),
         )
 
     def donors(self) -> list[Path]:

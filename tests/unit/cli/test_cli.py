@@ -122,7 +122,7 @@ MISTAKES = [
     (["bisect", "swapin_ns"], "did you mean 'swapin'"),
     (["bisect", "swapin_busy"], "'swapin' is the same there"),
     (["bisect", "swapin", "--backends=zram,zswap"], "choose with BACKENDS="),
-    (["bisect"], "bisect needs METRIC=, of a workload, e.g. swapin: make bisect METRIC=..."),
+    (["bisect"], "bisect needs METRIC=, of a workload, e.g. swapin, or function:NAME"),
     (["compare", "--lore=inbox"], "'lore' is 'inbox'; it must be an inbox's URL"),
     (["nightly", "--jobs=0"], "'jobs' is '0'; it must be at least 1"),
     (["bisect", "swapin", "--most-pairs=2"], "MOST_PAIRS is 2"),

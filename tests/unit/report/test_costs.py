@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.build import symbols as builder
-from harness.report.profile import costs, coststables
+from harness.report.profile import brief, costs, coststables, export
 from harness.report.profile.costs import Costs
 
 FAULT, READ, FREE = (0xFFFF_FFFF_8100_0000 + 0x100 * number for number in range(3))
@@ -138,6 +139,31 @@ def test_the_report_says_it(tmp_path: Path) -> None:
         "900",
         "1",
     )
+
+
+def test_other_reports_have_a_line_of_it(tmp_path: Path) -> None:
+    found = result(tmp_path)
+    head, *said = brief.section(None, found)
+    assert head.startswith("What the change costs")
+    assert " ".join(" ".join(said).split()) == (
+        "zram.pageio swapin: estimated cycles +15.05 % on sapphire-rapids, +13.10 % on "
+        "neoverse-n1; lock ceiling 12.5 -> 10.0 CPUs."
+    )
+    many = Costs(tuple(replace(found.operations[0], cell=f"{n}") for n in range(30)))
+    section = brief.section(None, many)
+    assert len(section) == 10 and section[-1] == "More in costs.txt."
+    assert section[1].startswith("0 swapin: "), "in the order of the report"
+
+
+def test_json_has_all_of_it(tmp_path: Path) -> None:
+    (one,) = export.costs(result(tmp_path))["operations"]
+    assert (one["cell"], one["metric"], one["unit"]) == ("zram.pageio", "swapin", "page")
+    intel = next(item for item in one["models"] if item["model"] == "sapphire-rapids")
+    assert intel["cycles"]["base"] == pytest.approx(5116)
+    assert intel["functions"]["swap_read_folio"]["llc"] == {"base": 0, "patch": 1}
+    assert one["ceilings"]["patch"] == {"taken_in": ["free_entries"], "held": 1000, "cpus": 10}
+    assert one["locks"][0]["held"] == {"base": 2600, "patch": 2800}
+    assert json.loads(json.dumps(one)) == one
 
 
 def test_a_boot_that_failed_is_a_sentence(tmp_path: Path) -> None:

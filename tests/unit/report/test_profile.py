@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from harness.report.profile import analysis, flame, parts, tables
+from harness.profile.locks import SiteChange
+from harness.report.profile import analysis, brief, export, flame, parts, tables
+from harness.report.profile.costs import Costs, HeldMost, OperationCosts
 from harness.report.profile.model import Cost, Operation, Profile
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
@@ -169,7 +172,7 @@ def test_totals_are_held_against_the_timing_boots(two: Path) -> None:
     assert dict(good.primary[0].off)["base"] == pytest.approx(-0.0005, rel=1e-2)
     bad = analysed(two, timing(3352.5, 3652.5 * 1.002))
     assert "over 0.1%" in tables.checked(bad.primary[0])
-    assert tables.section(bad)[1].startswith("WARNING: totals of zram.pageio swapin are not")
+    assert brief.section(bad, None)[1].startswith("WARNING: totals of zram.pageio swapin are not")
     # Where a cell waits for a disk, what QEMU counted goes before elapsed time.
     both = timing(9999, 9999)
     busy = timing(3352.5, 3652.5, name="swapin_busy")
@@ -185,11 +188,11 @@ def test_the_text_and_the_tables(two: Path) -> None:
     assert "Without compression: 332.5 -> 632.5, +300.0 (+90.23 %)." in text
     assert "swap_read_folio mm/page_io.c 50.0 350.0 +300.0 100.0 %" in text
     assert all(len(line) <= 72 and line.isascii() for line in text.splitlines())
-    section = tables.section(found)
+    section = brief.section(found, None)
     assert len(section) <= 10
     said = "zram.pageio swapin +300 (+90.2 % without compression): swap_read_folio +300."
     assert " ".join(" ".join(section[1:]).split()) == said
-    assert tables.section(None) == []
+    assert brief.section(None, None) == []
     rows = list(csv.DictReader(io.StringIO(tables.sheet(found))))
     (read,) = (row for row in rows if row["function"] == "swap_read_folio")
     assert (read["own_base"], read["own_patch"], read["part"]) == (
@@ -245,8 +248,29 @@ def test_what_a_name_holds_is_no_markup(two: Path) -> None:
 
 def test_many_cells_take_ten_lines(two: Path) -> None:
     one = analysed(two).primary[0]
-    section = tables.section(Profile((one,) * 30, (one,) * 30))
+    section = brief.section(Profile((one,) * 30, (one,) * 30), None)
     assert len(section) == 10 and section[-1] == "More in profile.txt."
+
+
+def test_functions_come_first_and_leave_room_for_costs(two: Path) -> None:
+    one = analysed(two, timing(3352.5, 3652.5)).primary[0]
+    hold = SiteChange("free_entries", "spin", (1.0, 1.0), (100.0, 50.0))
+    tops = (HeldMost(("free_entries",), 100.0, 30.0), HeldMost(("free_entries",), 50.0, 60.0))
+    held = OperationCosts("zram.pageio", "swapin", "page", holds=(hold,), ceilings=tops)
+    few = brief.section(Profile((one,), (one,)), Costs((held,)))
+    assert few[-1] == "zram.pageio swapin: lock ceiling 30.0 -> 60.0 CPUs."
+    assert "swap_read_folio" in few[1]
+    many = brief.section(Profile((one,) * 30, (one,) * 30), Costs((held,)))
+    assert len(many) <= 10 and many[-2:] == [few[-1], "More in profile.txt, costs.txt."]
+
+
+def test_json_has_functions_and_parts(two: Path) -> None:
+    first, *_ = export.profile(analysed(two, timing(3352.5, 3652.5)))["operations"]
+    assert first["total"] == {"base": 3352.5, "patch": 3652.5} == first["timing"]
+    (read,) = (item for item in first["functions"] if item["name"] == "swap_read_folio")
+    assert read["own"] == {"base": 50, "patch": 350} and read["for"] == "the workload"
+    assert "LZ4_decompress_safe" not in json.dumps(first["parts"]) and first["parts"]["swap core"]
+    assert json.loads(json.dumps(first)) == first
 
 
 def test_a_boot_that_failed_and_a_damaged_file_are_said(two: Path) -> None:

@@ -172,7 +172,7 @@ def test_all_the_series_are_there() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_data_file_is_well_formed(name: str) -> None:
     spec = _spec(name)
-    assert set(spec) - {"on_top", "arms"} == {
+    assert set(spec) - {"on_top", "arms", "profiled"} == {
         "title",
         "description",
         "folder",
@@ -236,6 +236,24 @@ def test_weight_lies_once_on_the_right_path(name: str, version: str) -> None:
     for (function, line), k in zip(calls, known, strict=True):
         assert re.search(wanted[k["metric"]], function)
         assert re.search(r"burn\((folio|thp)_nr_pages\((folio|page)\)\);$", line)
+
+
+@each_folder
+def test_what_a_profile_is_to_find_stands_there(name: str, version: str) -> None:
+    """At the line of a file that the series adds, and of the amount that its constant says."""
+    series = _patches(name, version)
+    for effect in _spec(name).get("profiled", []):
+        if effect["of"] != "misses":
+            assert effect["amount"] == _constants(series)[INSNS]
+        if "line" not in effect:
+            assert "spin_lock(&swap_calibration_lock);" in series[0].added("mm/page_io.c")
+            continue
+        file, _, number = effect["line"].partition(":")
+        code = series[0].added(file).splitlines()
+        statement = {"insns": "\tasm volatile(", "misses": "\t\tat = (at + "}[effect["of"]]
+        assert code[int(number) - 1].startswith(statement)
+        function = [line for line in code[: int(number)] if line.startswith("static __always")][-1]
+        assert f" {effect['function']}(" in function
 
 
 @each_folder

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from harness.experiment import spec
 from harness.series.model import Step
@@ -16,7 +17,7 @@ from harness.stats import paired as stats
 from harness.stats.search import Found, Side
 from harness.studies import verify
 from harness.studies.bisect import measure, outcome
-from harness.studies.bisect.outcome import Bisection, Look
+from harness.studies.bisect.model import Bisection, Counts, Look
 from harness.studies.result import StudyResult
 from harness.util.errors import Exit, KernelFailure, UserError
 from tests.fakes import guests, inbox
@@ -94,6 +95,88 @@ def test_a_refused_search_changes_nothing(tmp_path: Path, fake: Guests) -> None:
         measure.bisect(one, "swapin", context)
     assert contents(context.results) == before and len(fake.ran) == ran
     assert verify.verify(done.folder).holds
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    guests.name_functions(monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("metric", "what", "whole"),
+    [
+        ("function:swap_read_folio", "the instructions of swap_read_folio()", "10000.0 to 10340.0"),
+        # It is inlined, so it has no symbol.
+        ("function:swap_calibration_burn", "of swap_calibration_burn()", "10000.0 to 10340.0"),
+        ("lock:swap_read_folio", "locks that swap_read_folio() takes", "5000.0 to 5170.0"),
+    ],
+)
+def test_a_function_or_a_lock_is_searched_with_one_boot_a_kernel(
+    tmp_path: Path, fake: Guests, named: None, metric: str, what: str, whole: str
+) -> None:
+    patches = [*QUIET[:4]]
+    patches[1] = "int costs_40;"
+    patches[2] = "int costs_300;"
+    done = run(tmp_path, patches, metric)
+    data = json.loads((done.folder / "bisect.json").read_text())
+    assert done.status is Exit.OK, done.text
+    assert data["culprit"]["number"] == 3 and data["metric"] == metric
+    assert [(look["step"]["number"], look["side"]) for look in data["looks"]] == [
+        (2, "base"), (3, "series"),
+    ]  # fmt: skip
+    assert data["share"] == pytest.approx(300 / 340)
+    words = " ".join(done.text.split())
+    assert what in words and f"from {whole}" in words and "88 % of the whole effect" in words
+    assert done.text.isascii() and max(map(len, done.text.splitlines())) <= 72
+    # A timing boot and one under the plugin, of three kernels and the base.
+    plugin = "locks" if metric.startswith("lock") else "profile"
+    assert len(fake.ran) == 2 * 4 == data["boots"]
+    assert sum(one.endswith(f".{plugin}") for one in fake.ran) == 4
+    assert outcome.make(done.folder).text == done.text
+    assert verify.verify(done.folder).holds
+    asked = yaml.safe_load((done.folder / "spec.yaml").read_text())
+    assert asked["metric"] == metric and not {"profile", "most_pairs"} & asked.keys()
+    assert run(tmp_path, patches, metric).text == done.text and len(fake.ran) == 8
+
+
+def test_a_count_that_hardly_changes_is_nothing_to_search_for(
+    tmp_path: Path, fake: Guests, named: None
+) -> None:
+    """0.5 % of 10,000 is what a count may change by itself, at either end."""
+    done = run(tmp_path, ["int a;", "int costs_100;"], "function:swap_read_folio")
+    assert done.status is Exit.UNDECIDED
+    words = " ".join(done.text.split())
+    assert "Nothing to search for" in words and "10000.0 to 10100.0, +100.0" in words
+
+
+def test_a_count_near_halfway_is_undecided() -> None:
+    counts = Counts("x", "swapin", "page", 100.0, 1.0, {1: 150.9, 2: 151.1, 3: 148.9, 4: 200.0})
+    assert [counts.side(number, 4) for number in (1, 2, 3)] == [Side.SKIP, Side.SERIES, Side.BASE]
+    down = Counts("x", "swapin", "page", 200.0, 1.0, {1: 120.0, 2: 180.0, 4: 100.0})
+    assert [down.side(number, 4) for number in (1, 2)] == [Side.SERIES, Side.BASE]
+
+
+def test_a_function_that_does_not_run_is_refused_with_those_near_it(
+    tmp_path: Path, fake: Guests, named: None
+) -> None:
+    with pytest.raises(
+        UserError, match=r"no function 'swap_red_folio' runs in zram\.pageio"
+    ) as one:
+        run(tmp_path, ["int costs_300;"], "function:swap_red_folio")
+    assert "near it: swap_read_folio" in str(one.value) and "functions.csv" in str(one.value)
+    with pytest.raises(
+        UserError, match=r"takes a lock in .*near it: swap_read_folio; .*locks\.csv"
+    ):
+        run(tmp_path, ["int costs_300;"], "lock:swap_read_foli")
+
+
+@pytest.mark.parametrize("metric", ["func:x", "function:", ":x"])
+def test_another_kind_of_metric_is_refused_before_anything_runs(
+    tmp_path: Path, fake: Guests, metric: str
+) -> None:
+    with pytest.raises(UserError, match="give a metric of a workload, function:NAME, or lock:NAME"):
+        run(tmp_path, ["int a;"], metric)
+    assert not fake.ran and not (tmp_path / "results").exists()
 
 
 def _former(found: Bisection) -> dict[str, Any]:

@@ -17,12 +17,13 @@ from harness.build.pair import Context
 from harness.cli import main as cli
 from harness.experiment import spec
 from harness.experiment.spec import Experiment
+from harness.report import files, formats
 from harness.results import checksums, frames, listing
 from harness.results import manifest as manifests
 from harness.results.manifest import ResultKind
 from harness.run import reuse
 from harness.stats.verdict import Kind
-from harness.studies import compare, diff, overview, verify
+from harness.studies import bundle, compare, diff, overview, verify
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
 from harness.studies.nightly import config
@@ -30,6 +31,7 @@ from harness.studies.nightly import measure as nightly
 from harness.studies.overhead import measure as overhead
 from harness.studies.overhead.analysis import NoBoot
 from harness.studies.overhead.measure import OverheadOptions
+from harness.studies.reply import draft
 from harness.studies.walk import measure as walk
 from harness.util.errors import Exit, UserError
 from tests.fakes import guests, inbox
@@ -156,6 +158,40 @@ def test_a_boot_that_changed_is_refused_before_any_line_of_a_hash_is_dropped(
     with pytest.raises(UserError, match=r"01-patch/workload\.jsonl' changed"):
         compare.compare(experiment(name="mine"), context)
     assert contents(done) == before and len(fake.ran) == 9
+
+
+def test_a_profile_is_in_every_report_and_is_checked_and_packed(
+    context: Context, fake: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests.name_functions(monkeypatch)
+    one = experiment(profile="yes", pairs="1", aa="no")
+    done = compare.compare(one, context, instruments=compare.INSTRUMENTS).folder
+    assert len(fake.ran) == 2 * (1 + 3)
+    said = (done / "report/report.txt").read_text().partition("Where the change is")[2]
+    lines = said.partition("\n\n")[0].splitlines()[1:]
+    assert lines[0] == "zram.pageio swapin +1000: swap_read_folio +1000."
+    assert " ".join(lines[1:]).startswith("zram.pageio swapin: estimated cycles +10.00 % on")
+    assert lines[-1].endswith("lock ceiling 2.0 -> 2.0 CPUs.")
+    page = (done / "report/report.html").read_text()
+    assert "swap_read_folio +1000" in page and "lock ceiling 2.0" in page
+    told = files.read(done)
+    for name, word in (("markdown", "lock ceiling"), ("json", '"swap_read_folio"')):
+        assert word in formats.comparison(told, name)
+    mail = draft.make(done)
+    assert "swap_read_folio +1000" in mail and "lock ceiling 2.0" in " ".join(mail.split())
+    packed = bundle.make([done])
+    with bundle.unpacked(packed.path) as (inside,):
+        assert verify.verify(inside).holds
+        assert len(list(inside.glob("boots/zram.pageio/*/*.gz"))) >= 6
+    sheet = done / "report/functions.csv"
+    whole = sheet.read_text()
+    sheet.write_text(whole.replace("11000", "11001"))
+    changed = verify.verify(done)
+    assert not changed.holds
+    assert {item.place.split()[0] for item in changed.derived} == {"report/functions.csv"}
+    sheet.write_text(whole)
+    (done / "boots/zram.pageio/00-patch.locks/locks.gz").write_bytes(b"other")
+    assert not verify.verify(done).holds
 
 
 def test_cells_and_pairs_are_added_to_a_result(context: Context, fake: Guests) -> None:

@@ -125,6 +125,21 @@ def test_one_base_for_all_revisions(context: Context, fake: Guests) -> None:
     assert own.folder != done.folder and "BASE=auto" in own.text
 
 
+def test_each_revision_names_the_functions_that_it_changes(
+    context: Context, fake: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests.name_functions(monkeypatch)
+    done = measure.revisions(experiment(profile="yes", pairs="1"), ["v1", "v2"], context)
+    said = done.text.partition("The functions that each revision changes most")[2].splitlines()
+    assert said[2:4] == [
+        "v1: zram.pageio swapin +0: no function changed.",
+        "v2: zram.pageio swapin +500: swap_read_folio +500.",
+    ]
+    assert sum(one.endswith(".profile") for one in fake.ran) == 3, "the base's serves both"
+    assert table.make(done.folder).text == done.text
+    assert verify.verify(done.folder).holds
+
+
 def test_a_refused_study_of_revisions_changes_nothing(context: Context, fake: Guests) -> None:
     done = measure.revisions(experiment(name="mine"), ["v1"], context)
     before = contents(context.results)

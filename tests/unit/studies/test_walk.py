@@ -16,6 +16,7 @@ from harness.cli import main as cli
 from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.report import table
+from harness.report.profile.model import Cost
 from harness.results import checksums
 from harness.run import reuse
 from harness.stats import verdict
@@ -88,6 +89,40 @@ def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
         assert len(reuse.read(folder)) == (0 if number == 1 else 6)
     shown = (done.folder / "patch-05" / "report" / "report.txt").read_text()
     assert "Boots of the base shared: 6 with ../patch-01" in " ".join(shown.split())
+
+
+def test_each_patch_names_the_functions_that_it_changes_most(
+    tmp_path: Path, fake: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guests.name_functions(monkeypatch)
+    context = guests.context(tmp_path, guests.series(tmp_path / "linux", PATCHES))
+    done = measure.walk(experiment(profile="yes", pairs="1"), WalkOptions(), context)
+    walk = analysis.analyse(done.folder)
+    found = {one.number: one for one in walk.profiles}
+    assert {n: (one.since, len(one.functions)) for n, one in found.items()} == {
+        1: (0, 0), 2: (1, 1), 4: (2, 0), 5: (4, 1),
+    }  # fmt: skip
+    # Its own, not that of all patches so far.
+    assert found[5].functions[0].own == Cost(11_000, 11_500)
+    assert found[5].functions[0].title == "swap_read_folio"
+    whole = (done.folder / "report/walk.txt").read_text()
+    assert max(map(len, whole.splitlines())) <= 72
+    (shown,) = text.changed(walk)
+    assert [(row[0], row[1].strip(), row[-1]) for row in shown.rows] == [
+        ("1", "all instructions", "+0.0"),
+        ("2", "all instructions", "+1000.0"), ("", "swap_read_folio", "+1000.0"),
+        ("3-4", "all instructions", "+0.0"),
+        ("5", "all instructions", "+500.0"), ("", "swap_read_folio", "+500.0"),
+    ]  # fmt: skip
+    assert shown.title.split(":")[0] == "zram.pageio" and "swap_read_folio" in whole
+    assert "swap_read_folio" in (done.folder / "report/walk.html").read_text()
+    sheet = (done.folder / "report/walk-functions.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(sheet)))
+    assert [(row["number"], float(row["change"])) for row in rows] == [("2", 1000), ("5", 500)]
+    # Of the base one boot under the plugin serves all.
+    assert sum(one.endswith("base.profile") for one in fake.ran) == 1
+    assert verify.verify(done.folder).holds
+    assert "PROFILE=yes" in walk.command or "make repeat" in walk.command
 
 
 def test_a_walk_goes_on_and_its_report_can_be_made_again(
