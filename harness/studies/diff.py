@@ -148,7 +148,8 @@ def _seeds(folder: Path, cell: str) -> dict[int, int]:
 def render(found: Comparison) -> str:
     """ASCII, at most 72 columns: what is compared, the table, what it does not say."""
     names = zip("AB", (found.first, found.second), strict=True)
-    head = [f"{letter}: {_named(one)}" for letter, one in names]
+    compilers = {one.manifest.arm("patch").compiler for one in (found.first, found.second)}
+    head = [f"{letter}: {_named(one, compiled=len(compilers) > 1)}" for letter, one in names]
     return layout.page(
         (
             paragraphs(head),
@@ -160,13 +161,15 @@ def render(found: Comparison) -> str:
     )
 
 
-def _named(one: Measurement) -> str:
+def _named(one: Measurement, *, compiled: bool) -> str:
+    """The kernels of a result; ``compiled``: also what compiled them."""
     facts, series = one.manifest, one.manifest.arm("patch").series
     other = facts.arm("patch").name
     if series:
         count = len(series.patches)
         other = f"{series.name}, {count} patch{'es' if count != 1 else ''},"
-    return f"{facts.name}: {other} on {facts.arm('base').name}"
+    by = f", compiled by {facts.arm('patch').compiler}" if compiled else ""
+    return f"{facts.name}: {other} on {facts.arm('base').name}{by}"
 
 
 def _open(found: Comparison) -> Iterator[str]:
