@@ -23,7 +23,7 @@ from harness.report.table import Table, columns, heading_row
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import ResultKind
 from harness.results.pairing import Measurement
-from harness.results.record import kind_of
+from harness.results.record import instead, kind_of
 from harness.run import identity
 from harness.stats.verdict import Kind, Verdict
 from harness.studies.walk import analysis
@@ -66,7 +66,7 @@ def diff(first: Path, second: Path) -> Comparison:
         if kind_of(folder) is not ResultKind.COMPARE:
             raise UserError(
                 f"'{folder}' is a result of '{kind_of(folder).said}': diff compares two results "
-                "of 'make compare'"
+                f"of 'make compare'{instead(folder)}"
             )
     if first.resolve() == second.resolve():
         raise UserError(f"'{first}' and '{second}' are the same result: name another with A= or B=")

@@ -13,6 +13,7 @@ from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.studies import bench, compare
 from harness.studies.arms import analysis
+from harness.studies.arms import formats as arms_formats
 from harness.studies.arms import report as arms
 from harness.studies.bisect import outcome
 from harness.studies.calibrate import report as calibrate
@@ -46,6 +47,10 @@ def _overhead(folder: Path, name: str) -> str:
     return overhead_formats.render(overheads.analyse(folder), name)
 
 
+def _arms(folder: Path, name: str) -> str:
+    return arms_formats.render(analysis.analyse(folder), name)
+
+
 def _compare(folder: Path, name: str) -> str:
     return formats.comparison(files.read(folder), name)
 
@@ -59,7 +64,7 @@ KINDS = {
     ResultKind.REVISIONS: StudyKind(revisions.make, parts=revisions.beside),
     ResultKind.CALIBRATE: StudyKind(calibrate.make),
     ResultKind.NIGHTLY: StudyKind(nightly.make),
-    ResultKind.ARMS: StudyKind(arms.make, notes=analysis.compilers),
+    ResultKind.ARMS: StudyKind(arms.make, _arms, notes=analysis.compilers),
 }
 
 

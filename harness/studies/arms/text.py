@@ -39,17 +39,22 @@ def summary(study: ArmStudy) -> str:
     return layout.page(_answer(study))
 
 
-def _answer(study: ArmStudy) -> list[list[str]]:
-    said = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
+def said(study: ArmStudy) -> list[str]:
+    """The first lines: what failed, the verdicts, what was compared."""
+    found = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
     hurt = [one.name for one in study.arms if one.lost and not one.failure]
     if study.lost or hurt:
         names = [BASE, *hurt] if study.lost else hurt
-        said.append(f"Boots failed of {', '.join(names)}: see below.")
-    said += [
+        found.append(f"Boots failed of {', '.join(names)}: see below.")
+    return [
+        *found,
         _verdicts(study),
         f"Arms of '{study.name}' on {study.base} ({study.version})",
     ]
-    return [list(paragraphs(said)), table.text(metrics(study, "primary"))]
+
+
+def _answer(study: ArmStudy) -> list[list[str]]:
+    return [list(paragraphs(said(study))), table.text(metrics(study, "primary"))]
 
 
 def _verdicts(study: ArmStudy) -> str:

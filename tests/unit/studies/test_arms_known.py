@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,9 +19,10 @@ from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.results import manifest as manifests
 from harness.run import reuse
-from harness.studies import bundle, compare, diff, repeat, verify
+from harness.studies import bundle, compare, diff, kinds, repeat, verify
 from harness.studies.arms import analysis, choice
 from harness.studies.arms import measure as arms
+from harness.studies.reply import draft
 from harness.util.errors import Exit, UserError
 from harness.vm import instrument
 from tests.fakes import guests, inbox, tree
@@ -204,3 +206,49 @@ def test_the_names_of_arms_are_told(context: Context) -> None:
         experiment(arms={"base-clang": {"options": ["A=y"]}})
     with pytest.raises(UserError, match=r"arms: x: 'cc' is 'icc'; it must be gcc or clang"):
         choice.of(experiment(arms={"x": {"cc": "icc"}}), context)
+
+
+# Other readers
+
+
+def test_a_study_is_read_in_every_format(context: Context, fake: Guests) -> None:
+    folder = arms.arms(experiment(arms="patch,layout,clang"), context).folder
+    suite = ElementTree.fromstring(kinds.render(folder, "junit"))
+    cases = {(one.get("classname"), one.get("name")): list(one) for one in suite.iter("testcase")}
+    assert {name: one[0].tag for (name, _), one in cases.items()} == {
+        "patch.zram.pageio": "failure",
+        "layout.zram.pageio": "system-out",
+        "clang.zram.pageio": "failure",
+    }
+    assert "against base-clang, n = 3" in str(
+        cases["clang.zram.pageio", "swapin"][0].get("message")
+    )
+    data = json.loads(kinds.render(folder, "json"))
+    assert [one["name"] for one in data["arms"]] == ["patch", "layout", "clang"]
+    assert data["compilers"]["base-clang"] == CLANG
+    first = data["metrics"][0]["effects"]
+    assert {one["arm"]: one["verdict"] for one in first} == {
+        "control": "A/A", "base-clang": "", "control-clang": "A/A",
+        "patch": "worse", "layout": "equivalent", "clang": "worse",
+    }  # fmt: skip
+    assert kinds.render(folder, "csv") == (folder / "report/arms.csv").read_text()
+    assert kinds.render(folder, "text") == (folder / "report/arms.txt").read_text()
+    said = kinds.render(folder, "markdown")
+    assert "| layout |" in said and said.startswith(
+        "# v6.12-vs-v6.12..main-arms-patch-layout-clang"
+    )
+    for refused in (lambda: draft.make(folder), lambda: diff.diff(folder, folder / "patch")):
+        with pytest.raises(UserError, match=rf"the newest results there: .*{folder.name}/"):
+            refused()
+    text = draft.make(folder / "clang")
+    assert "git:v6.12" in text or "v6.12" in text
+
+
+def test_a_failed_arm_is_an_error_of_junit(context: Context, fake: Guests) -> None:
+    broken = {"patch": None, "lost": {"options": ["BLOCK=n", "SWAP=y"]}}
+    folder = arms.arms(experiment(arms=broken), context).folder
+    suite = ElementTree.fromstring(kinds.render(folder, "junit"))
+    assert (suite.get("errors"), suite.get("failures")) == ("1", "1")
+    assert [
+        one.get("classname") for one in suite.iter("testcase") if one.find("error") is not None
+    ] == ["lost"]
