@@ -379,6 +379,11 @@ def read_release(obj: Path) -> str:
 def first_error(log: str) -> str:
     """The first line of a build log that names a real error, best kind first."""
     lines = [line.strip() for line in log.splitlines()]
+    # The kernel's own words on a tool and its version, in a box of stars.
+    boxed = [" ".join(line.strip("* .").split()) for line in lines if line.startswith("***")]
+    told = [line for line in boxed if line]
+    if told and told[0].endswith("too old"):
+        return "; ".join(told)
     for pattern in _ERRORS:
         for line in lines:
             if pattern.match(line):

@@ -8,6 +8,7 @@ entry of the series in the registry.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
@@ -16,19 +17,40 @@ from harness.experiment import switch
 from harness.experiment.switch import Switch
 from harness.util import yamlfile
 from harness.util.errors import UserError
-from harness.util.yamlfile import Check, Items, Model, Slug, Text, words
+from harness.util.yamlfile import Check, Items, Model, Slug, Text, Wanted, words
 
-RESERVED = ("base", "patch", "control")
-"""Names of the boots of every pair."""
+CONTROL = "control"
+"""Base once more, which every block boots: it may be named, and is declared nowhere."""
+RESERVED = ("base", CONTROL)
+"""Names of the boots of every pair that are of no arm."""
+_COMPILER = r"(gcc|clang)(-\d{1,2})?"
+
+
+def is_compiler(name: str) -> bool:
+    """Whether a name is that of a compiler: gcc, clang, or one with its version."""
+    return re.fullmatch(_COMPILER, name) is not None
+
+
+def _compiler(value: str) -> str:
+    if not is_compiler(value):
+        raise Wanted("gcc or clang, or one with its version, like clang-19")
+    return value
+
+
+Compiler = Annotated[str, Check(_compiler)]
 
 
 @dataclass(frozen=True, slots=True)
 class ArmKernel(Model):
-    """The kernel of an arm: ``patch`` or ``head`` in place of the run's, and ``options`` of it."""
+    """The kernel of an arm: ``patch`` or ``head`` in place of the run's, and ``options`` of it.
+
+    cc: what compiles it, and the base that it is compared with
+    """
 
     patch: Text | None = None
     head: Text | None = None
     options: Items[Text] = ()
+    cc: Compiler | None = None
 
     def __post_init__(self) -> None:
         if self.patch and self.head:
@@ -81,8 +103,11 @@ def named(value: Any) -> Any:
         return value
     if not given:
         raise ValueError("names no arm")
+    if set(given) == {CONTROL}:
+        raise ValueError(f"names no arm beside '{CONTROL}', which every comparison boots")
     for name, one in given.items():
-        if name in RESERVED:
+        is_boot = str(name).split("-")[0] in RESERVED  # base-clang is that of a compiler
+        if is_boot and (name != CONTROL or one is not None):
             raise ValueError(f"'{name}' is a boot of every pair: call the arm something else")
         if one is not None:
             if not isinstance(one, dict):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
 from harness.experiment import switch, word
-from harness.experiment.arms import Arms
+from harness.experiment.arms import Arms, Compiler
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
     LORE,
@@ -170,12 +170,6 @@ def _size(least: int, most: int, value: Any) -> int:
     return count
 
 
-def _compiler(value: str) -> str:
-    if not re.fullmatch(r"(gcc|clang)(-\d{1,2})?", value):
-        raise Wanted("gcc or clang, or one with its version, like clang-19")
-    return value
-
-
 def _server(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
         raise Wanted(f"an inbox's URL, like {LORE}")
@@ -260,14 +254,15 @@ class Kernels(Model):
     arms: Arms | None = setting(
         None,
         "several kernels on one base in one run, by name: off,on (the option of the series, or as "
-        "its entry in kernels/series/ says), revisions like v3,v5, or what a spec file declares",
+        "its entry in kernels/series/ says), revisions like v3,v5, compilers like gcc,clang, "
+        "layout (the base with its functions elsewhere), or what a spec file declares",
         show=",".join,
     )
     head_guest: Annotated[dict[str, Any], Check(switch.checked)] | None = setting(
         None, None, repeat=Repeat.NEVER
     )
     fragments: _Words = recorded((), "config fragments on top (names or paths)")
-    cc: Annotated[str, Check(_compiler)] = setting(
+    cc: Compiler = setting(
         "gcc", "what compiles both kernels: gcc (default), clang, or one with its version, clang-19"
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from harness.experiment import settings
+from harness.experiment.arms import CONTROL
 from harness.experiment.cell import Cell
 from harness.experiment.meant import KEY, Meant
 from harness.experiment.settings import (
@@ -138,6 +139,7 @@ def load(
         more = (name for name in _DEBUG if name not in named)
         experiment = experiment.changed(fragments=(*named, *more))
     _consistent(place, experiment.kernels)
+    experiment = _without_control(place, experiment)
     if data.get("base") is None and _names_tree(experiment.kernels.patch or ""):
         experiment = experiment.changed(base="auto")
     if not experiment.kernels.patch and not experiment.kernels.head:
@@ -174,6 +176,18 @@ def _consistent(place: str, kernels: Kernels) -> None:
         raise UserError(f"{place}: UPTO counts the patches of PATCH; with HEAD leave it out")
     if kernels.base == "auto" and kernels.head:
         raise UserError(f"{place}: BASE=auto is the base of a series; with HEAD give it a name")
+
+
+def _without_control(place: str, experiment: Experiment) -> Experiment:
+    """The experiment; base once more is no arm, for every block boots it."""
+    named = experiment.kernels.arms or {}
+    if CONTROL not in named:
+        return experiment
+    if not experiment.schedule.aa:
+        raise UserError(
+            f"{place}: ARMS names '{CONTROL}', which AA=no leaves out: drop one of them"
+        )
+    return experiment.changed(arms={name: one for name, one in named.items() if name != CONTROL})
 
 
 def describe(experiment: Experiment) -> str:

@@ -32,14 +32,14 @@ def kind_of(folder: Path) -> ResultKind:
         if (folder / name).is_file():
             return kind
     if not folder.is_dir():
-        raise UserError(f"there is no result '{folder}'{_instead(folder.parent)}")
+        raise UserError(f"there is no result '{folder}'{instead(folder.parent)}")
     raise UserError(
         f"'{folder}' is no result: it has neither a folder 'boots' nor a record like "
-        f"{ResultKind.WALK.record}{_instead(folder)}"
+        f"{ResultKind.WALK.record}{instead(folder)}"
     )
 
 
-def _instead(folder: Path) -> str:
+def instead(folder: Path) -> str:
     """The end of a sentence: the newest results in a folder; "" if it has none."""
     marks = ("boots", *(kind.record for kind in ResultKind), *_FORMER)
     found = [

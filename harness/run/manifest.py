@@ -207,7 +207,10 @@ def write_spec(
         meant = replace(meant or Meant(folder), fragments=own)
     if meant is not None:
         data[KEY] = evidence.as_data(meant)
-    text = yaml.safe_dump(json.loads(json.dumps(data)), sort_keys=True)
+    plain = json.loads(json.dumps(data, sort_keys=True))
+    if "arms" in data:
+        plain["arms"] = json.loads(json.dumps(data["arms"]))  # in the order that was asked for
+    text = yaml.safe_dump(plain, sort_keys=False)
     head = f"# What was run, to be run again: make {target} SPEC=this\n"
     atomic.text(folder / evidence.SPEC, head + text)
 

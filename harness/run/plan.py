@@ -78,22 +78,23 @@ def instrumented(planned: Sequence[Block], instruments: Sequence[str]) -> list[B
 
 
 def interleaved(
-    plans: Mapping[str, Sequence[Block]], names: Sequence[str], *, seed: int
+    plans: Mapping[str, Sequence[Block]], bases: Mapping[str, str], *, seed: int
 ) -> tuple[Block, ...]:
     """The blocks of a study of several arms: each has every arm once, in random order.  Pure.
 
-    ``plans`` are each arm's own comparison with the base, all of one seed; ``names`` all arms, also
-    those that have no kernel, so that the places of the others do not depend on it.  Boots of the
-    base are those of the first arm that asks for them.
+    ``plans`` are each arm's own comparison with its base, all of one seed; ``bases`` the name of
+    that base for all arms, also for those that have no kernel, so that the places of the others do
+    not depend on it.  Boots of a base are those of the first arm that asks for them.
     """
     asked: dict[tuple[int, str], dict[tuple[str, str], BootRequest]] = {}
-    for name in (one for one in names if one in plans):
+    for name in (one for one in bases if one in plans):
         for request in (one for block in plans[name] for one in block if not one.instrument):
             is_own = request.arm == "patch"
             mine = asked.setdefault((request.pair, request.cell.name), {})
-            who = (name, "patch") if is_own else ("", request.arm)
+            who = (name, "patch") if is_own else (bases[name], request.arm)
             mine.setdefault(who, replace(request, home=name))
-    places = [("", "base"), ("", "control"), *((name, "patch") for name in names)]
+    shared = [(base, arm) for base in dict.fromkeys(bases.values()) for arm in ("base", "control")]
+    places = [*shared, *((name, "patch") for name in bases)]
     made = []
     for (pair, cell), mine in sorted(asked.items(), key=lambda item: item[0][0]):
         order = list(places)
@@ -108,17 +109,23 @@ def interleaved(
     return tuple(made)
 
 
-def of_arm(planned: Sequence[Block], name: str, own: Sequence[Block]) -> tuple[Block, ...]:
+def of_arm(
+    planned: Sequence[Block], name: str, own: Sequence[Block], bases: Mapping[str, str]
+) -> tuple[Block, ...]:
     """The comparison of one arm in a study: its boots, and those of the base that it shares.
 
-    ``own`` is its own comparison, as `interleaved` had it.
+    ``own`` is its own comparison, ``bases`` is as `interleaved` had it.
     """
     wanted = {request.folder for block in own for request in block}
     return tuple(
         tuple(
             replace(request, home="")
             for request in block
-            if (request.arm != "patch" or request.home == name)
+            if (
+                request.home == name
+                if request.arm == "patch"
+                else bases[request.home] == bases[name]
+            )
             and replace(request, home="").folder in wanted
         )
         for block in planned

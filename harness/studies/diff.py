@@ -23,7 +23,7 @@ from harness.report.table import Table, columns, heading_row
 from harness.results.frames import ARMS, CONTROL
 from harness.results.manifest import ResultKind
 from harness.results.pairing import Measurement
-from harness.results.record import kind_of
+from harness.results.record import instead, kind_of
 from harness.run import identity
 from harness.stats.verdict import Kind, Verdict
 from harness.studies.walk import analysis
@@ -66,7 +66,7 @@ def diff(first: Path, second: Path) -> Comparison:
         if kind_of(folder) is not ResultKind.COMPARE:
             raise UserError(
                 f"'{folder}' is a result of '{kind_of(folder).said}': diff compares two results "
-                "of 'make compare'"
+                f"of 'make compare'{instead(folder)}"
             )
     if first.resolve() == second.resolve():
         raise UserError(f"'{first}' and '{second}' are the same result: name another with A= or B=")
@@ -148,7 +148,8 @@ def _seeds(folder: Path, cell: str) -> dict[int, int]:
 def render(found: Comparison) -> str:
     """ASCII, at most 72 columns: what is compared, the table, what it does not say."""
     names = zip("AB", (found.first, found.second), strict=True)
-    head = [f"{letter}: {_named(one)}" for letter, one in names]
+    compilers = {one.manifest.arm("patch").compiler for one in (found.first, found.second)}
+    head = [f"{letter}: {_named(one, compiled=len(compilers) > 1)}" for letter, one in names]
     return layout.page(
         (
             paragraphs(head),
@@ -160,13 +161,15 @@ def render(found: Comparison) -> str:
     )
 
 
-def _named(one: Measurement) -> str:
+def _named(one: Measurement, *, compiled: bool) -> str:
+    """The kernels of a result; ``compiled``: also what compiled them."""
     facts, series = one.manifest, one.manifest.arm("patch").series
     other = facts.arm("patch").name
     if series:
         count = len(series.patches)
         other = f"{series.name}, {count} patch{'es' if count != 1 else ''},"
-    return f"{facts.name}: {other} on {facts.arm('base').name}"
+    by = f", compiled by {facts.arm('patch').compiler}" if compiled else ""
+    return f"{facts.name}: {other} on {facts.arm('base').name}{by}"
 
 
 def _open(found: Comparison) -> Iterator[str]:

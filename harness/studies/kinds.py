@@ -12,6 +12,8 @@ from harness.results import checksums
 from harness.results.manifest import ResultKind
 from harness.results.record import kind_of
 from harness.studies import bench, compare
+from harness.studies.arms import analysis
+from harness.studies.arms import formats as arms_formats
 from harness.studies.arms import report as arms
 from harness.studies.bisect import outcome
 from harness.studies.calibrate import report as calibrate
@@ -32,15 +34,21 @@ class StudyKind:
     make: writes the report of a results folder again, from its raw files; runs nothing
     render: the report in one of `defaults.FORMATS`; None where it has no other format
     parts: the results that it is made of, in the folder or beside it
+    notes: what a check of it is to say beside
     """
 
     make: Callable[[Path], StudyResult]
     render: Callable[[Path, str], str] | None = None
     parts: Callable[[Path], Sequence[Path]] = checksums.results_below
+    notes: Callable[[Path], Sequence[str]] = lambda _: ()
 
 
 def _overhead(folder: Path, name: str) -> str:
     return overhead_formats.render(overheads.analyse(folder), name)
+
+
+def _arms(folder: Path, name: str) -> str:
+    return arms_formats.render(analysis.analyse(folder), name)
 
 
 def _compare(folder: Path, name: str) -> str:
@@ -56,7 +64,7 @@ KINDS = {
     ResultKind.REVISIONS: StudyKind(revisions.make, parts=revisions.beside),
     ResultKind.CALIBRATE: StudyKind(calibrate.make),
     ResultKind.NIGHTLY: StudyKind(nightly.make),
-    ResultKind.ARMS: StudyKind(arms.make),
+    ResultKind.ARMS: StudyKind(arms.make, _arms, notes=analysis.compilers),
 }
 
 

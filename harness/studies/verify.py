@@ -130,7 +130,7 @@ def verify(results: Path, *, beside: Sequence[Path] = ()) -> Verification:
         ),
         files=len(listed),
         reported=sum(whole or name.endswith(".csv") for name in _files(results)),
-        notes=(*notes, *unsealed),
+        notes=(*notes, *unsealed, *kind.notes(results)),
         whole=whole,
         parts=parts,
     )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A study's folder -> each arm against the reference, metric by metric.  Runs nothing.
 
+An arm of another compiler has a base of its own, compiled by that: against "base" it is compared
+with that one, and that one is compared with base.
+
 All arms of a cell and metric are one family: each comparison is made at a level that all share
 (Bonferroni, as in `harness.stats.verdict`), so that all of them err no more often than one.
 """
@@ -8,7 +11,7 @@ All arms of a cell and metric are one family: each comparison is made at a level
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,6 +30,8 @@ from harness.util.yamlfile import nearest
 
 BASE = ARMS[0]
 PRIMARY = "primary"
+AA = "A/A"
+"""What is said in place of a verdict on base against its control."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class ComparedArm:
 
     folder: its comparison, below the study's; "" for none
     lost: boots of it that failed, a sentence each
+    base: the name of the base that it is compared with; compiler: of both
     """
 
     name: str
@@ -42,15 +48,31 @@ class ComparedArm:
     folder: str
     failure: str = ""
     lost: tuple[str, ...] = ()
+    base: str = BASE
+    compiler: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmEffect:
-    """What an arm does to one metric.  median: of its boots; verdict: from reference to arm."""
+    """What an arm does to one metric.  verdict: from ``reference`` to it.
+
+    before, median: of the boots of both; judged: it is what was asked about, and not a base beside
+    it or a control
+    """
 
     arm: str
+    reference: str
+    before: float | None
     median: float | None
     verdict: Verdict
+    judged: bool
+
+    @property
+    def said(self) -> str:
+        """The verdict in one word; "" for a base beside it."""
+        if self.judged:
+            return str(self.verdict.kind)
+        return AA if self.arm.startswith(CONTROL) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +136,35 @@ class ArmStudy:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Those on primary metrics."""
-        return tuple(one.verdict for line in self.primary for one in line.effects)
+        effects = (one for line in self.primary for one in line.effects)
+        return tuple(one.verdict for one in effects if one.judged)
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The names of the bases: one for each compiler."""
+        return tuple(dict.fromkeys((BASE, *(one.base for one in self.arms))))
+
+    @property
+    def compilers(self) -> dict[str, str]:
+        """By base, what compiled it; "" where nothing says."""
+        found = {one.base: one.compiler for one in reversed(self.arms) if one.compiler}
+        return {name: found.get(name, "") for name in self.bases}
 
 
 def arms(folder: Path) -> tuple[ComparedArm, ...]:
     """The arms of a study as its record has them; what became of their boots is not read."""
     data = records.read(folder, ResultKind.ARMS)["arms"]
-    return tuple(
-        ComparedArm(one["name"], one["what"], one["folder"], one["failure"]) for one in data
-    )
+    return tuple(_recorded(one) for one in data)
+
+
+def compilers(folder: Path) -> tuple[str, ...]:
+    """What compiled which kernels of a study, a clause each; none where one did them all."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in arms(folder):
+        if one.compiler:
+            found.setdefault((one.base, one.compiler), [one.base]).append(one.name)
+    said = (f"{' and '.join(names)}: compiled by {by}" for (_, by), names in found.items())
+    return tuple(said) if len(found) > 1 else ()
 
 
 def analyse(folder: Path, reference: str = "") -> ArmStudy:
@@ -140,21 +182,23 @@ def analyse(folder: Path, reference: str = "") -> ArmStudy:
     }
     arms = tuple(_arm(one, read, folder) for one in data["arms"])
     sound = {one.name: read[one.name] for one in arms if not one.failure}
-    known = (BASE, *there)
+    bases = {one.name: one.base for one in arms}
+    known = tuple(dict.fromkeys((BASE, *bases.values(), *there)))
     if reference not in known:
         raise UserError(f"REFERENCE is '{reference}', which is no arm{nearest(reference, known)}")
-    if reference != BASE and reference not in sound:
+    if reference in there and reference not in sound:
         why = next(one.failure for one in arms if one.name == reference)
         raise UserError(f"REFERENCE is '{reference}', and that arm failed: {why}")
     some = next(iter(read.values()))
     facts = some.manifest
-    family = max(1, len(there))
+    # Each arm and each base but the reference, which is one of them.
+    family = max(1, len(known) - 1)
     return ArmStudy(
         name=str(data["name"]),
         command=str(data["command"]),
         reference=reference,
         arms=arms,
-        lines=tuple(_lines(sound, there, reference, family)),
+        lines=tuple(_lines(sound, bases, reference, family)),
         lost=tuple(
             dict.fromkeys(
                 said
@@ -172,13 +216,23 @@ def analyse(folder: Path, reference: str = "") -> ArmStudy:
     )
 
 
+def _recorded(data: Mapping[str, str]) -> ComparedArm:
+    return ComparedArm(
+        data["name"],
+        data["what"],
+        data["folder"],
+        data["failure"],
+        base=data.get("base", BASE),
+        compiler=data.get("compiler", ""),
+    )
+
+
 def _arm(data: Mapping[str, str], read: Mapping[str, Measurement], folder: Path) -> ComparedArm:
-    name, place, failure = data["name"], data["folder"], data["failure"]
-    lost: tuple[str, ...] = ()
-    if place:
-        lost = _lost(read[name], folder / place, ARMS[1:])
-        failure = failure or _failure(read[name], lost)
-    return ComparedArm(name, data["what"], place, failure, lost)
+    one = _recorded(data)
+    if not one.folder:
+        return one
+    lost = _lost(read[one.name], folder / one.folder, ARMS[1:])
+    return replace(one, failure=one.failure or _failure(read[one.name], lost), lost=lost)
 
 
 def _failure(one: Measurement, lost: Sequence[str]) -> str:
@@ -204,8 +258,9 @@ def _lost(read: Measurement, results: Path, arms: Sequence[str]) -> tuple[str, .
 
 
 def _lines(
-    sound: Mapping[str, Measurement], there: Sequence[str], reference: str, family: int
+    sound: Mapping[str, Measurement], bases: Mapping[str, str], reference: str, family: int
 ) -> Iterator[MetricLine]:
+    """Of all cells; ``bases`` are those of all arms, by arm."""
     cells = {cell for one in sound.values() for cell in one.cells}
     for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
         mine = {name: one for name, one in sound.items() if cell in one.cells}
@@ -216,14 +271,14 @@ def _lines(
         )
         primary = some.primary(cell)
         for metric in sorted(units, key=lambda name: (name != primary, name)):
-            line = _line(mine, there, reference, cell, str(metric), str(units[metric]), family)
+            line = _line(mine, bases, reference, cell, str(metric), str(units[metric]), family)
             if line.effects:
                 yield line
 
 
 def _line(
     mine: Mapping[str, Measurement],
-    there: Sequence[str],
+    bases: Mapping[str, str],
     reference: str,
     cell: str,
     metric: str,
@@ -232,26 +287,40 @@ def _line(
 ) -> MetricLine:
     some = next(iter(mine.values()))
     facts, workload = some.manifest, cell.rpartition(".")[2]
-    base, control = (some.values(cell, metric, arm) for arm in (BASE, CONTROL))
-    values: dict[str, pd.Series[float]] = {BASE: base}
-    values |= {name: mine[name].values(cell, metric, ARMS[1]) for name in there if name in mine}
-    old = values.get(reference, pd.Series(dtype=float))
-    noise = (base, control) if len(control) else None
-    effects = tuple(
-        ArmEffect(
-            name,
-            paired.spread(list(new)).median,
-            judge(old, new, noise, facts, workload, metric, family=family),
-        )
-        for name, new in values.items()
-        if name != reference and len(new) and len(old)
-    )
+    values: dict[str, pd.Series[float]] = {}
+    noise: dict[str, tuple[pd.Series[float], pd.Series[float]]] = {}
+    for name, base in bases.items():
+        if name in mine and base not in values:
+            values[base], control = (
+                mine[name].values(cell, metric, arm) for arm in (BASE, CONTROL)
+            )
+            if len(control):
+                noise[base] = (values[base], control)
+    values |= {name: mine[name].values(cell, metric, ARMS[1]) for name in bases if name in mine}
+
+    def effect(name: str, old: str, new: pd.Series[float], judged: bool) -> Iterator[ArmEffect]:
+        before = values.get(old, pd.Series(dtype=float))
+        if len(new) and len(before):
+            own = None if name.startswith(CONTROL) else noise.get(bases.get(old, old))
+            found = judge(before, new, own, facts, workload, metric, family=family)
+            first, median = (paired.spread(list(one)).median for one in (before, new))
+            yield ArmEffect(name, old, first, median, found, judged)
+
+    effects: list[ArmEffect] = []
+    is_usual = reference == BASE
+    for name, new in values.items():
+        if name != reference:
+            against = bases.get(name, BASE) if is_usual else reference
+            effects += effect(name, against, new, not is_usual or name in bases)
+        if is_usual and name in noise:
+            again = name.replace(BASE, CONTROL, 1)
+            effects += effect(again, name, noise[name][1], judged=False)
     return MetricLine(
         cell=cell,
         metric=metric,
         unit=facts.unit(workload, metric, unit, facts.clock),
         direction=facts.direction(workload, metric),
         role=PRIMARY if metric == some.primary(cell) else "secondary",
-        median=paired.spread(list(old)).median,
-        effects=effects,
+        median=paired.spread(list(values.get(reference, ()))).median,
+        effects=tuple(effects),
     )

@@ -2,7 +2,8 @@
 """What ARMS= names: for each arm, the comparison with the base that it is.
 
 An arm is declared by the spec file, by the registry's entry of the series (its own arms, or its
-revisions), or, for "off" and "on", by the one option that the series brings and leaves off.
+revisions), or, for "off" and "on", by the one option that the series brings and leaves off.  The
+rest is known of any series: itself, a compiler, and the base with another layout.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.build import newoptions, pair
+from harness.build import kbuild, newoptions, pair
 from harness.build.pair import Context
-from harness.experiment.arms import NamedArm
+from harness.experiment.arms import CONTROL, NamedArm, is_compiler
 from harness.experiment.spec import Experiment
-from harness.series import locator
+from harness.series import basis, locator
 from harness.series.locator import Listed
 from harness.series.registry import Entry
 from harness.util.errors import UserError
@@ -24,6 +25,10 @@ from harness.util.yamlfile import near
 
 REGISTRY = REPO / "kernels" / "series"
 _SWITCHED = {"off": "n", "on": "y"}
+PATCH, LAYOUT = "patch", "layout"
+"""The series or second kernel as it is; the base with each function at a multiple of 64 bytes."""
+_ALIGNED = "DEBUG_FORCE_FUNCTION_ALIGN_64B=y"
+_COMPILERS = ("gcc", "clang")
 
 
 def of(experiment: Experiment, context: Context) -> dict[str, Experiment]:
@@ -48,9 +53,19 @@ def of(experiment: Experiment, context: Context) -> dict[str, Experiment]:
                 brought["options"] = _brought(experiment, context)
             option = _one_option(brought["options"], experiment)
             return NamedArm.of(name, {"options": [f"{option}={_SWITCHED[name]}"]}, name)
+        if name == PATCH:
+            return NamedArm(name)
+        if is_compiler(name):
+            return NamedArm.of(name, {"cc": name}, name)
+        if name == LAYOUT:
+            base = _base(experiment, context)
+            return NamedArm.of(name, {"head": base, "options": [_ALIGNED]}, name)
         raise UserError(_unknown(name, experiment, entry))
 
-    return {name: _compared(experiment, declared(name, data)) for name, data in asked.items()}
+    found = {name: _compared(experiment, declared(name, data)) for name, data in asked.items()}
+    for compiler in {one.kernels.cc for one in found.values()}:
+        kbuild.compiler_version(compiler)  # one that is missing is told before anything is built
+    return found
 
 
 def single(experiment: Experiment, context: Context, command: str) -> Experiment:
@@ -77,6 +92,14 @@ def _entry(experiment: Experiment, context: Context) -> Entry | None:
     return place.entry if isinstance(place, Listed) else None
 
 
+def _base(experiment: Experiment, context: Context) -> str:
+    """The name of the base, as a second kernel may be named."""
+    name = experiment.kernels.base
+    if name != basis.AUTO:
+        return name
+    return pair.prepare(experiment.changed(arms=None), context).base.name
+
+
 def _brought(experiment: Experiment, context: Context) -> tuple[str, ...]:
     """The options that the series brings and leaves off."""
     trees = pair.prepare(experiment.changed(arms=None), context)
@@ -100,7 +123,8 @@ def _one_option(found: tuple[str, ...], experiment: Experiment) -> str:
 def _unknown(name: str, experiment: Experiment, entry: Entry | None) -> str:
     known = [*(entry.arms or ()), *(one.name for one in entry.revisions)] if entry else []
     known = known or (["off", "on"] if experiment.kernels.patch else [])
-    hint = near(name, known) or (f"; it has {', '.join(known)}" if known else "")
+    known += [PATCH, *_COMPILERS, LAYOUT, CONTROL]
+    hint = near(name, known) or f"; there are {', '.join(known)}"
     of_what = experiment.kernels.patch or f"HEAD={experiment.kernels.head}"
     return (
         f"ARMS: nobody declares the arm '{name}' of {of_what}{hint}; a spec file may, under 'arms' "
@@ -117,6 +141,8 @@ def _compared(experiment: Experiment, arm: NamedArm) -> Experiment:
         "head_config": (*kernels.head_config, *arm.kernel.options),
         "head_guest": _joined(kernels.head_guest, arm.switch),
     }
+    if arm.kernel.cc:
+        values["cc"] = arm.kernel.cc
     if arm.kernel.patch:
         values |= {"patch": arm.kernel.patch, "head": None}
     if arm.kernel.head:

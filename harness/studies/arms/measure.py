@@ -2,7 +2,7 @@
 """Arms measured together: each block boots the base and every arm once, in random order.
 
 What one arm comes to is an ordinary comparison in a folder of its own below the study: its boots,
-and those of the base, which all arms share.
+and those of the base, which all arms of one compiler share.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from harness.results.manifest import ResultKind
 from harness.run import eviction, evidence, identity, manifest, plan, reuse
 from harness.studies import booting, compare, methods
 from harness.studies.arms import analysis, choice, report
-from harness.studies.compare import Begun, Boots
+from harness.studies.compare import INSTRUMENTS, Begun, Boots
 from harness.studies.result import StudyResult, sealed
 from harness.util import progress
 from harness.util.errors import Exit, HarnessError, KernelFailure, UserError
@@ -45,7 +45,8 @@ def arms(experiment: Experiment, context: Context) -> StudyResult:
     An arm that does not apply, configure or build is named, and the others are measured.  Raises
     the harness's typed errors; that of the first arm where none is left.
     """
-    return measure(experiment, choice.of(experiment, context), context)
+    chosen = choice.of(experiment, context)
+    return measure(experiment, chosen, context, instruments=INSTRUMENTS)
 
 
 def measure(
@@ -53,17 +54,18 @@ def measure(
     chosen: Mapping[str, Experiment],
     context: Context,
     trees: Mapping[str, Trees] | None = None,
+    instruments: Sequence[str] = INSTRUMENTS[:1],
 ) -> StudyResult:
     """The same with the comparison of each arm; ``experiment`` is what was asked for.
 
-    ``trees`` are those of arms that are got and patched already.
+    ``trees`` are those of arms that are got and patched already; ``instruments`` are as in `Boots`.
     """
     before = progress.finished()
-    known, reference = (analysis.BASE, *chosen), experiment.study.reference
+    study = _Study(experiment, chosen, context, instruments, trees=dict(trees or {}))
+    known, reference = (*study.bases.values(), *chosen), experiment.study.reference
     if reference not in known:
         raise UserError(f"REFERENCE is '{reference}', which is no arm{nearest(reference, known)}")
     cells = compare.admitted(experiment.changed(arms=None), "compare")
-    study = _Study(experiment, chosen, context, trees=dict(trees or {}))
     study.prepare()
     folder = context.results / study.name
     _log.info(f"results go to {folder}")
@@ -88,12 +90,28 @@ class _Study:
     asked: Experiment
     chosen: Mapping[str, Experiment]
     context: Context
+    instruments: Sequence[str]
     failures: dict[str, HarnessError] = field(default_factory=dict)
     trees: dict[str, Trees] = field(default_factory=dict)
     plans: dict[str, PairPlan] = field(default_factory=dict)
     made: dict[str, KernelPair] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
+
+    @property
+    def bases(self) -> dict[str, str]:
+        """By arm, the name of its base: those of another compiler are named after it."""
+        first = next(iter(self.chosen.values())).kernels.cc
+        named = {first: analysis.BASE}
+        if self.asked.kernels.cc in (one.kernels.cc for one in self.chosen.values()):
+            named = {self.asked.kernels.cc: analysis.BASE}
+        return {
+            name: named.setdefault(one.kernels.cc, f"{analysis.BASE}-{one.kernels.cc}")
+            for name, one in self.chosen.items()
+        }
+
+    def _is_on_base(self, name: str) -> bool:
+        return self.bases[name] == analysis.BASE
 
     def prepare(self) -> None:
         """Get the trees of all arms, and name the study after what identifies it."""
@@ -106,8 +124,8 @@ class _Study:
         self._require_some(self.plans)
         self._require_one_base()
         keys = {name: self._key(name) for name in self.chosen}
-        first = next(iter(self.plans.values()))
-        keys = {"base": first.keys["base"], **keys}
+        bases = self.bases
+        keys = {bases[name]: one.keys["base"] for name, one in self.plans.items()} | keys
         asked, context = self.asked, self.context
         method = methods.of(asked, accel.choose(asked.guest.accel, cache=context.cache), context)
         self.identity = identity.of(asked, method, keys, kind=ResultKind.ARMS)
@@ -122,7 +140,9 @@ class _Study:
         return f"{kernel} {shown}".strip()
 
     def _require_one_base(self) -> None:
-        keys = {name: one.keys["base"] for name, one in self.plans.items()}
+        """All arms are on one tree with one configuration; compilers may differ."""
+        requests = {name: one.requests["base"] for name, one in self.plans.items()}
+        keys = {name: (one.tree, one.options) for name, one in requests.items()}
         first, *rest = keys
         for name in rest:
             if keys[name] != keys[first]:
@@ -146,12 +166,13 @@ class _Study:
             self.failures[name] = error
 
     def build(self, cells: Sequence[Cell]) -> None:
-        """Build the base and the kernel of every arm."""
+        """Build the base of every compiler and the kernel of every arm."""
         cache, every = self.context.cache, self.plans.values()
         places = {cache.images / one.key for one in methods.recipes(cells).values()}
         needed = frozenset(place for one in every for place in one.places()) | places
         eviction.keep_below(cache, eviction.limit(), needed=needed)
-        next(iter(every)).build_base()
+        first = next((one for name, one in self.plans.items() if self._is_on_base(name)), None)
+        (first or next(iter(every))).build_base()
         for name, planned in self.plans.items():
             with self._named(name):
                 self.made[name] = planned.build()
@@ -166,8 +187,9 @@ class _Study:
             found: dict[str, Begun] = {}
             for name, made in tuple(self.made.items()):
                 del self.made[name]
+                boots = Boots(made=made, instruments=self.instruments)
                 with self._named(name):
-                    one = compare.begun(self.chosen[name], cells, chosen, inner, Boots(made=made))
+                    one = compare.begun(self.chosen[name], cells, chosen, inner, boots)
                     found[name] = stack.enter_context(one)
                     self.made[name] = made
             self._require_some(found)
@@ -202,6 +224,7 @@ class _Study:
         return {
             **({"patch": kernels.patch} if kernels.patch not in (None, asked.patch) else {}),
             **({"head": kernels.head} if kernels.head not in (None, asked.head) else {}),
+            **({"cc": kernels.cc} if kernels.cc != asked.cc else {}),
             "options": list(kernels.head_config[len(asked.head_config) :]),
             **(kernels.head_guest or {}),
         }
@@ -212,11 +235,13 @@ class _Study:
         parts = [kernels.patch or f"kernel {kernels.head}", *kernels.head_config]
         if shown := switch.of(kernels.head_guest).shown:
             parts.append(f"in the guest {shown}")
-        failure = self.failures.get(name)
+        failure, made = self.failures.get(name), self.made.get(name)
         return {
             "name": name,
             "what": ", ".join(parts),
-            "folder": name if name in self.made else "",
+            "base": self.bases[name],
+            "compiler": made[0]["patch"].kernel.compiler if made else "",
+            "folder": name if made else "",
             "failure": str(failure) if failure else "",
         }
 
@@ -234,16 +259,17 @@ def _boot(
     """Run what is missing of all arms, and finish each; boots that ran, and what failed."""
     own = {name: compare.plan_of(one.setting, Boots()) for name, one in each.items()}
     seed = study.asked.schedule.seed
-    planned = plan.interleaved(own, tuple(study.chosen), seed=seed)
+    bases = study.bases
+    planned = plan.interleaved(own, bases, seed=seed)
     instruments = next(iter(each.values())).setting.instruments
     planned = (*planned, *plan.instrumented(planned, instruments))
-    parts = {name: plan.of_arm(planned, name, own[name]) for name in each}
+    parts = {name: plan.of_arm(planned, name, own[name], bases) for name in each}
     donors = methods.donors(context)
     shared = sum(reuse.boots(part, folder / name, donors) for name, part in parts.items())
     if shared:
         _log.info(f"{shared} boots of the base are shared with other results")
     _share(parts, folder)
-    count = len(each) + 2
+    count = max((len(block) for block in planned), default=0)
     _log.info(f"{len(planned)} blocks of up to {count} boots: base, control, {', '.join(each)}")
     settings = [one.setting for one in each.values()]
     chosen = settings[0].accelerator
@@ -274,7 +300,7 @@ def _lacking(part: Sequence[plan.Block], folder: Path) -> list[str]:
 
 
 def _share(parts: Mapping[str, Sequence[plan.Block]], folder: Path) -> None:
-    """Give each arm the boots of the base that another arm has."""
+    """Give each arm the boots of its base that another arm has."""
     for name, part in parts.items():
         others = [folder / other for other in parts if other != name]
         reuse.boots(part, folder / name, others, together=True)

@@ -73,10 +73,10 @@ def _rows(study: ArmStudy) -> Iterator[tuple[object, ...]]:
         for effect in line.effects:
             found = effect.verdict
             own = found.change
-            judged = (found.kind, found.reason) if line.role == analysis.PRIMARY else ("", "")
+            judged = (effect.said, found.reason) if line.role == analysis.PRIMARY else ("", "")
             yield (
-                study.reference, effect.arm, "", line.cell, line.backend, line.workload,
-                line.metric, line.unit, line.direction, line.role, line.median, effect.median,
+                effect.reference, effect.arm, "", line.cell, line.backend, line.workload,
+                line.metric, line.unit, line.direction, line.role, effect.before, effect.median,
                 own.n, own.estimate_pct, own.low_pct, own.high_pct, study.level, own.method,
                 *judged,
             )  # fmt: skip

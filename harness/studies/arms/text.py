@@ -39,17 +39,22 @@ def summary(study: ArmStudy) -> str:
     return layout.page(_answer(study))
 
 
-def _answer(study: ArmStudy) -> list[list[str]]:
-    said = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
+def said(study: ArmStudy) -> list[str]:
+    """The first lines: what failed, the verdicts, what was compared."""
+    found = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
     hurt = [one.name for one in study.arms if one.lost and not one.failure]
     if study.lost or hurt:
         names = [BASE, *hurt] if study.lost else hurt
-        said.append(f"Boots failed of {', '.join(names)}: see below.")
-    said += [
+        found.append(f"Boots failed of {', '.join(names)}: see below.")
+    return [
+        *found,
         _verdicts(study),
         f"Arms of '{study.name}' on {study.base} ({study.version})",
     ]
-    return [list(paragraphs(said)), table.text(metrics(study, "primary"))]
+
+
+def _answer(study: ArmStudy) -> list[list[str]]:
+    return [list(paragraphs(said(study))), table.text(metrics(study, "primary"))]
 
 
 def _verdicts(study: ArmStudy) -> str:
@@ -76,7 +81,7 @@ def metrics(study: ArmStudy, role: str) -> Table:
         for one in line.effects:
             own = one.verdict.change
             row = [one.arm, number(one.median), change(own), interval(own), str(own.n)]
-            rows.append(tuple([*row, str(one.verdict.kind)] if primary else row))
+            rows.append(tuple([*row, one.said] if primary else row))
     title = f"Against {study.reference}: {'primary' if primary else 'other'} metrics"
     return Table(title, columns(*heads), tuple(rows))
 
@@ -86,12 +91,24 @@ def _heading(line: MetricLine) -> str:
 
 
 def _arms(study: ArmStudy) -> Iterator[str]:
-    yield f"{BASE}: {study.base}, version {study.version}"
+    for name, compiler in study.compilers.items():
+        yield f"{name}: {study.base}, version {study.version}{_compiled(compiler)}"
+    several = len(study.bases) > 1
     for one in study.arms:
-        yield f"{one.name}: {one.what}"
+        yield f"{one.name}: {one.what}{f', on {one.base}' if several else ''}"
+
+
+def _compiled(compiler: str) -> str:
+    return f", compiled by {compiler}" if compiler else ""
 
 
 def _method(study: ArmStudy) -> Iterator[str]:
+    if others := study.bases[1:]:
+        yield (
+            f"{' and '.join(others)}: the tree of base by another compiler, with its own control. "
+            "Against base, an arm is compared with the base of its own compiler, and that one with "
+            "base: it is no arm and has no verdict."
+        )
     yield (
         f"A block boots {BASE}, control ({BASE} again) and every arm once, in random order with "
         f"one guest seed. Each arm is compared with {study.reference} pair by pair."

@@ -85,10 +85,14 @@ def plan(
 
 
 def unit_name(suite: str, unit: Experiment) -> str:
-    """The folder of one back-end by one workload: its cell, and how many more if settings vary."""
+    """The folder of one back-end by one workload: its cell, and how many more if settings vary.
+
+    The name of its arm, if it has one, ends it.
+    """
     cells = unit.cells()
     more = f"-and-{len(cells) - 1}-more" if len(cells) > 1 else ""
-    return f"{suite}-{cells[0].name}{more}" if suite else f"{cells[0].name}{more}"
+    arm = "".join(f"-{name}" for name in unit.kernels.arms or ())
+    return f"{suite}-{cells[0].name}{more}{arm}" if suite else f"{cells[0].name}{more}{arm}"
 
 
 def unit_data(unit: Experiment) -> dict[str, Any]:

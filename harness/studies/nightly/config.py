@@ -197,14 +197,22 @@ def _spec_keys() -> tuple[str, ...]:
 def _units(
     place: str, data: Mapping[str, Any], suites: Sequence[str]
 ) -> Iterator[tuple[str, Experiment]]:
-    """One back-end by one workload each, so that the order of a night goes by cells."""
+    """One back-end by one workload by one arm each: the order of a night goes by cells."""
+    for name, unit in _all_arms(place, data, suites):
+        for arm, declared in (unit.kernels.arms or {}).items():
+            yield name, unit.changed(arms={arm: declared})
+        if not unit.kernels.arms:
+            yield name, unit
+
+
+def _all_arms(
+    place: str, data: Mapping[str, Any], suites: Sequence[str]
+) -> Iterator[tuple[str, Experiment]]:
     common = {key: data[key] for key in _spec_keys() if key in data}
     common.setdefault("pairs", PAIRS)
     # All settings at once: a mistake is said before the first of them is used.
     whole = spec.load(None, common, source=place)
     matrix = whole.matrix
-    if len(whole.kernels.arms or {}) > 1:
-        raise UserError(f"{place}: 'arms': a night measures one arm of each revision: name one")
     if not suites:
         for workload in matrix.workloads:
             for backend in matrix.backends:

@@ -96,7 +96,7 @@ class _Night:
 
     def __init__(self, config: Config, context: Context, root: Path, history: HistoryStore) -> None:
         self._config, self._context, self._root, self._history = config, context, root, history
-        self._made: dict[Subject, KernelPair | HarnessError] = {}
+        self._made: dict[tuple[Subject, str], KernelPair | HarnessError] = {}
         self._agenda = Agenda(0, "", "", 0.0, ())
 
     def plan(self) -> Agenda:
@@ -219,14 +219,16 @@ class _Night:
         """The comparison; or None and why these kernels cannot run its cell."""
         context = self._context_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))
+        arm = "".join(experiment.kernels.arms or ())
         experiment = choice.single(experiment, context, "nightly")
-        made = self._kernels(job.point, experiment, context)
+        made = self._kernels(job.point, arm, experiment, context)
         good, skipped = cell.runnable(
             experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory
         )
         if not good:
             return None, skipped[0].reason
-        donors = [one for one in self._root.glob(f"*/{job.name}") if one.is_dir()]
+        same = f"{job.name.removesuffix(f'-{arm}')}*"  # those of the other arms, too
+        donors = [one for one in self._root.glob(f"*/{same}") if one.is_dir()]
         donors.sort(key=lambda one: one.stat().st_mtime, reverse=True)
         return compare.compare(experiment, context, made=made, donors=donors[:_DONORS]), ""
 
@@ -234,16 +236,17 @@ class _Night:
         git = point.git or self._config.kernel_git or self._context.kernel_git
         return replace(self._context, results=self._root / point.folder, kernel_git=git)
 
-    def _kernels(self, point: Subject, experiment: Any, context: Context) -> KernelPair:
+    def _kernels(self, point: Subject, arm: str, experiment: Any, context: Context) -> KernelPair:
         """Both kernels, made once a night for all cells; a failure is the same for all."""
-        if point not in self._made:
+        key = (point, arm)
+        if key not in self._made:
             try:
-                self._made[point] = pair.make(experiment, context)
+                self._made[key] = pair.make(experiment, context)
             except InfraError:
                 raise  # it may pass
             except HarnessError as error:
-                self._made[point] = error
-        found = self._made[point]
+                self._made[key] = error
+        found = self._made[key]
         if isinstance(found, HarnessError):
             raise found
         return found

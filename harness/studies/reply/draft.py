@@ -72,7 +72,7 @@ def make(
     if kind not in (ResultKind.COMPARE, ResultKind.OVERHEAD, ResultKind.WALK):
         raise UserError(
             f"'{results}' is of the kind {kind}: a reply is drafted from one comparison, one walk "
-            "or one measurement of overhead"
+            f"or one measurement of overhead{record.instead(results)}"
         )
     if kind is ResultKind.WALK:
         if overhead is not None:

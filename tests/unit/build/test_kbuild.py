@@ -422,6 +422,13 @@ LOGS = [
     ("cc1: all warnings being treated as errors\nmake: *** [a.o] Error 1\n", "Error 1"),
     ("vmlinux.o: warning: objtool: f(): stack\nmake: *** [vmlinux.o] Error 255\n", "Error 255"),
     ("gcc: internal compiler error: Killed (program cc1)\nmake: *** [x] Error 4\n", "Killed"),
+    (
+        "***\n*** C compiler is too old.\n***   Your Clang version:    14.0.6\n"
+        "***   Minimum Clang version: 15.0.0\n***\n"
+        "scripts/Kconfig.include:44: Sorry, this C compiler is not supported.\n"
+        "make[1]: *** [Makefile:685: allnoconfig] Error 2\n",
+        "C compiler is too old; Your Clang version: 14.0.6; Minimum Clang version: 15.0.0",
+    ),
     ("fatal: out of disk\nlast words\n", "last words"),
     ("", "the log is empty"),
 ]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,44 @@ def test_two_hosts_give_the_very_results_of_one_machine(
     for log in ("host0.log", "host1.log"):
         pairs = [line.split("-")[0] for line in (tmp_path / log).read_text().split("\n") if line]
         assert len(pairs) == 3 * len(set(pairs)), "a pair stays on one host"
+
+
+def test_the_arms_of_a_study_are_booted_where_their_block_is(tmp_path: Path) -> None:
+    where, todo = setting(tmp_path)
+    bases = {"off": "base", "on": "base", "clang": "base-clang"}
+    kernels = {name: kernel(tmp_path / name, key=f"{name}-key") for name in (*bases, "base-clang")}
+    own = {
+        name: tuple(
+            tuple(
+                replace(
+                    one,
+                    kernel=kernels[name]
+                    if one.arm == "patch"
+                    else kernels.get(bases[name], one.kernel),
+                )
+                for one in block
+            )
+            for block in todo
+        )
+        for name in bases
+    }
+    planned = plan.interleaved(own, bases, seed=1)
+    assert {len(block) for block in planned} == {7}
+    plan.run(planned, where, tmp_path / "local", engine=Local(1))
+    with workers(tmp_path) as made, cluster.connected(made.scheduler_address, "tcg") as engine:
+        ran = plan.run(planned, where, tmp_path / "boots", engine=engine)
+    assert (ran.done, ran.kept, ran.failed) == (7 * 8, 0, ())
+    assert results(tmp_path / "boots") == results(tmp_path / "local")
+    homes = {
+        path.name: len(list(path.glob("boots/*/*/boot.json")))
+        for path in (tmp_path / "boots").iterdir()
+    }
+    assert homes == {"off": 3 * 8, "on": 8, "clang": 3 * 8}
+    hosts = [
+        {line.rpartition("boots/")[2].rpartition("-")[0] for line in path.read_text().splitlines()}
+        for path in sorted(tmp_path.glob("host*.log"))
+    ]
+    assert len(hosts) == 2 and all(hosts) and not hosts[0] & hosts[1], "a block stays on one host"
 
 
 def test_a_worker_that_is_killed_loses_the_boot_in_hand_and_nothing_else(tmp_path: Path) -> None:

@@ -301,12 +301,19 @@ def names_of(block: Block) -> dict[str, BootRequest]:
     return {one.home if one.arm == "patch" else one.arm: one for one in block}
 
 
+def of_one(*names: str) -> dict[str, str]:
+    """Arms that have one base."""
+    return dict.fromkeys(names, "base")
+
+
 @given(st.integers(0, 1 << 40))
 @settings(max_examples=25)
 def test_a_block_of_arms_has_each_once_with_the_guest_seed_of_a_comparison(seed: int) -> None:
     own = planned(4, seed)
-    arms = plan.interleaved({"a": own, "b": own, "c": own}, ("a", "b", "c"), seed=seed)
-    assert arms == plan.interleaved({"a": own, "b": own, "c": own}, ("a", "b", "c"), seed=seed)
+    arms = plan.interleaved({"a": own, "b": own, "c": own}, of_one("a", "b", "c"), seed=seed)
+    assert arms == plan.interleaved(
+        {"a": own, "b": own, "c": own}, of_one("a", "b", "c"), seed=seed
+    )
     for block, alone in zip(arms, own, strict=True):
         assert set(names_of(block)) == {"base", "control", "a", "b", "c"} and len(block) == 5
         assert [one.position for one in block] == list(range(5))
@@ -315,7 +322,7 @@ def test_a_block_of_arms_has_each_once_with_the_guest_seed_of_a_comparison(seed:
         }
         assert {one.home for one in block if one.arm != "patch"} == {"a"}
     for name in "abc":
-        mine = plan.of_arm(arms, name, own)
+        mine = plan.of_arm(arms, name, own, of_one("a", "b", "c"))
         assert [sorted(one.folder for one in block) for block in mine] == [
             sorted(one.folder for one in block) for block in own
         ]
@@ -323,15 +330,15 @@ def test_a_block_of_arms_has_each_once_with_the_guest_seed_of_a_comparison(seed:
 
 def test_the_order_of_arms_is_not_always_the_same() -> None:
     own = planned(8)
-    arms = plan.interleaved({"a": own, "b": own}, ("a", "b"), seed=1)
+    arms = plan.interleaved({"a": own, "b": own}, of_one("a", "b"), seed=1)
     places = Counter(names_of(block)["b"].position for block in arms)
     assert set(places) == {0, 1, 2, 3} and max(places.values()) < len(arms) / 2
 
 
 def test_an_arm_that_has_no_kernel_leaves_the_places_of_the_others() -> None:
     own = planned(3)
-    whole = plan.interleaved({"a": own, "b": own}, ("a", "b"), seed=1)
-    lacking = plan.interleaved({"b": own}, ("a", "b"), seed=1)
+    whole = plan.interleaved({"a": own, "b": own}, of_one("a", "b"), seed=1)
+    lacking = plan.interleaved({"b": own}, of_one("a", "b"), seed=1)
     for one, other in zip(whole, lacking, strict=True):
         left = {name: request.position for name, request in names_of(one).items() if name != "a"}
         assert {name: one.position for name, one in names_of(other).items()} == left
@@ -341,7 +348,7 @@ def test_an_arm_that_has_no_kernel_leaves_the_places_of_the_others() -> None:
 def test_a_cell_that_one_arm_cannot_run_has_the_others() -> None:
     own = planned(2)
     few = tuple(block for block in own if block[0].cell.name == "zram.pageio")
-    arms = plan.interleaved({"a": few, "b": own}, ("a", "b"), seed=1)
+    arms = plan.interleaved({"a": few, "b": own}, of_one("a", "b"), seed=1)
     assert len(arms) == len(own)
     for block in arms:
         found = set(names_of(block))
@@ -350,8 +357,30 @@ def test_a_cell_that_one_arm_cannot_run_has_the_others() -> None:
         )
         home = "a" if "a" in found else "b"
         assert names_of(block)["base"].home == home
-    assert all(plan.of_arm(arms, "b", own)) and not any(
+    assert all(plan.of_arm(arms, "b", own, of_one("a", "b"))) and not any(
         block
-        for block in plan.of_arm(arms, "a", few)
+        for block in plan.of_arm(arms, "a", few, of_one("a", "b"))
         if block and block[0].cell.name != "zram.pageio"
     )
+
+
+def test_arms_of_two_bases_have_each_its_own_and_a_control() -> None:
+    own = planned(4)
+    bases = {"gcc": "base", "layout": "base", "clang": "base-clang"}
+    arms = plan.interleaved(dict.fromkeys(bases, own), bases, seed=1)
+    for block in arms:
+        assert sorted(one.position for one in block) == list(range(7))
+        assert Counter(one.arm for one in block) == {"patch": 3, "base": 2, "control": 2}
+        assert {one.home for one in block if one.arm == "base"} == {"gcc", "clang"}
+    for name in bases:
+        mine = plan.of_arm(arms, name, own, bases)
+        assert all(
+            sorted(one.arm for one in block) == ["base", "control", "patch"] for block in mine
+        )
+    places = [
+        {one.folder: one.position for block in plan.of_arm(arms, name, own, bases) for one in block}
+        for name in bases
+    ]
+    of_base = [folder for folder in places[0] if "patch" not in folder]
+    assert [places[0][one] for one in of_base] == [places[1][one] for one in of_base]
+    assert [places[0][one] for one in of_base] != [places[2][one] for one in of_base]

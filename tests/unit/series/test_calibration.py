@@ -216,7 +216,9 @@ def test_instructions_executed_are_the_known_amount(name: str, version: str) -> 
         loops = _loops(header, _constants([patch, *on_top])[INSNS])
         for pages in (1, 2, 512):
             executed = _executed(_assembly(header), pages=pages, count=loops)
-            assert executed == pages * k["amount"]
+            assert executed == pages * k["constant"]["value"]
+        # What a folio takes around the weight is part of the amount where it was disassembled.
+        assert k["amount"] - k["constant"]["value"] == (5 if name == "calibration-option" else 0)
         assert on_top or f"{loops} times dec and jnz" in " ".join(patch.text.split())
         assert f"{loops} x (dec, jnz)" in k["derived"]
 

@@ -12,7 +12,9 @@ import pytest
 
 from harness.build import pair
 from harness.build.pair import Context
+from harness.results import manifest as manifests
 from harness.studies import verify
+from harness.studies.arms import choice
 from harness.studies.nightly import config, measure, store
 from harness.studies.nightly.config import Config
 from harness.util.errors import Exit
@@ -59,6 +61,7 @@ def context(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Cont
     )
     monkeypatch.setattr(pair, "_REGISTRY", registry)
     monkeypatch.setattr(measure, "REGISTRY", registry)
+    monkeypatch.setattr(choice, "REGISTRY", registry)
     mirror = inbox.archive(tmp_path / "list.git", inbox.mailed(repo, 1))
     made = guests.context(tmp_path, repo)
     return replace(made, mails=replace(made.mails, mirrors=(mirror,)))
@@ -125,6 +128,32 @@ def test_a_revision_arrives_between_two_nights(
     assert len(list((context.results / "nightly/report/plots").glob("*.png"))) == 2
     junit = ElementTree.parse(context.results / "nightly/report/junit.xml").getroot()
     assert (junit.get("failures"), junit.get("errors"), junit.get("tests")) == ("2", "0", "2")
+
+
+def test_a_night_measures_each_arm_beside_the_same_base(
+    context: Context, fake: Guests, repo: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "nightly.yaml"
+    arms = "arms: {patch: , plain: {}, swap: {options: [SWAP=y]}}\n"
+    path.write_text(NIGHTLY.replace("GIT", str(repo)) + arms)
+    head = inbox.git(repo, "rev-parse", "main").strip()[:12]
+    night = measure.nightly(config.load(path, registry_folder=measure.REGISTRY), context)
+    assert (night.status, night.done) == (Exit.OK, 6)
+    assert folders(context) == [
+        f"{place}/zram.pageio-{arm}"
+        for place in (f"next-{head}-on-v6.12", "toy-v1-on-auto")
+        for arm in ("patch", "plain", "swap")
+    ]
+    assert len(fake.ran) == 2 * 3 + 6 * 3, "the base and its control once, the rest for each arm"
+    root = context.results / "nightly" / "toy-v1-on-auto"
+    options = {
+        arm: manifests.load(root / f"zram.pageio-{arm}").config_diff for arm in ("plain", "swap")
+    }
+    assert not options["plain"] and options["swap"][0].symbol == "CONFIG_SWAP"
+    assert verify.verify(night.folder).holds and "zram.pageio-swap" in night.text
+    booted = len(fake.ran)
+    assert measure.nightly(config.load(path, registry_folder=measure.REGISTRY), context).done == 0
+    assert len(fake.ran) == booted
 
 
 def test_what_does_not_build_or_boot_is_a_result(

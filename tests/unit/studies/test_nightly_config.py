@@ -197,12 +197,15 @@ def test_a_posting_that_the_registry_learns_of_is_the_same_one(tmp_path: Path) -
     assert keys[0] == keys[1]
 
 
-def test_a_night_measures_one_arm(tmp_path: Path) -> None:
+def test_a_night_measures_each_arm_of_each_cell(tmp_path: Path) -> None:
     path = tmp_path / "nightly.yaml"
-    text = "series: [vswap]\nbackends: [zram]\nworkloads: [pageio]\narms: {}\n"
-    path.write_text(text.format("[off, on]"))
-    with pytest.raises(UserError, match="'arms': a night measures one arm of each revision"):
-        config.load(path, registry_folder=measure.REGISTRY)
-    path.write_text(text.format("on"))
-    ((_, unit),) = config.load(path, registry_folder=measure.REGISTRY).units
-    assert agenda.unit_data(unit)["arms"] == {"on": None}
+    path.write_text(
+        "series: [vswap]\nbackends: [zram]\nworkloads: [pageio, pressure]\narms: [off, on, clang]\n"
+    )
+    units = config.load(path, registry_folder=measure.REGISTRY).units
+    assert [agenda.unit_name(*one) for one in units] == [
+        f"zram.{workload}-{arm}"
+        for workload in ("pageio", "pressure")
+        for arm in ("off", "on", "clang")
+    ]
+    assert [agenda.unit_data(one)["arms"] for _, one in units[:2]] == [{"off": None}, {"on": None}]
