@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.experiment import settings, spec
+from harness.experiment import program, settings, spec
 from harness.experiment.cell import Cell
 from harness.experiment.settings import Identity
 from harness.experiment.spec import Experiment
@@ -214,7 +214,7 @@ def continued(experiment: Experiment, folder: Path) -> Experiment:
             f"'{folder}' also has {_few(sorted(others))}, with {there} pairs: ask for all of its "
             "cells to have more pairs of each, or give another NAME="
         )
-    former = replace(one, matrix=spec.load(None, _matrix(old)).matrix)
+    former = replace(one, matrix=spec.load(None, _matrix(old), home=folder).matrix)
     if mine <= {cell.name for cell in former.cells()}:
         return former
     both = one.changed(
@@ -234,7 +234,8 @@ def continued(experiment: Experiment, folder: Path) -> Experiment:
 
 
 def _joined(old: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:
-    return (*old, *(one for one in new if one not in old))
+    there = [program.kept(one) for one in old]
+    return (*old, *(one for one in new if program.kept(one) not in there))
 
 
 def _matrix(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,6 +250,7 @@ def _matrix(data: Mapping[str, Any]) -> dict[str, Any]:
 def identifying(experiment: Experiment, clock: str) -> dict[str, Any]:
     """The settings that identify a result, as plain data."""
     data = experiment.as_data()
+    data["workloads"] = [program.kept(item) for item in data["workloads"]]
     return {
         name: data[name]
         for name, one in settings.stored().items()
