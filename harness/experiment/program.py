@@ -21,7 +21,6 @@ from harness.experiment import parameter, word
 from harness.experiment import workload as catalogue
 from harness.experiment.defaults import PROGRAMS
 from harness.experiment.workload import (
-    DESCRIBED,
     FOLDER,
     Package,
     Requires,
@@ -37,7 +36,6 @@ from harness.util.yamlfile import (
     Items,
     Model,
     Regex,
-    Text,
     Wanted,
     at_least,
     matching,
@@ -162,7 +160,7 @@ class About(Model):
     ] = field(default_factory=dict)
     primary: str = ""
     margin: Annotated[str, matching(r"\d+(\.\d+)?%", "a percentage such as 1%")] = "1%"
-    requires: Requires = Requires()
+    requires: Requires = field(default_factory=Requires)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +246,7 @@ def load(name: str, settings: Mapping[str, Any]) -> Workload:
         made = _about(name, {}, said)
         if not made.command.strip():
             raise UserError(f"the command line of '{name}' is empty")
-        return _workload(name, made, made.name or _slug(name), None, (), made.command, b"")
+        return _workload(name, made, _slug(name), None, (), made.command, b"")
     path = Path(name)
     if not path.exists():
         raise UserError(f"there is no program '{name}'")
@@ -262,7 +260,7 @@ def load(name: str, settings: Mapping[str, Any]) -> Workload:
         raise UserError(f"{beside}: '{COMMAND}' is of a command line; a folder has 'run'")
     _check_files(name, files)
     head = b"" if is_folder else path.read_bytes()
-    return _workload(name, made, made.name or _slug(path.stem), path, files, made.run, head)
+    return _workload(name, made, _slug(path.stem), path, files, made.run, head)
 
 
 def _workload(
@@ -306,7 +304,7 @@ def _workload(
         "progress": str(about.expect.progress),
     }
     own: dict[str, Any] = {
-        "name": name,
+        "name": about.name or name,
         "description": about.description or _description(program),
         "primary": primary,
         "primary_waiting_io": waiting,
@@ -316,7 +314,7 @@ def _workload(
         about.requires, packages=tuple(sorted({*about.requires.packages, *about.packages}))
     )
     made = Workload(
-        name=name,
+        name=own["name"],
         program=definition.program,
         parameters=tuple(
             (key, parameter.taken(values[key], one)) for key, one in data["parameters"].items()

@@ -517,7 +517,7 @@ class Others(Model):
     )
     expect: Text | None = setting(
         None,
-        "what is a failure of a program of your own, e.g. 'console=\"possible recursive\" "
+        'what is a failure of a program of your own, e.g. \'console="possible recursive" '
         "status=1,139 progress=5s' (default: any exit status but 0)",
         part="matrix",
         stored=False,

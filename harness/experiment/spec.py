@@ -191,9 +191,7 @@ def _with_programs(
         # The guest's clock is slower than the host's.
         experiment = experiment.changed(timeout=max(usual, timeout * _SLOWER))
     every = {"memcg": others.memcg}
-    items = tuple(
-        program.changed(item, **every, **(own if item in mine else {})) for item in items
-    )
+    items = tuple(program.changed(item, **every, **(own if item in mine else {})) for item in items)
     return experiment.changed(workloads=items)
 
 

@@ -23,7 +23,6 @@ from harness.experiment import program, switch
 from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
 from harness.experiment.switch import Proof, Switch
-from harness.experiment.workload import WorkloadDefinition
 from harness.results import checksums, console, printed, telemetry
 from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
@@ -159,7 +158,8 @@ def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Ev
         record = _Record(request, host)
         try:
             _drive(request, host, folder, Path(tmp), record, stop)
-            outcome, detail = _conclude(folder, request.cell.workload.definition)
+            said = request.cell.workload.definition
+            outcome, detail = _conclude(folder, said.expected_console, said.failing_console)
             if outcome is Outcome.OK and request.observed is Observed.FULL:
                 record.proof = _proven(request.switch.proof, record.said, folder)
         except BootEnded as end:
@@ -390,8 +390,10 @@ def _sampled(proof: Proof, folder: Path) -> Iterator[tuple[str, str]]:
                 yield file.text, f"in sample {sample.seq} ({sample.reason})"
 
 
-def _conclude(folder: Path, definition: WorkloadDefinition) -> tuple[Outcome, str]:
-    """The outcome of a boot whose workload came to its end."""
+def _conclude(
+    folder: Path, expected: Sequence[str] = (), failing: Sequence[str] = ()
+) -> tuple[Outcome, str]:
+    """The outcome of a boot whose workload came to its end; patterns as the workload has them."""
     number, errors = _text(folder / "workload.status"), _text(folder / "workload.err")
     status = int(number) if re.fullmatch(r"\d{1,3}", number) else None
     said = errors.splitlines()[-1] if errors else "no message"
@@ -400,10 +402,10 @@ def _conclude(folder: Path, definition: WorkloadDefinition) -> tuple[Outcome, st
     log = folder / "console.log"
     if log.is_file() and log.stat().st_size > FLOOD:  # it came between the last look and the end
         return Outcome.FLOOD, f"{log.name} has {log.stat().st_size >> 20} MiB"
-    finding = console.worst(_text(log), expected=definition.expected_console)
+    finding = console.worst(_text(log), expected=expected)
     if finding:
         return finding.outcome, finding.text
-    if line := console.first(_text(log), definition.failing_console):
+    if line := console.first(_text(log), failing):
         return Outcome.WORKLOAD_FAILED, f"the console has a line that counts as a failure: {line}"
     if status is None:
         return Outcome.WORKLOAD_FAILED, "it left no exit status behind"
