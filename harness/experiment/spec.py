@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from harness.experiment import program, settings
+from harness.experiment import program, settings, word
 from harness.experiment.cell import Cell
 from harness.experiment.meant import KEY, Meant
 from harness.experiment.settings import (
@@ -65,6 +65,9 @@ class Experiment:
             text += f"-upto-{kernels.upto}"
         if self.matrix.suite:
             text += f"-{self.matrix.suite}"
+        own = (one for one in self.matrix.workloads if program.is_own(one))
+        for name in dict.fromkeys(word.stem(program.parts(one)[0].rstrip("/")) for one in own):
+            text += f"-{name}"
         return _plain(text)
 
     def cells(self) -> tuple[Cell, ...]:

@@ -109,6 +109,10 @@ def named(
         parts = {key: value for key, value in parts.items() if not key.startswith(free)}
         # These change all cells.
         parts |= {name: data["experiment"][name] for name in ("preset", "guest")}
+        # Whoever changes a program of his own means another comparison, not one more cell.
+        parts |= {
+            CELL + cell.name: definition(cell) for cell in experiment.cells() if cell.workload.own
+        }
     digest = hashlib.sha256(atomic.json_text(parts).encode()).hexdigest()[:_DIGITS]
     return experiment.changed(name=f"{words}-{digest}")
 

@@ -426,6 +426,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	children = child_signals();
 	go = start(path);
+	wait_for_alignment(); /* the copies took their time */
 	watcher_start(run.group, options.progress);
 	before = usage_read(run.group);
 	phase_begin(&phase, "run", 0);
