@@ -26,7 +26,6 @@ from harness.experiment.workload import (
     Requires,
     SizeText,
     Workload,
-    WorkloadDefinition,
 )
 from harness.util import yamlfile
 from harness.util.errors import UserError
@@ -49,6 +48,7 @@ COMMAND = "command"
 OUTPUT = "program.txt"
 """The file of a boot with what it printed."""
 RUNNER = "runner"
+PRINTS = "prints.yaml"
 BESIDE = "repro.yaml"
 """The file in a folder that says more of the program there."""
 _MOST_BYTES = 64 << 20
@@ -76,6 +76,14 @@ class Printed(Model):
     unit: str = ""
     better: Annotated[str, one_of(("lower", "higher"))] = "lower"
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known(Model):
+    """An entry of `PRINTS`."""
+
+    where: str
+    metrics: Mapping[str, Printed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +254,7 @@ def load(name: str, settings: Mapping[str, Any]) -> Workload:
         made = _about(name, {}, said)
         if not made.command.strip():
             raise UserError(f"the command line of '{name}' is empty")
+        made = replace(made, metrics=made.metrics or _known(made.command))
         return _workload(name, made, _slug(name), None, (), made.command, b"")
     path = Path(name)
     if not path.exists():
@@ -295,7 +304,10 @@ def _workload(
     }
     if twice := about.metrics.keys() & data["metrics"].keys():
         raise UserError(f"'{said}': the metric '{min(twice)}' is the runner's own: rename it")
-    primary, waiting = _primary(said, about, is_fuzzed, metrics, definition)
+    is_locked = bool(place and (place.is_dir() or place.suffix == ".c") and not script)
+    usual = definition.primary if is_locked else "cpu"
+    primary, waiting = _primary(said, about, is_fuzzed, metrics, usual)
+    waiting = definition.primary_waiting_io if waiting else None
     status = about.expect.status or (_NONE if is_fuzzed else _NONZERO)
     values = {
         "entry": f"{program.folder}/{program.entry}",
@@ -328,6 +340,17 @@ def _workload(
     )
     _ = made.memory_max, made.ram
     return made
+
+
+def _known(command: str) -> Mapping[str, Printed]:
+    """The numbers that a command line prints of which it is known; none of most."""
+    words = command.split()
+    for name, data in yamlfile.read(FOLDER / RUNNER / PRINTS).items():
+        known = yamlfile.check(data, _Known, f"{PRINTS}: {name}")
+        there = any(word.rpartition("/")[2] == name for word in words)
+        if there and any(word.startswith(known.where) for word in words):
+            return known.metrics
+    return {}
 
 
 def _about(
@@ -363,24 +386,24 @@ def _check_files(name: str, files: tuple[tuple[str, Path], ...]) -> None:
 
 
 def _primary(
-    said: str,
-    about: About,
-    is_fuzzed: bool,
-    metrics: Mapping[str, Any],
-    definition: WorkloadDefinition,
-) -> tuple[str | None, str | None]:
-    """The metric that gets the verdict, and that where pages wait for a disk."""
+    said: str, about: About, is_fuzzed: bool, metrics: Mapping[str, Any], usual: str | None
+) -> tuple[str | None, bool]:
+    """The metric that gets the verdict, and whether all instructions do where pages wait for a
+    disk.
+
+    ``usual`` is that of a program that says nothing.  Elapsed time is of one whose text is locked:
+    that of the distribution's programs is read from the host's disk again.
+    """
     if about.primary == _NONE or (is_fuzzed and not about.primary and not about.metrics):
-        return None, None
+        return None, False
     if about.primary and about.primary not in metrics:
         raise UserError(
             f"'{said}': 'primary' is '{about.primary}', which is no metric of it"
             f"{nearest(about.primary, metrics)}"
         )
     if about.primary or about.metrics:
-        chosen = about.primary or next(iter(about.metrics))
-        return chosen, None
-    return definition.primary, definition.primary_waiting_io
+        return about.primary or next(iter(about.metrics)), False
+    return usual, True
 
 
 def _digest(program: Program, about: About) -> str:

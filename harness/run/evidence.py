@@ -13,6 +13,7 @@ from harness.build.pair import Trees, is_shipped
 from harness.experiment import spec
 from harness.experiment.defaults import PROGRAMS
 from harness.experiment.meant import Meant, MeantTree
+from harness.experiment.program import Program
 from harness.experiment.spec import Experiment
 from harness.series import kept
 from harness.source.gitstore import GitStore
@@ -60,6 +61,13 @@ def keep_programs(folder: Path, experiment: Experiment) -> None:
         for name, path in own.files:
             if path != home / name:
                 atomic.binary(home / name, path.read_bytes())
+
+
+def holds(folder: Path, own: Program) -> bool:
+    """Whether all that a program is made of is among the copies in a result: a stranger's spec
+    file may name any file of this user."""
+    home = (folder / PROGRAMS).resolve()
+    return all(path.resolve().is_relative_to(home) for _, path in own.files)
 
 
 def programs(folder: Path) -> list[str]:

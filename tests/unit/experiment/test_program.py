@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from harness.experiment import program, spec
 from harness.experiment.workload import Workload
+from harness.results import printed
 from harness.util.errors import UserError
 
 
@@ -101,6 +103,37 @@ def test_a_command_line_is_a_workload() -> None:
     assert made.own.script == "FOO=1 stress-ng --vm 2 --vm-bytes 80% -t 5s"
     assert made.packages == ("stress-ng",)
     assert "stress-ng --vm 2" in made.definition.description
+
+
+def test_text_that_is_not_locked_is_read_again_so_cpu_time_gets_the_verdict(
+    tmp_path: Path,
+) -> None:
+    script = tmp_path / "test.sh"
+    script.write_text("cat /proc/meminfo\n")
+    for made in (one(workloads=str(script)), one(cmd="true")):
+        assert made.definition.primary == "cpu"
+        assert made.definition.primary_waiting_io == "elapsed_busy"
+
+
+def test_what_stress_ng_prints_is_known() -> None:
+    made = one(cmd="stress-ng --vm 2 -t 5s --metrics-brief")
+    assert made.definition.primary == "bogo_ops_cpu_rate"
+    assert made.own is not None
+    text = (
+        "stress-ng: info:  [93] dispatching hogs: 2 vm\n"
+        "stress-ng: metrc: [93] stressor       bogo ops real time  usr time  sys time   bogo ops/s"
+        "     bogo ops/s\n"
+        "stress-ng: metrc: [93]                           (secs)    (secs)    (secs)   (real time)"
+        " (usr+sys time)\n"
+        "stress-ng: metrc: [93] vm                  576      2.03      0.19      1.75       284.06"
+        "         296.09\n"
+    )
+    lines = map(json.loads, printed.lines(text, dict(made.own.metrics)))
+    assert {line["name"]: line["value"] for line in lines} == {
+        "bogo_ops_cpu_rate": 296.09,
+        "bogo_ops_rate": 284.06,
+    }
+    assert one(cmd="stress-ng --vm 2 -t 5s").definition.primary == "cpu"
 
 
 def test_a_command_line_is_beside_workloads_that_are_named() -> None:
