@@ -19,6 +19,8 @@ from harness.util.sandbox import Sandbox
 _COMPILER = ("gcc", "-O2", "-pthread", "-static", "-w", "-frandom-seed=harness")
 _LINKED = ("-s", "-Wl,--build-id=none")
 _STATIC = "-O2 -pthread -static -w"
+_PHASES = ".phases"
+"""The runner reads it: see workloads/runner/runner.h."""
 _LINES = 5
 """Of the compiler's words in an error."""
 _PROGRAMS = (b"\x7fELF", b"#!")
@@ -63,6 +65,9 @@ def _make(program: Program, scratch: Path, sandbox: Sandbox) -> None:
             raise UserError(f"'{program.place}' has a file '{entry.name}': give it another 'name'")
         entry.write_text(f"#!/bin/sh\n{program.script}\n", encoding="utf-8")
     entry.chmod(0o755)
+    if program.phases:
+        lines = (f"{name}\t{one.begin}\t{one.end}\n" for name, one in program.phases)
+        (scratch / _PHASES).write_text("".join(lines), encoding="utf-8")
     (scratch / BESIDE).unlink(missing_ok=True)
 
 

@@ -78,6 +78,20 @@ class Printed(Model):
     description: str = ""
 
 
+_Words = Annotated[str, matching(r"[^\t\n]{1,200}", "a part of a line that it prints")]
+
+
+_Name = Annotated[str, matching(r"[a-z][a-z0-9_]{0,30}", "a name like swapin_time")]
+
+
+@dataclass(frozen=True, slots=True)
+class ToldPhase(Model):
+    """A phase that the program tells: parts of the lines that begin and end it."""
+
+    begin: _Words
+    end: _Words
+
+
 @dataclass(frozen=True, slots=True)
 class _Known(Model):
     """An entry of `PRINTS`."""
@@ -150,6 +164,7 @@ class About(Model):
 
     cflags: on top, when C files are compiled; run: the command line that runs it in its folder
     memcg: its limit; timeout: seconds of the guest's clock after which it is ended
+    phases: by name, those that it tells; each is a metric, too
     primary: the metric that gets the verdict, "none" for its outcome alone
     """
 
@@ -163,8 +178,11 @@ class About(Model):
     expect: Annotated[Expect, Check(_expect, first=True)] = Expect()
     packages: _Packages = ()
     metrics: Annotated[
-        Mapping[Annotated[str, matching(r"[a-z][a-z0-9_]*", "a name like swapin_time")], Printed],
+        Mapping[_Name, Printed],
         Check(lambda v: {k: {} if o is None else o for k, o in v.items()}, first=True),
+    ] = field(default_factory=dict)
+    phases: Mapping[
+        Annotated[str, matching(r"[a-z][a-z0-9_]{0,30}", "a name like fill")], ToldPhase
     ] = field(default_factory=dict)
     primary: str = ""
     margin: Annotated[str, matching(r"\d+(\.\d+)?%", "a percentage such as 1%")] = "1%"
@@ -190,6 +208,7 @@ class Program:
     cflags: tuple[str, ...]
     digest: str
     metrics: tuple[tuple[str, Printed], ...] = ()
+    phases: tuple[tuple[str, ToldPhase], ...] = ()
 
     @property
     def folder(self) -> str:
@@ -293,6 +312,7 @@ def _workload(
         cflags=tuple(_split(said, cflags)),
         digest="",
         metrics=tuple(sorted(about.metrics.items())),
+        phases=tuple(about.phases.items()),
     )
     program = replace(program, digest=_digest(program, about))
     metrics = {
@@ -301,9 +321,16 @@ def _workload(
             key: {"unit": one.unit, "direction": one.better, "description": one.description}
             for key, one in about.metrics.items()
         },
+        **{
+            key: {"unit": "ns", "direction": "lower", "description": f"elapsed time of {key}"}
+            for key in about.phases
+        },
     }
-    if twice := about.metrics.keys() & data["metrics"].keys():
-        raise UserError(f"'{said}': the metric '{min(twice)}' is the runner's own: rename it")
+    own_names = [*about.metrics, *about.phases]
+    if twice := [
+        name for name in own_names if name in data["metrics"] or own_names.count(name) > 1
+    ]:
+        raise UserError(f"'{said}': there is another metric '{twice[0]}': rename it")
     is_locked = bool(place and (place.is_dir() or place.suffix == ".c") and not script)
     usual = definition.primary if is_locked else "cpu"
     primary, waiting = _primary(said, about, is_fuzzed, metrics, usual)
@@ -321,6 +348,7 @@ def _workload(
         "primary": primary,
         "primary_waiting_io": waiting,
         "margin": about.margin,
+        "phases": tuple(about.phases) or definition.phases,
     }
     requires = replace(
         about.requires, packages=tuple(sorted({*about.requires.packages, *about.packages}))
@@ -422,6 +450,7 @@ def _digest(program: Program, about: About) -> str:
         "cflags": program.cflags,
         "console": about.expect.console,
         "metrics": {key: [one.match, one.unit] for key, one in about.metrics.items()},
+        "phases": {key: [one.begin, one.end] for key, one in about.phases.items()},
         "packages": sorted(about.packages),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:12]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from harness.experiment.program import Printed
 
@@ -24,8 +24,7 @@ def lines(text: str, metrics: Mapping[str, Printed]) -> Iterator[str]:
         for number, value in enumerate(_values(text, name, one), 1):
             if number > _MOST:
                 break
-            data = {"type": "metric", "name": name, "round": number, "value": value}
-            yield json.dumps({**data, "unit": one.unit}, separators=(",", ":"))
+            yield _metric(name, number, value, one.unit)
 
 
 def _values(text: str, name: str, one: Printed) -> Iterator[float]:
@@ -39,7 +38,24 @@ def _values(text: str, name: str, one: Printed) -> Iterator[float]:
             yield value
 
 
-def inserted(jsonl: str, more: Iterator[str]) -> str:
+def phases(jsonl: str, names: Sequence[str]) -> Iterator[str]:
+    """A "metric" line for each round of the named phases, from the workload's own lines."""
+    for line in jsonl.splitlines():
+        try:
+            one = json.loads(line)
+            if one["type"] == "phase" and one["name"] in names:
+                value = one["end_ns"] - one["begin_ns"]
+                yield _metric(one["name"], one["round"], value, "ns")
+        except (ValueError, LookupError, TypeError):
+            continue  # whoever reads the lines says so
+
+
+def _metric(name: str, number: int, value: float, unit: str) -> str:
+    data = {"type": "metric", "name": name, "round": number, "value": value, "unit": unit}
+    return json.dumps(data, separators=(",", ":"))
+
+
+def inserted(jsonl: str, more: Iterable[str]) -> str:
     """The workload's lines with more of them before its last one, which says that it is done."""
     head, newline, last = jsonl.rstrip("\n").rpartition("\n")
     return "".join(f"{line}\n" for line in (*([head] if newline else []), *more, last) if line)

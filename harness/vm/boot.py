@@ -340,9 +340,13 @@ def _measure(
 def _add_printed(cell: Cell, folder: Path) -> None:
     """Put the numbers that a program of the user's own printed among those of its runner."""
     own, place = cell.workload.own, folder / "workload.jsonl"
-    if own and own.metrics and place.is_file():
-        found = printed.lines(_text(folder / program.OUTPUT), dict(own.metrics))
-        place.write_text(printed.inserted(_text(place), found), encoding="utf-8")
+    if own and (own.metrics or own.phases) and place.is_file():
+        text = _text(place)
+        found = [
+            *printed.lines(_text(folder / program.OUTPUT), dict(own.metrics)),
+            *printed.phases(text, [name for name, _ in own.phases]),
+        ]
+        place.write_text(printed.inserted(text, found), encoding="utf-8")
 
 
 def _switched(asked: Switch, shell: Shell) -> Iterator[tuple[str, str]]:

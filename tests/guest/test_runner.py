@@ -47,10 +47,12 @@ class Ran:
         }
 
 
-def run(runner: Path, tmp_path: Path, script: str, *words: str) -> Ran:
+def run(runner: Path, tmp_path: Path, script: str, *words: str, phases: str = "") -> Ran:
     folder = tmp_path / "programs" / "mine"
     folder.mkdir(parents=True)
     (folder / "data").write_text("some data\n")
+    if phases:
+        (folder / ".phases").write_text(phases)
     program = folder / "run"
     program.write_text(script)
     program.chmod(0o755)
@@ -165,3 +167,26 @@ def test_what_cannot_be_run_is_said(runner: Path, tmp_path: Path) -> None:
     assert ran.status == 1
     assert "cannot run" in ran.said
     assert "No such file or directory" in ran.said
+
+
+def test_what_it_prints_tells_its_phases(runner: Path, tmp_path: Path) -> None:
+    # As a program in C does that never flushes: it is a terminal that has each line at once.
+    source = tmp_path / "fill.c"
+    source.write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n"
+        "int main(void) { for (int i = 0; i < 2; i++) {"
+        ' puts("filling ..."); usleep(300000); puts("filled"); usleep(100000); }'
+        ' puts("reading ..."); usleep(100000); return 0; }\n'
+    )
+    subprocess.run(["gcc", "-o", tmp_path / "fill", source], check=True)
+    script = f"#!/bin/sh\nexec {tmp_path}/fill\n"
+    phases = "fill\tfilling\tfilled\nread\treading\tnever said\n"
+    ran = run(runner, tmp_path, script, phases=phases)
+    assert (ran.status, ran.said) == (0, "")
+    assert is_complete(ran.lines)
+    assert ran.printed == "filling ...\nfilled\n" * 2 + "reading ...\n"
+    found = [one for one in ran.lines if one["type"] == "phase"]
+    assert [(one["name"], one["round"]) for one in found] == [("fill", 1), ("fill", 2), ("read", 1)]
+    for one, least in zip(found, (0.3e9, 0.3e9, 0.1e9), strict=True):
+        assert least * 0.9 < one["end_ns"] - one["begin_ns"] < least + 20e9
+    assert ran.metrics["elapsed"] > 0.9e9

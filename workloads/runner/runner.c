@@ -24,6 +24,7 @@
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "../common/workload.h"
@@ -168,12 +169,31 @@ static _Noreturn void become(const char *file, int output, int go)
 	_exit(127);
 }
 
+/* A program that thinks it talks to a terminal prints each line when it is whole. */
+static void open_terminal(int *ends)
+{
+	struct termios raw;
+
+	ends[0] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (ends[0] < 0 || grantpt(ends[0]) != 0 || unlockpt(ends[0]) != 0)
+		die(STATUS_FAILED, "Cannot make a terminal: %s.", strerror(errno));
+	ends[1] = open(ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (ends[1] < 0 || tcgetattr(ends[1], &raw) != 0)
+		die(STATUS_FAILED, "Cannot open the terminal: %s.", strerror(errno));
+	cfmakeraw(&raw);
+	tcsetattr(ends[1], TCSANOW, &raw);
+}
+
 /* Start it, held at its first step; returns where to write a byte that lets it go. */
 static int start(const char *file)
 {
 	int output[2], go[2];
 
-	if (pipe2(output, O_CLOEXEC) != 0 || pipe2(go, O_CLOEXEC) != 0)
+	if (phases_wanted())
+		open_terminal(output);
+	else if (pipe2(output, O_CLOEXEC) != 0)
+		die(STATUS_FAILED, "Cannot make a pipe: %s.", strerror(errno));
+	if (pipe2(go, O_CLOEXEC) != 0)
 		die(STATUS_FAILED, "Cannot make a pipe: %s.", strerror(errno));
 	run.pid = fork();
 	if (run.pid < 0)
@@ -200,6 +220,7 @@ static bool take_output(void)
 	while ((got = read(run.output, text, sizeof(text))) > 0) {
 		size_t keep = (size_t)got;
 
+		phases_read(text, keep);
 		if (run.written > OUTPUT_MAX)
 			continue;
 		if (keep > OUTPUT_MAX - run.written)
@@ -211,7 +232,8 @@ static bool take_output(void)
 			dprintf(run.log, "\nrunner: it printed more than " OUTPUT_MAX_WORDS
 				", which is not kept\n");
 	}
-	return got != 0;
+	/* A terminal that nobody has open any more. */
+	return got != 0 && !(got < 0 && errno == EIO);
 }
 
 /*
@@ -394,6 +416,35 @@ static void emit_watched(void)
 	emit_metric("latest_wakeup", 0, (double)seen->latest_wakeup_ns);
 }
 
+/* The whole run is the phase, unless the program has phases of its own. */
+static void begin(struct phase *phase)
+{
+	if (!phases_wanted()) {
+		phase_begin(phase, "run", 0);
+		return;
+	}
+	phase->cost = (struct cost){ .channel = COST_WHOLE };
+	cost_begin(&phase->cost);
+}
+
+/* The last sample of one that is ended shows it alive. */
+static void end(struct phase *phase)
+{
+	if (phases_wanted())
+		cost_end(&phase->cost);
+	else
+		phase_stop(phase);
+	watcher_stop();
+	if (!run.late)
+		end_all();
+	if (phases_wanted())
+		phases_close();
+	else
+		phase_finish(phase, 0);
+	if (run.late)
+		end_all();
+}
+
 /* The folder and the file of --entry. */
 static void split_entry(char *folder, const char **file)
 {
@@ -420,6 +471,7 @@ int main(int argc, char **argv)
 	copy_program(folder);
 	snprintf(path, sizeof(path), "%s/%s", run.home, file);
 	lock_file(path);
+	phases_load(run.home);
 	run.log = open(place("HARNESS_OUTPUT", OUTPUT), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (run.log < 0)
 		die(STATUS_FAILED, "Cannot keep what it prints: %s.", strerror(errno));
@@ -429,15 +481,12 @@ int main(int argc, char **argv)
 	wait_for_alignment(); /* the copies took their time */
 	watcher_start(run.group, options.progress);
 	before = usage_read(run.group);
-	phase_begin(&phase, "run", 0);
+	begin(&phase);
 	timer = timer_after(options.limit);
 	if (write(go, "", 1) != 1)
 		die(STATUS_FAILED, "The program was gone before it began.");
 	wait_for_end(children, timer);
-	phase_stop(&phase);
-	watcher_stop();
-	end_all();
-	phase_finish(&phase, 0);
+	end(&phase);
 	emit_metric("ended", 0, run.late);
 	if (!run.late) {
 		emit_metric("elapsed", 0, (double)phase_elapsed_ns(&phase));

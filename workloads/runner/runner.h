@@ -4,6 +4,7 @@
 #define RUNNER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* --- usage.c --- */
@@ -20,6 +21,20 @@ struct usage usage_read(const char *group); /* "" for none */
 /* The same of one figure, for whoever looks often; false if there is none. */
 bool usage_stall(const char *group, uint64_t *total_us);
 bool usage_cpu(const char *group, uint64_t *us);
+
+/* --- phases.c --- */
+
+/*
+ * Phases that a program tells by what it prints: lines "NAME<TAB>BEGIN<TAB>END" of the file
+ * PHASES_FILE in its folder, each text a part of the line that begins or ends the phase.  The mark
+ * is set when the line is read, a moment after it was printed.
+ */
+#define PHASES_FILE ".phases"
+
+void phases_load(const char *home);
+bool phases_wanted(void);
+void phases_read(const char *text, size_t bytes);
+void phases_close(void); /* end what is open */
 
 /* --- watcher.c --- */
 

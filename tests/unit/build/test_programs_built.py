@@ -123,10 +123,13 @@ def test_of_several_programs_the_file_beside_them_says_which(tmp_path: Path) -> 
     made = folder(tmp_path, a_sh="#!/bin/sh\necho a\n", b_sh="#!/bin/sh\necho b $1\n")
     with pytest.raises(UserError, match=r"must have one program, and has: a\.sh, b\.sh; say in"):
         built(tmp_path, f"{made}/")
-    (made / "repro.yaml").write_text("run: ./b.sh 7\n")
+    (made / "repro.yaml").write_text(
+        "run: ./b.sh 7\nphases: {fill: {begin: filling, end: filled up}}\n"
+    )
     entry = built(tmp_path, f"{made}/")
     assert says(entry) == "b 7\n"
     assert not (entry.parent / "repro.yaml").exists()
+    assert (entry.parent / ".phases").read_text() == "fill\tfilling\tfilled up\n"
     assert os.access(entry.parent / "a.sh", os.X_OK)
 
 

@@ -174,6 +174,8 @@ margin: 2%
 metrics:
   rate: {match: 'rate (\\d+) MB/s', unit: MB/s, better: higher, description: as it prints it}
   latency:
+phases:
+  fill: {begin: filling, end: filled up}
 requires: {kernel: [CONFIG_ZRAM]}
 """
     )
@@ -192,6 +194,8 @@ requires: {kernel: [CONFIG_ZRAM]}
     assert made.data["metrics"]["rate"]["direction"] == "higher"
     assert made.data["metrics"]["latency"]["direction"] == "lower"
     assert "elapsed" in made.data["metrics"]
+    assert made.definition.phases == ("fill",)
+    assert made.data["metrics"]["fill"]["unit"] == "ns"
 
 
 def test_one_of_a_fuzzer_may_end_as_it_likes(tmp_path: Path) -> None:
@@ -237,7 +241,9 @@ def test_a_mistake_is_one_sentence(source: Path, given: dict[str, Any], said: st
     [
         ("metric: {}", "unknown key 'metric'"),
         ("metrics: {a: {match: 'no group'}}", "with one group, which is the number"),
-        ("metrics: {elapsed: }", "the metric 'elapsed' is the runner's own"),
+        ("metrics: {elapsed: }", "there is another metric 'elapsed'"),
+        ("phases: {cpu: {begin: a, end: b}}", "there is another metric 'cpu'"),
+        ("phases: {fill: {begin: a}}", "key 'end' is missing"),
         ("memcg: [1]", "'memcg' is a list"),
         ("- 1", "it must be a mapping"),
     ],

@@ -47,3 +47,16 @@ def test_lines_come_before_the_one_that_ends_all() -> None:
         '{"a":1}\nx\ny\n{"type":"done"}\n'
     )
     assert printed.inserted('{"type":"done"}\n', iter(["x"])) == 'x\n{"type":"done"}\n'
+
+
+def test_the_phases_that_a_program_tells_are_metrics() -> None:
+    jsonl = (
+        '{"type":"phase","name":"fill","round":1,"begin_ns":5,"end_ns":12}\n'
+        '{"type":"phase","name":"run","begin_ns":5,"end_ns":12}\nnonsense\n[]\n'
+        '{"type":"phase","name":"fill","round":2,"begin_ns":20,"end_ns":50}\n'
+    )
+    found = [json.loads(line) for line in printed.phases(jsonl, ["fill", "read"])]
+    assert found == [
+        {"type": "metric", "name": "fill", "round": 1, "value": 7, "unit": "ns"},
+        {"type": "metric", "name": "fill", "round": 2, "value": 30, "unit": "ns"},
+    ]
