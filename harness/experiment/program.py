@@ -13,42 +13,23 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from harness.experiment import parameter, word
 from harness.experiment import workload as catalogue
+from harness.experiment.about import RUNNER, About, Printed, ToldPhase, known_prints
 from harness.experiment.defaults import PROGRAMS
-from harness.experiment.workload import (
-    FOLDER,
-    Package,
-    Requires,
-    SizeText,
-    Workload,
-)
+from harness.experiment.workload import Workload
 from harness.util import yamlfile
 from harness.util.errors import UserError
-from harness.util.yamlfile import (
-    Check,
-    Count,
-    Items,
-    Model,
-    Regex,
-    Wanted,
-    at_least,
-    matching,
-    nearest,
-    one_of,
-    words,
-)
+from harness.util.yamlfile import nearest
 
 COMMAND = "command"
 """The setting of an entry that makes it a command line, whatever its name is."""
 OUTPUT = "program.txt"
 """The file of a boot with what it printed."""
-RUNNER = "runner"
-PRINTS = "prints.yaml"
 BESIDE = "repro.yaml"
 """The file in a folder that says more of the program there."""
 _MOST_BYTES = 64 << 20
@@ -59,136 +40,6 @@ _NONE = "none"
 _NONZERO = "nonzero"
 
 
-def _one_group(value: str) -> str:
-    if re.compile(value).groups != 1:
-        raise Wanted("a regular expression with one group, which is the number")
-    return value
-
-
-@dataclass(frozen=True, slots=True)
-class Printed(Model):
-    """A number that the program prints.
-
-    match: finds it in the output, its one group; "": lines ``NAME VALUE`` or ``NAME VALUE UNIT``
-    """
-
-    match: Annotated[Regex, Check(_one_group)] = ""
-    unit: str = ""
-    better: Annotated[str, one_of(("lower", "higher"))] = "lower"
-    description: str = ""
-
-
-_Words = Annotated[str, matching(r"[^\t\n]{1,200}", "a part of a line that it prints")]
-
-
-_Name = Annotated[str, matching(r"[a-z][a-z0-9_]{0,30}", "a name like swapin_time")]
-
-
-@dataclass(frozen=True, slots=True)
-class ToldPhase(Model):
-    """A phase that the program tells: parts of the lines that begin and end it."""
-
-    begin: _Words
-    end: _Words
-
-
-@dataclass(frozen=True, slots=True)
-class _Known(Model):
-    """An entry of `PRINTS`."""
-
-    where: str
-    metrics: Mapping[str, Printed]
-
-
-@dataclass(frozen=True, slots=True)
-class Expect(Model):
-    """What counts as a failure of it.
-
-    console: patterns of console lines; status: exit statuses, as the runner's option ``fails``
-    has them; "" if nothing is said; progress: seconds that may pass without progress, 0: any
-    """
-
-    console: Items[Regex] = ()
-    status: Annotated[
-        str, matching(r"none|nonzero|\d{1,3}(,\d{1,3})*", "none, nonzero, or statuses like 1,139")
-    ] = ""
-    progress: Count = 0
-
-
-def _expect(value: Any) -> Any:
-    """``console=WORD status=1,139 progress=5s`` as a mapping."""
-    if isinstance(value, Expect):
-        return value
-    if isinstance(value, str):
-        made: dict[str, Any] = {}
-        try:
-            parts = shlex.split(value)
-        except ValueError as error:
-            raise Wanted(f"words like console=deadlock ({error})") from error
-        for part in parts:
-            key, sign, text = part.partition("=")
-            if not sign or key not in ("console", "status", "progress") or not text:
-                raise Wanted(
-                    "console=PATTERN, status=NUMBERS and progress=SECONDS, each a failure; a "
-                    f"pattern with blanks in quotes; '{part}' is none of them"
-                )
-            if key == "console":
-                made.setdefault(key, []).append(text)
-            else:
-                made[key] = text
-        value = made
-    if isinstance(value, dict):
-        value = dict(value)
-        if isinstance(value.get("console"), str):
-            value["console"] = [value["console"]]
-        if isinstance(value.get("status"), int):
-            value["status"] = str(value["status"])
-        if isinstance(value.get("progress"), str):
-            value["progress"] = _seconds(value["progress"])
-    return value
-
-
-def _seconds(value: Any) -> Any:
-    """``5`` and ``5s``."""
-    match = re.fullmatch(r"(\d{1,6})s?", value) if isinstance(value, str) else None
-    return int(match[1]) if match else value
-
-
-_Seconds = Annotated[int, at_least(1, 86400), Check(_seconds, first=True)]
-_Packages = Annotated[tuple[Package, ...], Check(words, first=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class About(Model):
-    """What is said of a program, beside it or where it is named; "" and 0 for nothing.
-
-    cflags: on top, when C files are compiled; run: the command line that runs it in its folder
-    memcg: its limit; timeout: seconds of the guest's clock after which it is ended
-    phases: by name, those that it tells; each is a metric, too
-    primary: the metric that gets the verdict, "none" for its outcome alone
-    """
-
-    description: str = ""
-    name: str = ""
-    command: str = ""
-    cflags: str = ""
-    run: str = ""
-    memcg: SizeText = ""
-    timeout: _Seconds = 10
-    expect: Annotated[Expect, Check(_expect, first=True)] = Expect()
-    packages: _Packages = ()
-    metrics: Annotated[
-        Mapping[_Name, Printed],
-        Check(lambda v: {k: {} if o is None else o for k, o in v.items()}, first=True),
-    ] = field(default_factory=dict)
-    phases: Mapping[
-        Annotated[str, matching(r"[a-z][a-z0-9_]{0,30}", "a name like fill")], ToldPhase
-    ] = field(default_factory=dict)
-    primary: str = ""
-    margin: Annotated[str, matching(r"\d+(\.\d+)?%", "a percentage such as 1%")] = "1%"
-    requires: Requires = field(default_factory=Requires)
-
-
 @dataclass(frozen=True, slots=True)
 class Program:
     """The files of a program, and how it is built and run.
@@ -197,7 +48,7 @@ class Program:
     files: by name in its folder, what it is made of; script: what is run in place of a file, ""
     entry: the file in the built folder that is run; cflags: for its C files
     digest: of all that makes it what it is, what is read from its output included
-    metrics: by name, the numbers that it prints
+    metrics: by name, the numbers that it prints; phases: those that it tells
     """
 
     name: str
@@ -273,7 +124,7 @@ def load(name: str, settings: Mapping[str, Any]) -> Workload:
         made = _about(name, {}, said)
         if not made.command.strip():
             raise UserError(f"the command line of '{name}' is empty")
-        made = replace(made, metrics=made.metrics or _known(made.command))
+        made = replace(made, metrics=made.metrics or known_prints(made.command))
         return _workload(name, made, _slug(name), None, (), made.command, b"")
     path = Path(name)
     if not path.exists():
@@ -300,7 +151,7 @@ def _workload(
     script: str,
     head: bytes,
 ) -> Workload:
-    definition, data = catalogue.read_file(FOLDER / RUNNER / f"{RUNNER}.yaml")
+    definition, data = catalogue.read_file(RUNNER / "runner.yaml")
     cflags = about.cflags or (_cflags(head) if place and place.suffix == ".c" else "")
     is_fuzzed = _SYZKALLER in head[:2000]
     program = Program(
@@ -368,17 +219,6 @@ def _workload(
     )
     _ = made.memory_max, made.ram
     return made
-
-
-def _known(command: str) -> Mapping[str, Printed]:
-    """The numbers that a command line prints of which it is known; none of most."""
-    words = command.split()
-    for name, data in yamlfile.read(FOLDER / RUNNER / PRINTS).items():
-        known = yamlfile.check(data, _Known, f"{PRINTS}: {name}")
-        there = any(word.rpartition("/")[2] == name for word in words)
-        if there and any(word.startswith(known.where) for word in words):
-            return known.metrics
-    return {}
 
 
 def _about(

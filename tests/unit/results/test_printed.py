@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from harness.experiment.program import Printed
+from harness.experiment.about import Printed
 from harness.results import printed
 
 TEXT = """\
