@@ -184,8 +184,8 @@ def _workload(
         raise UserError(f"'{said}': there is another metric '{twice[0]}': rename it")
     is_locked = bool(place and (place.is_dir() or place.suffix == ".c") and not script)
     usual = definition.primary if is_locked else "cpu"
-    primary, waiting = _primary(said, about, is_fuzzed, metrics, usual)
-    waiting = definition.primary_waiting_io if waiting else None
+    primary, is_usual = _primary(said, about, is_fuzzed, metrics, usual)
+    waiting = definition.primary_waiting_io if is_usual else None
     status = about.expect.status or (_NONE if is_fuzzed else _NONZERO)
     values = {
         "entry": f"{program.folder}/{program.entry}",
