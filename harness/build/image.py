@@ -14,7 +14,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,12 +109,12 @@ def build(recipe: Recipe, *, cache: Cache, mirror: str) -> Image:
             _make_root(recipe, scratch, mirror=mirror)
 
     changed = f"image {target.name} is not as it was made: it is made again"
-    if not _made_now(target, make, changed=changed):
+    if not made_now(target, make, changed=changed):
         _log.info(f"image: already made ({recipe.key})")
     return Image(recipe.key, target)
 
 
-def _made_now(target: Path, make: Callable[[Path], None], *, changed: str) -> bool:
+def made_now(target: Path, make: Callable[[Path], None], *, changed: str) -> bool:
     """Publish what ``make`` writes into a folder, unless it is there; whether it was made now.
 
     ``changed`` is the warning where it is not as it was made: a guest of that is no sample.
@@ -206,7 +206,7 @@ def build_tools(*, cache: Cache) -> Path:
         digest.update(atomic.sha256_tree(folder).encode())
     target = cache.tools / digest.hexdigest()[:16]
     changed = f"guest programs {target.name} are not as they were built: built again"
-    _made_now(target, _make_tools, changed=changed)
+    made_now(target, _make_tools, changed=changed)
     return target
 
 
@@ -233,22 +233,35 @@ def _make_tools(scratch: Path) -> None:
 
 
 def make_tools_disk(
-    target: Path, tools: Path, *, ssh: Sequence[Path], selftests: Path | None = None
+    target: Path,
+    tools: Path,
+    *,
+    ssh: Sequence[Path],
+    selftests: Path | None = None,
+    programs: Mapping[str, Path] | None = None,
 ) -> None:
     """The tools disk of one run: guest programs, and the files of ``ssh`` under ``ssh/``.
 
-    ``selftests`` is a folder with a kernel's own tests, if they are wanted.
+    ``selftests`` is a folder with a kernel's own tests, if they are wanted; ``programs`` are the
+    folders of the user's own, by their names in the guest.
     """
     with tempfile.TemporaryDirectory(prefix="tools.", dir=target.parent) as name:
         content = Path(name)
         shutil.copytree(tools, content, dirs_exist_ok=True)
         if selftests:
             shutil.copytree(selftests, content / "selftests")
+        for folder, place in (programs or {}).items():
+            shutil.copytree(place, content / "programs" / folder)
         (content / "ssh").mkdir(mode=0o700)
         for item in (*ssh, _GUEST / "sshd_config"):
             shutil.copy(item, content / "ssh" / item.name)
         content.chmod(0o755)
-        make_disk(target, content, size="64M", label="tools")
+        size = 64 + 2 * (sum(_bytes(place) for place in (programs or {}).values()) >> 20)
+        make_disk(target, content, size=f"{size}M", label="tools")
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _mke2fs_environment() -> dict[str, str]:

@@ -142,6 +142,9 @@ def _described(actions: Sequence[argparse.Action]) -> Iterator[str]:
 
 _PLACES = ("BASE", "HEAD", "PATCH")
 """Variables that may name a tree; a relative name is one of the folder that make was called in."""
+_PROGRAMS = "WORKLOADS"
+"""The variable with words that may name a program of the user's own, likewise."""
+_OWN_PROGRAM = re.compile(r"(?<![^\s,])\.\.?/[^\s,:]*")
 
 
 def _placed(given: Mapping[str, str], folder: str) -> dict[str, str]:
@@ -151,6 +154,10 @@ def _placed(given: Mapping[str, str], folder: str) -> dict[str, str]:
         place, colon, rest = given.get(name, "").partition(":")
         if re.match(r"\.\.?(/|$)", place):
             placed[name] = os.path.normpath(Path(folder) / place) + colon + rest
+    if _PROGRAMS in given:
+        placed[_PROGRAMS] = _OWN_PROGRAM.sub(
+            lambda match: os.path.normpath(Path(folder) / match[0]), given[_PROGRAMS]
+        )
     return placed
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.experiment import backend as backends_known
-from harness.experiment import word
+from harness.experiment import program, word
 from harness.experiment import workload as catalogue
 from harness.experiment.backend import Backend
 from harness.experiment.workload import Workload
@@ -88,7 +88,10 @@ def matrix(
         for variant in _variants(changes, guest or {})
     ]
     names = catalogue.names()
-    items = [_workload(*_named(item, "workload", names), preset) for item in workloads]
+    items = [
+        _own(item) if program.is_own(item) else _workload(*_named(item, "workload", names), preset)
+        for item in workloads
+    ]
     return tuple(Cell(backend, item) for item in items for backend in there)
 
 
@@ -209,6 +212,11 @@ def _workload(name: str, changes: Mapping[str, Any], preset: str) -> Workload:
     own = {key: value for key, value in changes.items() if key not in ("preset", "name")}
     made = catalogue.load(name, preset=str(changes.get("preset", preset)), overrides=own)
     return replace(made, name=_checked_label("workload", str(changes.get("name", name))))
+
+
+def _own(item: Any) -> Workload:
+    made = program.load(*program.parts(item))
+    return replace(made, name=_checked_label("workload", made.name))
 
 
 def _named(item: Any, what: str, known: Any) -> tuple[str, dict[str, Any]]:

@@ -23,3 +23,5 @@ FORMATS = ("text", "markdown", "csv", "json", "junit")
 DRAFT = "reply.eml"
 """The draft beside manifest.json. It is in no SHA256SUMS, because it names the hash of that."""
 BUNDLE_SUFFIX = ".tar.zst"
+PROGRAMS = "programs"
+"""The folder of a result that has copies of the user's own programs that it ran."""

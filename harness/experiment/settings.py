@@ -170,6 +170,12 @@ def _size(least: int, most: int, value: Any) -> int:
     return count
 
 
+def _memcg(value: Any) -> str:
+    """A size, or none; YAML reads 268435456 as a number."""
+    text = str(value)
+    return text if text == "none" else format_size(parse_size(text))
+
+
 def _server(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/[^\s?#]*)?", value):
         raise Wanted(f"an inbox's URL, like {LORE}")
@@ -282,7 +288,8 @@ class Matrix(Model):
     )
     workloads: WorkloadItems = recorded(
         ("pageio", "pressure"),
-        "e.g. 'pageio,pressure' (the default), with settings: pageio:size=64M:order=sequential",
+        "e.g. 'pageio,pressure' (the default), with settings: pageio:size=64M:order=sequential; or "
+        "a program of your own: ./repro.c, ./script.sh, ./folder/",
         show=_items,
     )
     suite: str | None = recorded(
@@ -365,7 +372,10 @@ class Schedule(Model):
         commands=("compare", "walk", "revisions"),
     )
     timeout: _Positive = setting(
-        1800, "seconds a workload may take (default: 1800)", identity=Identity.NEVER
+        1800,
+        "seconds a workload may take (default: 1800); of the guest's clock, after which a program "
+        "of your own is ended, for such a one (default: 10)",
+        identity=Identity.NEVER,
     )
 
 
@@ -477,6 +487,36 @@ class Others(Model):
         "finding mistakes, not for measuring",
         part="kernels",
         stored=False,
+    )
+    cmd: Text | None = setting(
+        None,
+        "a command line as the workload, e.g. 'stress-ng --vm 2 --vm-bytes 80% -t 5s', beside "
+        "--workloads if those are given, too",
+        part="matrix",
+        stored=False,
+        nightly=False,
+    )
+    packages: _Words = setting(
+        (),
+        "Debian packages in the guest's image for a program of your own: stress-ng",
+        part="matrix",
+        stored=False,
+        nightly=False,
+    )
+    memcg: Annotated[str, Check(_memcg, first=True)] | None = setting(
+        None,
+        "memory limit of the workloads, e.g. 256M, in place of their own; none: no limit",
+        part="matrix",
+        stored=False,
+        nightly=False,
+    )
+    expect: Text | None = setting(
+        None,
+        'what is a failure of a program of your own, e.g. \'console="possible recursive" '
+        "status=1,139 progress=5s' (default: any exit status but 0)",
+        part="matrix",
+        stored=False,
+        nightly=False,
     )
     name: str | None = setting(
         None,

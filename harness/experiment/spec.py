@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
-from harness.experiment import settings
+from harness.experiment import program, settings, word
 from harness.experiment.arms import CONTROL
 from harness.experiment.cell import Cell
 from harness.experiment.meant import KEY, Meant
@@ -31,6 +31,8 @@ from harness.util.units import format_size
 RESERVED = {"latest": "newest", "previous": "second newest"}
 """Names that stand for a result wherever one is asked for."""
 _DEBUG = ("watchdog", "debug")
+_SLOWER = 60
+"""Seconds of the host for one of the guest: 10^9 instructions on a busy host, with room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,9 @@ class Experiment:
             text += f"-upto-{kernels.upto}"
         if self.matrix.suite:
             text += f"-{self.matrix.suite}"
+        own = (one for one in self.matrix.workloads if program.is_own(one))
+        for name in dict.fromkeys(word.stem(program.parts(one)[0].rstrip("/")) for one in own):
+            text += f"-{name}"
         return _plain(text)
 
     def cells(self) -> tuple[Cell, ...]:
@@ -101,12 +106,14 @@ def load(
     *,
     source: str = "the command line",
     command: str = "",
+    home: Path = Path(),
 ) -> Experiment:
     """The experiment of a spec file (or the defaults), with ``overrides`` on top.
 
     ``source`` is where the overrides are from, for errors; ``command`` is what the experiment is
-    for, "" where nobody knows.  What the file says its names meant holds for the names that no
-    override replaces.
+    for, "" where nobody knows; ``home`` is the folder that relative paths of programs among the
+    overrides are in: those of a file are in the file's folder.  What the file says its names meant
+    holds for the names that no override replaces.
     Raises UserError naming the file and key for anything misspelt, mistyped or contradictory.
     """
     place = str(path) if path else source
@@ -128,6 +135,9 @@ def load(
         parts[part] = yamlfile.check(own, model, place)
     others = cast(Others, parts.pop(""))
     experiment = Experiment(**cast(Any, parts), name=others.name)
+    is_here = path is None or "workloads" in given
+    folder = home if is_here else cast(Path, path).absolute().parent
+    experiment = _with_programs(experiment, others, data, place, folder)
     if others.name and experiment.title in RESERVED:
         raise UserError(
             f"{place}: NAME={experiment.title} always means the {RESERVED[experiment.title]} "
@@ -155,6 +165,39 @@ def load(
         meant = yamlfile.check(noted, Meant, f"{place}: {KEY}", folder=path.absolute().parent)
         experiment = replace(experiment, meant=meant.without(given))
     return experiment
+
+
+def _with_programs(
+    experiment: Experiment, others: Others, data: Mapping[str, Any], place: str, home: Path
+) -> Experiment:
+    """With what is said of all workloads, or of all programs of the user's own, said of each.
+
+    ``home`` is the folder that relative paths of programs are in.
+    """
+    own: dict[str, Any] = {"packages": " ".join(others.packages), "expect": others.expect}
+    if experiment.matrix.suite:
+        said = {**own, "memcg": others.memcg, "cmd": others.cmd}
+        for name in (name for name, one in said.items() if one):
+            raise UserError(f"{place}: {name.upper()} is of WORKLOADS; a suite has its own")
+        return experiment
+    items: tuple[Any, ...] = experiment.matrix.workloads
+    if others.cmd:
+        items = (*(items if data.get("workloads") else ()), program.command_entry(others.cmd))
+    items = tuple(program.placed(item, home) for item in items)
+    mine = [item for item in items if program.is_own(item)]
+    if not mine and (missing := [name for name, one in own.items() if one]):
+        raise UserError(
+            f"{place}: {missing[0].upper()} is of a program of your own, and none is named: "
+            "WORKLOADS=./repro.c or CMD='stress-ng ...'"
+        )
+    timeout, usual = experiment.schedule.timeout, Schedule().timeout
+    if timeout != usual and not all("timeout" in program.parts(item)[1] for item in mine):
+        own |= {"timeout": timeout}
+        # The guest's clock is slower than the host's.
+        experiment = experiment.changed(timeout=max(usual, timeout * _SLOWER))
+    every = {"memcg": others.memcg}
+    items = tuple(program.changed(item, **every, **(own if item in mine else {})) for item in items)
+    return experiment.changed(workloads=items)
 
 
 def _names_tree(patch: str) -> bool:

@@ -12,6 +12,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -47,7 +48,12 @@ def workloads(entries: tuple[Any, ...]) -> tuple[Any, ...]:
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """The name of an entry with settings: ``zram-zstd``."""
     values = sorted(settings.items(), key=lambda pair: str(pair[0]))
-    return "-".join([name, *(_part(value) for _, value in values)])
+    return "-".join([stem(name), *(_part(value) for _, value in values)])
+
+
+def stem(name: str) -> str:
+    """The name of an entry; of a path, its last part without what is behind a dot."""
+    return _part(Path(name).stem) if "/" in name else name
 
 
 def _part(value: Any) -> str:
@@ -93,7 +99,9 @@ def _each(item: Any) -> Iterator[tuple[Any, bool]]:
 
 
 def shown(item: Any) -> str | None:
-    """The word of an entry; None if no word can say it."""
+    """The word of an entry; None if no word can say it, or if none can for others: a path."""
+    if "/" in _name(item):
+        return None
     if isinstance(item, str):
         return item
     if not isinstance(item, Mapping) or len(item) != 1:

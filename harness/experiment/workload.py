@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from harness.experiment import parameter
 from harness.experiment.known import KnownFailure
@@ -18,14 +18,18 @@ from harness.util.paths import REPO
 from harness.util.units import parse_size
 from harness.util.yamlfile import Check, Count, Items, Model, Regex, Text, matching, nearest
 
+if TYPE_CHECKING:
+    from harness.experiment.program import Program
+
 FOLDER = REPO / "workloads"
 DESCRIBED = "described.json"
 # In a preset and in a spec beside the parameters: the workload's memcg limit, or no limit.
 _MEMCG = "memcg"
-_NO_LIMIT = {"none", "max", "no"}
+NO_LIMIT = ("none", "max", "no")
 
 
-_SizeText = Annotated[Text, Check(lambda v: str(v) if type(v) is int else v, first=True)]
+SizeText = Annotated[Text, Check(lambda v: str(v) if type(v) is int else v, first=True)]
+Package = Annotated[str, matching(r"[a-z0-9][a-z0-9+.-]+", "a package's name")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,10 @@ class Requires(Model):
     """
 
     kernel: Items[Text] = ()
-    ram: _SizeText = ""
+    ram: SizeText = ""
     backends: Items[Text] = ()
     command: Text = ""
-    packages: Items[Annotated[str, matching(r"[a-z0-9][a-z0-9+.-]+", "a package's name")]] = ()
+    packages: Items[Package] = ()
     selftests: Items[
         Annotated[
             str, matching(r"[A-Za-z0-9_][\w-]*/[A-Za-z0-9_][\w.-]*", "a 'collection/program'")
@@ -55,13 +59,14 @@ class Requires(Model):
 class Memcg(Model):
     """The memcg that it runs in; ``limit`` as `Workload.memory_max`, "" for none."""
 
-    limit: _SizeText = ""
+    limit: SizeText = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkloadDefinition(Model):
     """A workload.yaml.  ``outputs`` are files that it leaves in the guest's /run/harness beside
-    its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose.
+    its JSON lines, ``expected_console`` patterns of console lines that it brings about on purpose,
+    ``failing_console`` patterns of lines that are a failure, whatever they are to others.
     ``sample_interval_ms`` lie between two samples; 0: marks only.  ``waits_io``: it has pages wait
     for the disk behind any back-end.
     """
@@ -81,12 +86,16 @@ class WorkloadDefinition(Model):
     sample_interval_ms: Count = 1000
     outputs: Items[Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*\.[a-z]+", "a file's name")]] = ()
     expected_console: Items[Regex] = ()
+    failing_console: Items[Regex] = ()
     known_failures: Items[KnownFailure] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One workload with its parameters resolved; ``data`` is all that its folder says."""
+    """One workload with its parameters resolved; ``data`` is all that its folder says.
+
+    ``own`` is the program that the runner runs for it; None where the harness has it.
+    """
 
     name: str
     program: str
@@ -94,6 +103,7 @@ class Workload:
     memcg_limit: str | None
     definition: WorkloadDefinition
     data: Mapping[str, Any]
+    own: Program | None = None
 
     @property
     def argv(self) -> list[str]:
@@ -136,6 +146,8 @@ class Workload:
         try:
             return sum(_product(term, values) for term in text.split("+"))
         except (UserError, ZeroDivisionError) as error:
+            if self.own:
+                raise UserError(f"workload '{self.name}': {what} '{text}' is no size") from error
             raise UserError(
                 f"workloads/{self.name}/workload.yaml: {what} '{text}' is neither a size nor "
                 f"made of sizes and parameters ({', '.join(values)})"
@@ -196,7 +208,7 @@ def load(
             for key, item in parameters.items()
             if item is not None
         ),
-        memcg_limit=None if not limit or str(limit) in _NO_LIMIT else str(limit),
+        memcg_limit=None if not limit or str(limit) in NO_LIMIT else str(limit),
         definition=definition,
         data=data,
     )
@@ -213,7 +225,14 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 
 
 def _read(name: str, folder: Path) -> tuple[WorkloadDefinition, dict[str, Any]]:
-    path = folder / name / "workload.yaml"
+    return read_file(folder / name / "workload.yaml")
+
+
+def read_file(path: Path) -> tuple[WorkloadDefinition, dict[str, Any]]:
+    """A workload's file, checked, and as plain data with what its program prints of itself.
+
+    Errors as `read`.
+    """
     data = yamlfile.read(path)
     definition = yamlfile.check(data, WorkloadDefinition, str(path))
     place = path.with_name(DESCRIBED)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from harness.report import (
     background,
+    backing,
     counters,
     facts,
     failing,
@@ -46,6 +47,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
     unlike = frozenset[str]().union(*(item.counters for item in changed))
     moved = counters.gather(data, clock, used, unlike)
     always = tally.gather(data, used)
+    unlike_backing = backing.gather(data, used)
     parts = []
     for workload in sorted(set(data.boots["workload"])):
         mine = [row for row in metrics if row.workload == workload]
@@ -67,6 +69,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
                 background=background.gather(data, used, workload),
                 counts=tuple(always.counts.get(workload, ())),
                 absent=tuple(always.absent.get(workload, ())),
+                backing=tuple(unlike_backing.get(workload, ())),
                 notes=(
                     *_notes(data, manifest, clock, workload, mine),
                     *(

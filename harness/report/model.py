@@ -134,6 +134,7 @@ class WorkloadReport:
     unmeasured: (back-end, primary metric) without a complete pair: there is no row to judge
     counts: the counters that are given moved or not, where some boot is not zero; absent: those
         that neither kernel has
+    backing: that base and patch differ in huge pages, a sentence for each back-end
     """
 
     workload: str
@@ -152,6 +153,7 @@ class WorkloadReport:
     background: tuple[PhaseLoad, ...] = ()
     counts: tuple[PhaseCount, ...] = ()
     absent: tuple[str, ...] = ()
+    backing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +291,15 @@ class Facts:
 def opening(report: Report) -> tuple[str, ...]:
     """The report's first lines: broken tests and failures before anything else, then verdicts.
 
-    Then why the patches may not be what was meant.
+    Then why the patches may not be what was meant, and where the kernels differ in huge pages.
     """
     broken = (selftest_line(report),) if report.regressions else ()
     failing = report.failing
     often = (failing.sentence, *failing.first) if failing else ()
     outcome, verdict = outcome_line(report), verdict_line(report)
     said = (outcome, *often, verdict) if report.failures else (verdict, outcome)
-    return (*broken, *said, *report.facts.doubts)
+    unlike = (text for part in report.parts for text in part.backing)
+    return (*broken, *said, *report.facts.doubts, *unlike)
 
 
 def selftest_line(report: Report) -> str:

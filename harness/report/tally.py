@@ -23,8 +23,13 @@ from harness.results.frames import Frames
 from harness.results.pairing import Counted
 from harness.stats import paired
 
-# By probe: which of its keys counts, how its fields begin, and what stands before the name.
-_SOURCES = {"vmstat": ("", "", ""), "memcg": ("harness", "memory.stat.", "memcg ")}
+# By probe: which of its keys counts (all: None), how its fields begin, and what stands before the
+# name.
+_SOURCES: Mapping[str, tuple[str | None, str, str]] = {
+    "vmstat": ("", "", ""),
+    "memcg": ("harness", "memory.stat.", "memcg "),
+    "mthp": (None, "", "mthp "),
+}
 _COLUMNS = ("cell", "arm", "pair", "phase", "counter", "unit", "value")
 _SERIES = ["probe", "key", "field", "unit"]
 
@@ -63,7 +68,7 @@ def gather(data: Frames, used: Counted) -> Tally:
     )
 
 
-def _wanted() -> dict[str, tuple[str, str, str]]:
+def _wanted() -> dict[str, tuple[str, str | None, str]]:
     """By the name to print: probe, key and pattern of the field."""
     return {
         before + name.rstrip("_*"): (probe, key, start + name)
@@ -78,7 +83,9 @@ def _values(data: Frames) -> pd.DataFrame:
     parts = []
     for name, (probe, key, pattern) in _wanted().items():
         fields = [one for one in deltas["field"].cat.categories if fnmatchcase(one, pattern)]
-        mine = (deltas["probe"] == probe) & (deltas["key"] == key) & deltas["field"].isin(fields)
+        mine = (deltas["probe"] == probe) & deltas["field"].isin(fields)
+        if key is not None:
+            mine &= deltas["key"] == key
         parts.append(deltas[mine].assign(name=name))
     found = pd.concat(parts)
     by_round = found.groupby([*BOOT, "phase", "name", "round"], observed=True)["value"].sum()

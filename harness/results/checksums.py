@@ -333,7 +333,8 @@ def _own(results: Path) -> list[str]:
     """The raw files of a results folder beside those of its boots."""
     if (results / "boots").is_dir():
         fragments = sorted(path.name for path in results.glob("fragment-*.config"))
-        return [*(name for name in _ROOT if (results / name).is_file()), *fragments]
+        own = _walk(results, defaults.PROGRAMS)
+        return [*(name for name in _ROOT if (results / name).is_file()), *fragments, *own]
     below = tuple(path.relative_to(results).as_posix() + "/" for path in results_below(results))
     return [
         path

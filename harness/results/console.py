@@ -183,6 +183,13 @@ def worst(text: str, *, expected: Sequence[str] = ()) -> ConsoleFinding | None:
     return fatal(text) or next(others, None)
 
 
+def first(text: str, patterns: Sequence[str]) -> str:
+    """The first line that one of the patterns matches; "" if none does."""
+    made = [re.compile(pattern) for pattern in patterns]
+    lines = split(text) if made else []
+    return next((clean(line) for line in lines if any(one.search(line) for one in made)), "")
+
+
 def tail(text: str, *, lines: int = 15) -> str:
     """The last lines of a console, without control characters."""
     return "\n".join(clean(line) for line in split(text)[-lines:])

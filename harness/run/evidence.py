@@ -11,7 +11,9 @@ from typing import Any
 
 from harness.build.pair import Trees, is_shipped
 from harness.experiment import spec
+from harness.experiment.defaults import PROGRAMS
 from harness.experiment.meant import Meant, MeantTree
+from harness.experiment.program import Program
 from harness.experiment.spec import Experiment
 from harness.series import kept
 from harness.source.gitstore import GitStore
@@ -48,6 +50,32 @@ def keep_fragments(folder: Path, experiment: Experiment) -> dict[str, str]:
     return found
 
 
+def keep_programs(folder: Path, experiment: Experiment) -> None:
+    """Copy the programs of the user's own into ``folder``, where its spec file names them."""
+    for cell in experiment.cells():
+        own = cell.workload.own
+        if own is None or own.place is None:
+            continue
+        home = folder / PROGRAMS / own.folder
+        home = home / own.place.name if own.place.is_dir() else home
+        for name, path in own.files:
+            if path != home / name:
+                atomic.binary(home / name, path.read_bytes())
+
+
+def holds(folder: Path, own: Program) -> bool:
+    """Whether all that a program is made of is among the copies in a result: a stranger's spec
+    file may name any file of this user."""
+    home = (folder / PROGRAMS).resolve()
+    return all(path.resolve().is_relative_to(home) for _, path in own.files)
+
+
+def programs(folder: Path) -> list[str]:
+    """The files of those copies, as they are named in the result."""
+    found = (path for path in (folder / PROGRAMS).rglob("*") if path.is_file())
+    return sorted(path.relative_to(folder).as_posix() for path in found)
+
+
 def as_data(meant: Meant) -> dict[str, Any]:
     """As plain data for a spec file: without what is empty, and without the folder."""
     return dict(_plain(meant))
@@ -64,9 +92,10 @@ def _plain(value: Any) -> Any:
 
 
 def files(folder: Path) -> list[str]:
-    """The files of a result with its patches, or with the diff of a tree."""
+    """The files of a result with its patches, with the diff of a tree, or of programs."""
     fragments = sorted(path.name for path in folder.glob("fragment-*.config"))
-    return [*(name for name in (kept.SERIES, BASE, HEAD) if (folder / name).is_file()), *fragments]
+    patches = [name for name in (kept.SERIES, BASE, HEAD) if (folder / name).is_file()]
+    return [*patches, *fragments, *programs(folder)]
 
 
 def needed(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.experiment import settings, spec
+from harness.experiment import program, settings, spec
 from harness.experiment.cell import Cell
 from harness.experiment.settings import Identity
 from harness.experiment.spec import Experiment
@@ -109,6 +109,10 @@ def named(
         parts = {key: value for key, value in parts.items() if not key.startswith(free)}
         # These change all cells.
         parts |= {name: data["experiment"][name] for name in ("preset", "guest")}
+        # Whoever changes a program of his own means another comparison, not one more cell.
+        parts |= {
+            CELL + cell.name: definition(cell) for cell in experiment.cells() if cell.workload.own
+        }
     digest = hashlib.sha256(atomic.json_text(parts).encode()).hexdigest()[:_DIGITS]
     return experiment.changed(name=f"{words}-{digest}")
 
@@ -214,7 +218,7 @@ def continued(experiment: Experiment, folder: Path) -> Experiment:
             f"'{folder}' also has {_few(sorted(others))}, with {there} pairs: ask for all of its "
             "cells to have more pairs of each, or give another NAME="
         )
-    former = replace(one, matrix=spec.load(None, _matrix(old)).matrix)
+    former = replace(one, matrix=spec.load(None, _matrix(old), home=folder).matrix)
     if mine <= {cell.name for cell in former.cells()}:
         return former
     both = one.changed(
@@ -234,7 +238,8 @@ def continued(experiment: Experiment, folder: Path) -> Experiment:
 
 
 def _joined(old: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:
-    return (*old, *(one for one in new if one not in old))
+    there = [program.kept(one) for one in old]
+    return (*old, *(one for one in new if program.kept(one) not in there))
 
 
 def _matrix(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,6 +254,7 @@ def _matrix(data: Mapping[str, Any]) -> dict[str, Any]:
 def identifying(experiment: Experiment, clock: str) -> dict[str, Any]:
     """The settings that identify a result, as plain data."""
     data = experiment.as_data()
+    data["workloads"] = [program.kept(item) for item in data["workloads"]]
     return {
         name: data[name]
         for name, one in settings.stored().items()

@@ -21,7 +21,7 @@ from harness.build import kconfig
 from harness.build.image import Image
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Context, Trees, debugging
-from harness.experiment import settings, word
+from harness.experiment import program, settings, word
 from harness.experiment.cell import ArmOnlyCell, Cell, Skipped
 from harness.experiment.defaults import BUNDLE_SUFFIX
 from harness.experiment.meant import DIFF, KEY, Meant
@@ -203,6 +203,9 @@ def write_spec(
         data = {key: value for key, value in data.items() if key not in ("backends", "workloads")}
     if "kernel_git" in data:
         data["kernel_git"] = public_url(data["kernel_git"])
+    evidence.keep_programs(folder, experiment)
+    if "workloads" in data:
+        data["workloads"] = [program.kept(item) for item in data["workloads"]]
     if own := evidence.keep_fragments(folder, experiment):
         meant = replace(meant or Meant(folder), fragments=own)
     if meant is not None:

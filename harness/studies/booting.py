@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import image
+from harness.build import image, program
 from harness.build.pair import Context
 from harness.report.live import Survey, View
 from harness.run import manifest, plan, resources
@@ -75,8 +75,13 @@ def boot_all(
     ):
         keys = Keys.make(Path(name))
         tools = Path(name) / "tools.img"
-        image.make_tools_disk(tools, setting.tools, ssh=keys.for_guest)
-        tests = _tests_disks(settings, keys, Path(name))
+        own = program.build_all(
+            [cell for one in settings for cell in one.cells],
+            cache=context.cache,
+            sandbox=context.sandbox,
+        )
+        image.make_tools_disk(tools, setting.tools, ssh=keys.for_guest, programs=own)
+        tests = _tests_disks(settings, keys, Path(name), own)
         host = VmConfig(
             root=setting.image.root,
             tools=tools,
@@ -97,7 +102,9 @@ def boot_all(
         return plan.run(planned, host, place.root, engine=engine)
 
 
-def _tests_disks(settings: Sequence[Setting], keys: Keys, folder: Path) -> dict[str, Path]:
+def _tests_disks(
+    settings: Sequence[Setting], keys: Keys, folder: Path, own: Mapping[str, Path]
+) -> dict[str, Path]:
     """By the key of a kernel, a tools disk that has its tests, too."""
     made: dict[str, Path] = {}
     for setting in settings:
@@ -106,7 +113,11 @@ def _tests_disks(settings: Sequence[Setting], keys: Keys, folder: Path) -> dict[
             if key not in made:
                 made[key] = folder / f"tools-{key}.img"
                 image.make_tools_disk(
-                    made[key], setting.tools, ssh=keys.for_guest, selftests=tests.path
+                    made[key],
+                    setting.tools,
+                    ssh=keys.for_guest,
+                    selftests=tests.path,
+                    programs=own,
                 )
     return made
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.build import image
+from harness.build import image, program
 from harness.build.image import Recipe
 from harness.build.pair import Context
 from harness.experiment.cell import Cell
@@ -20,9 +20,13 @@ from harness.vm.accel import Accelerator
 
 
 def of(experiment: Experiment, chosen: Accelerator, context: Context) -> BootMethod:
-    """What will boot the cells; makes the guest programs.  Errors as `choose_clock`."""
+    """What will boot the cells; makes the guest programs, and those of the user's own.
+
+    Errors as `choose_clock` and `program.build_all`.
+    """
     clock = choose_clock(experiment, chosen.name)
     made = recipes(experiment.cells())
+    program.build_all(experiment.cells(), cache=context.cache, sandbox=context.sandbox)
     return BootMethod(
         accelerator=chosen,
         clock=clock,

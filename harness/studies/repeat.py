@@ -80,6 +80,12 @@ def experiment(
     for fragment in one.kernels.fragments:
         if not is_shipped(fragment) and fragment not in one.meant.fragments:
             raise UserError(f"'{folder}' has no copy of the config fragment '{fragment}'")
+    for cell in one.cells():
+        if cell.workload.own and not evidence.holds(folder, cell.workload.own):
+            raise UserError(
+                f"'{folder}' has no copy of the program '{cell.workload.name}': its spec file "
+                "names one elsewhere"
+            )
     _log.info(f"it needs {'; '.join(needed)}; the rest is in {folder.name}")
     git = asked.kernel_git or _clone(one.host.kernel_git)
     return replace(one, host=replace(asked, kernel_git=git))

@@ -19,11 +19,11 @@ from pathlib import Path
 import paramiko
 
 from harness.build.kbuild import Kernel
-from harness.experiment import switch
+from harness.experiment import program, switch
 from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
 from harness.experiment.switch import Proof, Switch
-from harness.results import checksums, console, telemetry
+from harness.results import checksums, console, printed, telemetry
 from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
 from harness.util.errors import InfraError
@@ -158,7 +158,8 @@ def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Ev
         record = _Record(request, host)
         try:
             _drive(request, host, folder, Path(tmp), record, stop)
-            outcome, detail = _conclude(folder, request.cell.workload.definition.expected_console)
+            said = request.cell.workload.definition
+            outcome, detail = _conclude(folder, said.expected_console, said.failing_console)
             if outcome is Outcome.OK and request.observed is Observed.FULL:
                 record.proof = _proven(request.switch.proof, record.said, folder)
         except BootEnded as end:
@@ -330,9 +331,22 @@ def _measure(
         plain = ("workload.jsonl", "workload.err", "workload.status", "footprint")
         for name in (*plain, *definition.outputs):
             shell.fetch(f"{_REMOTE}/{name}", folder / name)
+        _add_printed(cell, folder)
         proof = request.switch.proof
         if proof and proof.when == switch.DONE:
             record.said = shell.run(["cat", proof.file]).stdout
+
+
+def _add_printed(cell: Cell, folder: Path) -> None:
+    """Put the numbers that a program of the user's own printed among those of its runner."""
+    own, place = cell.workload.own, folder / "workload.jsonl"
+    if own and (own.metrics or own.phases) and place.is_file():
+        text = _text(place)
+        found = [
+            *printed.lines(_text(folder / program.OUTPUT), dict(own.metrics)),
+            *printed.phases(text, [name for name, _ in own.phases]),
+        ]
+        place.write_text(printed.inserted(text, found), encoding="utf-8")
 
 
 def _switched(asked: Switch, shell: Shell) -> Iterator[tuple[str, str]]:
@@ -380,8 +394,10 @@ def _sampled(proof: Proof, folder: Path) -> Iterator[tuple[str, str]]:
                 yield file.text, f"in sample {sample.seq} ({sample.reason})"
 
 
-def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]:
-    """The outcome of a boot whose workload came to its end."""
+def _conclude(
+    folder: Path, expected: Sequence[str] = (), failing: Sequence[str] = ()
+) -> tuple[Outcome, str]:
+    """The outcome of a boot whose workload came to its end; patterns as the workload has them."""
     number, errors = _text(folder / "workload.status"), _text(folder / "workload.err")
     status = int(number) if re.fullmatch(r"\d{1,3}", number) else None
     said = errors.splitlines()[-1] if errors else "no message"
@@ -393,6 +409,8 @@ def _conclude(folder: Path, expected: Sequence[str] = ()) -> tuple[Outcome, str]
     finding = console.worst(_text(log), expected=expected)
     if finding:
         return finding.outcome, finding.text
+    if line := console.first(_text(log), failing):
+        return Outcome.WORKLOAD_FAILED, f"the console has a line that counts as a failure: {line}"
     if status is None:
         return Outcome.WORKLOAD_FAILED, "it left no exit status behind"
     if status != 0:

@@ -252,8 +252,10 @@ static void read_all(bool is_mark)
 	if (is_mark)
 		watch_refresh();
 	watch_sample(&record, is_mark);
-	if (is_mark)
+	if (is_mark) {
 		kthreads_sample(&record);
+		processes_sample(&record);
+	}
 }
 
 static void sample(const char *mark_text)

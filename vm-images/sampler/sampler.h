@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The parts of the sampler: a record, the watched files, the kernel threads. */
+/* The parts of the sampler: a record, the watched files, the kernel threads, the processes. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
@@ -8,7 +8,7 @@
 
 #include "../../workloads/common/workload.h"
 
-#define WATCH_MAX 512
+#define WATCH_MAX 768
 #define WATCH_PATH_BYTES 224
 
 /*
@@ -47,5 +47,8 @@ void watch_sample(struct record *record, bool is_mark);
 /* Append the pseudo file "kthreads". */
 void kthreads_open(void);
 void kthreads_sample(struct record *record);
+
+/* Append the pseudo file "smaps". */
+void processes_sample(struct record *record);
 
 #endif

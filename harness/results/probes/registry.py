@@ -13,8 +13,10 @@ from harness.results.probes import (
     kthreads,
     memcg,
     meminfo,
+    mthp,
     psi,
     slabinfo,
+    smaps,
     stat,
     swaps,
     vmallocinfo,
@@ -45,7 +47,13 @@ PATTERNS: tuple[tuple[str, str, Parser], ...] = (
     ("/sys/fs/cgroup/*/cgroup.pressure", memcg.NAME, memcg.parse),  # whether they are kept
     ("/sys/fs/cgroup/*.pressure", psi.NAME, psi.parse),
     ("/sys/fs/cgroup/*", memcg.NAME, memcg.parse),
+    (
+        "/sys/kernel/mm/transparent_hugepage/hugepages-*/stats/*",
+        mthp.NAME,
+        mthp.parse,
+    ),
     ("kthreads", kthreads.NAME, kthreads.parse),
+    ("smaps", smaps.NAME, smaps.parse),
 )
 
 

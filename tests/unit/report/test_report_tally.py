@@ -35,6 +35,7 @@ def test_each_phase_moved_or_not(tmp_path: Path) -> None:
     (part,) = _report(tmp_path).parts
     assert part.counts == (
         PhaseCount("zram-lz4", "out", "pswpout", PAGES, PAGES),
+        PhaseCount("zram-lz4", "out", "thp_swpout", 0, 512),
         PhaseCount("zram-lz4", "in", "pswpin", PAGES, PAGES),
         # The median of three pairs, which drift by a thousandth.
         PhaseCount("zram-lz4", "in", "pgfault", 99_984, 109_993),

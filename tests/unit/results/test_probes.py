@@ -366,6 +366,18 @@ def test_blockstat() -> None:
         parse("/sys/block/vdb/stat", "1 2 3\n")
 
 
+def test_huge_pages_have_a_key_of_each_size() -> None:
+    path = "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/stats/swpout"
+    assert parse(path, "17\n").records == (Record("mthp", "64kB", "swpout", 17, "count"),)
+
+
+def test_smaps_are_sums_of_kib() -> None:
+    assert parse("smaps", "SwapPss 12\nprocesses 3\n").records == (
+        Record("smaps", "", "SwapPss", 12 * 1024, "B"),
+        Record("smaps", "", "processes", 3, "count"),
+    )
+
+
 def test_kthreads_have_stable_names() -> None:
     text = "36 kswapd0 123456\n9 kworker/0:1-events 5\n10 kworker/u2:0+flush 6\n11 a b 7\n"
     assert _values("kthreads", text) == {

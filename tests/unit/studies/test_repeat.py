@@ -107,6 +107,57 @@ def test_a_bundle_is_all_that_is_needed(
         assert first.tree != second.tree
 
 
+def test_a_bundle_has_the_user_s_own_program(
+    here: Context, there: Context, fake: Guests, tmp_path: Path
+) -> None:
+    source = tmp_path / "own" / "test.sh"
+    source.parent.mkdir()
+    source.write_text("cat /proc/swaps\n")
+    given = {"backends": "zram", "base": "v6.12", "patch": "v6.12..main"}
+    asked = spec.load(None, {**given, "workloads": f"{source}:memcg=64M", "timeout": 7})
+    done = run(ResultKind.COMPARE, asked, here)
+    (cell,) = asked.cells()
+    own = cell.workload.own
+    assert own is not None
+    copy = done / "programs" / own.folder / "test.sh"
+    assert copy.read_bytes() == source.read_bytes()
+    assert done.name.startswith("v6.12-vs-v6.12..main-test-")
+    for name in ("spec.yaml", "experiment.json", "manifest.json"):
+        assert str(source.parent) not in (done / name).read_text()
+    assert verify.verify(done).holds
+    packed = bundle.make([done], tmp_path / "sent.tar.zst")
+    for gone in (done, source.parent):
+        shutil.rmtree(gone)
+    with repeat.opened(packed.path) as folder:
+        one = repeat.experiment(folder, Host())
+        (same,) = one.cells()
+        assert (same.workload.argv, same.workload.memory_max) == (
+            cell.workload.argv,
+            cell.workload.memory_max,
+        )
+        again = run(ResultKind.COMPARE, one, there)
+    assert (again / "programs" / own.folder / "test.sh").read_text() == "cat /proc/swaps\n"
+
+
+def test_a_program_that_is_not_in_the_result_is_refused(
+    here: Context, fake: Guests, tmp_path: Path
+) -> None:
+    """A stranger's spec file may name any file of this user."""
+    secret = tmp_path / "secret.sh"
+    secret.write_text("a secret\n")
+    source = tmp_path / "test.sh"
+    source.write_text("true\n")
+    given = {"backends": "zram", "base": "v6.12", "patch": "v6.12..main"}
+    done = run(ResultKind.COMPARE, spec.load(None, {**given, "workloads": str(source)}), here)
+    path = done / "spec.yaml"
+    data = yaml.safe_load(path.read_text())
+    data["workloads"] = [{str(secret): {"name": "test"}}]
+    path.write_text(yaml.safe_dump(data))
+    (done / "SHA256SUMS").unlink()
+    with pytest.raises(UserError, match="has no copy of the program 'test'"):
+        repeat.experiment(done, Host())
+
+
 @pytest.mark.parametrize(
     ("kind", "more"),
     [
