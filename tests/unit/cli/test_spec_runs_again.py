@@ -74,10 +74,20 @@ VALUES: dict[str, Any] = {
     "reference": "on",
     "only": "v3,v6",
     "debug": "yes",
+    "cmd": "free -m",
+    "packages": "stress-ng",
+    "memcg": "64M",
+    "expect": "console='possible recursive' status=1,139",
     "name": "mine",
 }
 REQUIRED: dict[str, dict[str, Any]] = {"bisect": {"metric": VALUES["metric"]}}
-CLASH = [{"patch", "head"}, {"upto", "head"}, {"suite", "backends"}, {"suite", "workloads"}]
+OF_A_PROGRAM = {"packages", "expect"}
+"""Those that ask for a program of the user's own."""
+CLASH = [
+    {"patch", "head"},
+    {"upto", "head"},
+    *({"suite", name} for name in ("backends", "workloads", "cmd", "memcg", *OF_A_PROGRAM)),
+]
 COMMANDS = list(dict.fromkeys(one.target for one in running.STUDIES))
 
 
@@ -132,7 +142,8 @@ def cases() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "command"), list(cases()))
 def test_a_setting_may_stand_in_a_spec_and_comes_back(runs: Runs, name: str, command: str) -> None:
-    runs.twice(command, {name: VALUES[name], **REQUIRED.get(command, {})})
+    program = {"cmd": VALUES["cmd"]} if name in OF_A_PROGRAM else {}
+    runs.twice(command, {name: VALUES[name], **program, **REQUIRED.get(command, {})})
     one, _ = runs.asked[0]
     if settings.declared()[name].stored:
         assert one.value(name) != settings.declared()[name].default
@@ -148,6 +159,7 @@ def test_many_settings_come_back_together(runs: Runs, names: set[str], command: 
     for pair in CLASH:
         if pair <= chosen:
             chosen -= {sorted(pair)[0]}
+    chosen -= OF_A_PROGRAM if "cmd" not in chosen else set()
     given = {name: VALUES[name] for name in chosen}
     runs.twice(command, {**given, **REQUIRED.get(command, {})})
 
