@@ -118,7 +118,7 @@ def test_the_command_repeats_the_same_experiment(
     options = [f"--{name.lower().replace('_', '-')}={value}" for name, value in pairs]
     seen: list[Experiment] = []
 
-    def stop(wanted: Experiment, _: object) -> None:
+    def stop(wanted: Experiment, _: object, **__: object) -> None:
         seen.append(wanted)
         raise UserError("enough")
 
