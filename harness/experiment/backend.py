@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from harness.experiment import parameter
+from harness.experiment import condition, parameter
 from harness.experiment.settings import GUEST_SETTINGS
+from harness.experiment.switch import Switch
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import parse_size
@@ -26,7 +27,7 @@ _SIZES = {"size", "fast"}
 class Backend(Model):
     """One swap back-end, as backends.yaml has it, which says what the keys are.
 
-    ``settings`` are words for vm-images/guest/prepare once it is in a cell.  ``append`` goes to
+    ``settings`` are, once it is in a cell, words for vm-images/guest/prepare and files to write.  ``append`` goes to
     the kernel's command line, see `harness.vm.disk.boot_words`.
     """
 
@@ -44,6 +45,16 @@ class Backend(Model):
     def has_zram(self) -> bool:
         """Whether its compressor is zram's; else it is zswap's, if there is one."""
         return "CONFIG_ZRAM" in self.options
+
+    @property
+    def own_settings(self) -> dict[str, str]:
+        """The settings that vm-images/guest/prepare knows."""
+        return {key: value for key, value in self.settings if not condition.is_file(key)}
+
+    @property
+    def conditions(self) -> Switch:
+        """The sysctls and files among its settings."""
+        return condition.switch({k: v for k, v in self.settings if condition.is_file(k)})
 
     def lacks(self, config: Mapping[str, str]) -> Iterator[str]:
         """What a kernel of that configuration lacks for it, as clauses."""
@@ -92,7 +103,7 @@ def make(name: str, label: str, changes: Mapping[str, Any], guest: Mapping[str, 
     settings = {**guest, **dict(kind.settings)}
     allowed = (*kind.takes, *GUEST_SETTINGS)
     for key, value in changes.items():
-        if key not in allowed:
+        if key not in allowed and not condition.is_file(key):
             raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
         settings[key] = value
     words = tuple(
@@ -108,6 +119,9 @@ def word(value: Any) -> str:
 
 
 def _word(place: str, key: str, value: Any) -> str:
+    if condition.is_file(key):
+        ((_, text),) = condition.switch({key: value}, place).writes
+        return text
     text = word(value)
     try:
         taken = parameter.taken(text, _known_settings()[key])
