@@ -35,6 +35,11 @@ class Cell:
         """Its pages wait for a disk: under the instruction clock all that runs is counted."""
         return self.backend.waits_io or self.workload.definition.waits_io
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The distribution's packages that the guest's image must have on top."""
+        return tuple(sorted({*self.workload.packages, *self.backend.packages}))
+
     def disk_on(self, usual: str) -> str:
         """The kind of disk that its swap files lie on where the run's is ``usual``."""
         return self.workload.definition.requires.disk or usual

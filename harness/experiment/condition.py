@@ -12,10 +12,19 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from harness.experiment.switch import Switch, of
+from harness.util.errors import UserError
 from harness.util.yamlfile import nearest
 
 _DOTTED = re.compile(r"(?!sysctl\.)([a-z]\w*\.\w+)=(.+)")
 _SYSCTL_WORD = re.compile(r"sysctl[./]([^=]+)=(.+)")
+
+
+_OURS = {
+    "/sys/fs/cgroup/harness/memory.max": "the workload's memcg= sets it",
+    "/sys/fs/cgroup/harness/memory.limit_in_bytes": "the workload's memcg= sets it",
+    "/proc/sys/vm/stat_interval": "the harness sets it for each run",
+}
+"""Files that are written again before the workload, and by what."""
 
 
 def is_file(key: object) -> bool:
@@ -32,7 +41,11 @@ def switch(values: Mapping[str, Any], place: str = "SET") -> Switch:
     """What sets these sysctls and files.  UserError naming ``place`` and key for a wrong one."""
     sysctls = {key: value for key, value in values.items() if not key.startswith("/")}
     files = {key: value for key, value in values.items() if key.startswith("/")}
-    return of({"sysctls": sysctls, "files": files}, place)
+    made = of({"sysctls": sysctls, "files": files}, place)
+    for path, _ in made.writes:
+        if path in _OURS:
+            raise UserError(f"{place}: {path} is no condition: {_OURS[path]}".removeprefix(": "))
+    return made
 
 
 def on_command_line(words: Iterable[str], place: str = "CMDLINE") -> Switch:

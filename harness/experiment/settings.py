@@ -38,7 +38,7 @@ SUITES = REPO / "workloads" / "suites"
 PAIRS = {"insn": 3, "wall": 10}
 """Under the instruction clock A/A spreads by some 0.02 %, so three pairs decide about a margin of
 one per cent; wall time on a quiet host spreads by per cents."""
-GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
+GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru", "cgroup", "numa")
 
 
 class Identity(Enum):

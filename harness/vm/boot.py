@@ -59,7 +59,7 @@ class VmConfig:
     """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
 
     ``plugins`` are the builds of QEMU's plugins by name: those that its boots need.
-    ``variants`` are the root images with further packages, for the workloads that ask for them;
+    ``variants`` are the root images with further packages, for the cells that ask for them;
     ``selftests`` tools disks with the tests of each kernel on them, by its key, likewise.
     ``cmdline`` are words for the command line of every kernel.
     """
@@ -85,8 +85,7 @@ class VmConfig:
 
     def root_for(self, cell: Cell) -> Path:
         """The root image of a cell's boots.  Raises KeyError if it was not made."""
-        packages = cell.workload.packages
-        return self.variants[packages] if packages else self.root
+        return self.variants[cell.packages] if cell.packages else self.root
 
     def tools_for(self, request: BootRequest) -> Path:
         """The tools disk of a boot.  Raises KeyError if it was not made."""
@@ -261,6 +260,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
+        numa=dict(backend.settings).get("numa", "1"),
         seed=request.seed,
         instrument=loaded,
         # Compiled in, and off: only a boot that is asked for it pays for it.
@@ -319,8 +319,7 @@ def _measure(
         switched = dict(_switched(request.switch, shell))
         conditions = _Conditions(cell.backend.conditions, host.cmdline, shell)
         conditions.set_first()
-        words = disk.words(cell.backend, host.disk_for(cell), host.swap)
-        words += [f"{key}={value}" for key, value in cell.backend.own_settings.items()]
+        words = disk.words(cell.backend, host.disk_for(cell), host.swap, request.seed)
         answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
         if answer.returncode != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
@@ -391,8 +390,10 @@ class _Conditions:
     def set_first(self) -> None:
         """Before the back-end is set up."""
         for path, value in self._writes:
-            answer = self._shell.run(_writing(path, value))
-            if answer.returncode == _NO_FILE:
+            # The back-end mounts cgroups anew for version 1.
+            early = not path.startswith("/sys/fs/cgroup/")
+            answer = self._shell.run(_writing(path, value)) if early else None
+            if answer is None or answer.returncode == _NO_FILE:
                 self._missing.append(path)
             else:
                 _taken("SET", path, value, answer)

@@ -72,7 +72,7 @@ def test_a_value_may_have_commas_and_words_of_the_command_line_too() -> None:
     one = load(set="kernel.x=256,32", cmdline="crashkernel=1,2 nosmt")
     assert one.matrix.set == ("kernel.x=256,32",)
     assert one.guest.cmdline == ("crashkernel=1,2", "nosmt")
-    with pytest.raises(UserError, match="'cmdline': .* one word of the kernel's command line"):
+    with pytest.raises(UserError, match=r"'cmdline': .* one word of the kernel's command line"):
         load(cmdline="ä")
 
 
