@@ -19,17 +19,16 @@ from pathlib import Path
 import paramiko
 
 from harness.build.kbuild import Kernel
-from harness.experiment import condition, program, switch
+from harness.experiment import program, switch
 from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
 from harness.experiment.switch import Proof, Switch
 from harness.results import checksums, console, printed, telemetry
 from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
-from harness.util.command import Completed
 from harness.util.errors import InfraError
 from harness.util.versions import in_range
-from harness.vm import disk, hostfacts, instrument
+from harness.vm import disk, hostfacts, instrument, setting
 from harness.vm.guest import Keys, Shell
 from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
@@ -40,16 +39,6 @@ _DEBUG_APPEND = {
     "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
     "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
 }
-_WRITE = """case $2 in
-/sys/fs/cgroup/harness/*) [ -d /sys/fs/cgroup/harness ] || mkdir /sys/fs/cgroup/harness ;;
-esac
-[ -e "$2" ] || { echo "this kernel has no such file" >&2; exit 3; }
-{ echo "$1" >"$2"; } 2>/dev/null || { echo "the kernel refuses that value" >&2; exit 1; }
-cat "$2"
-"""
-"""sh -c ... VALUE FILE: write, then say what the file says now; status 3 if there is none."""
-_NO_FILE = 3
-_UNKNOWN_WORDS = re.compile(r'Unknown kernel command line parameters "([^"]*)"')
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -315,12 +304,13 @@ def _measure(
     definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
-        _require_known_words((*host.cmdline, *request.switch.append), folder)
-        switched = dict(_switched(request.switch, shell))
-        conditions = _Conditions(cell.backend.conditions, host.cmdline, shell)
+        words = (*host.cmdline, *request.switch.append)
+        setting.require_known(words, _text(folder / "console.log"))
+        switched = dict(setting.switched(request.switch, shell))
+        conditions = setting.Conditions(cell.backend.conditions, host.cmdline, shell)
         conditions.set_first()
-        words = disk.words(cell.backend, host.disk_for(cell), host.swap, request.seed)
-        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
+        told = disk.words(cell.backend, host.disk_for(cell), host.swap, request.seed)
+        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *told])
         if answer.returncode != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
@@ -360,77 +350,6 @@ def _add_printed(cell: Cell, folder: Path) -> None:
             *printed.phases(text, [name for name, _ in own.phases]),
         ]
         place.write_text(printed.inserted(text, found), encoding="utf-8")
-
-
-def _require_known_words(words: Sequence[str], folder: Path) -> None:
-    """Raise BootEnded for a word of the command line that the kernel says it does not know."""
-    said = _UNKNOWN_WORDS.findall(_text(folder / "console.log"))
-    unknown = {word for line in said for word in line.split()} & set(words)
-    if unknown:
-        raise BootEnded(
-            Outcome.PREPARE_FAILED,
-            f"this kernel has no parameter '{min(unknown)}' of its command line",
-        )
-
-
-class _Conditions:
-    """What both kernels are set to, beside what the back-end's own settings say.
-
-    A file that only the back-end makes is written once that is set up; all are read back then.
-    """
-
-    def __init__(self, asked: Switch, cmdline: Sequence[str], shell: Shell) -> None:
-        self._writes, self._shell = asked.writes, shell
-        self._expected = (
-            *condition.on_command_line(cmdline).expected,
-            *condition.by_sysctl(cmdline).items(),
-        )
-        self._missing: list[str] = []
-
-    def set_first(self) -> None:
-        """Before the back-end is set up."""
-        for path, value in self._writes:
-            # The back-end mounts cgroups anew for version 1.
-            early = not path.startswith("/sys/fs/cgroup/")
-            answer = self._shell.run(_writing(path, value)) if early else None
-            if answer is None or answer.returncode == _NO_FILE:
-                self._missing.append(path)
-            else:
-                _taken("SET", path, value, answer)
-
-    def settled(self) -> dict[str, str]:
-        """What each file says once the back-end is set up, by path."""
-        found = {}
-        for path, value in self._writes:
-            argv = _writing(path, value) if path in self._missing else ("cat", path)
-            found[path] = _taken("SET", path, value, self._shell.run(argv))
-        for path, value in self._expected:
-            found[path] = _taken("CMDLINE", path, value, self._shell.run(("cat", path)))
-        return found
-
-
-def _writing(path: str, value: str) -> tuple[str, ...]:
-    return ("sh", "-c", _WRITE, "sh", value, path)
-
-
-def _switched(asked: Switch, shell: Shell) -> Iterator[tuple[str, str]]:
-    """Set what is asked for; (file, value) of each as it is read back."""
-    writes = ((path, value, _writing(path, value)) for path, value in asked.writes)
-    reads = ((path, value, ("cat", path)) for path, value in asked.expected)
-    for path, value, argv in (*writes, *reads):
-        yield path, _taken("the switch", path, value, shell.run(argv))
-
-
-def _taken(what: str, path: str, value: str, answer: Completed) -> str:
-    """What the file says now.  Raises BootEnded unless that is what it was set to."""
-    said = answer.stdout.strip()
-    if answer.returncode != 0:
-        why = f"{answer.stderr.strip() or 'no message'} (wanted '{value}' in {path})"
-    elif not switch.same(value, said):
-        why = f"{path} is '{said[:80]}' and not '{value}'"
-    else:
-        return said
-    raise BootEnded(Outcome.PREPARE_FAILED, f"{what} does not take: {why}")
 
 
 def _proven(proof: Proof | None, done: str, folder: Path) -> str:

@@ -107,7 +107,7 @@ def test_every_condition_is_listed() -> None:
         condition.switch({path: 0})
     text = axes.listing()
     assert max(map(len, text.splitlines())) <= 100
-    for name, axis in (made.guest | made.settings | made.files).items():
+    for name, axis in {**made.guest, **made.settings, **made.files}.items():
         assert re.search(rf"^  {re.escape(name)}$", text, re.MULTILINE), name
         assert in_range("7.3", axis.kernels), name
     assert "ext4, xfs, btrfs (builds kernels with btrfs.config, xfs.config)" in text
