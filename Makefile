@@ -28,7 +28,7 @@ unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),
 
 .PHONY: help example compare profile overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
         results results-rm diff series series-check \
-        workloads setup setup-python setup-dev \
+        workloads axes setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
 
 help:
@@ -58,6 +58,7 @@ help:
 #: make example    measure what docs/example shows, and write it there again
 #: make doctor     what this machine has and lacks, which accelerator works
 #: make workloads  list the workloads and suites
+#: make axes       list the conditions (SET=, CMDLINE=, settings of back-ends)
 #: make series     list the series of the registry
 #: make series-check  which of them were posted again since, as MIRROR=PATH:PATH has it
 #: make test       lint, types, unit tests, end-to-end test with real kernels
@@ -109,7 +110,7 @@ example: setup
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
 		report/report.html report/plots/change.svg '$(CURDIR)/$(EXAMPLE)'
 
-report reply bundle verify diff results results-rm series series-check doctor workloads clean-cache: setup-python
+report reply bundle verify diff results results-rm series series-check doctor workloads axes clean-cache: setup-python
 	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e

@@ -332,9 +332,12 @@ def _require_defined(request: BuildRequest, store: GitStore) -> None:
 
 
 def _exact(experiment: Experiment) -> Kernels:
-    """The kernels with the config fragments that a result kept."""
+    """The kernels with the config fragments that a result kept, and those that its cells need."""
     kernels = experiment.kernels
-    return replace(kernels, fragments=tuple(map(experiment.meant.fragment, kernels.fragments)))
+    asked = kernels.fragments
+    needed = {name for cell in experiment.cells() for name in cell.backend.fragments} - {*asked}
+    found = (*map(experiment.meant.fragment, asked), *sorted(needed))
+    return replace(kernels, fragments=found)
 
 
 def is_shipped(name: str) -> bool:

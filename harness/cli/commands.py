@@ -316,3 +316,4 @@ def _add_upkeep(add: _Add) -> None:
         "new: write a folder that builds, runs and passes the check",
     )
     command.add_argument("name", nargs="?", metavar="NAME", help="of the new workload")
+    add("axes", "list the conditions that a comparison can have, and the kernels that have them")

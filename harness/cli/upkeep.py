@@ -7,11 +7,16 @@ import argparse
 
 from harness.build import image
 from harness.cli import asked, context, doctor
-from harness.experiment import catalogue, workload
+from harness.experiment import axes, catalogue, workload
 from harness.run import eviction
 from harness.series import registry, unlisted
 from harness.util.errors import Exit, UserError
 from harness.util.paths import REPO, Cache
+
+
+def run_axes(args: argparse.Namespace) -> Exit:
+    print(axes.listing(), end="")
+    return Exit.OK
 
 
 def run_clean_cache(args: argparse.Namespace) -> Exit:

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from harness.experiment import parameter
+from harness.experiment import condition, parameter
 from harness.experiment.settings import GUEST_SETTINGS
+from harness.experiment.switch import Switch
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.units import parse_size
@@ -19,15 +20,24 @@ from harness.util.yamlfile import Items, Model, Pairs, Text, nearest, one_of
 
 _BACKENDS = Path(__file__).parent / "backends.yaml"
 _SETTINGS = Path(__file__).parent / "backend-settings.yaml"
-_SIZES = {"size", "fast"}
+_SIZES = {"size", "fast", "writeback"}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingNeeds(Model):
+    """What a value of a setting needs, as backend-settings.yaml has it."""
+
+    option: Text = ""
+    fragment: Text = ""
+    packages: Items[Text] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Backend(Model):
     """One swap back-end, as backends.yaml has it, which says what the keys are.
 
-    ``settings`` are words for vm-images/guest/prepare once it is in a cell.  ``append`` goes to
-    the kernel's command line, see `harness.vm.disk.boot_words`.
+    ``settings`` are, once it is in a cell, words for vm-images/guest/prepare and files to write.
+    ``append`` goes to the kernel's command line, see `harness.vm.disk.boot_words`.
     """
 
     name: str
@@ -45,24 +55,55 @@ class Backend(Model):
         """Whether its compressor is zram's; else it is zswap's, if there is one."""
         return "CONFIG_ZRAM" in self.options
 
+    @property
+    def own_settings(self) -> dict[str, str]:
+        """The settings that vm-images/guest/prepare knows."""
+        return {key: value for key, value in self.settings if not condition.is_file(key)}
+
+    @property
+    def conditions(self) -> Switch:
+        """The sysctls and files among its settings."""
+        return condition.switch({k: v for k, v in self.settings if condition.is_file(k)})
+
+    @property
+    def needs(self) -> dict[str, SettingNeeds]:
+        """What its settings need, by the setting as it was asked for."""
+        found = {}
+        for key, value in self.settings:
+            by_value = _known_settings().get(key, {}).get("needs", {})
+            if one := by_value.get(value, by_value.get("any")):
+                found[f"{key}={value}"] = yamlfile.check(
+                    one, SettingNeeds, f"{_SETTINGS.name}: {key}"
+                )
+        return found
+
+    @property
+    def fragments(self) -> frozenset[str]:
+        """The config fragments that its settings need."""
+        return frozenset(one.fragment for one in self.needs.values() if one.fragment)
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The distribution's packages that its settings need in the guest's image."""
+        return frozenset(name for one in self.needs.values() for name in one.packages)
+
     def lacks(self, config: Mapping[str, str]) -> Iterator[str]:
         """What a kernel of that configuration lacks for it, as clauses."""
         for option in self.options:
             if not _is_on(config, option):
                 yield f"the kernel is built without {option}"
-        settings = dict(self.settings)
-        if "compressor" in settings:
-            option = _compressor_option(settings["compressor"], config, zram=self.has_zram)
+        for key, name in self.settings:
+            if key not in ("compressor", "recompress"):
+                continue
+            option = _compressor_option(name, config, zram=self.has_zram)
             if not _is_on(config, option):
                 yield (
                     f"the kernel is built without {option}, which the compressor "
-                    f"{settings['compressor']} needs: CONFIG={option.removeprefix('CONFIG_')}=y "
-                    "adds it"
+                    f"{name} needs: CONFIG={option.removeprefix('CONFIG_')}=y adds it"
                 )
-        for key, value in settings.items():
-            needed = _known_settings().get(key, {}).get("option")
-            if needed and not _is_on(config, needed):
-                yield f"the kernel is built without {needed}, which {key}={value} needs"
+        for asked, needs in self.needs.items():
+            if needs.option and not _is_on(config, needs.option):
+                yield f"the kernel is built without {needs.option}, which {asked} needs"
 
 
 def known() -> Mapping[str, Backend]:
@@ -83,6 +124,16 @@ def _known_settings() -> Mapping[str, Mapping[str, Any]]:
     return yamlfile.read(_SETTINGS)
 
 
+def declared(setting: str) -> Mapping[str, Any]:
+    """What backend-settings.yaml says of a setting."""
+    return _known_settings()[setting]
+
+
+def taken(name: str) -> tuple[str, ...]:
+    """The settings that a back-end takes, beside the guest's."""
+    return (*_known()[name].takes, *_of_disk(_known()[name].disk))
+
+
 def make(name: str, label: str, changes: Mapping[str, Any], guest: Mapping[str, Any]) -> Backend:
     """Back-end ``name`` as ``label``, with settings of its own on top of the guest's.
 
@@ -90,9 +141,9 @@ def make(name: str, label: str, changes: Mapping[str, Any], guest: Mapping[str, 
     """
     kind = known()[name]
     settings = {**guest, **dict(kind.settings)}
-    allowed = (*kind.takes, *GUEST_SETTINGS)
+    allowed = (*taken(name), *GUEST_SETTINGS)
     for key, value in changes.items():
-        if key not in allowed:
+        if key not in allowed and not condition.is_file(key):
             raise UserError(f"back-end '{name}' has no setting '{key}'{nearest(key, allowed)}")
         settings[key] = value
     words = tuple(
@@ -102,13 +153,27 @@ def make(name: str, label: str, changes: Mapping[str, Any], guest: Mapping[str, 
     return replace(kind, name=label, settings=words)
 
 
+def _of_disk(disk: str) -> tuple[str, ...]:
+    """The settings that every back-end on such a disk takes."""
+    return tuple(key for key, one in _known_settings().items() if disk in one.get("disks", ()))
+
+
+def _plain(text: str, choices: Collection[str]) -> str:
+    """Y and N as yes and no, where a setting has only those."""
+    long = {"Y": "yes", "N": "no"}.get(text, text)
+    return long if text not in choices and long in choices else text
+
+
 def word(value: Any) -> str:
     """A setting as the guest's script takes it; YAML reads a bare y or on as true."""
     return ("Y" if value else "N") if isinstance(value, bool) else str(value)
 
 
 def _word(place: str, key: str, value: Any) -> str:
-    text = word(value)
+    if condition.is_file(key):
+        ((_, text),) = condition.switch({key: value}, place).writes
+        return text
+    text = _plain(word(value), _known_settings()[key].get("choices", ()))
     try:
         taken = parameter.taken(text, _known_settings()[key])
     except UserError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.experiment import backend as backends_known
-from harness.experiment import program, word
+from harness.experiment import condition, program, word
 from harness.experiment import workload as catalogue
 from harness.experiment.backend import Backend
 from harness.experiment.workload import Workload
@@ -34,6 +34,11 @@ class Cell:
     def waits_io(self) -> bool:
         """Its pages wait for a disk: under the instruction clock all that runs is counted."""
         return self.backend.waits_io or self.workload.definition.waits_io
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The distribution's packages that the guest's image must have on top."""
+        return tuple(sorted({*self.workload.packages, *self.backend.packages}))
 
     def disk_on(self, usual: str) -> str:
         """The kind of disk that its swap files lie on where the run's is ``usual``."""
@@ -189,7 +194,10 @@ def _variants(
         picked = dict(zip(axes, chosen, strict=True))
         yield (
             {**rest, **picked},
-            "".join(f"-{key}-{backends_known.word(value)}" for key, value in picked.items()),
+            "".join(
+                f"-{condition.tail(key)}-{_plain(backends_known.word(value))}"
+                for key, value in picked.items()
+            ),
         )
 
 
@@ -200,6 +208,10 @@ def _backend(
     label = str(changes.get("name", word.label(name, own))) + suffix
     made = backends_known.make(name, label, own, guest)
     return replace(made, name=_checked_label("back-end", label))
+
+
+def _plain(value: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_]+", "-", value).strip("-")
 
 
 def _checked_label(what: str, label: str) -> str:

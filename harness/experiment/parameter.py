@@ -17,6 +17,7 @@ from harness.util.yamlfile import near
 _FLAGS = ("yes", "no", "true", "false", "1", "0")
 _CONTENT = re.compile(r"zero|random|same:[0-9a-fA-F]{1,2}|compressible:0*(100|\d{1,2})")
 _TEXT = re.compile(r"[A-Za-z0-9._+:/,-]{0,127}")
+_UNITS = {"ns": 1, "us": 1000, "ms": 1_000_000, "s": 1_000_000_000}
 _SIZE = re.compile(r"\d+[KMGT]?")
 
 
@@ -42,6 +43,36 @@ def _size(text: str, declared: Mapping[str, Any]) -> str:
         raise UserError(f"a multiple of {multiple} bytes")
     # The programs know no "64MiB".
     return text if _SIZE.fullmatch(text) else format_size(count)
+
+
+def _time(text: str, declared: Mapping[str, Any]) -> str:
+    """Keeps the text: 8ms says more than its ns."""
+    try:
+        count = nanoseconds(text)
+    except UserError as error:
+        raise UserError("a time with its unit, e.g. 80us or 8ms") from error
+    if not declared["min"] <= count <= declared["max"]:
+        raise UserError(f"from {_in_words(declared['min'])} to {_in_words(declared['max'])}")
+    return text
+
+
+def nanoseconds(text: str) -> int:
+    """The ns of a time like 80us.  UserError if it is none."""
+    match = re.fullmatch(r"(\d{1,12})(ns|us|ms|s)", text)
+    if not match:
+        raise UserError(f"'{text}' is no time")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _in_words(count: int) -> str:
+    unit = next(name for name, size in reversed(_UNITS.items()) if count % size == 0)
+    return f"{count // _UNITS[unit]}{unit}"
+
+
+def _priorities(text: str, _: Mapping[str, Any]) -> str:
+    if not re.fullmatch(r"\d{1,5}(-\d{1,5}){1,15}", text) or max(map(int, text.split("-"))) > 32767:
+        raise UserError("the priorities of 2 to 16 areas from 0 to 32767, e.g. 10-10-5")
+    return text
 
 
 def _count(text: str, declared: Mapping[str, Any]) -> str:
@@ -81,6 +112,8 @@ def _text(text: str, _: Mapping[str, Any]) -> str:
 _TYPES: Mapping[str, Callable[[str, Mapping[str, Any]], str]] = {
     "size": _size,
     "count": _count,
+    "time": _time,
+    "priorities": _priorities,
     "flag": _flag,
     "choice": _choice,
     "content": _content,

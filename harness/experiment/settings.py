@@ -18,7 +18,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
-from harness.experiment import switch, word
+from harness.experiment import condition, switch, word
 from harness.experiment.arms import Arms, Compiler
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
@@ -29,7 +29,7 @@ from harness.experiment.defaults import (
 )
 from harness.util.paths import REPO, at_home
 from harness.util.units import format_size, parse_size
-from harness.util.yamlfile import Check, Model, Text, Wanted, Words, at_least, one_of, words
+from harness.util.yamlfile import Check, Model, Text, Wanted, Words, at_least, near, one_of, words
 
 if TYPE_CHECKING:
     from harness.experiment.cell import Cell
@@ -38,7 +38,7 @@ SUITES = REPO / "workloads" / "suites"
 PAIRS = {"insn": 3, "wall": 10}
 """Under the instruction clock A/A spreads by some 0.02 %, so three pairs decide about a margin of
 one per cent; wall time on a quiet host spreads by per cents."""
-GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru")
+GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru", "cgroup", "numa")
 
 
 class Identity(Enum):
@@ -202,6 +202,29 @@ def _axes(guest: dict[str, Any]) -> dict[str, Any]:
     return guest
 
 
+def _guest_key(key: str) -> str:
+    """The name of a guest setting, or of a sysctl or file."""
+    if condition.is_file(key):
+        condition.switch({key: "0"}, "")
+        return key
+    if key not in GUEST_SETTINGS:
+        raise Wanted(
+            f"one of {', '.join(GUEST_SETTINGS)}, a sysctl or a file below /proc or /sys"
+            f"{near(key, GUEST_SETTINGS)}"
+        )
+    return key
+
+
+def _set(words: tuple[str, ...]) -> tuple[str, ...]:
+    condition.parsed(words, GUEST_SETTINGS)
+    return words
+
+
+def _cmdline(words: tuple[str, ...]) -> tuple[str, ...]:
+    condition.on_command_line(words, "")
+    return words
+
+
 _Count = Annotated[int, at_least(0), Check(_number, first=True)]
 _Positive = Annotated[int, at_least(1), Check(_number, first=True)]
 _Flag = Annotated[bool, Check(flag, first=True)]
@@ -211,7 +234,8 @@ BackendItems = Annotated[Words, Check(word.backends)]
 """Names of back-ends, or one name with its settings each."""
 WorkloadItems = Annotated[Words, Check(word.workloads)]
 """The same of workloads."""
-GuestSettings = Annotated[dict[Annotated[str, one_of(GUEST_SETTINGS)], Any], Check(_axes)]
+GuestSettings = Annotated[dict[Annotated[str, Check(_guest_key)], Any], Check(_axes)]
+_Conditions = Annotated[tuple[str, ...], Check(condition.split, first=True)]
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -301,6 +325,17 @@ class Matrix(Model):
         "", "size of the workloads: quick (default), standard, full; default in a suite: its own"
     )
     guest: GuestSettings | None = recorded(None, None, repeat=Repeat.NEVER)
+    set: Annotated[_Conditions, Check(_set)] = setting(
+        (),
+        "what the guest's kernels are set to: sysctls, files below /proc or /sys, guest settings, "
+        "e.g. 'vm.swappiness=180 /sys/kernel/mm/lru_gen/min_ttl_ms=1000'; A=1+2 is a cell for each "
+        "('harness axes' lists them)",
+    )
+
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """``guest`` with ``set`` on top."""
+        return {**(self.guest or {}), **condition.parsed(self.set, GUEST_SETTINGS)}
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -308,12 +343,12 @@ class Matrix(Model):
         from harness.experiment import cell, suite  # noqa: PLC0415  read YAML
 
         if self.suite:
-            return suite.load(self.suite, preset=self.preset, guest=self.guest).cells
+            return suite.load(self.suite, preset=self.preset, guest=self.conditions).cells
         cells = cell.matrix(
             backends=self.backends,
             workloads=self.workloads,
             preset=self.preset or "quick",
-            guest=self.guest,
+            guest=self.conditions,
         )
         cell.require_distinct(cells)
         return cells
@@ -341,6 +376,9 @@ class Guest(Model):
         "under swap files: auto (default), sim: in the guest's memory with a fixed latency (auto "
         "takes it under the instruction clock), host: a file of the host's",
         identity=Identity.RESOLVED,
+    )
+    cmdline: Annotated[_Conditions, Check(_cmdline)] = setting(
+        (), "words for the command line of both kernels, e.g. 'transparent_hugepage=never'"
     )
 
 

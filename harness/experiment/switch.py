@@ -168,8 +168,22 @@ def _is_sampled(path: str) -> bool:
 
 
 def same(wanted: str, text: str) -> bool:
-    """Whether a file says what was written: Y is 1, and of a choice the one in brackets counts."""
+    """Whether a file says what was written: Y is 1, 7 is 0x7, 1K is 1024.
+
+    Of a choice, the one in brackets counts.
+    """
     words = {"Y": "1", "N": "0"}
     found = re.search(r"\[([^\]]+)\]", text)
     said = found[1] if found else text.strip()
-    return words.get(said, said) == words.get(wanted, wanted)
+    return words.get(said, said) == words.get(wanted, wanted) or (
+        _number(said) is not None and _number(said) == _number(wanted)
+    )
+
+
+def _number(text: str) -> int | None:
+    """A number as the kernel reads it: 0x7, and 256M where a size is wanted; None if it is none."""
+    match = re.fullmatch(r"(-?(?:0x[0-9a-fA-F]+|\d+))([KMGT]?)", text)
+    if not match:
+        return None
+    number = int(match[1], 16 if match[1].lstrip("-").startswith("0x") else 10)
+    return number << 10 * " KMGT".index(match[2] or " ")

@@ -48,12 +48,17 @@ def workloads(entries: tuple[Any, ...]) -> tuple[Any, ...]:
 def label(name: str, settings: Mapping[str, Any]) -> str:
     """The name of an entry with settings: ``zram-zstd``."""
     values = sorted(settings.items(), key=lambda pair: str(pair[0]))
-    return "-".join([stem(name), *(_part(value) for _, value in values)])
+    return "-".join([stem(name), *(_part(_said(key, value)) for key, value in values)])
 
 
 def stem(name: str) -> str:
     """The name of an entry; of a path, its last part without what is behind a dot."""
     return _part(Path(name).stem) if "/" in name else name
+
+
+def _said(key: str, value: Any) -> Any:
+    """A value by which a name is told; yes and no say nothing alone."""
+    return (str(key) if value else f"no-{key}") if isinstance(value, bool) else value
 
 
 def _part(value: Any) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from harness.results import pairing
 from harness.results.frames import Frames
@@ -25,16 +26,32 @@ def gather(data: Frames) -> tuple[tuple[str, str], ...]:
     found = data.params[data.params["source"] == "readback"]
     rows = []
     for label, path in _FILES:
-        by_arm: dict[str, set[str]] = {}
+        by_cell: dict[str, dict[str, set[str]]] = {}
         for one in pairing.rows(found[found["name"] == path]):
-            by_arm.setdefault(str(one.arm), set()).add(_value(label, str(one.value)))
+            mine = by_cell.setdefault(str(one.cell), {})
+            mine.setdefault(str(one.arm), set()).add(_value(label, str(one.value)))
+        if by_cell:
+            rows.append((label, _said(by_cell)))
+    return tuple(rows)
+
+
+def _said(by_cell: Mapping[str, Mapping[str, set[str]]]) -> str:
+    """The one value that all boots gave back, or which cells had which: those may be asked to."""
+    cells: dict[str, list[str]] = {}
+    differing: dict[str, set[str]] = {}
+    for cell, by_arm in by_cell.items():
         values = set[str]().union(*by_arm.values())
         if len(values) > 1:
-            said = (f"{arm} {'/'.join(sorted(mine))}" for arm, mine in sorted(by_arm.items()))
-            rows.append((label, f"DIFFERS: {', '.join(said)}"))
-        elif values:
-            rows.append((label, values.pop()))
-    return tuple(rows)
+            for arm, mine in by_arm.items():
+                differing.setdefault(arm, set()).update(mine)
+        cells.setdefault("/".join(sorted(values)), []).append(cell.partition(".")[0])
+    if differing:
+        told = (f"{arm} {'/'.join(sorted(mine))}" for arm, mine in sorted(differing.items()))
+        return f"DIFFERS: {', '.join(told)}"
+    if len(cells) == 1:
+        return next(iter(cells))
+    each = (f"{value} in {', '.join(dict.fromkeys(names))}" for value, names in cells.items())
+    return "; ".join(each)
 
 
 def _value(label: str, text: str) -> str:

@@ -209,7 +209,10 @@ class SymbolFacts(Section):
 
 
 class GuestFacts(Section):
-    """What the guest had. memory, swap: bytes; disk_latency_ns: of the simulated disk."""
+    """What the guest had. memory, swap: bytes; disk_latency_ns: of the simulated disk.
+
+    cmdline: what the kernels' command lines had beside the harness's own words
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -219,6 +222,7 @@ class GuestFacts(Section):
     disk: Text = UNKNOWN
     disk_latency_ns: int | None = None
     settings: dict[str, Any] = {}
+    cmdline: str = ""
 
 
 class BackendFacts(Section):

@@ -108,7 +108,8 @@ def named(
         free = (CELL, "images ")
         parts = {key: value for key, value in parts.items() if not key.startswith(free)}
         # These change all cells.
-        parts |= {name: data["experiment"][name] for name in ("preset", "guest")}
+        asked = data["experiment"]
+        parts |= {name: asked[name] for name in ("preset", "guest", "set") if name in asked}
         # Whoever changes a program of his own means another comparison, not one more cell.
         parts |= {
             CELL + cell.name: definition(cell) for cell in experiment.cells() if cell.workload.own

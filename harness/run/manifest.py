@@ -251,7 +251,8 @@ def describe(setting: Setting) -> Manifest:
             swap=experiment.guest.swap,
             disk=setting.disk,
             disk_latency_ns=disk.LATENCY_NS if setting.disk == "sim" else None,
-            settings=dict(experiment.matrix.guest or {}),
+            settings=experiment.matrix.conditions,
+            **({"cmdline": " ".join(cmdline)} if (cmdline := experiment.guest.cmdline) else {}),
         ),
         backends={
             cell.backend.name: BackendFacts(

@@ -98,6 +98,7 @@ def boot_all(
                 packages: made.root for one in settings for packages, made in one.variants.items()
             },
             selftests=tests,
+            cmdline=guest.cmdline,
         )
         return plan.run(planned, host, place.root, engine=engine)
 

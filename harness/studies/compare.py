@@ -226,6 +226,7 @@ def _sketched(
     for cell in cells:  # an error now, not at that boot
         memory = guest.memory + disk.guest_bytes(cell.backend, cell.disk_on(kind), guest.swap)
         disk.boot_words(cell.backend, memory, guest.swap)
+        disk.require_kind(cell.backend, cell.disk_on(kind))
     # What this machine has no room for is told before anything is fetched, and before an hour of
     # building when it is known what is to be built.
     load = resources.Load(methods.resolved(experiment, clock), cells, clock, kind, boots.written)

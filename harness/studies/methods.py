@@ -47,7 +47,7 @@ def missing_images(cells: Sequence[Cell], context: Context) -> dict[str, int]:
 def recipes(cells: Sequence[Cell]) -> dict[tuple[str, ...], Recipe]:
     """By packages on top: the plain image, (), and those that the cells ask for."""
     recipe = image.read_recipe()
-    wanted = sorted({(), *(cell.workload.packages for cell in cells)})
+    wanted = sorted({(), *(cell.packages for cell in cells)})
     return {packages: image.with_packages(recipe, packages) for packages in wanted}
 
 

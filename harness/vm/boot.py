@@ -28,7 +28,7 @@ from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
 from harness.util.errors import InfraError
 from harness.util.versions import in_range
-from harness.vm import disk, hostfacts, instrument
+from harness.vm import disk, hostfacts, instrument, setting
 from harness.vm.guest import Keys, Shell
 from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
@@ -39,10 +39,6 @@ _DEBUG_APPEND = {
     "CONFIG_PAGE_POISONING": "page_poison=1",  # compiled in, and off unless it is asked for
     "CONFIG_PROVE_LOCKING": "loglevel=8",  # lockdep says in a whisper that it gives up
 }
-_WRITE = """[ -e "$2" ] || { echo "this kernel has no such file" >&2; exit 1; }
-echo "$1" >"$2" && cat "$2"
-"""
-"""sh -c ... VALUE FILE: write, then say what the file says now."""
 _HOST_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LOST = (paramiko.SSHException, EOFError, OSError)
 
@@ -52,8 +48,9 @@ class VmConfig:
     """What all boots of a run share: image, tools disk, keys, accelerator, clock, guest size.
 
     ``plugins`` are the builds of QEMU's plugins by name: those that its boots need.
-    ``variants`` are the root images with further packages, for the workloads that ask for them;
+    ``variants`` are the root images with further packages, for the cells that ask for them;
     ``selftests`` tools disks with the tests of each kernel on them, by its key, likewise.
+    ``cmdline`` are words for the command line of every kernel.
     """
 
     root: Path
@@ -69,6 +66,7 @@ class VmConfig:
     plugins: Mapping[str, Path] = field(default_factory=dict)
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
     selftests: Mapping[str, Path] = field(default_factory=dict)
+    cmdline: tuple[str, ...] = ()
 
     def disk_for(self, cell: Cell) -> str:
         """The kind of disk that a cell's swap files lie on."""
@@ -76,8 +74,7 @@ class VmConfig:
 
     def root_for(self, cell: Cell) -> Path:
         """The root image of a cell's boots.  Raises KeyError if it was not made."""
-        packages = cell.workload.packages
-        return self.variants[packages] if packages else self.root
+        return self.variants[cell.packages] if cell.packages else self.root
 
     def tools_for(self, request: BootRequest) -> Path:
         """The tools disk of a boot.  Raises KeyError if it was not made."""
@@ -252,6 +249,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         cpus=host.cpus,
         accel=host.accel,
         icount=host.clock == "insn",
+        numa=dict(backend.settings).get("numa", "1"),
         seed=request.seed,
         instrument=loaded,
         # Compiled in, and off: only a boot that is asked for it pays for it.
@@ -261,6 +259,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
             *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
             *disk.boot_words(backend, memory, host.swap),
+            *host.cmdline,
             *request.switch.append,
         ),
     )
@@ -305,14 +304,18 @@ def _measure(
     definition = cell.workload.definition
     with record.timed("prepare"):
         watch.expect("prepare", deadlines.command)
-        switched = dict(_switched(request.switch, shell))
-        words = disk.words(cell.backend, host.disk_for(cell), host.swap)
-        words += [f"{key}={value}" for key, value in cell.backend.settings]
-        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *words])
+        words = (*host.cmdline, *request.switch.append)
+        setting.require_known(words, _text(folder / "console.log"))
+        switched = dict(setting.switched(request.switch, shell))
+        conditions = setting.Conditions(cell.backend.conditions, host.cmdline, shell)
+        conditions.set_first()
+        told = disk.words(cell.backend, host.disk_for(cell), host.swap, request.seed)
+        answer = shell.run(["/opt/harness/bin/prepare", cell.backend.kind, *told])
         if answer.returncode != 0:
             raise BootEnded(Outcome.PREPARE_FAILED, answer.stderr.strip() or "no message")
         lines = (line.split("\t", 1) for line in answer.stdout.splitlines() if "\t" in line)
         record.readback = {path: value.strip("; ") for path, value in lines} | switched
+        record.readback |= conditions.settled()
     with record.timed("workload"):
         interval = {
             Observed.FULL: str(definition.sample_interval_ms),
@@ -347,24 +350,6 @@ def _add_printed(cell: Cell, folder: Path) -> None:
             *printed.phases(text, [name for name, _ in own.phases]),
         ]
         place.write_text(printed.inserted(text, found), encoding="utf-8")
-
-
-def _switched(asked: Switch, shell: Shell) -> Iterator[tuple[str, str]]:
-    """Set what is asked for; (file, value) of each as it is read back."""
-    writes = (
-        (path, value, ("sh", "-c", _WRITE, "sh", value, path)) for path, value in asked.writes
-    )
-    reads = ((path, value, ("cat", path)) for path, value in asked.expected)
-    for path, value, argv in (*writes, *reads):
-        answer = shell.run(argv)
-        said = answer.stdout.strip()
-        if answer.returncode != 0:
-            why = f"{answer.stderr.strip() or 'no message'} (wanted '{value}' in {path})"
-            raise BootEnded(Outcome.PREPARE_FAILED, f"the switch does not take: {why}")
-        if not switch.same(value, said):
-            why = f"{path} is '{said[:80]}' and not '{value}'"
-            raise BootEnded(Outcome.PREPARE_FAILED, f"the switch does not take: {why}")
-        yield path, said
 
 
 def _proven(proof: Proof | None, done: str, folder: Path) -> str:

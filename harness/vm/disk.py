@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.build import image
+from harness.experiment import parameter
 from harness.experiment.arch import HERE
 from harness.experiment.backend import Backend
 from harness.util.errors import UserError
@@ -24,6 +25,10 @@ LATENCY_NS = 10_000
 The shorter the wait, the fewer periodic jobs of the kernel fall into a phase by chance."""
 _SPARE = 128 << 20
 """ext4's journal and tables beside the swap file; and one byte in 128 for large ones."""
+_LEAST = {"xfs": 320 << 20}
+"""What mkfs makes a file system of at least."""
+_SIMULATED = ("latency", "depth", "bandwidth")
+"""Settings of the simulated disk alone."""
 _PAGE = 4096
 _SLOT_BYTES = 1
 """What every kernel's swap area takes for each slot at least: its byte of the swap map."""
@@ -57,7 +62,8 @@ def disk_bytes(backend: Backend, swap: int) -> int:
     area = area_bytes(backend, swap)
     if backend.disk != "ext4":
         return area
-    return area + ((_SPARE + area // 128) >> 20 << 20)
+    least = _LEAST.get(dict(backend.settings).get("fs", ""), 0)
+    return max(least, area + ((_SPARE + area // 128) >> 20 << 20))
 
 
 def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
@@ -70,7 +76,8 @@ def guest_bytes(backend: Backend, disk: str, swap: int) -> int:
         area = _aligned(area_bytes(backend, swap))
         # brd finds each page in an xarray: 9 bytes a page, rounded up.  pmem has no such thing.
         return area if backend.kind == "pmem" else area + _aligned(area // 256)
-    return disk_bytes(backend, swap) if disk == "sim" else 0
+    own = backend.own_settings
+    return (disk_bytes(backend, swap) if disk == "sim" else 0) + int(own.get("writeback", 0))
 
 
 def require_room(backend: Backend, memory: int, swap: int) -> None:
@@ -121,12 +128,42 @@ def _aligned(size: int) -> int:
     return -(-size // HERE.layout.align) * HERE.layout.align
 
 
-def words(backend: Backend, disk: str, swap: int) -> list[str]:
-    """What vm-images/guest/prepare is told of it."""
-    sizes = [f"size={area_bytes(backend, swap)}"]
-    if disk == "sim" and has_disk(backend):
-        sizes += [f"disk={disk_bytes(backend, swap)}", f"latency={LATENCY_NS}"]
-    return sizes
+def words(backend: Backend, disk: str, swap: int, seed: int = 0) -> list[str]:
+    """What vm-images/guest/prepare is told of it.
+
+    ``seed`` draws the history of an aged area: the same in all boots of a pair.
+    """
+    own = backend.own_settings
+    found = {"size": str(area_bytes(backend, swap)), **own}
+    if "latency" in own:
+        found["latency"] = str(parameter.nanoseconds(own["latency"]))
+    if "wbt" in own:
+        found["wbt"] = str(parameter.nanoseconds(own["wbt"]) // 1000)
+    if "aged" in own:
+        found["seed"] = str(seed)
+    if has_disk(backend):
+        if disk == "sim":
+            found["disk"] = str(disk_bytes(backend, swap))
+            found.setdefault("latency", str(LATENCY_NS))
+        elif _is_bare(backend):
+            found["bare"] = "yes"
+    return [f"{key}={value}" for key, value in found.items()]
+
+
+def require_kind(backend: Backend, disk: str) -> None:
+    """Raise UserError for a setting of the simulated disk where the host's is used."""
+    asked = [key for key in _SIMULATED if key in backend.own_settings]
+    if asked and disk != "sim" and has_disk(backend):
+        raise UserError(
+            f"back-end '{backend.name}': {asked[0]} is of the simulated disk, and this area lies "
+            "on the host's: DISK=sim takes the simulated one"
+        )
+
+
+def _is_bare(backend: Backend) -> bool:
+    """Whether the guest makes the file system on the host's disk itself."""
+    own = backend.own_settings
+    return backend.disk == "ext4" and (own.get("fs", "ext4") != "ext4" or own.get("crypt") == "yes")
 
 
 def make(path: Path, backend: Backend, swap: int) -> None:
@@ -135,7 +172,7 @@ def make(path: Path, backend: Backend, swap: int) -> None:
     Raises InfraError when it does not fit.
     """
     size = disk_bytes(backend, swap)
-    if backend.disk == "ext4":
+    if backend.disk == "ext4" and not _is_bare(backend):
         image.make_disk(path, None, size=f"{size >> 10}k", label="swap", options=_LARGE_FILE)
         return
     with path.open("wb") as stream:

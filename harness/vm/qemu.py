@@ -39,6 +39,8 @@ class Machine:
     ``folder`` takes console, samples and the command line; ``log`` takes QEMU's own words.
     ``socket`` is QMP's; it lies elsewhere because a socket's path may have 107 bytes only.
     ``instrument`` is the plugin that looks on, None for a guest without one.
+    ``numa`` is a number of nodes of one size each, or "memoryless": all memory is on one node, all
+    CPUs on another.
     """
 
     folder: Path
@@ -55,6 +57,7 @@ class Machine:
     seed: int
     append: tuple[str, ...] = ()
     instrument: Instrument | None = None
+    numa: str = "1"
 
     @property
     def console(self) -> Path:
@@ -97,7 +100,7 @@ def argv(machine: Machine) -> list[str]:
 
         "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
-        *icount, *plugin, "-rtc", _RTC, "-seed", str(machine.seed),
+        *_nodes(machine), *icount, *plugin, "-rtc", _RTC, "-seed", str(machine.seed),
 
         "-kernel", str(machine.kernel), "-append", kernel_command_line(machine),
 
@@ -121,6 +124,24 @@ def argv(machine: Machine) -> list[str]:
 
         "-object", "rng-builtin,id=rng", "-device", "virtio-rng-pci,rng=rng",
     ]  # fmt: skip
+
+
+def _nodes(machine: Machine) -> list[str]:
+    """The NUMA nodes; all CPUs are on the last one without memory, or on the first."""
+    if machine.numa == "1":
+        return []
+    is_split = machine.numa != "memoryless"
+    count = int(machine.numa) if is_split else 1
+    whole = machine.memory >> 20
+    words = []
+    for node in range(count):
+        size = whole // count if node else whole - whole // count * (count - 1)
+        words += ["-object", f"memory-backend-ram,id=node{node},size={size}M"]
+        words += ["-numa", f"node,nodeid={node},memdev=node{node}"]
+    words += [] if is_split else ["-numa", f"node,nodeid={count}"]
+    home = 0 if is_split else count
+    # All CPUs are cores of the one socket that QEMU makes.
+    return [*words, "-numa", f"cpu,node-id={home},socket-id=0"]
 
 
 def printable(line: list[str]) -> str:

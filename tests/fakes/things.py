@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from harness.build.kbuild import Kernel
 from harness.experiment import spec
@@ -24,7 +25,7 @@ def kernel(folder: Path, *, key: str = "0123456789abcdef", release: str = "6.12.
     return Kernel(key, folder, release, "gcc 1", 1.0, hashes)
 
 
-def cells(backends: str = "zram", workloads: str = "pageio") -> tuple[Cell, ...]:
+def cells(backends: Any = "zram", workloads: str = "pageio") -> tuple[Cell, ...]:
     """The matrix of some back-ends by some workloads."""
     return spec.load(None, {"backends": backends, "workloads": workloads}).cells()
 
@@ -46,7 +47,7 @@ def host(folder: Path, *, deadlines: Deadlines, keys: Keys | None = None) -> VmC
 
 
 def boot_request(
-    folder: Path, *, arm: str = "base", pair: int = 0, backend: str = "zram"
+    folder: Path, *, arm: str = "base", pair: int = 0, backend: Any = "zram"
 ) -> BootRequest:
     """One boot of pageio."""
     return BootRequest(cells(backend)[0], arm, pair, 0, 7, kernel(folder / f"kernel-{arm}"))

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from harness.experiment import backend, cell, spec
+from harness.experiment import axes, backend, cell, condition, spec
 from harness.experiment.cell import Ability
 from harness.experiment.settings import GUEST_SETTINGS
 from harness.util.errors import UserError
 from harness.util.paths import REPO
+from harness.util.versions import in_range
 
 NEW = {"CONFIG_ZRAM", "CONFIG_ZSWAP", "CONFIG_ZRAM_BACKEND_LZO", "CONFIG_ZRAM_BACKEND_LZ4"}
 OLD = {"CONFIG_ZRAM", "CONFIG_ZSWAP", "CONFIG_CRYPTO_LZO", "CONFIG_CRYPTO_LZ4"}
@@ -86,12 +87,74 @@ def test_a_kernel_that_is_only_configured_is_judged_by_its_options() -> None:
 
 def test_each_setting_that_the_guest_knows_has_its_values() -> None:
     script = (REPO / "vm-images" / "guest" / "prepare").read_text(encoding="utf-8")
-    (listed,) = re.findall(r"^\t(size\|.*)\)$", script, re.MULTILINE)
-    ours = set(listed.split("|")) - {"disk", "latency"}  # told by `harness.vm.disk`
-    known = {key for one in backend.known().values() for key in one.takes} | set(GUEST_SETTINGS)
+    (listed,) = re.findall(r"^\t(size\|[^)]*)\)$", script, re.MULTILINE)
+    told = {"disk", "bare", "seed"}  # by `harness.vm.disk`
+    ours = set(re.findall(r"\w+", listed)) - told
+    known = {key for name in backend.known() for key in backend.taken(name)} | set(GUEST_SETTINGS)
     assert known == ours
     for key in known:
-        for name, one in backend.known().items():
-            if key in one.takes:
+        for name in backend.known():
+            if key in backend.taken(name):
                 with pytest.raises(UserError, match=f"'{key}' is"):
                     backend.make(name, name, {key: "no such value"}, {})
+
+
+def test_every_condition_is_listed() -> None:
+    made = axes.load()
+    assert set(made.guest) == set(GUEST_SETTINGS)
+    assert set(made.settings) == {key for name in backend.known() for key in backend.taken(name)}
+    for path in made.files:
+        condition.switch({path: 0})
+    text = axes.listing()
+    assert max(map(len, text.splitlines())) <= 100
+    for name, axis in {**made.guest, **made.settings, **made.files}.items():
+        assert re.search(rf"^  {re.escape(name)}$", text, re.MULTILINE), name
+        assert in_range("7.3", axis.kernels), name
+    assert "ext4, xfs, btrfs (builds kernels with btrfs.config, xfs.config)" in text
+
+
+@pytest.mark.parametrize(
+    ("item", "guest", "fragments", "packages"),
+    [
+        ("swapfile", {}, set(), ()),
+        ("swapfile", {"cgroup": "v2", "numa": 1}, set(), ()),
+        ("swapfile", {"cgroup": "v1", "numa": "memoryless"}, {"cgroup1", "numa"}, ()),
+        ({"swapfile": {"fs": "xfs", "crypt": True}}, {}, {"xfs", "dm-crypt"},
+         ("cryptsetup-bin", "xfsprogs")),
+        ({"zswap": {"fs": "btrfs", "scheduler": "bfq"}}, {}, {"btrfs", "queue"}, ("btrfs-progs",)),
+        ({"zram": {"recompress": "zstd", "writeback": "64M"}}, {}, {"zram"}, ()),
+    ],
+)  # fmt: skip
+def test_only_what_needs_a_fragment_or_a_package_asks_for_it(
+    item: Any, guest: dict[str, Any], fragments: set[str], packages: tuple[str, ...]
+) -> None:
+    (one,) = cell.matrix(backends=[item], workloads=["pageio"], guest=guest)
+    assert one.backend.fragments == fragments
+    assert one.packages == packages
+    assert all((REPO / "kernels" / "config" / f"{name}.config").is_file() for name in fragments)
+
+
+def test_a_kernel_without_the_file_system_is_told() -> None:
+    assert lacks({"swapfile": {"fs": "xfs"}}, set()) == [
+        "the kernel is built without CONFIG_XFS_FS, which fs=xfs needs"
+    ]
+    assert lacks({"swapfile": {"fs": "ext4"}}, set()) == []
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"swapfile": {"latency": "8"}}, "'latency' is '8'; it must be a time with its unit"),
+        ({"swapfile": {"latency": "8ns"}}, "'latency' is '8ns'; it must be from 1us to 10s"),
+        ({"swapfile": {"areas": "10"}}, "the priorities of 2 to 16 areas from 0 to 32767"),
+        ({"swapfile": {"areas": "1-40000"}}, "the priorities of 2 to 16 areas from 0 to 32767"),
+        ({"swapfile": {"fs": "ntfs"}}, "'fs' is 'ntfs'; it must be one of ext4, xfs, btrfs"),
+        ({"swappart": {"fs": "xfs"}}, "back-end 'swappart' has no setting 'fs'"),
+        ({"zram": {"latency": "8ms"}}, "back-end 'zram' has no setting 'latency'"),
+        ({"zram": {"vm.stat_interval": 1}}, "vm/stat_interval is no condition: the harness sets"),
+    ],
+)
+def test_a_wrong_setting_of_a_disk_is_named(item: Any, message: str) -> None:
+    with pytest.raises(UserError) as told:
+        cell.matrix(backends=[item], workloads=["pageio"])
+    assert message in str(told.value)

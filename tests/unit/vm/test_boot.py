@@ -62,12 +62,14 @@ class Bench:
         self,
         *,
         deadlines: Deadlines = DEADLINES,
-        backend: str = "zram",
+        backend: Any = "zram",
         switched: Switch = switch.NOTHING,
+        cmdline: tuple[str, ...] = (),
         **scenario: Any,
     ) -> BootEnd:
         self._patch.setenv("PATH", qemu.install(self.bin, scenario))
         where = host(self.folder, deadlines=deadlines, keys=self._keys)
+        where = replace(where, cmdline=cmdline)
         what = replace(boot_request(self.folder, backend=backend), switch=switched)
         try:
             return boot.run(what, where, self.boots, stop=self.stop)
@@ -109,7 +111,7 @@ def guest_file(files: dict[str, str], argv: list[str]) -> Reply:
     """
     path = argv[-1]
     if path not in files:
-        return Reply(1, "", "this kernel has no such file\n")
+        return Reply(3, "", "this kernel has no such file\n")
     return Reply(stdout=f"{argv[-2] if files[path] == '=' else files[path]}\n")
 
 
@@ -209,6 +211,55 @@ def test_a_switch_that_does_not_take_is_a_failed_boot(
     assert ended.outcome is Outcome.PREPARE_FAILED
     assert ended.detail == f"the switch does not take: {why}"
     assert len(bench.commands) == 1, "nothing is measured"
+
+
+SWAPPINESS, AHEAD = "/proc/sys/vm/swappiness", "/sys/block/zram0/queue/read_ahead_kb"
+PARAMETER = "/sys/module/zswap/parameters/enabled"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "detail"),
+    [
+        ({SWAPPINESS: "="}, {SWAPPINESS: "180", AHEAD: "=", PARAMETER: "N"}, ""),
+        ({SWAPPINESS: "60"}, {}, f"SET does not take: {SWAPPINESS} is '60' and not '180'"),
+        ({SWAPPINESS: "="}, {SWAPPINESS: "180"}, "SET does not take: this kernel has no such file "
+         f"(wanted '64' in {AHEAD})"),
+        ({SWAPPINESS: "="}, {SWAPPINESS: "60", AHEAD: "="},
+         f"SET does not take: {SWAPPINESS} is '60' and not '180'"),
+        ({SWAPPINESS: "="}, {SWAPPINESS: "180", AHEAD: "=", PARAMETER: "Y"},
+         f"CMDLINE does not take: {PARAMETER} is 'Y' and not '0'"),
+    ],
+)  # fmt: skip
+def test_conditions_are_set_and_read_back_when_the_back_end_is_set_up(
+    bench: Bench, before: dict[str, str], after: dict[str, str], detail: str
+) -> None:
+    """A file that the back-end makes is written then."""
+    files = dict(before)
+
+    def prepared(argv: list[str]) -> None:
+        if argv[0].endswith("/prepare"):
+            files.update(after)
+
+    item = [{"zram": {"vm.swappiness": 180, AHEAD: 64}}]
+    guest = Guest(files=files, before=prepared)
+    ended = bench.guest(guest, backend=item, cmdline=("zswap.enabled=0", "nosmt"))
+    assert ended.detail == detail
+    assert ended.outcome is (Outcome.PREPARE_FAILED if detail else Outcome.OK)
+    assert "zswap.enabled=0 nosmt" in (ended.folder / "qemu.txt").read_text()
+    if not detail:
+        found = record(ended)["backend_readback"]
+        assert {SWAPPINESS: "180", AHEAD: "64", PARAMETER: "N"}.items() <= found.items()
+        words = next(argv for argv in bench.commands if argv[0].endswith("/prepare"))
+        assert not [one for one in words if "swappiness" in one], "prepare does not know it"
+
+
+def test_a_word_that_the_kernel_does_not_know_is_named(bench: Bench) -> None:
+    line = 'Unknown kernel command line parameters "nokaslr nosuch=1", will be passed to user space'
+    ended = bench.guest(
+        Guest(), console=[[0.0, f"{LINUX}{line}.\n"], *UP[1:]], cmdline=("nosuch=1",)
+    )
+    assert ended.outcome is Outcome.PREPARE_FAILED
+    assert ended.detail == "this kernel has no parameter 'nosuch=1' of its command line"
 
 
 @pytest.mark.parametrize(

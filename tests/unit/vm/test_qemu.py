@@ -161,3 +161,24 @@ def test_odd_words_survive_printing(
 ) -> None:
     line = [QEMU, "-option", *odd]
     assert shell_words(qemu.printable(line), tmp_path_factory.getbasetemp()) == line[1:]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "memory", "numa"),
+    [
+        ("1", [], []),
+        ("2", [384, 384], ["node,nodeid=0,memdev=node0", "node,nodeid=1,memdev=node1",
+                           "cpu,node-id=0,socket-id=0"]),
+        ("memoryless", [768], ["node,nodeid=0,memdev=node0", "node,nodeid=1",
+                               "cpu,node-id=1,socket-id=0"]),
+    ],
+)  # fmt: skip
+def test_nodes_have_all_memory_and_all_cpus(nodes: str, memory: list[int], numa: list[str]) -> None:
+    words = qemu.argv(dataclasses.replace(MACHINE, numa=nodes))
+    after = {key: [b for a, b in pairwise(words) if a == key] for key in ("-object", "-numa")}
+    sizes = [re.search(r"size=(\d+)M", one) for one in after["-object"]]
+    assert [int(one[1]) for one in sizes if one] == memory
+    assert after["-numa"] == numa
+    odd = dataclasses.replace(MACHINE, numa="4", memory=1027 << 20)
+    found = map(int, re.findall(r"size=(\d+)M", " ".join(qemu.argv(odd))))
+    assert sum(found) == 1027
