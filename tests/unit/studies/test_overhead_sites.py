@@ -62,6 +62,7 @@ def test_the_second_bitmap_of_vswap_is_no_zeromap() -> None:
         ("lib/xarray.c", "xas_alloc", "xarray_nodes"),
         ("drivers/block/zram/zram_drv.c", "zram_meta_alloc", "zram_table"),
         ("mm/vswap.c", "vswap_alloc", "vswap_cluster"),
+        ("mm/vswap.c", "folio_alloc_swap", "vswap_cluster"),  # v6: inlined
         ("mm/vswap.c", "something_new", "vswap_other"),
         ("mm/swapfile.c", "swap_calibration_alloc", "calibration"),
         ("arch/x86/mm/pgtable.c", "pte_alloc_one", "page_tables"),
