@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.board import record
+from harness.board import claims, record
+from harness.board.claims import MemoryRow
 from harness.board.record import BoardComparison, Known
 from harness.experiment import defaults
 from harness.results import checksums
@@ -27,6 +28,7 @@ _DEEPEST = 3
 _PARTIAL = (ResultKind.WALK.record, ResultKind.BISECT.record)
 """Of studies whose parts are no series as somebody sent it."""
 _NEEDED = ("manifest.json", "experiment.json", "report/estimates.csv", "report/report.html")
+_OVERHEAD = "report/overhead.csv"
 _HISTORY = "history.sqlite"
 Stamp = tuple[int, int]
 
@@ -37,6 +39,7 @@ class Collected:
 
     comparisons: by address; stamps: by place below the results, the stamp of its SHA256SUMS and the
     address, "" for what the board does not show
+    memory: by place, what a result of make overhead measured of a published table
     folders: by address, of those that are there
     fresh: (folder, all that its JSON says) by address, of those that were read anew
     histories: of nightly runs; gone: addresses whose folder is no longer there
@@ -47,6 +50,7 @@ class Collected:
     fresh: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
     histories: list[Path] = field(default_factory=list)
     folders: dict[str, Path] = field(default_factory=dict)
+    memory: dict[str, list[MemoryRow]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
 
 
@@ -61,6 +65,8 @@ def collect(root: Path, board: Path, known: Collected, kernels: Known) -> Collec
         was = known.stamps.get(place)
         if was and was[0] == stamp and (not was[1] or was[1] in found.comparisons):
             found.stamps[place] = was
+            if place in known.memory:
+                found.memory[place] = known.memory[place]
         else:
             found.stamps[place] = (stamp, _read(folder, place, kernels, found))
         address = found.stamps[place][1]
@@ -84,6 +90,8 @@ def registered(folder: Path) -> tuple[Known, dict[str, registry.Entry]]:
 
 def _read(folder: Path, place: str, kernels: Known, found: Collected) -> str:
     sums = checksums.read(folder)
+    if sums and _OVERHEAD in sums.lines and (measured := claims.overhead(folder)):
+        found.memory[place] = measured
     if sums is None or any(name not in sums.lines for name in _NEEDED if name[0] in "mr"):
         return ""  # begun, or of another kind
     changed = [name for name in _NEEDED if sums.lines.get(name) not in (None, _hash(folder / name))]
@@ -148,6 +156,7 @@ def as_data(found: Collected) -> Mapping[str, Any]:
     """What the next build takes for known."""
     return {
         "comparisons": [one.as_data() for _, one in sorted(found.comparisons.items())],
+        "memory": found.memory,
         "stamps": {place: [*stamp, name] for place, (stamp, name) in found.stamps.items()},
     }
 
@@ -156,4 +165,5 @@ def of_data(data: Mapping[str, Any]) -> Collected:
     """The same read back."""
     made = [BoardComparison.of(one) for one in data.get("comparisons", ())]
     stamps = {place: ((one[0], one[1]), one[2]) for place, one in data.get("stamps", {}).items()}
-    return Collected({one.address: one for one in made}, stamps)
+    memory = {place: list(rows) for place, rows in data.get("memory", {}).items()}
+    return Collected({one.address: one for one in made}, stamps, memory=memory)

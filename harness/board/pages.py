@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.board import address, chunks, tables
+from harness.board.chunks import Chunk
 from harness.board.record import BoardComparison, BoardKernel, Row
 from harness.board.significance import Fences
 from harness.board.site import Site
@@ -61,23 +62,25 @@ def comparison_list(
 
     skip_front: the newest have a page of another kind
     """
-    up = "../" * place.count("/")
-    more = chunks.links(len(found))
     for chunk in chunks.chunks(found):
-        if skip_front and chunk.name == "index":
-            continue
-        inputs = [title, board.inputs(chunk.items), len(more) if chunk.name == "index" else 0]
-        site.html(
-            f"{place}{chunk.name}.html", "list.html.j2", inputs,
-            lambda items=chunk.items: {
-                "title": title, "opening": [], "chunks": more,
-                "made": tables.comparisons(items, up, board.fences),
-            },
-        )  # fmt: skip
-        site.json(
-            f"{place}{chunk.name}.json", inputs,
-            lambda items=chunk.items: [brief(one) for one in items],
-        )  # fmt: skip
+        if not skip_front or chunk.name != "index":
+            _list_page(site, board, f"{place}{chunk.name}", title, chunk, len(found))
+
+
+def _list_page(
+    site: Site, board: Board, path: str, title: str, chunk: Chunk[BoardComparison], count: int
+) -> None:
+    up = "../" * path.count("/")
+    more = chunks.links(count)
+    inputs = [title, board.inputs(chunk.items), len(more) if chunk.name == "index" else 0]
+    site.html(
+        f"{path}.html", "list.html.j2", inputs,
+        lambda: {
+            "title": title, "opening": [], "chunks": more,
+            "made": tables.comparisons(chunk.items, up, board.fences),
+        },
+    )  # fmt: skip
+    site.json(f"{path}.json", inputs, lambda: [brief(one) for one in chunk.items])
 
 
 def brief(one: BoardComparison) -> dict[str, Any]:
@@ -149,7 +152,6 @@ def _said(value: Any) -> str:
 def cell(site: Site, board: Board, place: str, found: Sequence[Placed]) -> None:
     """The pages of a cell: each comparison that ran it, and what it runs."""
     name = found[0][1].cell
-    more = chunks.links(len(found))
     fences = {row.metric: board.fences.get((place, row.metric)) for _, row in found}
     opening = [
         f"{metric}: a change beyond {fence.low:g} % is more than the noise of this cell "
@@ -161,24 +163,29 @@ def cell(site: Site, board: Board, place: str, found: Sequence[Placed]) -> None:
     bars = [(metric, fence and (fence.low, fence.high)) for metric, fence in fences.items()]
     for chunk in chunks.chunks(found):
         first = chunk.name == "index"
+        more = chunks.links(len(found))
         inputs = [name, [(one.address, one.sums) for one, _ in chunk.items], bars,
                   len(more) if first else 0]  # fmt: skip
-        said = opening if first else []
-        site.html(
-            f"cell/{place}/{chunk.name}.html", "cell.html.j2", inputs,
-            lambda chunk=chunk, said=said: {
-                "title": f"Cell {name}",
-                "opening": said,
-                "data": f"{chunk.name}.json",
-                "measured": tables.of_cell(chunk.items, "../../", board.fences),
-                "chunks": more,
-                "settings": _settings(site, found[-1]),
-            },
-        )  # fmt: skip
-        site.json(
-            f"cell/{place}/{chunk.name}.json", inputs,
-            lambda chunk=chunk: _all_metrics(site, name, chunk.items),
-        )  # fmt: skip
+        _cell_page(site, f"cell/{place}/", chunk, inputs, opening if first else [], more)
+
+
+def _cell_page(
+    site: Site, place: str, chunk: Chunk[Placed], inputs: Any, opening: Sequence[str],
+    more: Sequence[tuple[str, str]],
+) -> None:  # fmt: skip
+    name = chunk.items[0][1].cell
+    site.html(
+        f"{place}{chunk.name}.html", "cell.html.j2", inputs,
+        lambda: {
+            "title": f"Cell {name}",
+            "opening": opening,
+            "data": f"{chunk.name}.json",
+            "measured": tables.of_cell(chunk.items, "../../"),
+            "chunks": more,
+            "settings": _settings(site, chunk.items[0]),
+        },
+    )  # fmt: skip
+    site.json(f"{place}{chunk.name}.json", inputs, lambda: _all_metrics(site, name, chunk.items))
 
 
 def _record(site: Site, one: BoardComparison) -> dict[str, Any]:
@@ -220,11 +227,7 @@ def kernels(site: Site, board: Board) -> None:
             arms[arm.key] = arm
             found.setdefault(arm.key, []).append((one, side))
     for key, many in found.items():
-        site.json(
-            f"kernel/{address.slug(key)}.json",
-            [arms[key].label, [(one.address, one.sums, side) for one, side in many]],
-            lambda key=key, many=many: {"key": key, "label": arms[key].label, "rows": _of(many)},
-        )
+        _kernel(site, arms[key], many)
     listed = [[address.slug(key), arms[key].label, arms[key].tree[:12]] for key in sorted(arms)]
     site.json("kernels.json", listed, lambda: listed)
     methods: dict[str, dict[str, Any]] = {}
@@ -233,6 +236,14 @@ def kernels(site: Site, board: Board) -> None:
     shown = {key: value["of"] for key, value in methods.items()}
     site.json("methods.json", shown, lambda: _methods(site, board, shown))
     site.html("compare/index.html", "compare.html.j2", "", dict)
+
+
+def _kernel(site: Site, arm: BoardKernel, found: Sequence[tuple[BoardComparison, str]]) -> None:
+    site.json(
+        f"kernel/{address.slug(arm.key)}.json",
+        [arm.label, [(one.address, one.sums, side) for one, side in found]],
+        lambda: {"key": arm.key, "label": arm.label, "rows": _of(found)},
+    )
 
 
 def _methods(site: Site, board: Board, shown: Mapping[str, str]) -> dict[str, Any]:
@@ -278,7 +289,7 @@ def overview(board: Board, up: str) -> dict[str, Table]:
             ", ".join(sorted({row.metric for _, row in many})), many[-1][0].clock,
             str(len({one.address for one, _ in many})), tables.when(many[-1][0].ended),
         )
-        for name, many in sorted(board.cells.items(), key=lambda each: (each[1][-1][1].cell, each[0]))
+        for name, many in sorted(board.cells.items(), key=lambda one: (one[1][0][1].cell, one[0]))
     ]  # fmt: skip
     return {
         "series": Table(

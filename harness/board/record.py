@@ -93,7 +93,8 @@ class BoardKernel:
     def label(self) -> str:
         """What a table calls it."""
         if not self.series:
-            return self.name if self.name.startswith("v") else f"{self.version} ({self.name})"
+            short = re.sub(r"^git:([0-9a-f]{12})[0-9a-f]+$", r"git:\1", self.name)
+            return short if self.name.startswith("v") else f"{self.version} ({short})"
         parts = (self.series, self.revision, f"({self.switch})" if self.switch else "")
         return " ".join(part for part in parts if part)
 

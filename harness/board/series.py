@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.board import chunks, history, pages, tables
+from harness.board import address, chunks, history, pages, tables
+from harness.board.claims import AGREE, DIFFERS, UNTOLD, JudgedTable
 from harness.board.history import Nights
 from harness.board.pages import Board, Placed
 from harness.board.record import BoardComparison
@@ -18,19 +19,24 @@ _MOST_ROWS = 200
 _MOST_TRENDS = 24
 
 
-def write(site: Site, board: Board, entries: Mapping[str, Entry], past: Nights) -> None:
-    """The pages of all series that were measured."""
-    for place, found in board.series.items():
-        name = found[-1].patch.series
-        _write(site, board, place, found, entries.get(name), past)
+def write(
+    site: Site, board: Board, entries: Mapping[str, Entry], past: Nights,
+    claimed: Sequence[JudgedTable],
+) -> None:  # fmt: skip
+    """The pages of all series that were measured, or whose authors published figures."""
+    names = {many[-1].patch.series for many in board.series.values()}
+    for name in sorted(names | {one.series for one in claimed}):
+        mine = [one for one in claimed if one.series == name]
+        _write(site, board, name, entries.get(name), past, mine)
 
 
 def _write(
-    site: Site, board: Board, place: str, found: Sequence[BoardComparison], entry: Entry | None,
-    past: Nights,
+    site: Site, board: Board, name: str, entry: Entry | None, past: Nights,
+    claimed: Sequence[JudgedTable],
 ) -> None:  # fmt: skip
-    name = found[-1].patch.series
-    title = (entry.title if entry else "") or found[-1].patch.title or name
+    place = address.slug(name)
+    found = board.series.get(place, [])
+    title = (entry.title if entry else "") or (found[-1].patch.title if found else name)
     measured = newest(found)
     shown = measured[:_MOST_ROWS]
     lines = past.of(name)[:_MOST_TRENDS]
@@ -42,7 +48,7 @@ def _write(
         title, entry.description if entry else "", revisions.rows,
         [(one.address, one.sums, row.cell, row.metric) for one, row in shown],
         board.bars(row for _, row in shown), len(measured), [history.data(line) for line in lines],
-        board.inputs(front), [one.address for one in why], len(more),
+        board.inputs(front), [one.address for one in why], len(more), list(map(_claims, claimed)),
     ]  # fmt: skip
     site.html(
         f"series/{place}/index.html", "series.html.j2", inputs,
@@ -50,7 +56,7 @@ def _write(
             "title": title if title == name else f"{title} ({name})",
             "description": entry.description if entry else "",
             "revisions": revisions,
-            "claims": [],
+            "claims": [(one, one.table("../../")) for one in claimed],
             "measured": tables.of_series(shown, "../../", board.fences),
             "left_out": max(len(measured) - _MOST_ROWS, 0),
             "why": [(f"{one.patch.label} on {one.base.label}", tables.functions(one))
@@ -66,6 +72,7 @@ def _write(
             "series": name, "title": title, "revisions": revisions.rows,
             "comparisons": [pages.brief(one) for one in front],
             "measured": [_data(one, row) for one, row in shown],
+            "claims": list(map(_claims, claimed)),
             "nights": [history.data(line) for line in lines],
         },
     )  # fmt: skip
@@ -127,6 +134,24 @@ def _data(one: BoardComparison, row: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def claimed(board: Board) -> Table:
-    """The front page's sum of claims."""
-    return Table("", columns("claim"), ())
+def _claims(one: JudgedTable) -> dict[str, Any]:
+    """As plain values."""
+    rows = [
+        {"claim": each.what, "on": each.conditions, "claimed": each.claimed,
+         "nearest": each.nearest, "measured": each.measured, "verdict": each.verdict,
+         "why": each.why,
+         "comparison": f"comparison/{each.comparison.address}/" if each.comparison else ""}
+        for each in one.claims
+    ]  # fmt: skip
+    return {"title": one.title, "revision": one.revision, "source": one.source, "rows": rows}
+
+
+def summary(claimed: Sequence[JudgedTable]) -> Table:
+    """The front page's table: how many figures of each publication agree."""
+    rows = tuple(
+        (tables.link(f"series/{address.slug(one.series)}/", one.title), one.revision,
+         *map(str, one.counts.values()))
+        for one in claimed
+    )  # fmt: skip
+    heads = (*columns("published", "revision", names=2), *columns(AGREE, DIFFERS, UNTOLD, names=0))
+    return Table("", heads, rows)

@@ -24,7 +24,7 @@ _SIZES = ((10.0, "large"), (3.0, "medium"), (1.0, "small"))
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """A cell's own noise.  low, high: sizes of a change in per cent, of both bars; n: comparisons"""
+    """A cell's own noise, of n comparisons.  low, high: both bars, sizes of changes, per cent."""
 
     low: float
     high: float

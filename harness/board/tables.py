@@ -76,7 +76,7 @@ def beyond(one: BoardComparison, known: Fences) -> str:
     """What the history of its cells makes of it."""
     made = summed(one.rows, known)
     if not made.word:
-        return "no history"
+        return "-"
     if made.word == "none":
         return "nothing"
     counts = {"worse": made.worse, "better": made.better}
@@ -95,28 +95,27 @@ def of_comparison(one: BoardComparison, up: str, known: Fences) -> Table:
     rows = tuple(
         (
             to_cell(row, up), row.metric, row.unit, number(row.base), number(row.patch),
-            change(row), _figure(row, span), interval(row), str(row.n), percent(row.aa_cv, sign=False),
-            bar(row, known), row.verdict,
+            change(row), _figure(row, span), interval(row), str(row.n),
+            percent(row.aa_cv, sign=False), bar(row, known), row.verdict,
         )
         for row in one.rows
     )  # fmt: skip
     return Table("", tuple(heads), rows)
 
 
-def of_cell(found: Sequence[tuple[BoardComparison, Row]], up: str, known: Fences) -> Table:
+def of_cell(found: Sequence[tuple[BoardComparison, Row]], up: str) -> Table:
     """A cell's primary metric in each comparison."""
     span = drawing.scale([end for _, row in found for end in (row.low, row.high, row.change)])
     heads = [
-        *columns("measured, UTC", "patched", "base", "metric", names=4),
-        *columns("base", "patch", "change", names=0), *_drawn(span),
-        *columns(_INTERVAL, "n", names=0), Column("verdict", name=True),
-        Column("method", name=True), Column("comparison", name=True),
+        *columns("measured, UTC", "patched", "metric", "verdict", names=4), Column("change"),
+        *_drawn(span), *columns(_INTERVAL, "n", "base's", "patched's", names=0),
+        *columns("base", "method", "comparison", names=3),
     ]  # fmt: skip
     rows = tuple(
         (
-            when(one.ended), to_kernel(one.patch, up), to_kernel(one.base, up), row.metric,
-            number(row.base), number(row.patch), change(row), _figure(row, span), interval(row),
-            str(row.n), row.verdict, one.method, to_comparison(one, up),
+            when(one.ended), to_kernel(one.patch, up), row.metric, row.verdict, change(row),
+            _figure(row, span), interval(row), str(row.n), number(row.base), number(row.patch),
+            to_kernel(one.base, up), one.method, to_comparison(one, up),
         )
         for one, row in found
     )  # fmt: skip
@@ -127,15 +126,15 @@ def of_series(found: Sequence[tuple[BoardComparison, Row]], up: str, known: Fenc
     """The newest figure of each revision, arm, base, cell and metric."""
     span = drawing.scale([end for _, row in found for end in (row.low, row.high, row.change)])
     heads = [
-        *columns("revision", "arm", "base", "back-end", "cell", "metric", names=6),
-        Column("change"), *_drawn(span), *columns(_INTERVAL, "n", "noise bar", names=0),
-        Column("verdict", name=True), Column("comparison", name=True),
+        *columns("revision", "arm", "cell", "metric", "verdict", names=5), Column("change"),
+        *_drawn(span), *columns(_INTERVAL, "n", "noise bar", names=0),
+        *columns("base", "comparison", names=2),
     ]  # fmt: skip
     rows = tuple(
         (
-            one.patch.revision or "-", one.patch.switch or "-", to_kernel(one.base, up),
-            row.backend, to_cell(row, up), row.metric, change(row), _figure(row, span),
-            interval(row), str(row.n), bar(row, known), row.verdict, to_comparison(one, up),
+            one.patch.revision or "-", one.patch.switch or "-", to_cell(row, up), row.metric,
+            row.verdict, change(row), _figure(row, span), interval(row), str(row.n),
+            bar(row, known), to_kernel(one.base, up), to_comparison(one, up),
         )
         for one, row in found
     )  # fmt: skip
