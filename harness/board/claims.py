@@ -15,6 +15,7 @@ from harness.board.published import MEMORY, PublishedChange, PublishedChanges
 from harness.board.record import BoardComparison, Row
 from harness.report.numbers import number, percent
 from harness.report.table import Table, columns
+from harness.results import manifest
 from harness.studies.overhead import analysis, claim
 from harness.util.errors import UserError
 
@@ -89,6 +90,9 @@ def judged(
 
 def overhead(folder: Path) -> list[MemoryRow]:
     """What a result of make overhead measured of a published table; none where it has none."""
+    name = manifest.load(folder).series.name
+    if claim.for_series(name) is None:
+        return []  # its analysis takes seconds
     try:
         made = analysis.analyse(folder)
     except UserError:

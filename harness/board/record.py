@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,11 @@ from harness.util import atomic
 
 _SHOWN_FUNCTIONS = 5
 _ROLES = ("primary", "secondary")
+
+
+def values(one: Any) -> dict[str, Any]:
+    """The fields of a data class; `dataclasses.asdict` copies what is in them, ten times slower."""
+    return {name: getattr(one, name) for name in one.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +137,10 @@ class BoardComparison:
 
     def as_data(self) -> dict[str, Any]:
         """Plain values; rows as lists, because there are many of them."""
-        made = dataclasses.asdict(self)
-        made["rows"] = [list(dataclasses.astuple(row)) for row in self.rows]
-        return {**made, "why": [list(dataclasses.astuple(one)) for one in self.why]}
+        made = values(self)
+        made |= {arm: values(made[arm]) for arm in ("base", "patch")}
+        made["rows"] = [list(values(row).values()) for row in self.rows]
+        return {**made, "why": [list(values(one).values()) for one in self.why]}
 
     @property
     def verdicts(self) -> dict[str, int]:
@@ -186,7 +191,7 @@ def read(
         "machine": {key: made.host.get(key) for key in ("cpu", "cpus", "kernel")},
         "patches": [one.subject for one in made.series.patches],
         "cells": {one: cells.get(one) or {} for one in made.cells},
-        "secondary": [list(dataclasses.astuple(row)) for role, row in rows if role == "secondary"],
+        "secondary": [list(values(row).values()) for role, row in rows if role == "secondary"],
         "opening": _opening(folder / "report" / "report.txt"),
     }
     return summary, data

@@ -57,7 +57,8 @@ def _fence(sizes: list[float]) -> Fence:
     ordered = sorted(sizes)
     first, third = _quantile(ordered, 0.25), _quantile(ordered, 0.75)
     low, high = (max(third + k * (third - first), _FLOOR) for k in (TRY, NIGHTLY))
-    return Fence(low, high, len(sizes))
+    # Two digits: more would say nothing, and move all pages of a cell with each comparison.
+    return Fence(float(f"{low:.1e}"), float(f"{high:.1e}"), len(sizes))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

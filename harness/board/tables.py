@@ -81,7 +81,9 @@ def beyond(one: BoardComparison, known: Fences) -> str:
         return "nothing"
     counts = {"worse": made.worse, "better": made.better}
     said = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count)
-    return f"{said}; {made.size}"
+    placed = ((row, known.get((row.address, row.metric))) for row in one.rows)
+    is_high = any(fence and fence.is_high(row.change) for row, fence in placed)
+    return f"{said}; {made.size}{'' if is_high else ', lower bar only'}"
 
 
 def of_comparison(one: BoardComparison, up: str, known: Fences) -> Table:
