@@ -13,7 +13,7 @@ from harness.board import published, tables
 from harness.board.pages import Board, Placed
 from harness.board.published import MEMORY, PublishedChange, PublishedChanges
 from harness.board.record import BoardComparison, Row
-from harness.report.numbers import number, percent
+from harness.report.numbers import percent
 from harness.report.table import Table, columns
 from harness.results import manifest
 from harness.studies.overhead import analysis, claim
@@ -51,6 +51,11 @@ class JudgedTable:
     claims: tuple[JudgedClaim, ...]
 
     @property
+    def is_measured(self) -> bool:
+        """Any of its figures has one of ours beside it."""
+        return any(one.measured != "-" for one in self.claims)
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many agree, differ, and cannot be told."""
         found = [one.verdict for one in self.claims]
@@ -60,14 +65,14 @@ class JudgedTable:
         """For a page."""
         rows = tuple(
             (
-                one.what, one.conditions, one.claimed,
+                one.what, one.claimed, one.measured, one.verdict, one.why,
                 tables.to_comparison(one.comparison, up, one.nearest) if one.comparison
-                else one.nearest, one.measured, one.verdict, one.why,
+                else one.nearest, one.conditions,
             )
             for one in self.claims
         )  # fmt: skip
-        heads = ("claim", "on", "claimed", "our nearest", "measured", "verdict", "why")
-        return Table("", columns(*heads, names=7), rows)
+        heads = ("claim", "claimed", "measured", "verdict", "why", "our nearest", "claimed on")
+        return Table(f"Published of {self.series} {self.revision}", columns(*heads, names=7), rows)
 
 
 MemoryRow = list[Any]
@@ -160,7 +165,7 @@ class _Nearest:
         if row.spread is not None:
             claimed += f" \N{PLUS-MINUS SIGN}{percent(row.spread, sign=False)}"
         if row.old:
-            claimed = f"{number(row.old[0])} to {number(row.new[0])} {row.unit}, {claimed}"
+            claimed = f"{row.old[0]:.10g} to {row.new[0]:.10g} {row.unit}, {claimed}"
         what = f"{row.what} ({row.arm})" if row.arm else row.what
         if not row.near:
             return JudgedClaim(what, conditions, claimed, "-", "-", UNTOLD, "no cell of ours")
@@ -234,5 +239,6 @@ def _sides(row: PublishedChange, mine: Row) -> list[str]:
     sign = 1 if mine.direction == "lower" else -1
     margin = mine.margin or 0.0
     ours = sign * ((mine.low > margin) - (mine.high < -margin))
-    words = {1: "worse", -1: "better", 0: "no change"}
-    return [f"claimed {words[theirs]}, measured {words[ours]}"]
+    words = {1: "worse", -1: "better"}
+    claimed, measured = words.get(theirs, "within its spread"), words.get(ours, "within the margin")
+    return [f"claimed {claimed}, measured {measured}"]

@@ -59,8 +59,7 @@ def _write(
             "claims": [(one, one.table("../../")) for one in claimed],
             "measured": tables.of_series(shown, "../../", board.fences),
             "left_out": max(len(measured) - _MOST_ROWS, 0),
-            "why": [(f"{one.patch.label} on {one.base.label}", tables.functions(one))
-                    for one in why],
+            "why": [tables.functions(one, f"{one.patch.label} on {one.base.label}") for one in why],
             "trends": [(line.title, history.figure(line), history.notes(line)) for line in lines],
             "comparisons": tables.comparisons(front, "../../", board.fences),
             "chunks": more,

@@ -89,20 +89,20 @@ def beyond(one: BoardComparison, known: Fences) -> str:
 def of_comparison(one: BoardComparison, up: str, known: Fences) -> Table:
     """Its primary metrics."""
     span = drawing.scale([end for row in one.rows for end in (row.low, row.high, row.change)])
-    heads = [
-        *columns("cell", "metric", names=2), Column("unit", name=True), *columns(
-            "base", "patch", "change", names=0), *_drawn(span), *columns(
-            _INTERVAL, "n", "A/A CV", "noise bar", names=0), Column("verdict", name=True),
-    ]  # fmt: skip
+    heads = (
+        *columns("cell", "metric", "verdict", names=3), Column("change"), *_drawn(span),
+        *columns(_INTERVAL, "n", "noise bar", "base", "patch", names=0), Column("unit", name=True),
+        Column("A/A CV", unit="%"),
+    )  # fmt: skip
     rows = tuple(
         (
-            to_cell(row, up), row.metric, row.unit, number(row.base), number(row.patch),
-            change(row), _figure(row, span), interval(row), str(row.n),
-            percent(row.aa_cv, sign=False), bar(row, known), row.verdict,
+            to_cell(row, up), row.metric, row.verdict, change(row), _figure(row, span),
+            interval(row), str(row.n), bar(row, known), number(row.base), number(row.patch),
+            row.unit, percent(row.aa_cv, sign=False),
         )
         for row in one.rows
     )  # fmt: skip
-    return Table("", tuple(heads), rows)
+    return Table("", heads, rows)
 
 
 def of_cell(found: Sequence[tuple[BoardComparison, Row]], up: str) -> Table:
@@ -143,14 +143,14 @@ def of_series(found: Sequence[tuple[BoardComparison, Row]], up: str, known: Fenc
     return Table("", tuple(heads), rows)
 
 
-def functions(one: BoardComparison) -> Table:
+def functions(one: BoardComparison, title: str = "") -> Table:
     """Where the change is: the functions that changed most."""
     heads = (
         *columns("cell", "metric", "function", "file", "part", names=5),
         *columns("base", "patch", "change", "unit", names=0),
     )
     return Table(
-        "",
+        title,
         heads,
         tuple(
             (f.cell, f.metric, f.function, f.file or "-", f.part, number(_float(f.base)),

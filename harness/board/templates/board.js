@@ -60,10 +60,11 @@ function choices(box) {
 /* A cell's page shows its primary metric; the others are in the JSON beside it. */
 async function metrics(section) {
   const data = await load(section.dataset.metrics);
-  const names = [...new Set(data.rows.map((row) => row[1]))];
-  if (names.length < 2) return;
+  const shown = new Set([...section.querySelectorAll(".choose td:nth-child(3)")].map((cell) => cell.textContent));
+  const names = [...new Set(data.rows.map((row) => row[1]))].filter((name) => !shown.has(name));
+  if (!names.length) return;
   const field = make("select");
-  field.append(new Option("primary", ""), ...names.map((name) => new Option(name, name)));
+  field.append(new Option("none: the primary one", ""), ...names.map((name) => new Option(name, name)));
   const old = section.querySelector(".choose");
   const region = make("div", "", {className: "scroll", tabIndex: 0});
   region.setAttribute("role", "region");
@@ -79,7 +80,7 @@ async function metrics(section) {
         number(row[6]), percent(row[7]) + "%",
         row[8] === null ? "-" : "[" + percent(row[8]) + ", " + percent(row[9]) + "]", row[4]])));
   });
-  old.before(labelled("metric", field));
+  old.before(labelled("other metrics", field));
   old.after(region);
 }
 
@@ -152,6 +153,9 @@ async function two(box) {
     const methods = await load(up + "methods.json");
     const rows = [], unlike = new Map();
     for (const one of a.rows) {
+      if (b.rows.some((row) => row[1] === one[1] && row[0] !== one[0])) {
+        unlike.set(one[1], "its settings, or the guest's clock, disk, memory, swap or CPUs, differ");
+      }
       for (const other of b.rows.filter((row) => row[0] === one[0] && row[4] === one[4])) {
         const same = one[10] === other[10];
         if (one[2] === other[2] && (one[3] !== "wall" || same)) {
