@@ -16,7 +16,9 @@ from typing import Any
 _DIGITS = 8
 _LONGEST = 80
 _METHOD = ("clock", "disk", "accel", "qemu", "image", "images", "tools")
-_SETTINGS = ("memory", "swap", "cpus", "guest", "seed", "config", "fragments")
+_APART = ("base", "patch", "upto", "head", "head_config", "head_guest", "arms", "backends",
+          "workloads", "suite", "preset", "pairs", "aa", "parallel", "name")  # fmt: skip
+"""Settings that kernels and cells say themselves, or that no figure depends on."""
 _NEVER = ("clock", "disk", "memory", "swap", "cpus")
 """Where one of these differs, the figures of a cell mean something else."""
 
@@ -41,7 +43,7 @@ def cell(name: str, definition: Mapping[str, Any], identity: Mapping[str, Any]) 
     """Of a cell: its name, and a hash of its settings and of what figures can never be compared
     across: clock, disk, the guest's memory, swap and CPUs."""
     parts = method(identity)
-    return f"{slug(name)}-{_hash({'cell': definition, **{key: parts[key] for key in _NEVER}})}"
+    return f"{slug(name)}-{_hash({'cell': definition, **{key: parts.get(key) for key in _NEVER}})}"
 
 
 def kernel(version: str, tree: str) -> str:
@@ -53,8 +55,9 @@ def method(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Everything but kernels and cell that a figure may depend on, as far as it was recorded."""
     given = identity.get("experiment") or {}
     found = {key: identity.get(key) for key in _METHOD}
-    found |= {key: given.get(key) for key in _SETTINGS}
-    return {key: value or None for key, value in found.items()}
+    found |= {key: value for key, value in given.items() if key not in _APART}
+    # A setting that came later is at its default in older results, which do not have it.
+    return {key: value for key, value in found.items() if value}
 
 
 def method_hash(parts: Mapping[str, Any]) -> str:

@@ -49,9 +49,11 @@ class Board:
 
     def inputs(self, found: Sequence[BoardComparison]) -> list[Any]:
         """What a list of comparisons is made of, as plain values."""
-        rows = [row for one in found for row in one.rows]
-        return [[(one.address, one.sums, one.patch.series, one.patch.revision) for one in found],
-                self.bars(rows)]  # fmt: skip
+        return [
+            (one.address, one.sums, one.patch.series, one.patch.revision,
+             tables.beyond(one, self.fences))
+            for one in found
+        ]  # fmt: skip
 
 
 def comparison_list(
@@ -164,8 +166,8 @@ def cell(site: Site, board: Board, place: str, found: Sequence[Placed]) -> None:
     for chunk in chunks.chunks(found):
         first = chunk.name == "index"
         more = chunks.links(len(found))
-        inputs = [name, [(one.address, one.sums) for one, _ in chunk.items], bars,
-                  len(more) if first else 0]  # fmt: skip
+        inputs = [name, [(one.address, one.sums) for one, _ in chunk.items],
+                  [bars, len(more)] if first else []]  # fmt: skip
         _cell_page(site, f"cell/{place}/", chunk, inputs, opening if first else [], more)
 
 

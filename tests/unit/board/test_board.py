@@ -207,3 +207,12 @@ def test_a_cell_has_another_address_with_other_settings_or_another_clock() -> No
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "<b>", "", "é" * 200])
 def test_a_slug_is_one_plain_part_of_a_path(name: str) -> None:
     assert re.fullmatch(r"[A-Za-z0-9+_][A-Za-z0-9.+_-]{0,79}", address.slug(name))
+
+
+def test_a_setting_of_the_guest_is_another_method_and_its_default_is_none() -> None:
+    given = {"clock": "insn", "experiment": {"memory": 1, "base": "v6.1", "pairs": 3}}
+    other = {"clock": "insn", "experiment": {"memory": 1, "base": "v6.2", "set": []}}
+    same = address.method_hash(address.method(given))
+    assert address.method_hash(address.method(other)) == same
+    other["experiment"] = {"memory": 1, "cmdline": ["mitigations=off"]}
+    assert address.method_hash(address.method(other)) != same
