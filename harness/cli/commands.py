@@ -265,6 +265,16 @@ def _add_reading(add: _Add) -> None:
             help=f"a result (default: {word})",
         )
     command = add(
+        "board",
+        "write a static site of all results: series, kernels, cells, comparisons",
+        ". Reads finished results and the histories of nightly runs, and writes only what changed; "
+        "any web server, or none, can show it. Runs nothing.",
+        epilog="exit status: 0 it is written; 2 user error; 6 infrastructure failure",
+    )
+    command.add_argument(
+        "--output", type=values.path, help="the folder to write (default: board in the results)"
+    )
+    command = add(
         "results",
         "list the results: when, what, verdicts, size; or remove one",
         ": 'results rm NAME' asks first. Nothing outside the results folder is ever removed.",

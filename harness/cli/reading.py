@@ -7,6 +7,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from harness.board import build
 from harness.cli import asked, context
 from harness.results import listing
 from harness.results.manifest import ResultKind
@@ -69,6 +70,16 @@ def run_verify(args: argparse.Namespace) -> Exit:
     for one in found:
         print(one.text(), end="")
     return Exit.OK if all(one.holds for one in found) else Exit.INFRA
+
+
+def run_board(args: argparse.Namespace) -> Exit:
+    made = build.make(Path(args.results), args.output)
+    gone = f", {made.removed} removed" if made.removed else ""
+    print(
+        f"{made.page}: {made.comparisons} comparisons, {made.read} of them new or changed; "
+        f"{made.files} files, {made.written} written{gone}"
+    )
+    return Exit.OK
 
 
 def run_diff(args: argparse.Namespace) -> Exit:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
-from harness.util.yamlfile import Check, Model, Slug, SomeItems, Text
+from harness.util.yamlfile import Check, Items, Model, Positive, Slug, SomeItems, Text
 
 TIMES = REPO / "kernels" / "claims" / "times"
 
@@ -71,7 +71,10 @@ _Row = Annotated[tuple[Text, Text, Text, tuple[tuple[float, float], ...]], Check
 
 @dataclass(frozen=True, slots=True)
 class Published(Model):
-    """The table, as its file has it, which says what the keys are."""
+    """The table, as its file has it, which says what the keys are.
+
+    cpus: 0 if nobody said; nearest: cell and metric by "workload measure"
+    """
 
     name: str
     title: Text
@@ -80,6 +83,8 @@ class Published(Model):
     base: Slug
     revisions: SomeItems[Slug]
     rows: SomeItems[_Row]
+    cpus: Positive = 0
+    nearest: Mapping[str, Items[Text]] = field(default_factory=dict)
 
     @property
     def lines(self) -> tuple[PublishedRow, ...]:
