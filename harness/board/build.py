@@ -11,12 +11,12 @@ from typing import Any
 
 from harness.board import claims, collect, pages, series, significance, tables
 from harness.board.claims import JudgedTable
-from harness.board.collect import Collected
+from harness.board.collect import FoundResults
 from harness.board.feed import MOST, feed
 from harness.board.history import Nights, nights
 from harness.board.pages import Board
 from harness.board.record import BoardComparison
-from harness.board.site import Site, compact, script, style
+from harness.board.site import BoardSite, compact, script, style
 from harness.report.table import Table
 from harness.util import atomic
 from harness.util.errors import UserError
@@ -43,7 +43,7 @@ _METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltBoard:
     """What a build did. read: comparisons that were new or changed; files: of the board."""
 
     page: Path
@@ -54,7 +54,7 @@ class Built:
     removed: int
 
 
-def make(results: Path, target: Path | None = None) -> Built:
+def make(results: Path, target: Path | None = None) -> BuiltBoard:
     """Build the board of a folder of results below it, or in ``target``.
 
     Raises UserError where there is no such folder, or the target is something else's.
@@ -71,12 +71,12 @@ def make(results: Path, target: Path | None = None) -> Built:
         return made
 
 
-def _make(results: Path, root: Path, state: Mapping[str, Any]) -> Built:
+def _make(results: Path, root: Path, state: Mapping[str, Any]) -> BuiltBoard:
     known, entries = collect.registered(REPO / "kernels" / "series")
     found = collect.collect(results, root, collect.of_data(state.get("collected", {})), known)
     ordered = sorted(found.comparisons.values(), key=lambda one: (one.ended, one.address))
     board = Board(ordered, significance.fences(ordered), frozenset(found.gone))
-    site = Site(root, state.get("pages", {}))
+    site = BoardSite(root, state.get("pages", {}))
     _records(site, board, found)
     for one in ordered:
         pages.comparison(site, board, one)
@@ -94,7 +94,7 @@ def _make(results: Path, root: Path, state: Mapping[str, Any]) -> Built:
     removed = site.prune()
     data = {"schema": _SCHEMA, "pages": site.after, "collected": collect.as_data(found)}
     atomic.text(root / STATE, compact(data))
-    return Built(
+    return BuiltBoard(
         root / "index.html", len(ordered), len(found.fresh), len(site.after), site.written, removed
     )
 
@@ -115,7 +115,7 @@ def _state(root: Path) -> dict[str, Any]:
     return {**state, "pages": {}} if is_cut_off else state
 
 
-def _records(site: Site, board: Board, found: Collected) -> None:
+def _records(site: BoardSite, board: Board, found: FoundResults) -> None:
     """The record of each comparison that was read, and the files of its report."""
     for one in board.comparisons:
         place = f"comparison/{one.address}/"
@@ -126,7 +126,7 @@ def _records(site: Site, board: Board, found: Collected) -> None:
         _bundle(site, one, found)
 
 
-def _record(site: Site, one: BoardComparison, folder: Path, data: dict[str, Any]) -> None:
+def _record(site: BoardSite, one: BoardComparison, folder: Path, data: dict[str, Any]) -> None:
     place = f"comparison/{one.address}/"
     site.json(f"{place}index.json", one.sums, lambda: data)
     files = [name for name in _PUBLISHED if (folder / "report" / name).is_file()]
@@ -140,7 +140,7 @@ def _record(site: Site, one: BoardComparison, folder: Path, data: dict[str, Any]
     )
 
 
-def _bundle(site: Site, one: BoardComparison, found: Collected) -> None:
+def _bundle(site: BoardSite, one: BoardComparison, found: FoundResults) -> None:
     folder = found.folders.get(one.address)
     if one.bundle and folder:
         source = folder.with_name(one.bundle)
@@ -159,7 +159,7 @@ def unlinked(text: str, there: list[str]) -> str:
     )
 
 
-def _front(site: Site, board: Board, past: Nights, claimed: Sequence[JudgedTable]) -> None:
+def _front(site: BoardSite, board: Board, past: Nights, claimed: Sequence[JudgedTable]) -> None:
     newest = list(reversed(board.comparisons[-MOST:]))
     site.file("board.css", "", style)
     site.file("board.js", "", script)
@@ -202,7 +202,7 @@ def _front(site: Site, board: Board, past: Nights, claimed: Sequence[JudgedTable
     })  # fmt: skip
 
 
-def _list(site: Site, name: str, made: Table) -> None:
+def _list(site: BoardSite, name: str, made: Table) -> None:
     values = {"title": _LISTS[name], "opening": [], "made": made, "chunks": []}
     site.html(f"{name}/index.html", "list.html.j2", made.rows, lambda: values)
 

@@ -142,13 +142,17 @@ def _of_memory(one: claim.Claim, memory: Mapping[str, Sequence[MemoryRow]]) -> J
 
 
 class _Nearest:
-    """The newest measurements of a publication's revision, with all their metrics."""
+    """The newest measurements of a publication's revision, with all their metrics.
+
+    One with verdicts stands before a newer one without.
+    """
 
     def __init__(self, board: Board, root: Path, one: PublishedChanges) -> None:
         self._name = f"{one.series}-{one.revision}"
         self._rows: dict[tuple[str, str, str], Placed] = {}
         self._methods: dict[str, Mapping[str, Any]] = {}
-        for made in board.series.get(one.series, ()):
+        known = board.series.get(one.series, ())
+        for made in sorted(known, key=lambda item: item.is_judged):
             if made.patch.revision != one.revision:
                 continue
             data = json.loads((root / "comparison" / made.address / "index.json").read_text())

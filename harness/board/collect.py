@@ -34,7 +34,7 @@ Stamp = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Collected:
+class FoundResults:
     """What there is.
 
     comparisons: by address; stamps: by place below the results, the stamp of its SHA256SUMS and the
@@ -54,12 +54,12 @@ class Collected:
     gone: set[str] = field(default_factory=set)
 
 
-def collect(root: Path, board: Path, known: Collected, kernels: Known) -> Collected:
+def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> FoundResults:
     """All finished comparisons below ``root``.
 
     known: what the last build had; what of it is unchanged is taken over without being read
     """
-    found = Collected(comparisons=dict(known.comparisons))
+    found = FoundResults(comparisons=dict(known.comparisons))
     for place, folder in _folders(root, board, found.histories):
         stamp = _stamp(folder / checksums.NAME)
         was = known.stamps.get(place)
@@ -88,7 +88,7 @@ def registered(folder: Path) -> tuple[Known, dict[str, registry.Entry]]:
     return Known(frozenset(entries), postings), entries
 
 
-def _read(folder: Path, place: str, kernels: Known, found: Collected) -> str:
+def _read(folder: Path, place: str, kernels: Known, found: FoundResults) -> str:
     sums = checksums.read(folder)
     if sums and _OVERHEAD in sums.lines and (measured := claims.overhead(folder)):
         found.memory[place] = measured
@@ -108,7 +108,7 @@ def _read(folder: Path, place: str, kernels: Known, found: Collected) -> str:
     return summary.address
 
 
-def _bundled(folder: Path, address: str, found: Collected) -> None:
+def _bundled(folder: Path, address: str, found: FoundResults) -> None:
     """Note the bundle beside a result; it may be made after the board was."""
     path = folder.with_name(folder.name + defaults.BUNDLE_SUFFIX)
     name = path.name if path.is_file() else ""
@@ -152,7 +152,7 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def as_data(found: Collected) -> Mapping[str, Any]:
+def as_data(found: FoundResults) -> Mapping[str, Any]:
     """What the next build takes for known."""
     return {
         "comparisons": [one.as_data() for _, one in sorted(found.comparisons.items())],
@@ -161,9 +161,9 @@ def as_data(found: Collected) -> Mapping[str, Any]:
     }
 
 
-def of_data(data: Mapping[str, Any]) -> Collected:
+def of_data(data: Mapping[str, Any]) -> FoundResults:
     """The same read back."""
     made = [BoardComparison.of(one) for one in data.get("comparisons", ())]
     stamps = {place: ((one[0], one[1]), one[2]) for place, one in data.get("stamps", {}).items()}
     memory = {place: list(rows) for place, rows in data.get("memory", {}).items()}
-    return Collected({one.address: one for one in made}, stamps, memory=memory)
+    return FoundResults({one.address: one for one in made}, stamps, memory=memory)

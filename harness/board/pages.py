@@ -15,7 +15,7 @@ from harness.board import address, chunks, tables
 from harness.board.chunks import Chunk
 from harness.board.record import BoardComparison, BoardKernel, Row
 from harness.board.significance import Fences
-from harness.board.site import Site
+from harness.board.site import BoardSite
 from harness.report.table import Table, columns
 
 Placed = tuple[BoardComparison, Row]
@@ -57,7 +57,7 @@ class Board:
 
 
 def comparison_list(
-    site: Site, board: Board, place: str, title: str, found: Sequence[BoardComparison],
+    site: BoardSite, board: Board, place: str, title: str, found: Sequence[BoardComparison],
     *, skip_front: bool = False,
 ) -> None:  # fmt: skip
     """A list of comparisons and its pages below ``place``; ``found`` is oldest first.
@@ -70,7 +70,7 @@ def comparison_list(
 
 
 def _list_page(
-    site: Site, board: Board, path: str, title: str, chunk: Chunk[BoardComparison], count: int
+    site: BoardSite, board: Board, path: str, title: str, chunk: Chunk[BoardComparison], count: int
 ) -> None:
     up = "../" * path.count("/")
     more = chunks.links(count)
@@ -94,7 +94,7 @@ def brief(one: BoardComparison) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def comparison(site: Site, board: Board, one: BoardComparison) -> None:
+def comparison(site: BoardSite, board: Board, one: BoardComparison) -> None:
     """The page of a comparison, made of its record, which lies beside it."""
     place = f"comparison/{one.address}/"
     is_gone = one.address in board.gone
@@ -151,7 +151,7 @@ def _said(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def cell(site: Site, board: Board, place: str, found: Sequence[Placed]) -> None:
+def cell(site: BoardSite, board: Board, place: str, found: Sequence[Placed]) -> None:
     """The pages of a cell: each comparison that ran it, and what it runs."""
     name = found[0][1].cell
     fences = {row.metric: board.fences.get((place, row.metric)) for _, row in found}
@@ -172,7 +172,7 @@ def cell(site: Site, board: Board, place: str, found: Sequence[Placed]) -> None:
 
 
 def _cell_page(
-    site: Site, place: str, chunk: Chunk[Placed], inputs: Any, opening: Sequence[str],
+    site: BoardSite, place: str, chunk: Chunk[Placed], inputs: Any, opening: Sequence[str],
     more: Sequence[tuple[str, str]],
 ) -> None:  # fmt: skip
     name = chunk.items[0][1].cell
@@ -190,12 +190,12 @@ def _cell_page(
     site.json(f"{place}{chunk.name}.json", inputs, lambda: _all_metrics(site, name, chunk.items))
 
 
-def _record(site: Site, one: BoardComparison) -> dict[str, Any]:
+def _record(site: BoardSite, one: BoardComparison) -> dict[str, Any]:
     path = site.root / "comparison" / one.address / "index.json"
     return dict(json.loads(path.read_text("utf-8")))
 
 
-def _settings(site: Site, newest: Placed) -> list[tuple[str, str]]:
+def _settings(site: BoardSite, newest: Placed) -> list[tuple[str, str]]:
     one, row = newest
     data = _record(site, one)
     never = {key: data["method"].get(key) for key in ("clock", "disk", "memory", "swap", "cpus")}
@@ -206,7 +206,7 @@ _COLUMNS = ("comparison", "metric", "unit", "direction", "n", "base", "patch", "
             "low_pct", "high_pct", "verdict")  # fmt: skip
 
 
-def _all_metrics(site: Site, name: str, found: Sequence[Placed]) -> dict[str, Any]:
+def _all_metrics(site: BoardSite, name: str, found: Sequence[Placed]) -> dict[str, Any]:
     """A cell's figures of all metrics that are better somehow, one list a row."""
     rows = []
     for one in {one.address: one for one, _ in found}.values():
@@ -219,7 +219,7 @@ def _all_metrics(site: Site, name: str, found: Sequence[Placed]) -> dict[str, An
     return {"cell": name, "columns": _COLUMNS, "rows": rows}
 
 
-def kernels(site: Site, board: Board) -> None:
+def kernels(site: BoardSite, board: Board) -> None:
     """kernel/KEY.json of each kernel, and the list of all: what any two are compared from."""
     found: dict[str, list[tuple[BoardComparison, str]]] = {}
     arms: dict[str, BoardKernel] = {}
@@ -240,7 +240,9 @@ def kernels(site: Site, board: Board) -> None:
     site.html("compare/index.html", "compare.html.j2", "", dict)
 
 
-def _kernel(site: Site, arm: BoardKernel, found: Sequence[tuple[BoardComparison, str]]) -> None:
+def _kernel(
+    site: BoardSite, arm: BoardKernel, found: Sequence[tuple[BoardComparison, str]]
+) -> None:
     site.json(
         f"kernel/{address.slug(arm.key)}.json",
         [arm.label, [(one.address, one.sums, side) for one, side in found]],
@@ -248,7 +250,7 @@ def _kernel(site: Site, arm: BoardKernel, found: Sequence[tuple[BoardComparison,
     )
 
 
-def _methods(site: Site, board: Board, shown: Mapping[str, str]) -> dict[str, Any]:
+def _methods(site: BoardSite, board: Board, shown: Mapping[str, str]) -> dict[str, Any]:
     by_address = {one.address: one for one in board.comparisons}
     return {key: _record(site, by_address[place])["method"] for key, place in shown.items()}
 

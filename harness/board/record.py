@@ -143,6 +143,11 @@ class BoardComparison:
         return {**made, "why": [list(values(one).values()) for one in self.why]}
 
     @property
+    def is_judged(self) -> bool:
+        """Whether a row has a verdict: a profile, or one pair, has none."""
+        return any(row.verdict != "none" for row in self.rows)
+
+    @property
     def verdicts(self) -> dict[str, int]:
         """How many rows have each verdict, the worst first."""
         order = ("worse", "better", "equivalent", "undecided", "none")

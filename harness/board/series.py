@@ -11,7 +11,7 @@ from harness.board.claims import AGREE, DIFFERS, UNTOLD, JudgedTable
 from harness.board.history import Nights
 from harness.board.pages import Board, Placed
 from harness.board.record import BoardComparison
-from harness.board.site import Site
+from harness.board.site import BoardSite
 from harness.report.table import Table, columns
 from harness.series.registry import Entry
 
@@ -20,7 +20,7 @@ _MOST_TRENDS = 24
 
 
 def write(
-    site: Site, board: Board, entries: Mapping[str, Entry], past: Nights,
+    site: BoardSite, board: Board, entries: Mapping[str, Entry], past: Nights,
     claimed: Sequence[JudgedTable],
 ) -> None:  # fmt: skip
     """The pages of all series that were measured, or whose authors published figures."""
@@ -31,7 +31,7 @@ def write(
 
 
 def _write(
-    site: Site, board: Board, name: str, entry: Entry | None, past: Nights,
+    site: BoardSite, board: Board, name: str, entry: Entry | None, past: Nights,
     claimed: Sequence[JudgedTable],
 ) -> None:  # fmt: skip
     place = address.slug(name)
@@ -80,9 +80,12 @@ def _write(
 
 
 def newest(found: Sequence[BoardComparison]) -> list[Placed]:
-    """The newest figure of each revision, arm, base, cell and metric, newest revision first."""
+    """The newest figure of each revision, arm, base, cell and metric, newest revision first.
+
+    One with a verdict stands before a newer one without.
+    """
     last: dict[tuple[str, ...], Placed] = {}
-    for one in found:
+    for one in sorted(found, key=lambda one: one.is_judged):
         for row in one.rows:
             arms = (one.patch.revision, one.patch.switch, one.base.tree)
             last[*arms, row.address, row.metric] = (one, row)
@@ -99,7 +102,7 @@ def _order(placed: Placed) -> tuple[Any, ...]:
 def _revisions(found: Sequence[BoardComparison], entry: Entry | None) -> Table:
     """Those of the registry and those that were measured."""
     measured: dict[str, list[BoardComparison]] = {}
-    for one in found:
+    for one in sorted(found, key=lambda one: one.is_judged):
         measured.setdefault(one.patch.revision, []).append(one)
     listed = {one.name: one for one in entry.revisions} if entry else {}
     rows = []

@@ -23,7 +23,7 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(slots=True)
-class Site:
+class BoardSite:
     """A build under way.
 
     before: by path below ``root``, the hash of what the last build made it of

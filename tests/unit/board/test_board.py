@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from harness.board import address, build, chunks
+from harness.board import address, build, chunks, record, series
 from harness.util.errors import UserError
 from tests.longrun import board as made_up
 
@@ -176,6 +177,15 @@ def test_pages_of_a_long_list_stay_small_and_do_not_change(tmp_path: Path) -> No
     made_up.write(results, (chunks.SIZE + 1) * 40, change=5.0)
     build.make(results)
     assert all(path.stat().st_mtime_ns == before[path] for path in older)
+
+
+def test_a_figure_with_a_verdict_stands_before_a_newer_one_without(results: Path) -> None:
+    folder = next(one for one in sorted(results.iterdir()) if one.is_dir())
+    one, _ = record.read(folder, folder.name, "", record.Known(frozenset(), {}))
+    newer = replace(one, name="newer", rows=tuple(replace(row, verdict="none") for row in one.rows))
+    assert one.is_judged and not newer.is_judged
+    assert {made.name for made, _ in series.newest([one, newer])} == {one.name}
+    assert {made.name for made, _ in series.newest([newer])} == {"newer"}
 
 
 def test_chunks_count_from_the_oldest() -> None:
