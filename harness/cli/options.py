@@ -39,10 +39,11 @@ def _add(group: argparse._ActionsContainer, found: Iterable[SpecKey]) -> None:
         words = (one.option, one.alias) if one.alias else (one.option,)
         metavar = "{yes,no}" if one.takes is Takes.FLAG else one.metavar
         read = values.OF[one.takes]
+        text = one.help.replace("%", "%%")  # argparse formats it
         if one.name == POSITIONAL:
-            group.add_argument(one.name, nargs="?", type=read, metavar=metavar, help=one.help)
+            group.add_argument(one.name, nargs="?", type=read, metavar=metavar, help=text)
         else:
-            group.add_argument(*words, dest=one.name, type=read, metavar=metavar, help=one.help)
+            group.add_argument(*words, dest=one.name, type=read, metavar=metavar, help=text)
 
 
 def some(group: argparse._ActionsContainer, *names: str) -> None:

@@ -130,7 +130,9 @@ def _taken(command: argparse.ArgumentParser) -> list[argparse.Action]:
 def _described(actions: Sequence[argparse.Action]) -> Iterator[str]:
     for one in actions:
         text = re.sub(
-            r"--([a-z][a-z-]+)", lambda word: word[1].replace("-", "_").upper(), one.help or ""
+            r"--([a-z][a-z-]+)",
+            lambda word: word[1].replace("-", "_").upper(),
+            (one.help or "").replace("%%", "%"),
         )
         yield from textwrap.wrap(
             text,

@@ -528,7 +528,7 @@ class Others(Model):
     )
     cmd: Text | None = setting(
         None,
-        "a command line as the workload, e.g. 'stress-ng --vm 2 --vm-bytes 80% -t 5s', beside "
+        "a command line as the workload, e.g. 'stress-ng -m 2 -t 5s', beside "
         "--workloads if those are given, too",
         part="matrix",
         stored=False,

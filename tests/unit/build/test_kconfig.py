@@ -42,7 +42,7 @@ def option(symbol: str, value: str = "y") -> Option:
 @pytest.mark.parametrize("path", FRAGMENTS, ids=lambda path: path.name)
 def test_every_fragment_can_be_read_and_says_why(path: Path, version: str) -> None:
     options = kconfig.read_fragment(path, version=version)
-    assert options
+    assert any(kconfig.read_fragment(path, version=one) for one in VERSIONS)
     assert all(item.why for item in options), "each option says who needs it"
     assert all(item.origin.startswith(f"{path.name}:") for item in options)
 

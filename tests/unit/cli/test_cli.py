@@ -169,7 +169,7 @@ def test_whose_fault_it_is_decides_the_status(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr(compare, "compare", fail)
@@ -181,7 +181,7 @@ def test_whose_fault_it_is_decides_the_status(
 def test_a_terminated_harness_ends_as_an_interrupted_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compare, "compare", lambda *_: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(compare, "compare", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
     assert ends(["compare"]) == Exit.INTERRUPTED
     assert "run the same command again" in capsys.readouterr().err
 

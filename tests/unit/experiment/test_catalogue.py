@@ -224,7 +224,7 @@ def test_guest_settings_of_the_caller_lie_below_the_groups(tmp_path: Path) -> No
         (
             {"groups": [{"backends": ["zram"], "workloads": ["pageio"], "guest": {"thb": 1}}]},
             "groups, entry 1, guest: key 'thb' must be one of swappiness, page_cluster, thp, "
-            "mglru; did you mean 'thp'?",
+            "mglru, cgroup, numa, a sysctl or a file below /proc or /sys; did you mean 'thp'?",
         ),
     ],
 )

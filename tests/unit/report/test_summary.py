@@ -121,7 +121,7 @@ def test_the_command_prints_the_screen_and_not_the_report(
     done = compare.report(results)
     folder = results / "report"
     assert isinstance(done, StudyResult) and done.status is Exit.WORSE
-    monkeypatch.setattr(compare, "compare", lambda *_: done)
+    monkeypatch.setattr(compare, "compare", lambda *_, **__: done)
     argv = ["compare", "--base", "v6.19", "--patch", "x", "--results", str(tmp_path)]
     assert cli.main(argv) == Exit.WORSE
     out = capsys.readouterr().out
