@@ -210,16 +210,20 @@ class _Night:
             job,
             done.status,
             seconds,
-            outcome.estimates(found, night=night, key=job.key),
+            outcome.estimates(found, night=night, key=job.key, arm=self._arm(job)),
             outcome.failures(found),
         )  # fmt: skip
         return "done"
+
+    def _arm(self, job: Job) -> str:
+        """The name of its one arm, "" for none."""
+        return "".join(job.experiment(str(self._root / agenda.NAME)).kernels.arms or ())
 
     def _compare(self, job: Job) -> tuple[StudyResult | None, str]:
         """The comparison; or None and why these kernels cannot run its cell."""
         context = self._context_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))
-        arm = "".join(experiment.kernels.arms or ())
+        arm = self._arm(job)
         experiment = choice.single(experiment, context, "nightly")
         made = self._kernels(job.point, arm, experiment, context)
         good, skipped = cell.runnable(

@@ -15,16 +15,20 @@ _GRAVEST = (
 )  # fmt: skip
 
 
-def estimates(report: Report, *, night: int, key: str) -> list[StoredEstimate]:
-    """Primary and secondary metrics; a primary one without any pair has no figures."""
+def estimates(report: Report, *, night: int, key: str, arm: str = "") -> list[StoredEstimate]:
+    """Primary and secondary metrics; a primary one without any pair has no figures.
+
+    The name of an arm ends that of its cells, as it does the folder's: arms are lines of their own.
+    """
+    end = f"-{arm}" if arm else ""
     found = [
-        _estimate(row, night, key)
+        _estimate(row, f"{row.cell}{end}", night, key)
         for part in report.parts
         for row in (*part.primary, *part.secondary)
     ]
     for part in report.parts:
         for backend, metric in part.unmeasured:
-            cell = f"{backend}.{part.workload}"
+            cell = f"{backend}.{part.workload}{end}"
             why = "no complete pair of boots has it"
             found.append(
                 StoredEstimate(
@@ -48,12 +52,12 @@ def gravest(statuses: Iterable[int]) -> Exit:
     return next((one for one in _GRAVEST if one in there), Exit.OK)
 
 
-def _estimate(row: Estimate, night: int, key: str) -> StoredEstimate:
+def _estimate(row: Estimate, cell: str, night: int, key: str) -> StoredEstimate:
     verdict, change = row.verdict, row.change
     return StoredEstimate(
         night=night,
         key=key,
-        cell=row.cell,
+        cell=cell,
         metric=row.name,
         role=row.role,
         backend=row.backend,

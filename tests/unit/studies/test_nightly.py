@@ -150,7 +150,11 @@ def test_a_night_measures_each_arm_beside_the_same_base(
         arm: manifests.load(root / f"zram.pageio-{arm}").config_diff for arm in ("plain", "swap")
     }
     assert not options["plain"] and options["swap"][0].symbol == "CONFIG_SWAP"
-    assert verify.verify(night.folder).holds and "zram.pageio-swap" in night.text
+    assert verify.verify(night.folder).holds
+    heads = [line for line in night.text.splitlines() if line.startswith("toy on auto: ")]
+    assert [line.split()[3] for line in heads] == [
+        f"zram.pageio-{arm}" for arm in ("patch", "plain", "swap")
+    ], "each arm is a line of its own"
     booted = len(fake.ran)
     assert measure.nightly(config.load(path, registry_folder=measure.REGISTRY), context).done == 0
     assert len(fake.ran) == booted
