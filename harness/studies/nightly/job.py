@@ -66,6 +66,11 @@ class Job:
         return f"{self.point.folder}/{self.name}"
 
     @property
+    def arm(self) -> str:
+        """The name of its one arm, "" for none."""
+        return "".join(self.spec.get("arms") or ())
+
+    @property
     def line(self) -> tuple[str, str, str, str]:
         """What it is a point of in the trend: the same for all revisions."""
         return (self.point.subject, self.point.base, self.suite, self.name)

@@ -210,28 +210,23 @@ class _Night:
             job,
             done.status,
             seconds,
-            outcome.estimates(found, night=night, key=job.key, arm=self._arm(job)),
+            outcome.estimates(found, night=night, key=job.key, arm=job.arm),
             outcome.failures(found),
         )  # fmt: skip
         return "done"
-
-    def _arm(self, job: Job) -> str:
-        """The name of its one arm, "" for none."""
-        return "".join(job.experiment(str(self._root / agenda.NAME)).kernels.arms or ())
 
     def _compare(self, job: Job) -> tuple[StudyResult | None, str]:
         """The comparison; or None and why these kernels cannot run its cell."""
         context = self._context_of(job.point)
         experiment = job.experiment(str(self._root / agenda.NAME))
-        arm = self._arm(job)
         experiment = choice.single(experiment, context, "nightly")
-        made = self._kernels(job.point, arm, experiment, context)
+        made = self._kernels(job.point, job.arm, experiment, context)
         good, skipped = cell.runnable(
             experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory
         )
         if not good:
             return None, skipped[0].reason
-        same = f"{job.name.removesuffix(f'-{arm}')}*"  # those of the other arms, too
+        same = f"{job.name.removesuffix(f'-{job.arm}')}*"  # those of the other arms, too
         donors = [one for one in self._root.glob(f"*/{same}") if one.is_dir()]
         donors.sort(key=lambda one: one.stat().st_mtime, reverse=True)
         return compare.compare(experiment, context, made=made, donors=donors[:_DONORS]), ""
