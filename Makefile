@@ -26,7 +26,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 # Not handed on: make expands what it exports.
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
-.PHONY: help example compare profile overhead walk bisect revisions nightly calibrate bench build repeat report reply bundle verify doctor \
+.PHONY: help example compare profile overhead walk bisect revisions nightly cases calibrate bench build repeat report reply bundle verify doctor \
         board results results-rm diff series series-check \
         workloads axes setup setup-python setup-dev \
         test lint unit e2e planted faults fuzz lock clean-cache
@@ -45,6 +45,7 @@ help:
 #: make revisions  each revision of PATCH=vswap on its own base, side by side: ONLY=v3,v6
 #: make nightly    what is new on followed lists and branches, and its trend: NIGHTLY=nightly.yaml
 #: make profile    in which functions, lines and parts of the kernel a change is
+#: make cases      public reports on KERNELS='debian/6.12 v6.19 vswap-v3': seen or not: CASES=some
 #: make calibrate  measure patches of known cost, fail if it is not found
 #: make bench      measure what the sampler itself adds to the base's figures
 #: make repeat     measure RESULT=NAME, or a bundle of it, again: with the patches in it
@@ -79,7 +80,7 @@ help:
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare, walk,
-#: bisect, revisions and nightly take 3 and 4 for success; call .venv/bin/python -m harness directly
+#: bisect, revisions, cases and nightly take 3 and 4 for success; call .venv/bin/python -m harness directly
 #: where they matter.
 
 setup:
@@ -93,7 +94,7 @@ setup-dev: setup
 	@$(SETUP) requirements-dev.txt
 
 # A verdict of worse or undecided is an answer, not an error of make.
-compare walk revisions nightly repeat: setup
+compare walk revisions nightly cases repeat: setup
 	@$(HARNESS) $@ $(WORDS) || case $$? in 3|4) ;; *) exit $$?;; esac
 
 bisect: setup

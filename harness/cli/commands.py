@@ -139,6 +139,13 @@ def _add_running(add: _Add) -> None:
         "is an example.",
     )
     options.nightly(command)
+    command = add(
+        "cases",
+        "run public reports on any kernels: seen, not seen, or why that cannot be told",
+        ". The cases are the folders of workloads/cases.",
+        epilog="exit status: 0 no series shows what its base does not; 3 one does; else as compare",
+    )
+    options.cases(command)
     command = add("bench", "measure what the sampler itself adds to the figures of the base kernel")
     options.experiment(command, "bench")
     command = add("build", "only get, patch, configure and build both kernels")

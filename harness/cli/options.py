@@ -12,6 +12,7 @@ from harness.cli import values
 from harness.experiment import settings
 from harness.experiment.settings import SpecKey, Takes
 from harness.util.paths import RESULTS
+from harness.util.yamlfile import words
 
 POSITIONAL = "metric"
 """The setting that may also stand on the command line without an option."""
@@ -68,6 +69,26 @@ def nightly(parser: argparse.ArgumentParser) -> None:
         help="what is followed and measured (default: nightly.yaml)",
     )
     some(parser, "kernel_git", "lore", "mirror", "sandbox", "jobs", "scheduler")
+    results(parser)
+
+
+def cases(parser: argparse.ArgumentParser) -> None:
+    """What `make cases` takes."""
+    parser.add_argument(
+        "--kernels",
+        metavar="KERNELS",
+        type=words,
+        help="kernels and series, e.g. 'debian/6.12 v6.19 vswap-v3': a series is booted beside its "
+        "base, which v6.19+MESSAGE-ID names where it does not say one",
+    )
+    parser.add_argument("--cases", metavar="CASES", type=words, help="some cases (default: all)")
+    parser.add_argument(
+        "--pairs",
+        type=values.OF[Takes.WHOLE],
+        help="boots of each kernel for each cell (default: 1)",
+    )
+    some(parser, "seed", "parallel", "name")
+    some(parser, *(one.name for one in settings.declared().values() if one.part == "host"))
     results(parser)
 
 

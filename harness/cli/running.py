@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 from harness.build import pair
@@ -24,6 +24,8 @@ from harness.studies.arms import measure as arms
 from harness.studies.arms.analysis import BASE
 from harness.studies.bisect import measure as bisect
 from harness.studies.calibrate import measure as calibrate
+from harness.studies.cases import measure as cases
+from harness.studies.cases.measure import CasesRequest
 from harness.studies.nightly import config as nightly_config
 from harness.studies.nightly import measure as night
 from harness.studies.overhead import measure
@@ -161,6 +163,14 @@ def run_nightly(args: argparse.Namespace) -> Exit:
     asked = replace(asked, lore=asked.lore or config.lore, mirror=asked.mirror or config.mirror)
     where = context(asked, args.results)
     return _study(lambda _: night.nightly(config, where))(args)
+
+
+def run_cases(args: argparse.Namespace) -> Exit:
+    host = {one.name: getattr(args, one.name, None) for one in fields(Host)}
+    asked = {name: getattr(args, name) for name in ("pairs", "seed", "parallel")}
+    more = {key: value for key, value in {**host, **asked}.items() if value is not None}
+    request = CasesRequest(args.kernels, args.cases or (), args.name or "cases", more)
+    return _study(lambda _: cases.cases(request, context(args.host, args.results)))(args)
 
 
 def run_repeat(args: argparse.Namespace) -> Exit:

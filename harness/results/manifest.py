@@ -55,6 +55,7 @@ class ResultKind(StrEnum):
     CALIBRATE = "calibrate"
     ARMS = "arms"
     NIGHTLY = "nightly"
+    CASES = "cases"
 
     @property
     def target(self) -> str:

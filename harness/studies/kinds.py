@@ -17,6 +17,7 @@ from harness.studies.arms import formats as arms_formats
 from harness.studies.arms import report as arms
 from harness.studies.bisect import outcome
 from harness.studies.calibrate import report as calibrate
+from harness.studies.cases import report as cases
 from harness.studies.nightly import report as nightly
 from harness.studies.overhead import analysis as overheads
 from harness.studies.overhead import formats as overhead_formats
@@ -64,6 +65,7 @@ KINDS = {
     ResultKind.REVISIONS: StudyKind(revisions.make, parts=revisions.beside),
     ResultKind.CALIBRATE: StudyKind(calibrate.make),
     ResultKind.NIGHTLY: StudyKind(nightly.make),
+    ResultKind.CASES: StudyKind(cases.make),
     ResultKind.ARMS: StudyKind(arms.make, _arms, notes=analysis.compilers),
 }
 

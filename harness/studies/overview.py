@@ -63,13 +63,15 @@ def _counted(found: Sequence[str]) -> str:
     return ", ".join(f"{kind} {counts[kind]}" for kind in map(str, Kind) if counts[kind])
 
 
-def _of_table(place: str, column: str, folder: Path) -> str:
+def _of_table(
+    place: str, column: str, folder: Path, said: Callable[[Sequence[str]], str] = _counted
+) -> str:
     try:
         with (folder / place).open(encoding="utf-8", newline="") as lines:
             found = [row.get(column) or "" for row in csv.DictReader(lines)]
     except (OSError, csv.Error, UnicodeDecodeError):
         return "no report"
-    return _counted(found)
+    return said(found)
 
 
 def _of_comparison(folder: Path) -> str:
@@ -95,10 +97,15 @@ def _of_arms(folder: Path) -> str:
     return "; ".join(filter(None, (count, said)))
 
 
+def _states(found: Sequence[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(Counter(found).items()))
+
+
 _SAID: dict[ResultKind, Callable[[Path], str]] = {
     ResultKind.COMPARE: _of_comparison,
     ResultKind.WALK: partial(_of_table, "report/walk.csv", "own_verdict"),
     ResultKind.REVISIONS: partial(_of_table, "revisions.csv", "verdict"),
     ResultKind.BISECT: _of_search,
     ResultKind.ARMS: _of_arms,
+    ResultKind.CASES: partial(_of_table, "report/cases.csv", "result", said=_states),
 }

@@ -30,6 +30,11 @@ _log = logging.getLogger(__name__)
 
 _FIRST = (ResultKind.REVISIONS, ResultKind.COMPARE)
 """What a bundle of several results is a bundle of."""
+_MANY = {
+    ResultKind.NIGHTLY: "what was new in its nights",
+    ResultKind.CASES: "many cases, each of which has settings of its own",
+}
+"""What is no single experiment, and of what it is."""
 
 
 def find(word: str, root: Path) -> Path:
@@ -61,14 +66,12 @@ def experiment(
 ) -> Experiment:
     """The experiment that a result was made from, to be run on this machine.
 
-    UserError where it has no spec file, is a night, or a file is not as it was recorded.
+    UserError where it has no spec file, is of many experiments, or a file is not as
+    recorded.
     """
     kind = kind_of(folder)
-    if kind is ResultKind.NIGHTLY:
-        raise UserError(
-            f"'{folder}' is of what was new in its nights: repeat one of its comparisons, a folder "
-            "in it"
-        )
+    if what := _MANY.get(kind):
+        raise UserError(f"'{folder}' is of {what}: repeat one of its comparisons, a folder in it")
     checksums.guard(folder)
     name = name or f"{folder.resolve().name}-repeat"
     if not (folder / SPEC).is_file():
