@@ -151,12 +151,17 @@ def words(backend: Backend, disk: str, swap: int, seed: int = 0) -> list[str]:
 
 
 def require_kind(backend: Backend, disk: str) -> None:
-    """Raise UserError for a setting of the simulated disk where the host's is used."""
+    """Raise UserError for a setting that the kind of disk does not have."""
     asked = [key for key in _SIMULATED if key in backend.own_settings]
     if asked and disk != "sim" and has_disk(backend):
         raise UserError(
             f"back-end '{backend.name}': {asked[0]} is of the simulated disk, and this area lies "
             "on the host's: DISK=sim takes the simulated one"
+        )
+    if backend.own_settings.get("hibernation") == "yes" and disk != "host":
+        raise UserError(
+            f"back-end '{backend.name}': a simulated disk lies in the memory that hibernation "
+            "saves: DISK=host takes the host's"
         )
 
 

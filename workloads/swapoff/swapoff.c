@@ -6,10 +6,12 @@
  * What comes in must fit in memory, so the part is given in per cent of the area.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/swap.h>
+#include <unistd.h>
 
 #include "../common/workload.h"
 
@@ -19,7 +21,7 @@
 static struct {
 	uint64_t used, bytes, chunk, seed;
 	struct content content;
-	bool fragment, allow_resident;
+	bool fragment, hibernate, allow_resident;
 } options;
 
 static const struct option_spec specs[] = {
@@ -30,6 +32,8 @@ static const struct option_spec specs[] = {
 	  .help = "so many bytes in use instead, 0: go by --used" },
 	{ .name = "fragment", .type = OPTION_FLAG, .value = &options.fragment, .initial = "no",
 	  .help = "use twice as much first, then free every second page" },
+	{ .name = "hibernate", .type = OPTION_FLAG, .value = &options.hibernate, .initial = "no",
+	  .help = "hibernate and resume before swapoff: a back-end with hibernation=yes" },
 	CONTENT_OPTION(&options.content, "compressible:20"),
 	CHUNK_OPTION(&options.chunk, "bytes in memory at a time"),
 	SEED_OPTION(&options.seed, "of the content"),
@@ -115,6 +119,20 @@ static void fill(void)
 	filler_require_swapped(&filler, swapped, run.kept);
 }
 
+/* Returns once the image was written, read again and resumed from. */
+static void hibernate(void)
+{
+	static const char path[] = "/sys/power/state";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		die(STATUS_USAGE, "'%s' cannot be opened (%s): hibernate=yes needs a back-end with "
+		    "hibernation=yes.", path, strerror(errno));
+	if (write(fd, "disk", 4) != 4)
+		die(STATUS_FAILED, "The kernel did not hibernate: %s.", strerror(errno));
+	close(fd);
+}
+
 static void turn_off(void)
 {
 	struct phase phase;
@@ -171,6 +189,8 @@ int main(int argc, char **argv)
 	if (run.pages > 0)
 		run.base = memory_map(run.pages * PAGE_BYTES, HUGEPAGES_NEVER);
 	fill();
+	if (options.hibernate)
+		hibernate();
 	turn_off();
 	touch_after();
 	verify();

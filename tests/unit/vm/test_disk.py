@@ -101,6 +101,16 @@ def test_a_simulated_disk_may_be_a_slow_one() -> None:
         disk.require_kind(one, "host")
 
 
+def test_hibernation_saves_the_memory_that_a_simulated_disk_is_in() -> None:
+    one = backend({"swappart": {"hibernation": "yes"}})
+    assert one.fragments == {"hibernation"} and [*one.lacks({})]
+    disk.require_kind(one, "host")
+    with pytest.raises(UserError, match=r"memory that hibernation saves: DISK=host"):
+        disk.require_kind(one, "sim")
+    with pytest.raises(UserError, match="no setting 'hibernation'"):
+        backend({"swapfile": {"hibernation": "yes"}})
+
+
 def test_the_guest_makes_what_the_host_cannot(tmp_path: Path) -> None:
     """mke2fs is the harness's own; other file systems and dm-crypt are the guest's business."""
     path = tmp_path / "swap.img"
