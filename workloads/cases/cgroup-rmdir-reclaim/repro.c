@@ -26,7 +26,7 @@
 
 #define TOP "/sys/fs/cgroup/harness"
 #define GROUP TOP "/removed"
-#define BYTES ((size_t)32 << 20)
+#define BYTES ((size_t)16 << 20)
 #define PAGE ((size_t)4096)
 #define PATIENCE_MS 1500
 #define USERS 4 /* processes that use the memory */
@@ -176,7 +176,7 @@ int main(void)
 	static const struct {
 		const char *name, *file, *value;
 	} writes[] = {
-		{ "reclaim", GROUP "/memory.reclaim", "32M" },
+		{ "reclaim", GROUP "/memory.reclaim", "16M" },
 		{ "high", GROUP "/memory.high", "1M" },
 		{ "max", GROUP "/memory.max", "1M" },
 	};
