@@ -32,6 +32,7 @@ from harness.studies.overhead import measure
 from harness.studies.result import StudyResult
 from harness.studies.revisions import measure as revisions
 from harness.studies.walk import measure as walk
+from harness.studies.walk import several
 from harness.util.errors import Exit, UserError
 from harness.util.escape import harmless
 
@@ -103,6 +104,8 @@ def _walk(one: Experiment, where: Context) -> StudyResult:
         at=walk.parse_stops(" ".join(one.study.at)),
         overhead=_overhead_options(one) if one.study.bytes else None,
     )
+    if len(one.kernels.arms or ()) > 1:
+        return several.walk(one, wanted, where)
     return walk.walk(choice.single(one, where, "walk"), wanted, where)
 
 

@@ -37,6 +37,7 @@ from pathlib import Path
 
 from harness import __version__
 from harness.experiment import defaults
+from harness.results.manifest import ResultKind
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.paths import PACKAGE, REPO
@@ -201,9 +202,14 @@ def is_report(path: str) -> bool:
 
 
 def results_below(folder: Path) -> tuple[Path, ...]:
-    """The results that a study is made of, as far as they lie in its folder and have boots."""
-    found = (path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/boots"))
-    shown = (path for path in found if not any(part[0] == "." for part in path.parts))
+    """The results that a study is made of, as far as they lie in its folder.
+
+    Each has boots, or is a walk with results of its own, which are not named then.
+    """
+    walks = [path.parent for path in folder.glob(f"*/{ResultKind.WALK.record}")]
+    found = [path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/boots")]
+    outer = (path for path in found if path.parent not in walks)
+    shown = (path for path in (*walks, *outer) if not any(part[0] == "." for part in path.parts))
     return tuple(sorted(shown))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from harness.build import kbuild, newoptions, pair
 from harness.build.pair import Context
+from harness.experiment import switch
 from harness.experiment.arms import CONTROL, NamedArm, is_compiler
 from harness.experiment.spec import Experiment
 from harness.series import basis, locator
@@ -41,7 +42,7 @@ def of(experiment: Experiment, context: Context) -> dict[str, Experiment]:
     entry = _entry(experiment, context) if None in asked.values() else None
     brought: dict[str, tuple[str, ...]] = {}
 
-    def declared(name: str, data: Any) -> NamedArm:
+    def arm(name: str, data: Any) -> NamedArm:
         if data is not None:
             return NamedArm.of(name, data, f"arm {name}")
         if entry and name in (entry.arms or {}):
@@ -62,7 +63,7 @@ def of(experiment: Experiment, context: Context) -> dict[str, Experiment]:
             return NamedArm.of(name, {"head": base, "options": [_ALIGNED]}, name)
         raise UserError(_unknown(name, experiment, entry))
 
-    found = {name: _compared(experiment, declared(name, data)) for name, data in asked.items()}
+    found = {name: _compared(experiment, arm(name, data)) for name, data in asked.items()}
     for compiler in {one.kernels.cc for one in found.values()}:
         kbuild.compiler_version(compiler)  # one that is missing is told before anything is built
     return found
@@ -81,6 +82,27 @@ def single(experiment: Experiment, context: Context, command: str) -> Experiment
             f"make {command} measures one arm, and ARMS names {', '.join(found)}: name one of them"
         )
     return next(iter(found.values())).changed(name=experiment.name)
+
+
+def declared(asked: Experiment, one: Experiment) -> dict[str, Any]:
+    """An arm as a spec file declares it: what its name meant.  ``asked`` is what all arms share."""
+    common, kernels = asked.kernels, one.kernels
+    return {
+        **({"patch": kernels.patch} if kernels.patch not in (None, common.patch) else {}),
+        **({"head": kernels.head} if kernels.head not in (None, common.head) else {}),
+        **({"cc": kernels.cc} if kernels.cc != common.cc else {}),
+        "options": list(kernels.head_config[len(common.head_config) :]),
+        **(kernels.head_guest or {}),
+    }
+
+
+def what(one: Experiment) -> str:
+    """The kernel of an arm and its switch, in one clause."""
+    kernels = one.kernels
+    parts = [kernels.patch or f"kernel {kernels.head}", *kernels.head_config]
+    if shown := switch.of(kernels.head_guest).shown:
+        parts.append(f"in the guest {shown}")
+    return ", ".join(parts)
 
 
 def _entry(experiment: Experiment, context: Context) -> Entry | None:

@@ -203,7 +203,9 @@ class _Study:
             for name, trees in self.trees.items()
         }
         meant = Meant(folder, base=next(iter(kept.values())).base, revisions=kept)
-        asked = self.asked.changed(arms={name: self._declared(name) for name in self.chosen})
+        asked = self.asked.changed(
+            arms={name: choice.declared(self.asked, one) for name, one in self.chosen.items()}
+        )
         if any(map(manifest.repository, self.trees.values())):
             asked = asked.changed(kernel_git=self.context.kernel_git)
         manifest.write_spec(folder, asked, "compare", context=self.context, meant=meant)
@@ -218,27 +220,12 @@ class _Study:
             },
         )
 
-    def _declared(self, name: str) -> dict[str, Any]:
-        """One arm as a spec file declares it: what the names of arms meant."""
-        asked, kernels = self.asked.kernels, self.chosen[name].kernels
-        return {
-            **({"patch": kernels.patch} if kernels.patch not in (None, asked.patch) else {}),
-            **({"head": kernels.head} if kernels.head not in (None, asked.head) else {}),
-            **({"cc": kernels.cc} if kernels.cc != asked.cc else {}),
-            "options": list(kernels.head_config[len(asked.head_config) :]),
-            **(kernels.head_guest or {}),
-        }
-
     def _facts(self, name: str) -> dict[str, str]:
         """One arm as the record has it; ``folder`` is "" where there is nothing to read."""
-        kernels = self.chosen[name].kernels
-        parts = [kernels.patch or f"kernel {kernels.head}", *kernels.head_config]
-        if shown := switch.of(kernels.head_guest).shown:
-            parts.append(f"in the guest {shown}")
         failure, made = self.failures.get(name), self.made.get(name)
         return {
             "name": name,
-            "what": ", ".join(parts),
+            "what": choice.what(self.chosen[name]),
             "base": self.bases[name],
             "compiler": made[0]["patch"].kernel.compiler if made else "",
             "folder": name if made else "",

@@ -75,6 +75,11 @@ def make(
             f"or one measurement of overhead{record.instead(results)}"
         )
     if kind is ResultKind.WALK:
+        if several := walks.named(record.read(results, kind)):
+            raise UserError(
+                f"'{results}' is a walk of the arms {several}: a reply is drafted from that of "
+                f"one of them{record.instead(results)}"
+            )
         if overhead is not None:
             raise UserError("the reply of a walk takes no OVERHEAD=: BYTES=yes walks over memory")
         about, proofs = _last(results), [_evidence(results)]

@@ -35,6 +35,7 @@ class Stop:
     failure: why there is no kernel, "" if there is one
     lost: boots of it that do not count, one sentence each; boots: how many there are in all
     seconds, objects: of its build, None if not known
+    lacking: options that switch the arm and that a later patch brings
     """
 
     number: int
@@ -45,6 +46,7 @@ class Stop:
     objects: int | None
     lost: tuple[str, ...]
     boots: int
+    lacking: tuple[str, ...] = ()
 
     @property
     def is_measured(self) -> bool:
@@ -91,6 +93,7 @@ class Walk:
     lost: boots that do not count, of the base and of the measurement of bytes
     doubts: why the patches may not be what was meant
     profiles: what each patch changes in which functions; empty without PROFILE=yes
+    family: changes at one patch that share a level: those of all arms that are walked together
     """
 
     name: str
@@ -106,6 +109,12 @@ class Walk:
     lost: tuple[str, ...]
     doubts: tuple[str, ...] = ()
     profiles: tuple[PatchFunctions, ...] = ()
+    family: int = 1
+
+    @property
+    def level(self) -> float:
+        """Of the intervals, in per cent."""
+        return 100 * verdict.shared(paired.LEVEL, self.family)
 
     @property
     def broken(self) -> tuple[Stop, ...]:
@@ -119,9 +128,19 @@ class Walk:
         return (*own, *(line.marks[-1].whole for line in self.lines if line.marks))
 
 
-def analyse(folder: Path) -> Walk:
-    """Read results/<name> of a walk.  UserError if it is none, or if its results do not agree."""
+def named(record: Mapping[str, Any]) -> str:
+    """The names of the arms that a walk was made of, by its record; "" for a walk of one series."""
+    return ", ".join(str(one["name"]) for one in record.get("arms", ()))
+
+
+def analyse(folder: Path, family: int = 1) -> Walk:
+    """Read results/<name> of a walk; ``family`` is as in `Walk`.
+
+    UserError if it is none, if it is one of several arms, or if its results do not agree.
+    """
     record = records.read(folder, ResultKind.WALK)
+    if several := named(record):
+        raise UserError(f"'{folder}' is a walk of the arms {several}: name one, {folder}/<arm>")
     steps: list[Mapping[str, Any]] = list(record["steps"])
     _check(folder, [str(step["folder"]) for step in steps if step["folder"]])
     read = {
@@ -136,7 +155,7 @@ def analyse(folder: Path) -> Walk:
     return Walk(
         **{key: record[key] for key in facts},
         stops=tuple(_stop(step, read.get(int(step["number"])), folder) for step in steps),
-        lines=tuple(_lines(read)),
+        lines=tuple(_lines(read, family)),
         memory=sizes,
         lost=(
             *next(
@@ -156,6 +175,7 @@ def analyse(folder: Path) -> Walk:
                 {int(step["number"]): folder / step["folder"] for step in steps if step["folder"]},
             )
         ),
+        family=family,
     )
 
 
@@ -181,6 +201,7 @@ def _stop(step: Mapping[str, Any], read: Measurement | None, folder: Path) -> St
         **{key: step[key] for key in facts},
         lost=_lost(read, folder / step["folder"], ARMS[1:]) if read else (),
         boots=int((read.data.boots["arm"] == ARMS[1]).sum()) if read else 0,
+        lacking=tuple(step.get("lacking", ())),
     )
 
 
@@ -190,7 +211,7 @@ def _lost(read: Measurement, results: Path, arms: Sequence[str]) -> tuple[str, .
     return tuple(boot.sentence for boot in lost)
 
 
-def _lines(read: Mapping[int, Measurement]) -> Iterator[MetricWalk]:
+def _lines(read: Mapping[int, Measurement], family: int) -> Iterator[MetricWalk]:
     cells = sorted({cell for one in read.values() for cell in one.cells})
     for cell in sorted(cells, key=lambda name: tuple(reversed(name.rpartition(".")))):
         backend, _, workload = cell.rpartition(".")
@@ -198,7 +219,7 @@ def _lines(read: Mapping[int, Measurement]) -> Iterator[MetricWalk]:
         facts, metric = first.manifest, first.primary(cell)
         if metric is None:
             continue
-        marks = tuple(_marks(read, cell, metric, workload))
+        marks = tuple(_marks(read, cell, metric, workload, family))
         bases = [one.values(cell, metric, ARMS[0]) for one in read.values()]
         yield MetricWalk(
             cell=cell,
@@ -223,7 +244,7 @@ def _unit(read: Mapping[int, Measurement], cell: str, metric: str) -> str:
 
 
 def _marks(
-    read: Mapping[int, Measurement], cell: str, metric: str, workload: str
+    read: Mapping[int, Measurement], cell: str, metric: str, workload: str, family: int
 ) -> Iterator[WalkPoint]:
     before, since = pd.Series(dtype=float), BASE
     for number, one in sorted(read.items()):
@@ -232,7 +253,7 @@ def _marks(
             continue
         noise = (base, control) if len(control) else None
         own, whole = (
-            judge(old, patch, noise, one.manifest, workload, metric)
+            judge(old, patch, noise, one.manifest, workload, metric, family=family)
             for old in (before if since else base, base)
         )
         yield WalkPoint(number, since, own, whole, paired.spread(list(patch)).median)

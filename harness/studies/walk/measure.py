@@ -48,10 +48,11 @@ def walk(experiment: Experiment, options: WalkOptions, context: Context) -> Stud
     track = trial.lay(experiment, context, ResultKind.WALK, "walk")
     with manifest.locked(track.folder):
         numbers = stops(options.at, len(track.steps))
-        one = _Walk(track, options)
+        one = Progress(track, options, numbers)
         one.begin()
         _say(track, numbers, context)
-        one.go(numbers)
+        for number in numbers:
+            one.measure(number)
         made = sealed(track.folder, report.make)
     return made
 
@@ -76,17 +77,24 @@ def parse_stops(text: str | None) -> tuple[int, ...]:
     return tuple(found)
 
 
-class _Walk:
-    """The patches done so far, by earlier calls, too; their record is on disk after each."""
+class Progress:
+    """The patches done so far, by earlier calls, too; their record is on disk after each.
 
-    def __init__(self, track: Track, options: WalkOptions) -> None:
+    ``numbers`` are those of this call.
+    """
+
+    def __init__(self, track: Track, options: WalkOptions, numbers: Sequence[int]) -> None:
         self._track, self._options, self._folder = track, options, track.folder
         self._done: dict[int, dict[str, Any]] = {}
-        self._numbers: Sequence[int] = ()
+        self._numbers = numbers
         self._is_kept = False
 
     def begin(self) -> None:
         """Read what was done, if it is of this walk.  UserError if not; nothing is written."""
+        if identity.read(self._folder) is not None:  # which a walk of one series does not have
+            raise UserError(
+                f"'{self._folder}' holds a walk of several arms: leave NAME= out or give another"
+            )
         self._track.begin()
         for folder in self._folder.glob(f"*{_OVERHEAD}"):
             number = folder.name.removeprefix("patch-").removesuffix(_OVERHEAD)
@@ -107,18 +115,16 @@ class _Walk:
                     )
             self._done = {int(step["number"]): dict(step) for step in steps}
 
-    def go(self, numbers: Sequence[int]) -> None:
-        """Build and measure at these patches."""
-        self._numbers = numbers
-        for number in numbers:
-            built = self._track.build(number)
-            folder = memory = ""
-            if not built.failure:
-                folder = self._track.measure(number).folder.name
-                memory = self._weigh(number)
-            memory = memory or self._done.get(number, {}).get("memory", "")
-            self._done[number] = {**asdict(built), "folder": folder, "memory": memory}
-            self._write()
+    def measure(self, number: int) -> None:
+        """Build and measure at a patch."""
+        built = self._track.build(number)
+        folder = memory = ""
+        if not built.failure:
+            folder = self._track.measure(number).folder.name
+            memory = self._weigh(number)
+        memory = memory or self._done.get(number, {}).get("memory", "")
+        self._done[number] = {**asdict(built), "folder": folder, "memory": memory}
+        self._write()
 
     def _weigh(self, number: int) -> str:
         """Measure the bytes at a patch, if that is asked for; the name of the result."""
@@ -140,16 +146,17 @@ class _Walk:
 
     def _write(self) -> None:
         track = self._track
-        head = {"name": self._folder.name, "command": self._command()}
+        head = {"name": self._folder.name, "command": self.command()}
         if not self._is_kept:
-            track.keep("walk", **self._told())
+            track.keep("walk", **self.told())
             self._is_kept = True
         steps = [self._done[number] for number in sorted(self._done)]
         record.write(self._folder, ResultKind.WALK, {**head, **track.facts(), "steps": steps})
         if checksums.read(self._folder):  # of an earlier call: its report can be made again
             checksums.raw(self._folder)
 
-    def _command(self) -> str:
+    def command(self) -> str:
+        """The command that repeats all calls together."""
         words = [f"AT={','.join(self._at())}"] if self._at() else []
         words += ["BYTES=yes"] if self._is_weighed() else []
         return self._track.command("walk", words)
@@ -164,7 +171,7 @@ class _Walk:
         known = any(one["memory"] for one in self._done.values())
         return known or self._options.overhead is not None
 
-    def _told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """The options as settings, which the spec file of the result has."""
         made: dict[str, Any] = {"at": self._at(), "bytes": self._is_weighed()}
         if weighed := self._options.overhead:

@@ -17,13 +17,13 @@ _MOST_LABELS = 24
 _JUDGED = (Kind.WORSE, Kind.BETTER)
 
 
-def draw(walk: Walk) -> list[Plot]:
-    """A figure for each line that has values."""
+def draw(walk: Walk, arm: str = "") -> list[Plot]:
+    """A figure for each line that has values; ``arm`` is whose, where there are several."""
     with style():
-        return [one for line in walk.lines for one in _waterfall(walk, line)]
+        return [one for line in walk.lines for one in _waterfall(walk, line, arm)]
 
 
-def _waterfall(walk: Walk, line: MetricWalk) -> Iterator[Plot]:
+def _waterfall(walk: Walk, line: MetricWalk, arm: str) -> Iterator[Plot]:
     marks = [mark for mark in line.marks if mark.whole.change.estimate_pct is not None]
     if not marks:
         return
@@ -43,7 +43,8 @@ def _waterfall(walk: Walk, line: MetricWalk) -> Iterator[Plot]:
     axes.grid(axis="x", visible=False)
     axes.set_xlabel("patch")
     axes.set_ylabel("change from the base, %")
-    axes.set_title(visible(f"{line.cell}: {line.metric}"), loc="left")
+    whose = f"{arm}, " if arm else ""
+    axes.set_title(visible(f"{whose}{line.cell}: {line.metric}"), loc="left")
     words = "; ".join(
         f"patch {label(mark)} {change(mark.own.change)} {interval(mark.own.change)}"
         for mark in marks
@@ -51,14 +52,16 @@ def _waterfall(walk: Walk, line: MetricWalk) -> Iterator[Plot]:
     missing = f" No value at patch {', '.join(map(str, lacking))}." if lacking else ""
     yield plot(
         canvas,
-        f"waterfall-{line.cell}",
+        f"waterfall-{f'{arm}-' if arm else ''}{line.cell}",
         "waterfall",
         (
-            f"{line.metric} of {line.backend} {line.workload}, patch by patch",
-            f"Change of {line.metric} at each patch with 95 % interval: {words}.{missing}",
+            f"{whose}{line.metric} of {line.backend} {line.workload}, patch by patch",
+            f"Change of {line.metric} at each patch with {walk.level:.3g} % interval: "
+            f"{words}.{missing}",
             "A bar goes from the level before the patch to the level after it; plain up, hatched "
             "down, pale where the patch on its own has no verdict of worse or better. Whiskers: "
-            "95 % interval of the change from the base. A cross: no value at that patch.",
+            f"{walk.level:.3g} % interval of the change from the base. A cross: no value at that "
+            "patch.",
         ),
     )
 

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from harness.report import canvas, page
-from harness.report.canvas import Plot
 from harness.report.table import sheet
 from harness.results.manifest import ResultKind
 from harness.stats import verdict
 from harness.stats.verdict import Verdict
 from harness.studies.result import StudyResult
-from harness.studies.walk import analysis, plots, text
+from harness.studies.walk import analysis, arms, plots, text
 from harness.studies.walk.analysis import MetricWalk, Stop, Walk, WalkPoint
 from harness.util import atomic
 from harness.util.errors import Exit
@@ -36,75 +35,100 @@ def make(folder: Path) -> StudyResult:
 
     Runs nothing; the same input gives byte-identical files.  UserError as `analysis.analyse`.
     """
-    walk = analysis.analyse(folder)
-    figures = plots.draw(walk)
+    if arms.is_several(folder):
+        found = arms.analyse(folder)
+        name, each = found.name, found.each
+        words, screen = arms.render(found), arms.summary(found)
+    else:
+        walk = analysis.analyse(folder)
+        name, each = walk.name, {"": walk}
+        words, screen = text.render(walk), text.summary(walk)
+    figures = [one for name, walk in each.items() for one in plots.draw(walk, name)]
     target = folder / "report"
     canvas.save(figures, target / "plots")
-    words = text.render(walk)
-    atomic.text(target / "walk.csv", values(walk))
-    if walk.memory:
-        atomic.text(target / "walk-memory.csv", memory(walk))
-    if walk.profiles:
-        atomic.text(target / "walk-functions.csv", functions(walk))
-    atomic.text(target / "walk.html", _page(walk, words, figures))
+    atomic.text(target / "walk.csv", values(each))
+    if any(walk.memory for walk in each.values()):
+        atomic.text(target / "walk-memory.csv", memory(each))
+    if any(walk.profiles for walk in each.values()):
+        atomic.text(target / "walk-functions.csv", functions(each))
+    title = f"{name}: {next(iter(each.values())).series} patch by patch"
+    atomic.text(
+        target / "walk.html",
+        page.rendered("text-page.html.j2", title=title, text=words, plots=figures),
+    )
     atomic.text(target / "walk.txt", words)
     return StudyResult(
         ResultKind.WALK,
         folder,
         words,
         target / "walk.html",
-        _status(walk),
-        summary=f"{text.summary(walk)}\nFull report: {target / 'walk.txt'}\n",
+        _status(each.values()),
+        summary=f"{screen}\nFull report: {target / 'walk.txt'}\n",
     )
 
 
-def _status(walk: Walk) -> Exit:
+def _status(walks: Collection[Walk]) -> Exit:
     """KERNEL if anything did not build or survive; else what the verdicts come to."""
-    hurt = walk.lost or any(stop.failure or stop.lost for stop in walk.stops)
-    return Exit.KERNEL if hurt else verdict.worst(walk.verdicts)
+    hurt = any(one.lost or any(stop.failure or stop.lost for stop in one.stops) for one in walks)
+    return Exit.KERNEL if hurt else verdict.worst([v for one in walks for v in one.verdicts])
 
 
-def _page(walk: Walk, words: str, figures: Sequence[Plot]) -> str:
-    title = f"{walk.name}: {walk.series} patch by patch"
-    return page.rendered("text-page.html.j2", title=title, text=words, plots=figures)
-
-
-def values(walk: Walk) -> str:
+def values(each: Mapping[str, Walk]) -> str:
     """walk.csv: one row a stop and primary metric, or one where a stop has none.
 
-    Changes in per cent, ``own`` since the stop ``since`` (0: the base).
+    Changes in per cent, ``own`` since the stop ``since`` (0: the base).  With several arms, each
+    row begins with the arm and the level of its intervals.
     """
-    return sheet(_COLUMNS, (row for stop in walk.stops for row in _rows(walk, stop)))
+    level = ("level_pct",) if len(each) > 1 else ()
+    return sheet(
+        _heads(each, (*level, *_COLUMNS)),
+        (
+            (*_whose(each, name), *((walk.level,) if level else ()), *row)
+            for name, walk in each.items()
+            for stop in walk.stops
+            for row in _rows(walk, stop)
+        ),
+    )
 
 
-def functions(walk: Walk) -> str:
+def functions(each: Mapping[str, Walk]) -> str:
     """walk-functions.csv: the functions that each stop changes, in instructions an operation."""
     return sheet(
-        _FUNCTIONS,
+        _heads(each, _FUNCTIONS),
         (
             (
-                one.number, one.since, one.cell, one.metric, one.unit, item.title, item.file,
-                item.own.base, item.own.patch, item.own.change,
+                *_whose(each, name), one.number, one.since, one.cell, one.metric, one.unit,
+                item.title, item.file, item.own.base, item.own.patch, item.own.change,
             )
+            for name, walk in each.items()
             for one in walk.profiles
             for item in one.functions
         ),
     )  # fmt: skip
 
 
-def memory(walk: Walk) -> str:
+def memory(each: Mapping[str, Walk]) -> str:
     """walk-memory.csv: bytes a slot and a page in swap at each stop; number 0 is the base."""
     return sheet(
-        _MEMORY,
+        _heads(each, _MEMORY),
         (
             (
-                one.backend, size.number, size.per_slot.value, size.per_slot.error,
-                size.per_entry.value, size.per_entry.error,
+                *_whose(each, name), one.backend, size.number, size.per_slot.value,
+                size.per_slot.error, size.per_entry.value, size.per_entry.error,
             )
+            for name, walk in each.items()
             for one in walk.memory
             for size in one.sizes
         ),
     )  # fmt: skip
+
+
+def _heads(each: Mapping[str, Walk], heads: Sequence[str]) -> tuple[str, ...]:
+    return (*(("arm",) if len(each) > 1 else ()), *heads)
+
+
+def _whose(each: Mapping[str, Walk], name: str) -> tuple[str, ...]:
+    return (name,) if len(each) > 1 else ()
 
 
 def _rows(walk: Walk, stop: Stop) -> Iterator[tuple[object, ...]]:

@@ -18,19 +18,28 @@ from harness.studies.walk.memory import Memory
 
 _FUNCTIONS = 3
 """Of each patch."""
-_FEWEST, _FAILURES, _SHORT = 4, 3, 200
+_FEWEST, FAILURES, SHORT = 4, 3, 200
 """Of the first screen: rows at least, failures at most, characters of each."""
-_LISTED, _LONG = 40, 300
+LISTED, LONG = 40, 300
 """Of the whole text."""
 
-METHOD = (
+_OWN = (
     "Each patch is built on top of those before it and compared with the base in pairs of boots; "
     "a pair has the same guest seed at all patches. 'own' is the change from the last measured "
     "patch above (from the base, for the first) to this one, pair by pair between the two patched "
-    "kernels; 'so far' is the change from the base. Both are in per cent with 95 % intervals, "
-    "judged as in any comparison (see report.txt of each patch's folder).",
+    "kernels; 'so far' is the change from the base. Both are in per cent with {level} % intervals, "
+    "judged as in any comparison (see report.txt of each patch's folder)."
+)
+_CHANCE = (
     "About one 95 % interval in twenty misses zero by chance. A verdict asks for more: the "
     "estimate must also lie outside the interval of base against base (A/A).",
+    "The changes of the {family} arms at one patch are a family: each has an interval of {level} "
+    "%, so that all of them err in at most one of twenty (Bonferroni). A verdict asks for more: "
+    "the estimate must also lie outside the interval of base against base (A/A). The report of "
+    "each arm has its own 95 % intervals.",
+)
+"""Of one arm, and of several."""
+_METHOD = (
     "All patches share the boots of the base, and neighbours share a patched kernel: an outlier "
     "there shows in two rows, up in one and down in the next.",
     "The instruction clock does not see caches, TLB, lock contention or device time.",
@@ -39,19 +48,25 @@ METHOD = (
 )
 
 
+def method(walk: Walk) -> tuple[str, ...]:
+    """What each figure is, a paragraph each."""
+    numbers = {"level": f"{walk.level:.3g}", "family": walk.family}
+    return (*(one.format(**numbers) for one in (_OWN, _CHANCE[walk.family > 1])), *_METHOD)
+
+
 def render(walk: Walk) -> str:
     """The whole text: the answer, each metric at each patch, what was lost, the method."""
-    failed = [text[:_LONG] for text in failures(walk)]
+    failed = [text[:LONG] for text in failures(walk)]
     blocks: list[Iterable[str]] = [
         *_answer(walk),
-        table.text(_stops(walk)),
+        table.text(stops(walk)),
         *(table.text(metric(walk, line)) for line in walk.lines),
         *(table.text(one) for one in changed(walk)),
-        *(table.text(_memory(one)) for one in walk.memory),
-        section("What failed", listed(capped(failed, _LISTED, ": see the report of each patch"))),
+        *(table.text(memory(one)) for one in walk.memory),
+        section("What failed", listed(capped(failed, LISTED, ": see the report of each patch"))),
     ]
     if walk.lines:
-        blocks.append(section("How to read this", listed(METHOD)))
+        blocks.append(section("How to read this", listed(method(walk))))
     blocks.append(section("Where the rest is", _rest(walk)))
     return layout.page(blocks)
 
@@ -78,7 +93,16 @@ def outcome(walk: Walk) -> str:
     looked = f"{len(walk.stops)} of {walk.count} patches were tried"
     if not found:
         found = ["each one builds, and all boots finished."]
+    found += _unswitched(walk)
     return f"{looked}: {' '.join(found)}"
+
+
+def _unswitched(walk: Walk) -> Iterator[str]:
+    """Where the options that switch an arm are not in the tree yet."""
+    early = [stop for stop in walk.stops if stop.lacking]
+    for lacking in dict.fromkeys(one.lacking for one in early):
+        mine = _numbers([one.number for one in early if one.lacking == lacking])
+        yield f"At {mine} the tree does not have {', '.join(lacking)} yet: nothing is switched."
 
 
 def conclusion(walk: Walk) -> str:
@@ -110,7 +134,7 @@ def patches(number: int, since: int) -> str:
 
 def _answer(walk: Walk) -> list[list[str]]:
     title = f"Walk '{walk.name}': {walk.title}, patch by patch on {walk.base} ({walk.version})"
-    failed = capped([text[:_SHORT] for text in failures(walk)], _FAILURES, " failures: see below")
+    failed = capped([text[:SHORT] for text in failures(walk)], FAILURES, " failures: see below")
     found = (outcome(walk), *failed, conclusion(walk))
     said = (title, *found, *walk.doubts, *map(_grown, walk.memory))
     head = list(paragraphs(said))
@@ -123,7 +147,7 @@ def own_changes(walk: Walk, most: int) -> Table:
     every = [(line, mark) for line in walk.lines for mark in line.marks]
     judged = [one for one in every if one[1].own.kind in (Kind.WORSE, Kind.BETTER)]
     shown = sorted(judged or every, key=lambda one: -abs(one[1].own.change.estimate_pct or 0.0))
-    heads = ("patch", "cell", "metric", "own", "95 % interval", "n", "verdict")
+    heads = ("patch", "cell", "metric", "own", f"{walk.level:.3g} % interval", "n", "verdict")
     what = "Patches that are worse or better on their own" if judged else "The largest own changes"
     if len(shown) > most:
         what += f", {most} of {len(shown)}"
@@ -159,7 +183,7 @@ def failures(walk: Walk) -> list[str]:
     ]
 
 
-def _stops(walk: Walk) -> Table:
+def stops(walk: Walk) -> Table:
     heads = (*columns("patch", "build s", "objects", "lost", names=0), Column("subject", name=True))
     return Table(
         "The patches: time and objects of the build, boots lost",
@@ -181,6 +205,7 @@ def metric(walk: Walk, line: MetricWalk) -> Table:
     """What each patch changes of a metric, on its own and so far."""
     better = f"; {line.direction} is better" if line.direction else ""
     counts = sorted({mark.own.change.n for mark in line.marks})
+    within = f"{walk.level:.3g} % interval"
     notes = [f"n = {' to '.join(map(str, counts)) or '0'} pairs."]
     measured = {mark.number for mark in line.marks}
     missing = [stop.number for stop in walk.stops if stop.number not in measured]
@@ -189,7 +214,7 @@ def metric(walk: Walk, line: MetricWalk) -> Table:
     return Table(
         f"{line.backend} {line.workload}: {line.metric}, {line.unit}{better}; "
         f"margin {line.margin}; base {number(line.base)}",
-        columns("patch", "own", "95 % interval", "verdict", "so far", "95 % interval"),
+        columns("patch", "own", within, "verdict", "so far", within),
         tuple(
             (
                 label(mark), change(mark.own.change), interval(mark.own.change),
@@ -222,7 +247,7 @@ def _most(one: PatchFunctions) -> Iterator[tuple[str, ...]]:
         yield (named, title if place == 0 else f"  {title}", *sides, f"{cost.change:+.1f}")
 
 
-def _memory(one: Memory) -> Table:
+def memory(one: Memory) -> Table:
     rows = []
     before = None
     for size in one.sizes:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import pair
+from harness.build import kconfig, pair
 from harness.build.kbuild import BuildFailed, Kernel
 from harness.build.pair import Context, KernelPair, Trees
 from harness.experiment.spec import Experiment
@@ -32,7 +32,7 @@ from harness.vm import accel, instrument
 _log = logging.getLogger(__name__)
 
 _NAME = "patch-"
-_GROWING = ("backends", "workloads", "suite", "preset", "guest")
+GROWING = ("backends", "workloads", "suite", "preset", "guest")
 """What the cells of all trials are made from."""
 
 
@@ -42,6 +42,7 @@ class Built:
 
     failure: why there is no kernel, one sentence; "" if there is one
     seconds, objects: of that build, whenever it was; None if they are not known
+    lacking: options of the second kernel alone that a later patch brings: it is not switched yet
     """
 
     number: int
@@ -50,13 +51,21 @@ class Built:
     failure: str = ""
     seconds: float | None = None
     objects: int | None = None
+    lacking: tuple[str, ...] = ()
+
+
+Command = Callable[[str, Sequence[str]], str]
+"""The command of a study by its target and further words of it."""
 
 
 class Track:
     """A series laid out below ``folder``: any of its patches can be built and measured.
 
     ``kind`` is the study that does so, and ``method`` what boots its cells.
+    beside: the tracks of other arms, whose boots of the base serve this one, too
     """
+
+    beside: Sequence[Track] = ()
 
     def __init__(
         self,
@@ -72,6 +81,23 @@ class Track:
         self._trees, self._context = trees, replace(context, results=self.folder)
         self._method, self._kind, self._outside = method, kind, context
         self._made: dict[int, KernelPair] = {}
+        self._said: Command | None = None
+
+    def move(self, folder: Path, said: Command) -> None:
+        """Make it one arm of the study in ``folder``, which ``said`` repeats."""
+        self.folder = folder / self.folder.name
+        self._context = replace(self._context, results=self.folder)
+        self._said = said
+
+    @property
+    def trees(self) -> Trees:
+        """The base, and the whole series on it."""
+        return self._trees
+
+    @property
+    def keys(self) -> Mapping[str, str]:
+        """The keys of the base and of the kernel with all patches."""
+        return pair.plan(self._trees, self._asked, self._outside).keys
 
     def begin(self) -> None:
         """Make sure that what lies in the folder is of the same run, then build the base.
@@ -94,7 +120,7 @@ class Track:
             found = self.identity(int(number), one, ResultKind.COMPARE)
             identity.require(folder, found, grows=grows)
             one = identity.continued(one, folder) if grows else one
-            grown = {key: one.value(key) for key in _GROWING}
+            grown = {key: one.value(key) for key in GROWING}
             self.experiment = self.experiment.changed(**grown)
             self._asked = self._asked.changed(**grown)
         planned = pair.plan(self._trees, self.experiment, self._context)
@@ -134,13 +160,15 @@ class Track:
 
     def command(self, target: str, words: Sequence[str] = ()) -> str:
         """The make command that repeats the study; ``words`` are further ones of it."""
+        if self._said is not None:
+            return self._said(target, words)
         named = self.experiment.changed(name=self.folder.name)
         return manifest.command(named, self._trees, target, words, title=self.folder.name)
 
     def build(self, number: int) -> Built:
         """The kernel with the first ``number`` patches; what does not build is told, not raised."""
         step = self.steps[number - 1]
-        known = Built(number, step.subject, step.commit)
+        known = Built(number, step.subject, step.commit, lacking=self._lacking(number))
         _log.info(f'patch {number} of {len(self.steps)}: "{step.subject}"')
         try:
             trees = pair.cut(self._trees, number, self._context)
@@ -171,7 +199,8 @@ class Track:
 
     def donors(self) -> list[Path]:
         """The results so far, and those beside the folder, whose boots of the base may serve."""
-        return [*self._trials(), *methods.donors(self._outside)]
+        others = (path for one in self.beside for path in one._trials())
+        return [*self._trials(), *others, *methods.donors(self._outside)]
 
     def _trials(self) -> list[Path]:
         return sorted(path for path in self.folder.glob(f"{_NAME}*") if path.is_dir())
@@ -181,7 +210,20 @@ class Track:
         return self._made[number]
 
     def _named(self, number: int) -> Experiment:
-        return self.experiment.changed(upto=number, name=name(number))
+        one = self.experiment.changed(upto=number, name=name(number))
+        # There is nothing to switch yet, nor can it be proved to have run.
+        return one.changed(head_guest=None) if self._lacking(number) else one
+
+    def _lacking(self, number: int) -> tuple[str, ...]:
+        """The options of the second kernel alone that only later patches bring."""
+        asked = kconfig.request((), version="", extra=self.experiment.kernels.head_config)
+        names = [one.symbol.removeprefix("CONFIG_") for one in asked]
+        store, commits = self._outside.store, [one.commit for one in self.steps]
+        return tuple(
+            one
+            for one in names
+            if not store.defines(commits[number - 1], one) and store.defines(commits[-1], one)
+        )
 
     def _failure(self, number: int, error: Exception) -> str:
         """Why, and where the compiler's words are: they are evidence, and the cache may go."""

@@ -203,10 +203,12 @@ def test_the_registry_declares_arms_and_revisions(context: Context) -> None:
     assert revised["v6"].kernels.head_config == ("A=y",)
 
 
-def test_a_walk_takes_one_arm(context: Context, fake: Guests) -> None:
+def test_a_bisection_takes_one_arm(context: Context, fake: Guests) -> None:
     asked = experiment(arms="off,on")
-    with pytest.raises(UserError, match="make walk measures one arm, and ARMS names off, on"):
-        choice.single(asked, context, "walk")
+    asked_too = asked.changed(metric="swapin")
+    said = "make bisect measures one arm, and ARMS names off, on: name one of them"
+    with pytest.raises(UserError, match=said):
+        running.STUDIES[ResultKind.BISECT](asked_too, context)
     one = choice.single(experiment(arms="on"), context, "walk")
     done = walk.walk(one, walk.WalkOptions(), context)
     assert done.status is Exit.WORSE

@@ -373,5 +373,5 @@ def test_bytes_at_each_patch(tmp_path: Path) -> None:
     assert found.sizes[2].per_slot == total.per_slot
     assert total.per_entry.value > found.sizes[1].per_entry.value
     assert len(lost) == 1 and lost[0].startswith("patch 3, bytes: ")
-    lines = table.text(text._memory(found))
+    lines = table.text(text.memory(found))
     assert max(map(len, lines)) <= 72 and f"{total.per_entry.value:.4f}" in lines[-1]
