@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.build import kconfigentry
 from harness.source import kconfigfiles
 from harness.util.errors import UserError
 from harness.util.versions import in_range
@@ -24,12 +25,8 @@ _LINE = re.compile(
 )
 _SET = re.compile(r"(CONFIG_\w+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
-_DEFINITION = re.compile(r"^\s*(?:menu)?config\s+(\w+)\s*$")
-_DEPENDS = re.compile(r"^\s+depends on\s+(.+?)\s*(?:#.*)?$")
-# What ends a symbol's entry without beginning another one.
-_OTHER = re.compile(r"^\s*(menu|comment|choice|endmenu|endchoice|source)\b")
+_DEPENDS = re.compile(r"\s+depends on\s+(.+?)\s*(?:#.*)?$")
 _PROMPT = re.compile(r"\s+(?:bool|tristate|string|int|hex|prompt)\s+[\"']")
-_IF = re.compile(r"^if\s+(.+?)\s*$")
 # What a compiler, assembler or tool version decides; never a matter of the series.
 _TOOLCHAIN = re.compile(
     r"CONFIG_(CC_(?!OPTIMIZE)|GCC_|CLANG_|AS_|LD_|LLD_|RUSTC?_|PAHOLE_|BINDGEN_|TOOLCHAIN_|TOOLS_|HAVE_|ARCH_)"
@@ -180,20 +177,22 @@ def find_definitions(tree: Path, symbols: Iterable[str]) -> dict[str, SymbolDefi
     wanted = {symbol.removeprefix("CONFIG_") for symbol in symbols}
     found: dict[str, SymbolDefinition] = {}
     for path in _kconfig_files(tree):
-        text = path.read_text(encoding="utf-8", errors="replace")
-        for name, line, depends, prompt in _scan(text):
-            if name in wanted and f"CONFIG_{name}" not in found:
-                place = f"{path.relative_to(tree)}:{line}"
-                found[f"CONFIG_{name}"] = SymbolDefinition(place, depends, prompt)
+        for entry in kconfigentry.entries(path.read_text(encoding="utf-8", errors="replace")):
+            if entry.name in wanted and f"CONFIG_{entry.name}" not in found:
+                place = f"{path.relative_to(tree)}:{entry.line}"
+                needs = (match[1] for line in entry.body if (match := _DEPENDS.match(line)))
+                prompt = any(map(_PROMPT.match, entry.body))
+                depends = (*entry.blocks, *needs)
+                found[f"CONFIG_{entry.name}"] = SymbolDefinition(place, depends, prompt)
     return found
 
 
 def defined_symbols(tree: Path) -> frozenset[str]:
     """The names (without CONFIG_) that ``tree`` defines for this architecture."""
     return frozenset(
-        name
+        entry.name
         for path in _kconfig_files(tree)
-        for name, *_ in _scan(path.read_text(encoding="utf-8", errors="replace"))
+        for entry in kconfigentry.entries(path.read_text(encoding="utf-8", errors="replace"))
     )
 
 
@@ -270,35 +269,3 @@ def _kconfig_files(tree: Path) -> list[Path]:
     # A link could lead out of the tree, to any file of the user.
     files = [path for path in tree.rglob("Kconfig*") if path.is_file() and not path.is_symlink()]
     return sorted(path for path in files if kconfigfiles.counts(path.relative_to(tree)))
-
-
-def _scan(text: str) -> list[tuple[str, int, tuple[str, ...], bool]]:
-    """Name, line, dependencies and whether there is a prompt, of each definition."""
-    found: list[tuple[str, int, tuple[str, ...], bool]] = []
-    blocks: list[str] = []
-    name, line_number, depends, prompt = "", 0, list[str](), False
-
-    def close() -> None:
-        nonlocal name, depends, prompt
-        if name:
-            found.append((name, line_number, (*blocks, *depends), prompt))
-        name, depends, prompt = "", [], False
-
-    for number, line in enumerate(text.splitlines(), 1):
-        if match := _DEFINITION.match(line):
-            close()
-            name, line_number = match[1], number
-        elif match := _DEPENDS.match(line):
-            depends.append(match[1])
-        elif _PROMPT.match(line):
-            prompt = True
-        elif _OTHER.match(line):
-            close()
-        elif match := _IF.match(line):
-            close()
-            blocks.append(match[1])
-        elif line.startswith("endif"):
-            close()
-            del blocks[-1:]
-    close()
-    return found

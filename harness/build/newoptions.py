@@ -11,12 +11,10 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from harness.build import kconfigentry
 from harness.source import kconfigfiles
 from harness.source.gitstore import GitStore
 
-_CONFIG = re.compile(r"\s*(?:menu)?config\s+(\w+)\s*$")
-_END = re.compile(r"\s*(menu|comment|choice|endmenu|endchoice|source|if|endif)\b")
-_HELP = re.compile(r"(\s*)(---)?help(---)?\s*$")
 _PROMPT = re.compile(r"\s+(bool|tristate)\s+[\"']")
 _PLAIN = re.compile(r"\s+(bool|tristate)\s*(#.*)?$")
 _ASKED = re.compile(r"\s+prompt\s+[\"']")
@@ -42,28 +40,18 @@ def off_by_default(store: GitStore, base: str, commit: str) -> tuple[str, ...]:
 
 def _off(text: str) -> Iterator[str]:
     """The switches of one file that have a prompt and no default but n."""
-    name, is_switch, is_asked, is_off = "", False, False, True
-    help_indent: int | None = None
-    for line in [*text.splitlines(), "endmenu"]:
-        if help_indent is not None:  # the words of a help text may look like anything
-            indent = len(line) - len(line.lstrip())
-            if not line.strip() or indent > help_indent:
-                continue
-            help_indent = None
-        if match := _HELP.match(line):
-            help_indent = len(match[1].expandtabs()) if "\t" not in match[1] else len(match[1])
-            continue
-        found = _CONFIG.match(line)
-        if found or _END.match(line):
-            if name and is_switch and is_asked and is_off:
-                yield name
-            name, is_switch, is_asked, is_off = found[1] if found else "", False, False, True
-        elif _PROMPT.match(line):
-            is_switch = is_asked = True
-        elif _PLAIN.match(line):
-            is_switch = True
-        elif _ASKED.match(line):
-            is_asked = True
-        elif match := _DEFAULT.match(line):
-            is_switch = is_switch or match[1] != "default"
-            is_off = is_off and match[2].split()[0] == "n"
+    for entry in kconfigentry.entries(text):
+        is_switch = is_asked = False
+        is_off = True
+        for line in entry.body:
+            if _PROMPT.match(line):
+                is_switch = is_asked = True
+            elif _PLAIN.match(line):
+                is_switch = True
+            elif _ASKED.match(line):
+                is_asked = True
+            elif match := _DEFAULT.match(line):
+                is_switch = is_switch or match[1] != "default"
+                is_off = is_off and match[2].split()[0] == "n"
+        if is_switch and is_asked and is_off:
+            yield entry.name
