@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.build import kbuild, kconfig, newoptions, recorded, workspace
 from harness.build.kbuild import BuildRequest, Kernel, KernelBuilder
+from harness.experiment import switch
 from harness.experiment.arch import HERE
 from harness.experiment.meant import Meant
 from harness.experiment.settings import Kernels
@@ -20,7 +21,7 @@ from harness.results.manifest import BasisFacts
 from harness.series import basis, locator, series
 from harness.series.mail.lore import MailSource
 from harness.series.model import AppliedSeries, Series
-from harness.source import sources
+from harness.source import sources, sysctls
 from harness.source.gitstore import GitStore
 from harness.source.sources import Origins, Source
 from harness.source.upstream import NOWHERE, Elsewhere
@@ -122,6 +123,12 @@ def prepare(experiment: Experiment, context: Context) -> Trees:
     if wanted.patch and not meant.patch:
         locator.find(wanted.patch, registry=_REGISTRY, kernel_git=context.kernel_git)
     context.store.ensure()
+    trees = _got(wanted, meant, context)
+    _require_sysctls(experiment, trees, context.store)
+    return trees
+
+
+def _got(wanted: Kernels, meant: Meant, context: Context) -> Trees:
     if wanted.patch:
         base, loaded, fit = _based(wanted.base, wanted.patch, meant, context)
         trees = Trees(base, base, _apply(loaded, base, context), fit)
@@ -131,6 +138,15 @@ def prepare(experiment: Experiment, context: Context) -> Trees:
         return trees
     base = _meant(wanted.base, "base", meant, context)
     return Trees(base, _meant(str(wanted.head), "patch", meant, context), None, None)
+
+
+def _require_sysctls(experiment: Experiment, trees: Trees, store: GitStore) -> None:
+    """Raise UserError for a sysctl that is misspelt: the guest would say so after the build."""
+    other = trees.tip or (trees.applied or trees.other).commit
+    switches = [cell.backend.conditions for cell in experiment.cells()]
+    switches.append(switch.of(experiment.kernels.head_guest))
+    paths = dict.fromkeys(path for one in switches for path, _ in one.writes)
+    sysctls.require(paths, store.path, (trees.base.commit, other), version=trees.base.version)
 
 
 def cut(trees: Trees, count: int, context: Context) -> Trees:

@@ -10,6 +10,7 @@ import pytest
 
 from harness.build import kbuild, pair
 from harness.build.pair import Context, Trees
+from harness.experiment import spec
 from harness.experiment.settings import Kernels
 from harness.experiment.spec import Experiment
 from harness.run import manifest
@@ -141,3 +142,21 @@ def test_a_part_has_no_more_patches_than_the_whole(context: Context, upto: int) 
     one = pair.prepare(Experiment(Kernels(base="v6.12", patch="v6.12..main")), context)
     with pytest.raises(UserError, match=rf"has 2 patches: there is no patch {upto}"):
         pair.cut(one, upto, context)
+
+
+def test_a_misspelt_sysctl_is_told_before_anything_is_built(context: Context) -> None:
+    repo = Path(str(context.kernel_git))
+    inbox.git(repo, "checkout", "-q", "-b", "table", "v6.12")
+    (repo / "mm/page.c").write_text('{ .procname = "swappiness" },\n')
+    inbox.git(repo, "commit", "-q", "-a", "-m", "table")
+
+    def asked(**more: object) -> Experiment:
+        given = {"base": "table", "head": "table", "backends": "zram", "workloads": "pageio"}
+        return spec.load(None, {**given, **more})
+
+    with pytest.raises(UserError, match=r"has no sysctl 'vm\.swapiness'; did you mean"):
+        pair.prepare(asked(set="vm.swapiness=180"), context)
+    with pytest.raises(UserError, match=r"has no sysctl 'vm\.swapines'; did you mean"):
+        pair.prepare(asked(head_guest={"sysctls": {"vm.swapines": 1}}), context)
+    pair.prepare(asked(set="vm.swappiness=180 kernel.unheard_of=1"), context)
+    assert not list(context.cache.kernels.glob("*"))
