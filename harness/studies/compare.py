@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, places, symbols, trace, vmlinux
+from harness.build import image, kbuild, kselftest, pair, places, program, symbols, trace, vmlinux
 from harness.build.image import Image
 from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
@@ -238,13 +238,16 @@ def _sketched(
     }
     for warning in resources.admitted(load, context, to_make=to_make).warnings:
         _log.warning(warning)
-    method = methods.of(experiment, chosen, context)
+    # A program of the user's that does not compile is told before a tree is fetched, and a tree
+    # that cannot be had before the guest programs are built.
+    program.build_all(cells, cache=context.cache, sandbox=context.sandbox)
     planned = None
     if boots.made is None:
         planned = pair.plan(pair.prepare(experiment, context), experiment, context)
         keys = planned.keys
     else:
         keys = {arm: one.kernel.key for arm, one in boots.made[0].items()}
+    method = methods.of(experiment, chosen, context)
     found = identity.of(experiment, method, keys, kind=ResultKind(boots.command))
     words = boots.words or experiment.words
     one = identity.named(experiment, words, found, grows=boots.request is None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from harness.build import kbuild
+from harness.build import image, kbuild
 from harness.build.pair import Context
 from harness.cli import main as cli
 from harness.experiment import spec
@@ -51,9 +51,19 @@ def context(tmp_path: Path) -> Context:
     return guests.context(tmp_path, repo)
 
 
-def experiment(patch: str = "v6.12..one", **more: Any) -> Experiment:
+def experiment(patch: str | None = "v6.12..one", **more: Any) -> Experiment:
     given = {"base": "v6.12", "patch": patch, "backends": "zram", "workloads": "pageio"}
     return spec.load(None, {**given, **more})
+
+
+def test_a_base_that_cannot_be_had_is_told_before_anything_is_built(
+    context: Context, fake: Guests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    monkeypatch.setattr(image, "build_tools", lambda **_: built.append("tools"))
+    with pytest.raises(UserError, match=r"has no tag or branch v6\.19"):
+        compare.compare(experiment(head="v6.19", patch=None), context)
+    assert not built and not context.results.exists()
 
 
 def test_a_changed_patch_is_another_result_and_shares_the_boots_of_the_base(
