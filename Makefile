@@ -71,12 +71,12 @@ help:
 #: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
 #: make clean-cache   show what the cache holds, ask, and remove it: OLDER_THAN=days DRY_RUN=yes YES=yes
 #:
-#: Environment: DEBIAN_MIRROR (default: the host's own apt), KERNEL_KEYRING (for signed
-#: tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree without files that KERNEL_GIT lacks),
-#: KERNEL_MIRROR (a server with kernel.org's trees, default https://git.kernel.org),
-#: SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the cache:
-#: about 5 GiB for a first comparison), CACHE_LIMIT=40G (kernels, images and workspaces that were
-#: not used for longest are removed above it)
+#: Environment: KERNEL_GIT and MIRROR (as the variables below), DEBIAN_MIRROR (default: the host's
+#: own apt), KERNEL_KEYRING (for signed tarballs and tags), KERNEL_GIT_MISSING=ok (take a tree
+#: without files that KERNEL_GIT lacks), KERNEL_MIRROR (a server with kernel.org's trees, default
+#: https://git.kernel.org), SANDBOX_READ (folders of a tool chain outside /usr), XDG_CACHE_HOME (the
+#: cache: about 5 GiB for a first comparison), CACHE_LIMIT=40G (kernels, images and workspaces that
+#: were not used for longest are removed above it)
 #:
 #: Exit status of the command line: 0 nothing is worse, 3 something is, 4 undecided, 2 user
 #: error, 5 kernel failure, 6 infrastructure failure, 130 interrupted.  make compare, walk,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -16,6 +17,8 @@ from harness.source.upstream import Elsewhere
 from harness.util import sandbox
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache, at_home
+
+_log = logging.getLogger(__name__)
 
 _TREES = REPO / "kernels" / "trees.yaml"
 
@@ -58,10 +61,24 @@ def mail_source(asked: Host) -> MailSource:
     return MailSource(
         cache=Cache.from_environment().mails,
         server=asked.lore or LORE,
-        mirrors=tuple(Path(one).expanduser() for one in (asked.mirror or "").split(":") if one),
+        mirrors=_folders(asked.mirror) if asked.mirror else _mirrors(),
         trailers=asked.trailers,
         fixes=asked.fixes,
     )
+
+
+def _mirrors() -> tuple[Path, ...]:
+    """Those of the environment; the word may mean something else there, a server of packages."""
+    text = os.environ.get("MIRROR", "")
+    found = _folders(text)
+    if all(one.is_dir() for one in found):
+        return found
+    _log.warning(f"MIRROR in the environment is '{text}', which are no folders: it is not used")
+    return ()
+
+
+def _folders(text: str) -> tuple[Path, ...]:
+    return tuple(Path(one).expanduser() for one in text.split(":") if one)
 
 
 def agreed(question: str) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from harness.cli import commands, main, options
 from harness.cli.commands import CommandLine
 from harness.cli.values import EMPTY, needs
+from harness.experiment import defaults
 from harness.util.errors import Exit, UserError
 from harness.util.escape import harmless
 from harness.util.yamlfile import near
@@ -176,7 +177,7 @@ def run(argv: Sequence[str]) -> int:
     except UserError as error:
         print(f"harness: {harmless(str(error))}", file=sys.stderr)
         return int(error.status)
-    # HEAD or KERNEL_GIT in somebody's environment mean something else.
-    for name in variables(line):
+    # NAME or HEAD in somebody's environment mean something else.
+    for name in variables(line) - defaults.PLACES:
         os.environ.pop(name, None)
     return main.main(words)

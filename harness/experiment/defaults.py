@@ -25,3 +25,5 @@ DRAFT = "reply.eml"
 BUNDLE_SUFFIX = ".tar.zst"
 PROGRAMS = "programs"
 """The folder of a result that has copies of the user's own programs that it ran."""
+PLACES = frozenset(("KERNEL_GIT", "MIRROR"))
+"""Variables of make that may also be in the environment: where this machine keeps things."""

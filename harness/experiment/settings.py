@@ -433,7 +433,8 @@ class Host(Model):
         None, f"server of message-ids (default: {LORE})"
     )
     mirror: Annotated[Text | None, Check(_places, first=True)] = unmeasured(
-        None, "local public-inbox mirrors, asked first: PATH:PATH"
+        None,
+        "local public-inbox mirrors, asked first: PATH:PATH (or MIRROR in the environment)",
     )
     trailers: _Flag = setting(
         False,

@@ -11,9 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.cli import commands, variables
+from harness.build.pair import Context
+from harness.cli import commands, running, variables
 from harness.cli import main as cli
-from harness.util.errors import UserError
+from harness.experiment.spec import Experiment
+from harness.results.manifest import ResultKind
+from harness.studies.result import StudyResult
+from harness.util import sandbox
+from harness.util.errors import Exit, UserError
 from harness.util.paths import REPO
 
 MAKEFILE = (REPO / "Makefile").read_text(encoding="utf-8")
@@ -46,7 +51,8 @@ def test_what_make_puts_into_the_environment_is_no_option() -> None:
     environment = re.findall(r"\b[A-Z_]{6,}\b", MAKEFILE.partition("#: Environment:")[2][:600])
     assert {"DEBIAN_MIRROR", "SANDBOX_READ", "CACHE_LIMIT"} <= set(environment)
     given = dict.fromkeys([*environment, "PATH", "TMPDIR", "SETUP_PACKAGES", "http_proxy"], "x")
-    given.pop("KERNEL_GIT", None)
+    for name in ("KERNEL_GIT", "MIRROR"):  # which are both
+        assert given.pop(name)
     assert arguments("compare", **given, RESULTS="r") == ["compare", "--results=r"]
     found = arguments("verify", RESULT="x", RESULTS="results")
     assert found == ["verify", "--results=results", "--", "x"]
@@ -123,11 +129,48 @@ def test_the_environment_gives_no_options(monkeypatch: pytest.MonkeyPatch) -> No
         return 0
 
     monkeypatch.setattr(cli, "main", run)
-    for name in ("HEAD", "NAME", "KERNEL_GIT"):
+    for name in ("HEAD", "NAME", "KERNEL_GIT", "MIRROR"):
         monkeypatch.setenv(name, "mine")
     assert variables.run(["compare", "PAIRS=3"]) == 0
     assert seen == [["compare", "--pairs=3"]]
-    assert not os.environ.keys() & {"HEAD", "NAME", "KERNEL_GIT"}
+    assert not os.environ.keys() & {"HEAD", "NAME"}
+    # The help says that these count.
+    assert {os.environ[name] for name in ("KERNEL_GIT", "MIRROR")} == {"mine"}
+
+
+@pytest.mark.parametrize("by", ["make", "command line"])
+def test_the_clone_and_the_mirrors_may_be_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, by: str
+) -> None:
+    seen: list[Context] = []
+
+    def run(_: Experiment, where: Context) -> StudyResult:
+        seen.append(where)
+        return StudyResult(ResultKind.COMPARE, tmp_path, "", tmp_path, Exit.OK)
+
+    def call(**given: str) -> Context:
+        if by == "make":
+            status = variables.run(["compare", *(f"{name}={one}" for name, one in given.items())])
+        else:
+            names = {name: name.lower().replace("_", "-") for name in given}
+            status = cli.main(["compare", *(f"--{names[n]}={one}" for n, one in given.items())])
+        assert status == Exit.OK
+        return seen[-1]
+
+    monkeypatch.setitem(running.STUDIES, ResultKind.COMPARE, run)
+    monkeypatch.setattr(sandbox, "choose", lambda *_, **__: sandbox.OFF)
+    for name in ("list-a", "list-b"):
+        (tmp_path / name).mkdir()
+    a, b = (tmp_path / name for name in ("list-a", "list-b"))
+    monkeypatch.setenv("KERNEL_GIT", "/theirs")
+    monkeypatch.setenv("MIRROR", f"{a}:{b}")
+    where = call()
+    assert where.kernel_git == "/theirs" and where.mails.mirrors == (a, b)
+    where = call(KERNEL_GIT="/mine", MIRROR=str(b))
+    assert where.kernel_git == "/mine" and where.mails.mirrors == (b,), "what is asked goes first"
+    monkeypatch.setenv("MIRROR", "http://packages.example/debian")
+    assert call().mails.mirrors == ()
+    assert "MIRROR in the environment is 'http://packages.example/debian'" in caplog.text
 
 
 def make(folder: Path, *words: str, **environment: str) -> list[str]:
