@@ -94,7 +94,10 @@ def _plain(value: Any) -> Any:
 def files(folder: Path) -> list[str]:
     """The files of a result with its patches, with the diff of a tree, or of programs."""
     fragments = sorted(path.name for path in folder.glob("fragment-*.config"))
-    patches = [name for name in (kept.SERIES, BASE, HEAD) if (folder / name).is_file()]
+    # Those of an arm or revision begin with its name.
+    patches = sorted(
+        path.name for name in (kept.SERIES, BASE, HEAD) for path in folder.glob(f"*{name}")
+    )
     return [*patches, *fragments, *programs(folder)]
 
 

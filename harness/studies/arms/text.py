@@ -16,18 +16,17 @@ from harness.studies.arms.analysis import BASE, ArmStudy, MetricLine
 
 _LISTED, _LONG, _SHORT = 40, 300, 200
 _BETTER = {"lower": "; less is better", "higher": "; more is better"}
-_INSN = "The instruction clock does not see caches, TLB, lock contention or device time."
+INSN = "The instruction clock does not see caches, TLB, lock contention or device time."
 
 
 def render(study: ArmStudy) -> str:
     """The whole text: failed arms, primary metrics, the others, what was lost, the method."""
-    lost = [*study.lost, *(text for one in study.arms for text in one.lost)]
     return layout.page(
         (
             *_answer(study),
-            section("Arms", listed(_arms(study))),
+            section("Arms", listed(described(study))),
             table.text(metrics(study, "secondary")),
-            section("What failed", listed(capped([one[:_LONG] for one in lost], _LISTED))),
+            section("What failed", listed(capped([one[:_LONG] for one in lost(study)], _LISTED))),
             section("How to read this", listed(_method(study))),
             section("Where the rest is", paragraphs(_rest(study))),
         )
@@ -39,18 +38,24 @@ def summary(study: ArmStudy) -> str:
     return layout.page(_answer(study))
 
 
+def lost(study: ArmStudy) -> list[str]:
+    """The boots that failed, a sentence each."""
+    return [*study.lost, *(text for one in study.arms for text in one.lost)]
+
+
 def said(study: ArmStudy) -> list[str]:
     """The first lines: what failed, the verdicts, what was compared."""
+    return [*outcome(study), f"Arms of '{study.name}' on {study.base} ({study.version})"]
+
+
+def outcome(study: ArmStudy) -> list[str]:
+    """What failed, and the verdicts."""
     found = [f"FAILED ARM {one.name}: {one.failure[:_SHORT]}" for one in study.failed]
     hurt = [one.name for one in study.arms if one.lost and not one.failure]
     if study.lost or hurt:
         names = [BASE, *hurt] if study.lost else hurt
         found.append(f"Boots failed of {', '.join(names)}: see below.")
-    return [
-        *found,
-        _verdicts(study),
-        f"Arms of '{study.name}' on {study.base} ({study.version})",
-    ]
+    return [*found, _verdicts(study)]
 
 
 def _answer(study: ArmStudy) -> list[list[str]]:
@@ -90,7 +95,8 @@ def _heading(line: MetricLine) -> str:
     return f"{line.cell} {line.metric}, {line.unit or 'no unit'}{_BETTER.get(line.direction, '')}"
 
 
-def _arms(study: ArmStudy) -> Iterator[str]:
+def described(study: ArmStudy) -> Iterator[str]:
+    """What each base and arm is, one line each."""
     for name, compiler in study.compilers.items():
         yield f"{name}: {study.base}, version {study.version}{_compiled(compiler)}"
     several = len(study.bases) > 1
@@ -113,11 +119,7 @@ def _method(study: ArmStudy) -> Iterator[str]:
         f"A block boots {BASE}, control ({BASE} again) and every arm once, in random order with "
         f"one guest seed. Each arm is compared with {study.reference} pair by pair."
     )
-    yield (
-        f"The {study.family} comparisons of one cell and metric are a family: each is made at "
-        f"{study.level:.4g} %, so that all of them err in at most one of twenty (Bonferroni). The "
-        f"report of each arm has its own 95 % intervals against {BASE}."
-    )
+    yield family(study)
     yield (
         "Verdicts follow the rule of any comparison, at that level, with the noise of base "
         "against control."
@@ -129,7 +131,18 @@ def _method(study: ArmStudy) -> Iterator[str]:
         "failed arm: no figure of it is given."
     )
     if study.clock == "insn":
-        yield _INSN
+        yield INSN
+
+
+def family(study: ArmStudy) -> str:
+    """How the error of several comparisons is accounted for."""
+    if study.family == 1:
+        return "Each cell and metric has one comparison, with an interval of 95 %."
+    return (
+        f"The {study.family} comparisons of one cell and metric are a family: each is made at "
+        f"{study.level:.4g} %, so that all of them err in at most one of twenty (Bonferroni). The "
+        f"report of each arm has its own 95 % intervals against {BASE}."
+    )
 
 
 def _rest(study: ArmStudy) -> Iterator[str]:

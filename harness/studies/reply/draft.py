@@ -22,9 +22,11 @@ from harness.results.record import kind_of
 from harness.run import evidence
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
+from harness.studies.arms import analysis as arms
+from harness.studies.arms.analysis import ArmStudy
 from harness.studies.overhead import analysis as overheads
+from harness.studies.reply import armed, walked
 from harness.studies.reply import body as reply
-from harness.studies.reply import walked
 from harness.studies.reply.parts import Answer, Evidence, called
 from harness.studies.walk import analysis as walks
 from harness.util import atomic, header
@@ -48,6 +50,9 @@ _PLAIN = str.maketrans(
 )  # fmt: skip
 
 
+_ANSWERED = (ResultKind.COMPARE, ResultKind.ARMS, ResultKind.OVERHEAD, ResultKind.WALK)
+
+
 @dataclass(frozen=True, slots=True)
 class Quoted:
     """A passage to answer. cover: of the mail that it is from, None if nobody knows."""
@@ -69,11 +74,18 @@ def make(
     of both results raise.
     """
     kind = kind_of(results)
-    if kind not in (ResultKind.COMPARE, ResultKind.OVERHEAD, ResultKind.WALK):
+    if kind not in _ANSWERED:
         raise UserError(
-            f"'{results}' is of the kind {kind}: a reply is drafted from one comparison, one walk "
-            f"or one measurement of overhead{record.instead(results)}"
+            f"'{results}' is of the kind {kind}: a reply is drafted from one comparison, its arms, "
+            f"one walk or one measurement of overhead{record.instead(results)}"
         )
+    if kind is ResultKind.ARMS:
+        if overhead is not None:
+            raise UserError("the reply of several arms takes no OVERHEAD=: it is of two kernels")
+        study, proofs = arms.analyse(results), [_evidence(results)]
+        each = _manifests(results, study)
+        text = armed.body(study, each, proofs, long=long)
+        return _mail(next(reversed(each.values()), Manifest()), text, quoted)
     if kind is ResultKind.WALK:
         if several := walks.named(record.read(results, kind)):
             raise UserError(
@@ -101,6 +113,11 @@ def _mail(about: Manifest, text: str, quoted: Quoted | None) -> str:
     return headers(answered, _subject(about)) + "\n" + passage + text
 
 
+def _manifests(results: Path, study: ArmStudy) -> dict[str, Manifest]:
+    """What the arms that have a result say of their kernels; the last one is the one answered."""
+    return {one.name: manifest.load(results / one.folder) for one in study.arms if one.folder}
+
+
 def _last(results: Path) -> Manifest:
     """What the last measured patch of a walk says of the series."""
     steps = record.read(results, ResultKind.WALK)["steps"]
@@ -118,6 +135,9 @@ def numbers(results: Path, beside: Sequence[Path] = ()) -> list[str]:
     if kind_of(results) is ResultKind.WALK:
         proof = atomic.sha256_file(results / checksums.NAME)
         return [*walked.derived(text, walks.analyse(results)), proof]
+    if kind_of(results) is ResultKind.ARMS:
+        proof = atomic.sha256_file(results / checksums.NAME)
+        return [*armed.derived(text, arms.analyse(results)), proof]
     sizes = (one for one in beside if kind_of(one) is ResultKind.OVERHEAD)
     memory = [one for one in sizes if f"\n{one.name}, sha" in text]
     if kind_of(results) is ResultKind.OVERHEAD:
