@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The functions in which a result's kernels miss caches and take locks, from their System.map."""
+"""What a result's kernels miss of and take locks of: functions and data, from their System.map."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from harness.build import functions, lockfunctions
+from harness.build import datasymbols, functions, lockfunctions
 from harness.build.kbuild import Kernel
 from harness.results import symbols
 from harness.results.symbols import KernelSymbols
@@ -18,6 +18,8 @@ from harness.results.symbols import KernelSymbols
 OUTPUTS = ("caches.gz", "locks.gz")
 """What the plugins left in the folders of their boots."""
 _ADDRESS = re.compile(r"^(?:(?:site|object [0-9a-f]+) )?([0-9a-f]{9,16}) ", re.MULTILINE)
+_CALLER = re.compile(r" vmalloc:([0-9a-f]+)\b")
+_DATA = re.compile(r" (?:image|percpu):([0-9a-f]+)\b")
 
 
 def record(results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]]) -> tuple[str, ...]:
@@ -32,8 +34,10 @@ def record(results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]]) -> t
             texts = [gzip.decompress(path.read_bytes()) for path in outputs if path.is_file()]
             if texts:
                 system_map = (kernel.path / "System.map").read_text(encoding="utf-8")
-                wanted = {place for text in texts for place in addresses(text.decode("ascii"))}
-                symbols.write(results, arm, find(system_map, wanted))
+                said = [text.decode("ascii") for text in texts]
+                wanted = {place for text in said for place in addresses(text)}
+                data = {place for text in said for place in data_addresses(text)}
+                symbols.write(results, arm, find(system_map, wanted, data))
         except (OSError, EOFError, zlib.error, ValueError) as error:
             trouble.append(f"the misses and locks of {arm} have no names: {error}")
     return tuple(trouble)
@@ -41,11 +45,16 @@ def record(results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]]) -> t
 
 def addresses(text: str) -> set[int]:
     """The instructions that a plugin's output names; user space is none."""
-    return {int(place, 16) for place in _ADDRESS.findall(text)}
+    return {int(place, 16) for place in (*_ADDRESS.findall(text), *_CALLER.findall(text))}
 
 
-def find(system_map: str, wanted: Iterable[int]) -> KernelSymbols:
-    """The functions that these addresses lie in."""
+def data_addresses(text: str) -> set[int]:
+    """The variables that a plugin's output names."""
+    return {int(place, 16) for place in _DATA.findall(text)}
+
+
+def find(system_map: str, wanted: Iterable[int], data: Iterable[int] = ()) -> KernelSymbols:
+    """The functions and variables that these addresses lie in."""
     table = functions.functions(system_map)
     places = [one.address for one in table]
     found = {}
@@ -53,4 +62,8 @@ def find(system_map: str, wanted: Iterable[int]) -> KernelSymbols:
         index = bisect.bisect_right(places, place) - 1
         if index >= 0:
             found[table[index].address] = table[index].name
-    return KernelSymbols(dict(sorted(found.items())), lockfunctions.per_cpu(system_map))
+    return KernelSymbols(
+        dict(sorted(found.items())),
+        lockfunctions.per_cpu(system_map),
+        datasymbols.find(system_map, data),
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the caches plugin wrote: misses by instruction and region of memory, and by function.
+"""What the caches plugin wrote: misses by instruction, region of memory and data structure.
 
 `vm-images/plugins/caches.c` says what its lines are.  Counts are kept for each sum that the
 workload asked for, by the number of its line (``"counted": N`` of workload.jsonl).
@@ -22,7 +22,7 @@ REGIONS = {
     "image": "the kernel's code and static data",
     "other": "other memory, per-CPU among it",
 }
-"""Regions by address.  To which slab cache an object belongs is not known."""
+"""Regions by address."""
 
 Misses = tuple[int, ...]
 """In the order of `harness.experiment.cpumodel.EVENTS`."""
@@ -35,11 +35,15 @@ _OUTSIDE: list[list[str]] = []
 
 @dataclass(frozen=True, slots=True)
 class MissRow:
-    """What one instruction of the kernel missed in one region; user space is address 0."""
+    """What one instruction of the kernel missed in one region; user space is address 0.
+
+    data: the data structure by kerneldata.c's word; "" in results of before there were any
+    """
 
     address: int
     region: str
     misses: Misses
+    data: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +132,11 @@ def by_region(rows: Iterable[MissRow]) -> Mapping[str, Misses]:
     return {region: found[region] for region in REGIONS if region in found}
 
 
+def by_data(rows: Iterable[MissRow], name: Callable[[str], str]) -> Mapping[str, Misses]:
+    """Misses by the name that ``name`` gives the word of a data structure."""
+    return _grouped((name(row.data), row.misses) for row in rows if row.data)
+
+
 def _grouped(rows: Iterable[tuple[str, Misses]]) -> Mapping[str, Misses]:
     made: dict[str, list[Misses]] = defaultdict(list)
     for name, misses in rows:
@@ -158,7 +167,9 @@ def _counts(block: list[list[str]]) -> CacheCounts:
 
 
 def _row(words: list[str]) -> MissRow:
-    misses = tuple(int(word) for word in words[2:])
+    is_old = len(words) == 2 + len(EVENTS)
+    data = "" if is_old else words[2]
+    misses = tuple(int(word) for word in words[2 if is_old else 3 :])
     if len(misses) != len(EVENTS) or words[1] not in REGIONS:
         raise ValueError(f"'{' '.join(words)[:60]}' is no row of misses")
-    return MissRow(int(words[0], 16), words[1], misses)
+    return MissRow(int(words[0], 16), words[1], misses, data)

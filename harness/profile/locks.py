@@ -9,7 +9,7 @@ for, by the number of its line.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.profile.caches import sums
 
@@ -56,9 +56,29 @@ class Lock:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """What a lock is a part of: the data structure by kerneldata.c's word, and where in it."""
+
+    data: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHold:
+    """The holds of one place, of all locks that are the same part of such data structures."""
+
+    inside: Inside
+    site: int
+    hold: Hold
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
 class LockCounts:
     """One sum.  executed: instructions; locks: those that were held longest.
 
+    named: all holds by what the locks are in, ``inside``: the same of ``locks``; neither is there
+    in results of before it was told
     offset is what is added to the address of a per-CPU symbol, None if it is not known.  lost and
     unmatched count, since the guest began, what the plugin saw one end of only.
     """
@@ -69,6 +89,8 @@ class LockCounts:
     lost: int
     unmatched: int
     offset: int | None = None
+    named: tuple[NamedHold, ...] = ()
+    inside: Mapping[int, Inside] = field(default_factory=dict)
 
     def is_per_cpu(self, address: int, bounds: tuple[int, int] | None) -> bool:
         """Whether a lock is one CPU's; ``bounds`` of `harness.build.lockfunctions.per_cpu`."""
@@ -137,7 +159,17 @@ def merged(counts: Sequence[LockCounts]) -> LockCounts:
     """The sum of several, such as those of a metric's rounds; at least one."""
     sites: dict[tuple[int, str], Site] = {}
     locks: dict[int, dict[tuple[int, str], Hold]] = {}
+    named: dict[tuple[Inside, int, str], NamedHold] = {}
     for one in counts:
+        for row in one.named:
+            where = row.inside, row.site, row.hold.kind
+            before = named.get(where)
+            named[where] = NamedHold(
+                row.inside,
+                row.site,
+                _both(before.hold if before else None, row.hold),
+                max(row.objects, before.objects if before else 0),
+            )
         for site in one.sites:
             key = site.address, site.hold.kind
             old = sites.get(key)
@@ -155,6 +187,8 @@ def merged(counts: Sequence[LockCounts]) -> LockCounts:
         max(one.lost for one in counts),
         max(one.unmatched for one in counts),
         next((one.offset for one in counts if one.offset is not None), None),
+        tuple(named.values()),
+        {place: inside for one in counts for place, inside in one.inside.items()},
     )
 
 
@@ -197,6 +231,65 @@ def changes(
     return sorted(made, key=lambda one: (-abs(one.change), one.function, one.kind))
 
 
+@dataclass(frozen=True, slots=True)
+class NamedChange:
+    """Base against patch, of all locks of one name.
+
+    takers: functions that take them; acquired, held: for each operation; longest: instructions of
+    one hold; objects: distinct locks, of the place that has most
+    """
+
+    name: str
+    takers: tuple[str, ...]
+    acquired: tuple[float, float]
+    held: tuple[float, float]
+    longest: tuple[int, int]
+    objects: tuple[int, int]
+
+
+def by_name(
+    counts: Sequence[LockCounts],
+    per: tuple[float, float],
+    function: Sequence[Callable[[int], str]],
+    name: Sequence[Callable[[Inside], str]],
+) -> Sequence[NamedChange]:
+    """All names of locks of base and patch, those held longest first."""
+    sides: list[dict[str, list[NamedHold]]] = []
+    takers: dict[str, set[str]] = {}
+    for mine, called, named in zip(counts, function, name, strict=True):
+        found: dict[str, list[NamedHold]] = {}
+        for row in mine.named:
+            title = named(row.inside)
+            found.setdefault(title, []).append(row)
+            takers.setdefault(title, set()).add(called(row.site) if row.site else "(unknown)")
+        sides.append(found)
+    made = []
+    for title, functions in takers.items():
+        old, new = (side.get(title, []) for side in sides)
+        made.append(
+            NamedChange(
+                title,
+                tuple(sorted(functions)),
+                (_sum(old, "acquired") / per[0], _sum(new, "acquired") / per[1]),
+                (_sum(old, "held") / per[0], _sum(new, "held") / per[1]),
+                (_most(old), _most(new)),
+                (
+                    max((one.objects for one in old), default=0),
+                    max((one.objects for one in new), default=0),
+                ),
+            )
+        )
+    return sorted(made, key=lambda one: (-max(one.held), one.name))
+
+
+def _sum(rows: Sequence[NamedHold], what: str) -> int:
+    return sum(getattr(one.hold, what) for one in rows)
+
+
+def _most(rows: Sequence[NamedHold]) -> int:
+    return max((one.hold.longest for one in rows), default=0)
+
+
 def _by_function(
     counts: LockCounts, per: float, name: Callable[[int], str]
 ) -> Mapping[tuple[str, str], tuple[float, float, int, int]]:
@@ -218,6 +311,8 @@ def _counts(block: list[list[str]]) -> LockCounts:
     heads: dict[str, int] = {}
     sites: list[Site] = []
     locks: dict[int, dict[int, tuple[Hold, ...]]] = {}
+    named: list[NamedHold] = []
+    inside: dict[int, Inside] = {}
     offset = None
     for words in block:
         if words[0] == "site":
@@ -226,6 +321,11 @@ def _counts(block: list[list[str]]) -> LockCounts:
             holds = locks.setdefault(int(words[1], 16), {})
             site = int(words[2], 16)
             holds[site] = (*holds.get(site, ()), _hold(words[3:7]))
+        elif words[0] == "named":
+            hold = _hold(words[4:8])
+            named.append(NamedHold(_inside(words[1:3]), int(words[3], 16), hold, int(words[8])))
+        elif words[0] == "in":
+            inside[int(words[1], 16)] = _inside(words[2:4])
         elif words[0] == "percpu":
             offset = int(words[1], 16)
         else:
@@ -238,9 +338,16 @@ def _counts(block: list[list[str]]) -> LockCounts:
             heads["lost"],
             heads["unmatched"],
             offset,
+            tuple(named),
+            inside,
         )
     except KeyError as error:
         raise ValueError(f"a sum has no line {error}") from error
+
+
+def _inside(words: list[str]) -> Inside:
+    data, offset = words
+    return Inside(data, int(offset, 16))
 
 
 def _hold(words: list[str]) -> Hold:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The functions that a result's misses and locks are in, and where per-CPU memory is.
+"""The functions that a result's misses and locks are in, and the data that they are of.
 
 `harness.build.symbols` wrote it from the kernels, which may be gone by now.
 """
@@ -11,7 +11,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,12 @@ class KernelSymbols:
 
     functions: names by address, ascending; of every address that was recorded the function is there
     per_cpu: where the symbols of per-CPU memory begin and end, None if that is not known
+    data: names of variables by address, ascending; of every one that was recorded it is there
     """
 
     functions: Mapping[int, str]
     per_cpu: tuple[int, int] | None
+    data: Mapping[int, str] = field(default_factory=dict)
 
     def namer(self) -> Callable[[int], str]:
         """Gives the function that an address lies in."""
@@ -53,6 +55,7 @@ def write(results: Path, arm: str, found: KernelSymbols) -> None:
         "schema": _SCHEMA,
         "functions": {f"{place:x}": name for place, name in sorted(found.functions.items())},
         "per_cpu": [f"{place:x}" for place in found.per_cpu or ()],
+        "data": {f"{place:x}": name for place, name in sorted(found.data.items())},
     }
     text = json.dumps(data, separators=(",", ":")).encode()
     atomic.binary(results / name_of(arm), gzip.compress(text, 6, mtime=0))
@@ -64,7 +67,8 @@ def read(results: Path, arm: str) -> KernelSymbols | None:
         data: Any = json.loads(gzip.decompress((results / name_of(arm)).read_bytes()))
         functions = {int(place, 16): str(name) for place, name in data["functions"].items()}
         bounds = [int(place, 16) for place in data["per_cpu"]]
+        variables = {int(place, 16): str(name) for place, name in data.get("data", {}).items()}
     except (OSError, EOFError, zlib.error, KeyError, TypeError, ValueError, AttributeError):
         return None
     per_cpu = (bounds[0], bounds[1]) if len(bounds) == 2 else None
-    return KernelSymbols(dict(sorted(functions.items())), per_cpu)
+    return KernelSymbols(dict(sorted(functions.items())), per_cpu, dict(sorted(variables.items())))

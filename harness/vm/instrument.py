@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.build import functions, lockfunctions
+from harness.build import datasymbols, functions, lockfunctions
 from harness.build.kbuild import Kernel
 from harness.experiment import cpumodel
 from harness.util.errors import InfraError
@@ -49,14 +49,18 @@ def _functions(kernel: Kernel, folder: Path) -> Options:
 def _models(kernel: Kernel, folder: Path) -> Options:
     path = folder / "models"
     models = cpumodel.plugin_lines(cpumodel.known().values())
-    path.write_text(models + lockfunctions.operations(_system_map(kernel)), encoding="ascii")
+    system_map = _system_map(kernel)
+    text = models + lockfunctions.operations(system_map) + datasymbols.lines(system_map)
+    path.write_text(text, encoding="ascii")
     return (("models", str(path)),)
 
 
 def _locks(kernel: Kernel, folder: Path) -> Options:
     path = folder / "lock-functions"
     try:
-        path.write_text(lockfunctions.lines(_system_map(kernel)), encoding="ascii")
+        system_map = _system_map(kernel)
+        text = lockfunctions.lines(system_map) + datasymbols.lines(system_map)
+        path.write_text(text, encoding="ascii")
     except ValueError as error:
         raise InfraError(
             f"the kernel has no function {error}, so its locks cannot be followed"

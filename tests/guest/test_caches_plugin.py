@@ -48,7 +48,8 @@ def of_model(lines: list[list[str]], name: str) -> dict[tuple[int, str], list[in
     for line in lines[begin:]:
         if line[0] in {"model", "end"}:
             break
-        rows[int(line[0], 16), line[1]] = [int(word) for word in line[2:]]
+        key, found = (int(line[0], 16), line[1]), [int(word) for word in line[3:]]
+        rows[key] = [a + b for a, b in zip(rows.get(key, [0] * 7), found, strict=True)]
     return rows
 
 

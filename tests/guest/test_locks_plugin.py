@@ -75,9 +75,13 @@ here:	call	lock
     assert lines[0] == ["put", "1", "0"] and lines[-1] == ["end"]
     assert lines[1][0] == "executed" and 2000 < int(lines[1][1]) < 3500
     assert lines[2:-1] == [
+        ["named", "user", "0", here, "spin", "100", "900", "9", "1"],
+        ["named", "user", "0", tail, "spin", "100", "600", "6", "1"],
         ["site", here, "spin", "100", "900", "9", "1"],
         ["site", tail, "spin", "100", "600", "6", "1"],
+        ["in", f"{A:x}", "user", "0"],
         ["object", f"{A:x}", here, "spin", "100", "900", "9"],
+        ["in", f"{B:x}", "user", "0"],
         ["object", f"{B:x}", tail, "spin", "100", "600", "6"],
         ["lost", "0"],
         ["unmatched", "0"],

@@ -7,15 +7,16 @@
  *
  * The file of models has a line "model <name> <hierarchy_init()'s line>" for each CPU, all of
  * which see the same accesses, and a line "operation <address, hexadecimal>" for each instruction
- * with which an operation begins: lines touched are counted anew from there.
+ * with which an operation begins: lines touched are counted anew from there.  It may have
+ * kernel_data_line()'s lines, too.
  *
  * For each PUT there is "put <line> <channel>", "executed N" (instructions), "operations N",
  * "lines N" (distinct ones, summed over operations), and for each model "model <name>" with
  *
- *     <address, hexadecimal> <region> <misses of each event in the order of enum cache_event>
+ *     <address, hexadecimal> <region> <data> <misses of each event in the order of enum cache_event>
  *
- * for each instruction and region of memory that missed anything; then "end".  User space is
- * one instruction, at 0.  Instructions are fetched when their block is entered, which the first
+ * for each instruction, region of memory and data structure (kernel_data_word()) in it that missed
+ * anything; then "end".  User space is one instruction, at 0.  Instructions are fetched when their block is entered, which the first
  * of a line is charged with.
  *
  * Nothing is looked at before the first mark.  A workload makes one when it begins, so what it
@@ -31,6 +32,7 @@
 #include <string.h>
 
 #include "cachemodel.h"
+#include "kerneldata.h"
 #include "plugin.h"
 
 #define MODELS 4u
@@ -63,14 +65,24 @@ static const struct {
 	{ UINT64_C(0xffd4000000000000), UINT64_C(0xffd6000000000000), STRUCT_PAGE },
 };
 
-struct sums {
+/* A data structure of the kernel. */
+struct structure {
+	struct kernel_data data; /* offset is not used */
+	char word[DATA_WORD];
+};
+
+/* What an instruction missed of a data structure in a region. */
+struct missed {
+	const struct structure *structure;
+	enum region region;
 	uint64_t of[MODELS][CHANNELS][CACHE_EVENTS];
 };
 
 /* An instruction of the kernel, or all of user space. */
 struct place {
 	uint64_t address;
-	struct sums *sums[REGIONS]; /* NULL until something is missed there */
+	struct missed **missed; /* those met last are first */
+	size_t count, size;
 };
 
 struct line {
@@ -96,6 +108,9 @@ static size_t starts_count;
 
 static struct place **places; /* by address */
 static size_t places_count, places_size;
+
+static struct structure **structures; /* by kernel_data */
+static size_t structures_count, structures_size;
 
 static bool armed; /* a mark was seen */
 static bool open[CHANNELS];
@@ -171,15 +186,104 @@ static unsigned int page_shift(enum region region)
 	return region == DIRECT || region == STRUCT_PAGE || region == KERNEL_IMAGE ? 21 : 12;
 }
 
-static void add(struct place *place, enum region region, unsigned int model, cache_misses misses)
+static size_t structure_index(struct structure *const *table, size_t size,
+			      const struct kernel_data *data)
 {
-	struct sums **sums = &place->sums[region];
+	uint64_t hash = (data->value ^ data->serial << 7 ^ (uint64_t)data->kind << 56) *
+			UINT64_C(0x9e3779b97f4a7c15);
+	size_t i = (hash >> 32) & (size - 1);
 
-	if (*sums == NULL)
-		*sums = allocate(1, sizeof(**sums));
+	while (table[i] != NULL &&
+	       (table[i]->data.kind != data->kind || table[i]->data.value != data->value ||
+		table[i]->data.serial != data->serial))
+		i = (i + 1) & (size - 1);
+	return i;
+}
+
+static const struct structure *structure_of(const struct kernel_data *data)
+{
+	size_t i;
+
+	if (structures_count * 2 >= structures_size) {
+		size_t size = structures_size == 0 ? FIRST_SIZE : structures_size * 2;
+		struct structure **bigger = allocate(size, sizeof(*bigger));
+
+		for (i = 0; i < structures_size; i++)
+			if (structures[i] != NULL)
+				bigger[structure_index(bigger, size, &structures[i]->data)] =
+					structures[i];
+		free(structures);
+		structures = bigger;
+		structures_size = size;
+	}
+	i = structure_index(structures, structures_size, data);
+	if (structures[i] == NULL) {
+		structures[i] = allocate(1, sizeof(*structures[i]));
+		structures[i]->data = *data;
+		kernel_data_word(data, structures[i]->word);
+		structures_count++;
+	}
+	return structures[i];
+}
+
+static struct missed *missed_of(struct place *place, enum region region,
+				const struct structure *structure)
+{
+	struct missed *found;
+	size_t i = 0;
+
+	while (i < place->count && (place->missed[i]->structure != structure ||
+				    place->missed[i]->region != region))
+		i++;
+	if (i == place->count) {
+		if (place->count == place->size) {
+			place->size = place->size * 2 + 2;
+			place->missed = realloc(place->missed,
+						place->size * sizeof(*place->missed));
+			if (place->missed == NULL)
+				abort();
+		}
+		found = allocate(1, sizeof(*found));
+		found->structure = structure;
+		found->region = region;
+		place->missed[place->count++] = found;
+	}
+	found = place->missed[i];
+	memmove(place->missed + 1, place->missed, i * sizeof(*place->missed));
+	place->missed[0] = found;
+	return found;
+}
+
+static void add(struct missed *missed, unsigned int model, cache_misses misses)
+{
 	for (unsigned int channel = 0; channel < CHANNELS; channel++)
 		for (unsigned int event = 0; open[channel] && event < CACHE_EVENTS; event++)
-			(*sums)->of[model][channel][event] += misses_of(misses, event);
+			missed->of[model][channel][event] += misses_of(misses, event);
+}
+
+/* What was accessed; code that is fetched is no data. */
+static struct kernel_data accessed(bool fetch, uint64_t virtual, uint64_t physical)
+{
+	if (virtual >= USER_END && fetch)
+		return (struct kernel_data){ .kind = DATA_CODE };
+	return kernel_data_at(virtual, physical);
+}
+
+static void add_all(struct place *place, bool fetch, enum region region, uint64_t virtual,
+		    uint64_t physical, const cache_misses misses[MODELS])
+{
+	struct missed *missed = NULL;
+
+	for (unsigned int model = 0; model < models_count; model++) {
+		if (misses[model] == 0)
+			continue;
+		if (missed == NULL) {
+			struct kernel_data data = accessed(fetch, virtual, physical);
+
+			missed = missed_of(place, region, structure_of(&data));
+		}
+		add(missed, model, misses[model]);
+	}
 }
 
 static void touch(struct place *place, bool fetch, enum region region, uint64_t virtual,
@@ -191,9 +295,7 @@ static void touch(struct place *place, bool fetch, enum region region, uint64_t 
 	if (recent_access(&recent[fetch], models, models_count, fetch, virtual, physical, size,
 			  page_shift(region), misses) &&
 	    any_open)
-		for (unsigned int model = 0; model < models_count; model++)
-			if (misses[model] != 0)
-				add(place, region, model, misses[model]);
+		add_all(place, fetch, region, virtual, physical, misses);
 	if (!any_open)
 		return;
 	fresh = footprint_touch(&footprint, physical, size);
@@ -259,7 +361,7 @@ static bool physical_of(const struct qemu_plugin_insn *insn, uint64_t address, u
 	if (host == 0)
 		return false;
 	if (ram == 0 && address >= IMAGE && address < IMAGE_END)
-		ram = host - (uintptr_t)(address - IMAGE);
+		kernel_data_ram(ram = host - (uintptr_t)(address - IMAGE));
 	*physical = host - ram;
 	return ram != 0;
 }
@@ -315,6 +417,8 @@ static bool read_line(const char *line)
 		starts_count++;
 		return true;
 	}
+	if (kernel_data_line(line))
+		return true;
 	if (models_count == MODELS || sscanf(line, "model %31s %n", name, &used) != 1 ||
 	    !hierarchy_init(&models[models_count], line + used))
 		return false;
@@ -371,18 +475,17 @@ static int by_address(const void *left, const void *right)
 static void put_place(FILE *file, const struct place *place, unsigned int model,
 		      unsigned int channel)
 {
-	for (unsigned int region = 0; region < REGIONS; region++) {
-		const uint64_t *of;
+	for (size_t i = 0; i < place->count; i++) {
+		const struct missed *missed = place->missed[i];
+		const uint64_t *of = missed->of[model][channel];
 		uint64_t all = 0;
 
-		if (place->sums[region] == NULL)
-			continue;
-		of = place->sums[region]->of[model][channel];
 		for (unsigned int event = 0; event < CACHE_EVENTS; event++)
 			all |= of[event];
 		if (all == 0)
 			continue;
-		fprintf(file, "%" PRIx64 " %s", place->address, region_names[region]);
+		fprintf(file, "%" PRIx64 " %s %s", place->address, region_names[missed->region],
+			missed->structure->word);
 		for (unsigned int event = 0; event < CACHE_EVENTS; event++)
 			fprintf(file, " %" PRIu64, of[event]);
 		fputc('\n', file);
@@ -420,11 +523,10 @@ static void put(unsigned int channel, unsigned int line)
 static void clear(unsigned int channel)
 {
 	for (size_t i = 0; i < places_size; i++)
-		for (unsigned int region = 0; places[i] != NULL && region < REGIONS; region++)
-			for (unsigned int model = 0;
-			     places[i]->sums[region] != NULL && model < models_count; model++)
-				memset(places[i]->sums[region]->of[model][channel], 0,
-				       sizeof(places[i]->sums[region]->of[model][channel]));
+		for (size_t j = 0; places[i] != NULL && j < places[i]->count; j++)
+			for (unsigned int model = 0; model < models_count; model++)
+				memset(places[i]->missed[j]->of[model][channel], 0,
+				       sizeof(places[i]->missed[j]->of[model][channel]));
 	instructions[channel] = operations[channel] = lines[channel] = 0;
 }
 

@@ -329,6 +329,11 @@ static int by_key(const void *left, const void *right)
 	return ka < kb ? -1 : ka > kb;
 }
 
+const char *lock_kind_name(struct lock_kind kind)
+{
+	return kinds[kind_number(kind)];
+}
+
 static int by_held(const void *left, const void *right)
 {
 	const struct row *a = left, *b = right;

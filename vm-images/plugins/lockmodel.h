@@ -97,11 +97,14 @@ static inline bool lock_perhaps(struct lock_books *books, uint64_t address)
 /* Whether it is held in this way. */
 bool lock_held(const struct lock_books *books, uint64_t object, struct lock_kind kind);
 
+/* spin, read, write, mutex, rwsem-read or rwsem-write. */
+const char *lock_kind_name(struct lock_kind kind);
+
 /*
  * What a channel has: for each place "site SITE KIND ACQUIRED HELD LONGEST OBJECTS", for each use
  * of the most objects that were held longest "object ADDRESS SITE KIND ACQUIRED HELD LONGEST",
- * then "lost N" and "unmatched N" since the start.  Addresses are hexadecimal; KIND is spin,
- * read, write, mutex, rwsem-read or rwsem-write.  write_line gets one line at a time.
+ * then "lost N" and "unmatched N" since the start.  Addresses are hexadecimal; KIND is
+ * lock_kind_name()'s.  write_line gets one line at a time.
  */
 bool lock_channel_report(const struct lock_books *books, unsigned int channel, unsigned int most,
 			 void (*write_line)(void *context, const char *line), void *context);

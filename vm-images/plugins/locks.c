@@ -8,7 +8,8 @@
  * The file of functions has a line "<address, hexadecimal> <bytes> <role>" for each function of
  * the kernel that takes or frees locks, see roles[] below.  What spin_unlock(), write_unlock() and
  * read_unlock() become is inlined, so their instructions are looked for everywhere: a byte
- * that is set to 0, and a subtraction, at the address of a lock that is held.
+ * that is set to 0, and a subtraction, at the address of a lock that is held.  The file may have kernel_data_line()'s lines,
+ * too: what locks are in is told by them when a sum is written.
  *
  * A lock is taken by the compare-exchange or exchange-and-add in such a function, and the place
  * that takes it is the call, or jump, by which that was entered.  Bit locks, seqcounts and
@@ -19,7 +20,10 @@
  *
  * For each PUT there is a line "put <line> <channel>", "executed N" (instructions, interrupts
  * included), "percpu OFFSET" (hexadecimal: what is added to the address of a per-CPU symbol; only
- * if it is known), what lock_channel_report() writes, and "end".
+ * if it is known), "named DATA OFFSET SITE KIND ACQUIRED HELD LONGEST OBJECTS" for each place that
+ * takes locks in a data structure (DATA: kernel_data_word()'s; the offset in it is hexadecimal),
+ * "in ADDRESS DATA OFFSET" for the locks that were held longest, what lock_channel_report() writes,
+ * and "end".
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -27,9 +31,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kerneldata.h"
 #include "lockmodel.h"
 #include "plugin.h"
 
+#define IMAGE UINT64_C(0xffffffff80000000)
+#define IMAGE_END UINT64_C(0xffffffffc0000000)
 #define KERNEL UINT64_C(0xff00000000000000)
 #define OBJECTS_MOST 64u
 #define PENDING 16u
@@ -113,6 +120,8 @@ static uint64_t interrupted; /* instructions of interrupts that are over */
 static uint64_t instructions[LOCK_CHANNELS];
 static uint64_t percpu_offset;
 static bool percpu_known;
+static bool ram_found;
+static uint64_t reported; /* the lock that the line before was of */
 
 static int by_begin(const void *left, const void *right)
 {
@@ -143,6 +152,8 @@ static bool read_functions(const char *path)
 	while (fgets(line, sizeof(line), file) != NULL) {
 		const struct role *role = NULL;
 
+		if (kernel_data_line(line))
+			continue;
 		if (sscanf(line, "%" SCNx64 " %" SCNu64 " %31s", &begin, &bytes, name) == 3)
 			role = role_of(name);
 		if (role == NULL) {
@@ -459,11 +470,24 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info)
 	return lock_books_init(&books);
 }
 
+/* The kernel's image begins at physical address 0, at IMAGE, without KASLR. */
+static void find_ram(const struct qemu_plugin_insn *insn, uint64_t address)
+{
+	uintptr_t host = (uintptr_t)qemu_plugin_insn_haddr(insn);
+
+	if (host != 0 && address >= IMAGE && address < IMAGE_END) {
+		kernel_data_ram(host - (uintptr_t)(address - IMAGE));
+		ram_found = true;
+	}
+}
+
 void plugin_block(struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb);
 
 	executed_add(tb);
+	if (!ram_found)
+		find_ram(qemu_plugin_tb_get_insn(tb, 0), qemu_plugin_tb_vaddr(tb));
 	for (size_t i = 0; i < count; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t address = qemu_plugin_insn_vaddr(insn);
@@ -473,8 +497,96 @@ void plugin_block(struct qemu_plugin_tb *tb)
 	}
 }
 
-static void write_line(void *context, const char *line)
+/* What a use's lock is in; that of an array in vmalloc's memory is not told by its offset. */
+struct named {
+	char word[DATA_WORD];
+	uint64_t offset;
+	const struct lock_use *use;
+};
+
+static int by_name(const void *left, const void *right)
 {
+	const struct named *a = left, *b = right;
+	int order = strcmp(a->word, b->word);
+
+	if (order != 0)
+		return order;
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	if (a->use->site != b->use->site)
+		return a->use->site < b->use->site ? -1 : 1;
+	return strcmp(lock_kind_name(a->use->kind), lock_kind_name(b->use->kind));
+}
+
+static int by_name_and_lock(const void *left, const void *right)
+{
+	const struct named *a = left, *b = right;
+	int order = by_name(left, right);
+
+	return order != 0 ? order :
+	       a->use->object < b->use->object ? -1 : a->use->object > b->use->object;
+}
+
+static struct named name_of(const struct lock_use *use)
+{
+	struct kernel_data data = kernel_data_of(use->object);
+	struct named named = { .use = use, .offset = data.kind == DATA_VMALLOC ? 0 : data.offset };
+
+	kernel_data_word(&data, named.word);
+	return named;
+}
+
+static void put_named(FILE *file, const struct named *named, size_t count, unsigned int channel)
+{
+	struct lock_sums all = { 0 };
+
+	/* A place takes a lock in one way, so each use is another lock. */
+	for (size_t i = 0; i < count; i++) {
+		const struct lock_sums *one = &named[i].use->sums[channel];
+
+		all.acquired += one->acquired;
+		all.held += one->held;
+		all.longest = one->longest > all.longest ? one->longest : all.longest;
+	}
+	fprintf(file, "named %s %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64
+		" %zu\n", named->word, named->offset, named->use->site,
+		lock_kind_name(named->use->kind), all.acquired, all.held, all.longest, count);
+}
+
+static void put_names(FILE *file, unsigned int channel)
+{
+	struct named *named = calloc(books.uses_count + 1, sizeof(*named));
+	size_t count = 0, first = 0;
+
+	if (named == NULL)
+		abort();
+	for (size_t i = 0; i < books.uses_size; i++) {
+		const struct lock_use *use = &books.uses[i];
+
+		if (use->used && (use->sums[channel].acquired | use->sums[channel].held) != 0)
+			named[count++] = name_of(use);
+	}
+	qsort(named, count, sizeof(*named), by_name_and_lock);
+	for (size_t i = 1; i <= count; i++)
+		if (i == count || by_name(&named[first], &named[i]) != 0) {
+			put_named(file, &named[first], i - first, channel);
+			first = i;
+		}
+	free(named);
+}
+
+static void write_report(void *context, const char *line)
+{
+	uint64_t object;
+
+	if (sscanf(line, "object %" SCNx64, &object) == 1 && object != reported) {
+		struct lock_use use = { .object = object };
+		struct named named = name_of(&use);
+
+		fprintf(context, "in %" PRIx64 " %s %" PRIx64 "\n", object, named.word,
+			named.offset);
+		reported = object;
+	}
 	fprintf(context, "%s\n", line);
 }
 
@@ -489,7 +601,9 @@ static void put(unsigned int channel, unsigned int line)
 	fprintf(memory, "put %u %u\nexecuted %" PRIu64 "\n", line, channel, instructions[channel]);
 	if (percpu_known)
 		fprintf(memory, "percpu %" PRIx64 "\n", percpu_offset);
-	if (!lock_channel_report(&books, channel, OBJECTS_MOST, write_line, memory))
+	put_names(memory, channel);
+	reported = 0;
+	if (!lock_channel_report(&books, channel, OBJECTS_MOST, write_report, memory))
 		abort();
 	fprintf(memory, "end\n");
 	fclose(memory);

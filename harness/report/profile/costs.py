@@ -18,7 +18,8 @@ from harness.experiment.cpumodel import CpuModel
 from harness.profile import caches, cycles, locks
 from harness.profile.caches import CacheCounts
 from harness.profile.cycles import CycleEstimate
-from harness.profile.locks import LockCounts, SiteChange
+from harness.profile.locks import LockCounts, NamedChange, SiteChange
+from harness.report.profile import datanames
 from harness.report.profile.sums import ARMS
 from harness.results import places, symbols
 from harness.results.manifest import Manifest
@@ -51,6 +52,7 @@ class ModelMisses:
     """One operation on one CPU's model.
 
     functions, lines: by what their misses change, then cost; a line is named by `line_name`
+    data: data structures, likewise; none in results of before they were told
     """
 
     model: CpuModel
@@ -59,15 +61,20 @@ class ModelMisses:
     regions: Mapping[str, tuple[Sides, ...]]
     functions: tuple[NamedMisses, ...]
     lines: tuple[NamedMisses, ...] = ()
+    data: tuple[NamedMisses, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HeldMost:
-    """The ceiling of one kernel: functions that take the lock, instructions held, CPUs."""
+    """The ceiling of one kernel: functions that take the lock, instructions held, CPUs.
+
+    name: of the lock, "" if it is not known
+    """
 
     functions: tuple[str, ...]
     held: float
     cpus: float
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +82,7 @@ class OperationCosts:
     """One metric of one cell, base against patch; a part that was not booted is empty.
 
     lines: distinct cache lines of an operation; seen: locks lost and unmatched, of both kernels
+    named: locks by what they are in; none in results of before that was told
     """
 
     cell: str
@@ -85,6 +93,7 @@ class OperationCosts:
     holds: tuple[SiteChange, ...] = ()
     ceilings: tuple[HeldMost | None, HeldMost | None] = (None, None)
     seen: tuple[int, int] = (0, 0)
+    named: tuple[NamedChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +106,14 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class _Namer:
-    """What one kernel's addresses are: functions, and lines ("" where no profile has them)."""
+    """What one kernel's addresses are: functions, and lines ("" where no profile has them).
+
+    data: what a plugin's word for a data structure is called
+    """
 
     function: Callable[[int], str]
     line: Callable[[int], str]
+    data: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +229,7 @@ def _namer(names: KernelSymbols, found: Places | None) -> _Namer:
             return ""
         return line_name(stack[0])
 
-    return _Namer(function, line)
+    return _Namer(function, line, datanames.namer(names, function))
 
 
 def line_name(line: SourceLine) -> str:
@@ -254,6 +267,7 @@ def _model(
         ]
         for what in ("function", "line")
     )
+    data = [caches.by_data(mine, namers[arm].data) for mine, arm in zip(rows, ARMS, strict=True)]
     regions = [caches.by_region(mine) for mine in rows]
     return ModelMisses(
         model,
@@ -266,6 +280,7 @@ def _model(
         },
         _ranked(model, functions, per),
         tuple(one for one in _ranked(model, lines, per) if ":" in one.name),
+        _ranked(model, data, per),
     )
 
 
@@ -297,22 +312,29 @@ def _held(
     per = (sides[0][1], sides[1][1])
     called = (namers["base"].function, namers["patch"].function)
     tops = [
-        _held_most(mine, count, namers[arm].function, names[arm])
+        _held_most(mine, count, namers[arm], names[arm])
         for mine, count, arm in zip(counts, per, ARMS, strict=True)
     ]
     return replace(
         one,
         holds=tuple(locks.changes(counts[0], counts[1], per, called)),
         ceilings=(tops[0], tops[1]),
+        named=tuple(
+            locks.by_name(
+                counts, per, called, [datanames.lock_namer(namers[arm].data) for arm in ARMS]
+            )
+        ),
         seen=(sum(mine.lost for mine in counts), sum(mine.unmatched for mine in counts)),
     )
 
 
 def _held_most(
-    counts: LockCounts, per: float, called: Callable[[int], str], names: KernelSymbols
+    counts: LockCounts, per: float, namer: _Namer, names: KernelSymbols
 ) -> HeldMost | None:
     found = counts.ceiling(names.per_cpu)
     if found is None:
         return None
-    takers = {called(site) if site else "(unknown)" for site in found.lock.holds}
-    return HeldMost(tuple(sorted(takers)), found.held / per, found.cpus)
+    takers = {namer.function(site) if site else "(unknown)" for site in found.lock.holds}
+    inside = counts.inside.get(found.lock.address)
+    name = datanames.lock_namer(namer.data)(inside) if inside else ""
+    return HeldMost(tuple(sorted(takers)), found.held / per, found.cpus, name)

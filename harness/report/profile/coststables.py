@@ -12,11 +12,12 @@ from harness.profile.caches import REGIONS
 from harness.profile.cycles import FORMULA, SCALES
 from harness.report import layout, table
 from harness.report.layout import Block, wrap
+from harness.report.profile import datanames
 from harness.report.profile.costs import Costs, HeldMost, ModelMisses, OperationCosts, Sides
 from harness.report.table import Table, columns
 from harness.util.escape import harmless
 
-_FUNCTIONS, _LOCKS = 15, 15
+_FUNCTIONS, _LOCKS, _DATA = 15, 15, 20
 _LEAST = 0.05
 """Below it, a change of misses or instructions for each operation is not shown."""
 MARGIN_PCT = 0.5
@@ -99,12 +100,17 @@ def _blocks(one: OperationCosts) -> Iterator[Block]:
         yield list(wrap(_estimated(mine)))
         yield table.text(_misses(mine))
         yield table.text(_functions(mine))
+        if mine.data:
+            yield table.text(_data(mine))
+            yield list(_unknown(mine))
     if any(one.lines):
         base, patch = (_number(value) for value in one.lines)
         yield list(wrap(f"Distinct cache lines of an operation: {base} -> {patch}."))
     if one.holds:
         yield list(_ceilings(one))
         yield table.text(_holds(one))
+    if one.named:
+        yield table.text(_named(one))
 
 
 def _misses(mine: ModelMisses) -> Table:
@@ -136,6 +142,41 @@ def _functions(mine: ModelMisses) -> Table:
     return Table("Cycles of misses by function", heads, rows)
 
 
+_LEVELS = ("l1d", "l2", "llc")
+
+
+def _data(mine: ModelMisses) -> Table:
+    """Those with most LLC misses in either kernel, and what changed."""
+    llc = EVENTS.index("llc")
+    found = sorted(mine.data, key=lambda one: (-max(one.misses[llc]), one.name))
+    told = [one for one in found if any(max(one.misses[i]) >= _LEAST for i in _places())]
+    rows = tuple(
+        (
+            one.name,
+            *(f"{side:.2f}" for i in _places() for side in one.misses[i]),
+            f"{one.misses[llc][1] - one.misses[llc][0]:+.2f}",
+        )
+        for one in told[:_DATA]
+    )
+    heads = (f"{name.upper()}{side}" for name in _LEVELS for side in ("", "'"))
+    return Table("Misses by data (' is patch)", columns("", *heads, "change"), rows)
+
+
+def _places() -> list[int]:
+    return [EVENTS.index(name) for name in _LEVELS]
+
+
+def _unknown(mine: ModelMisses) -> Iterator[str]:
+    shares = []
+    for i in _places():
+        every = sum(sum(one.misses[i]) for one in mine.data)
+        unknown = sum(sum(one.misses[i]) for one in mine.data if datanames.is_unknown(one.name))
+        shares.append(f"{100 * unknown / every:.1f}" if every else "0.0")
+    yield from wrap(
+        f"Of the misses of L1D, L2 and LLC {', '.join(shares)} % are of data that nothing tells."
+    )
+
+
 def _holds(one: OperationCosts) -> Table:
     found = [mine for mine in one.holds if max(mine.held) >= 1]
     shown = sorted(found[:_LOCKS], key=lambda mine: (-max(mine.held), mine.function))
@@ -150,11 +191,29 @@ def _holds(one: OperationCosts) -> Table:
     return Table("Locks by the function that takes them", heads, rows)
 
 
+def _named(one: OperationCosts) -> Table:
+    rows = tuple(
+        (
+            mine.name, _takers(mine.takers), "{} {}".format(*mine.objects),
+            *(f"{count:.3f}" for count in mine.acquired), *_row(mine.held),
+        )
+        for mine in [mine for mine in one.named if max(mine.held) >= 1][:_LOCKS]
+    )  # fmt: skip
+    heads = columns(
+        "lock in", "taken in", "locks", "times", "patch", "held", "patch", "change", names=3
+    )
+    return Table("Locks by what they are in", heads, rows)
+
+
+def _takers(names: tuple[str, ...]) -> str:
+    return names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "")
+
+
 def _ceilings(one: OperationCosts) -> Iterator[str]:
     for arm, top in zip(("base", "patch"), one.ceilings, strict=True):
         if top:
             yield from wrap(
-                f"Ceiling of {arm}: {top.cpus:.1f} CPUs, by the lock taken in "
+                f"Ceiling of {arm}: {top.cpus:.1f} CPUs, by the lock {_in(top)}taken in "
                 f"{', '.join(top.functions)}: held for {top.held:.1f} instructions."
             )
     if any(one.seen):
@@ -162,6 +221,10 @@ def _ceilings(one: OperationCosts) -> Iterator[str]:
             f"WARNING: {one.seen[0]} locks were taken while held, {one.seen[1]} freed while not: "
             "their other ends were not seen."
         )
+
+
+def _in(top: HeldMost) -> str:
+    return f"in {top.name}, " if top.name else ""
 
 
 def _cpus(top: HeldMost | None) -> str:
@@ -177,7 +240,7 @@ def _number(value: float | None) -> str:
 
 
 def misses(costs: Costs) -> str:
-    """misses.csv: by operation, CPU model, and function, line or region: events of both kernels."""
+    """misses.csv: by operation, CPU model, and function, line, data or region: both kernels."""
     events = (f"{event}_{arm}" for event in EVENTS for arm in ("base", "patch"))
     heads = ("cell", "metric", "unit", "model", "of", "name", *events)
     rows = (
@@ -193,15 +256,16 @@ def misses(costs: Costs) -> str:
             ),
             *(("function", item.name, item.misses) for item in mine.functions),
             *(("line", item.name, item.misses) for item in mine.lines),
+            *(("data", item.name, item.misses) for item in mine.data),
         )
     )
     return _csv(heads, rows)
 
 
 def holds(costs: Costs) -> str:
-    """locks.csv: by operation and function that takes locks of a kind, both kernels."""
+    """locks.csv: by operation and function that takes locks of a kind, or by what locks are in."""
     heads = (
-        "cell", "metric", "unit", "function", "kind",
+        "cell", "metric", "unit", "of", "name", "kind",
         "acquired_base", "acquired_patch", "held_base", "held_patch",
         "longest_base", "longest_patch", "locks_base", "locks_patch",
     )  # fmt: skip
@@ -210,13 +274,17 @@ def holds(costs: Costs) -> str:
             one.cell,
             one.metric,
             one.unit,
-            mine.function,
-            mine.kind,
+            of,
+            name,
+            kind,
             *_plain((mine.acquired, mine.held)),
             *map(str, (*mine.longest, *mine.objects)),
         )
         for one in costs.operations
-        for mine in one.holds
+        for of, name, kind, mine in (
+            *(("function", hold.function, hold.kind, hold) for hold in one.holds),
+            *(("data", named.name, "", named) for named in one.named),
+        )
     )
     return _csv(heads, rows)
 

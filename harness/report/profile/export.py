@@ -80,6 +80,17 @@ def _costs(one: OperationCosts) -> dict[str, Any]:
             }
             for hold in one.holds
         ],
+        "named_locks": [
+            {
+                "name": named.name,
+                "taken_in": list(named.takers),
+                "acquired": _sides(named.acquired),
+                "held": _sides(named.held),
+                "longest": _sides(named.longest),
+                "objects": _sides(named.objects),
+            }
+            for named in one.named
+        ],
         "ceilings": {"base": base and _ceiling(base), "patch": patch and _ceiling(patch)},
         "ends_not_seen": sum(one.seen),
     }
@@ -95,6 +106,7 @@ def _model(mine: ModelMisses) -> dict[str, Any]:
         "misses": _events(mine.misses),
         "regions": {name: _events(sides) for name, sides in mine.regions.items()},
         "functions": {item.name: _events(item.misses) for item in mine.functions},
+        "data": {item.name: _events(item.misses) for item in mine.data},
     }
 
 
@@ -107,4 +119,9 @@ def _sides(pair: tuple[float | None, float | None]) -> dict[str, float | None]:
 
 
 def _ceiling(top: HeldMost) -> dict[str, Any]:
-    return {"taken_in": list(top.functions), "held": top.held, "cpus": top.cpus}
+    return {
+        "name": top.name,
+        "taken_in": list(top.functions),
+        "held": top.held,
+        "cpus": top.cpus,
+    }

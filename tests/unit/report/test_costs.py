@@ -28,6 +28,12 @@ MAP = f"""\
 {FREE:016x} t free_entries.constprop.0
 {FREE + 0x100:016x} T etext
 """
+STACK, CHAIN = FREE + 0x200, 0xFFFF_FFFF_81A0_0000
+VARIABLES = f"""\
+0000000000000040 D counters
+{STACK:016x} t dup_task_struct
+{CHAIN:016x} b swap_calibration_chain
+"""
 SHARED, PER_CPU = 0xFFFF_8880_0000_1000, 0xFFFF_8880_3000_1000
 METRIC: Any = SimpleNamespace(clock="insn", primary=lambda *_: "swapin")
 
@@ -141,6 +147,84 @@ def test_the_report_says_it(tmp_path: Path) -> None:
     )
 
 
+def told(tmp_path: Path) -> Costs:
+    """As `result`, by plugins that tell data structures."""
+    kernel: Any = SimpleNamespace(path=tmp_path / "kernel")
+    kernel.path.mkdir()
+    (kernel.path / "System.map").write_text(MAP + VARIABLES, encoding="utf-8")
+    kernels = {}
+    for arm, reads in (("base", 0), ("patch", 100)):
+        cold, text = misses(1_000_000, 0), holds(reads)
+        rows = (
+            f"{FAULT + 8:x} direct slab:dentry 0 200 100 20 0 0 0\n"
+            f"{FAULT + 8:x} direct untyped 0 40 40 5 0 0 0\n"
+            f"{FAULT + 12:x} vmalloc vmalloc:{FREE + 16:x} 0 30 30 30 0 0 0\n"
+            f"{FAULT + 12:x} vmalloc vmalloc:{STACK + 16:x} 0 10 10 10 0 0 0\n"
+            f"{READ:x} other percpu:40 0 10 10 10 0 0 0\n"
+            f"{READ:x} image image:{CHAIN:x} 0 {reads} {reads} {reads} 0 0 0\n"
+        )
+        old = f"{FAULT + 8:x} direct 0 200 100 0 0 0 0\n{READ:x} image 0 0 0 0 0 0 0\n"
+        cold = cold.replace(old, rows).replace("0 user 10", "0 user user 10")
+        named = (
+            f"named slab:kmalloc-1k 1c8 {FREE + 4:x} spin 10 {40000 + reads} 900 2\n"
+            f"named slab:kmalloc-1k 1c8 {FREE + 8:x} spin 40 400 90 3\n"
+            f"named image:{CHAIN:x} 0 0 spin 1 100 100 1\n"
+            f"in {PER_CPU:x} percpu:40 8\nin {SHARED:x} slab:kmalloc-1k 1c8\n"
+        )
+        text = text.replace(f"site {FREE + 4:x}", f"{named}site {FREE + 4:x}")
+        kernels[arm] = (
+            kernel, [boot(tmp_path, arm, "caches", cold), boot(tmp_path, arm, "locks", text)]
+        )  # fmt: skip
+    assert builder.record(tmp_path, kernels) == ()
+    return costs.analyse(tmp_path, METRIC)
+
+
+def test_misses_by_data_structure(tmp_path: Path) -> None:
+    found = told(tmp_path)
+    intel = found.operations[0].models[0]
+    by_name = {item.name: item.misses[3] for item in intel.data}
+    assert by_name == {
+        "slab dentry": (0.2, 0.2),
+        "pages that say nothing": (0.05, 0.05),
+        "vmalloc of free_entries": (0.3, 0.3),
+        "stacks": (0.1, 0.1),
+        "per-CPU counters": (0.1, 0.1),
+        "swap_calibration_chain": (0, 1),
+        "user space": (0, 0),
+    }
+    text = coststables.render(found)
+    assert all(len(line) <= 72 for line in text.splitlines())
+    flat = " ".join(text.split())
+    # 40 of 290 and 390, 5 of 75 and 175.
+    assert "Of the misses of L1D, L2 and LLC 11.8, 16.7, 4.0 % are of data that nothing" in flat
+    assert "swap_calibration_chain 0.00 1.00 0.00 1.00 0.00 1.00 +1.00" in flat
+    rows = list(csv.DictReader(io.StringIO(coststables.misses(found))))
+    data = {row["name"]: row["llc_patch"] for row in rows if row["of"] == "data"}
+    assert data["swap_calibration_chain"] == "1.0000"
+    (one,) = export.costs(found)["operations"]
+    assert one["models"][0]["data"]["stacks"]["llc"] == {"base": 0.1, "patch": 0.1}
+
+
+def test_locks_by_what_they_are_in(tmp_path: Path) -> None:
+    found = told(tmp_path)
+    (one,) = found.operations
+    first, second = one.named
+    assert (first.name, first.takers) == ("slab kmalloc-1k+0x1c8", ("free_entries",))
+    assert first.acquired == (1, 1) and first.held == (808, 810)
+    assert (first.longest, first.objects) == ((900, 900), (3, 3))
+    assert (second.name, second.takers) == ("swap_calibration_chain", ("(unknown)",))
+    base, _ = one.ceilings
+    assert base and base.name == "slab kmalloc-1k+0x1c8", "the per-CPU one sets none"
+    flat = " ".join(coststables.render(found).split())
+    assert "by the lock in slab kmalloc-1k+0x1c8, taken in free_entries: held for" in flat
+    rows = list(csv.DictReader(io.StringIO(coststables.holds(found))))
+    assert [(row["of"], row["name"], row["held_patch"]) for row in rows] == [
+        ("function", "free_entries", "2602.0000"),
+        ("data", "slab kmalloc-1k+0x1c8", "810.0000"),
+        ("data", "swap_calibration_chain", "2.0000"),
+    ]
+
+
 def test_other_reports_have_a_line_of_it(tmp_path: Path) -> None:
     found = result(tmp_path)
     head, *said = brief.section(None, found)
@@ -161,7 +245,8 @@ def test_json_has_all_of_it(tmp_path: Path) -> None:
     intel = next(item for item in one["models"] if item["model"] == "sapphire-rapids")
     assert intel["cycles"]["base"] == pytest.approx(5116)
     assert intel["functions"]["swap_read_folio"]["llc"] == {"base": 0, "patch": 1}
-    assert one["ceilings"]["patch"] == {"taken_in": ["free_entries"], "held": 1000, "cpus": 10}
+    ceiling = {"name": "", "taken_in": ["free_entries"], "held": 1000, "cpus": 10}
+    assert one["ceilings"]["patch"] == ceiling
     assert one["locks"][0]["held"] == {"base": 2600, "patch": 2800}
     assert json.loads(json.dumps(one)) == one
 

@@ -40,6 +40,7 @@ def test_caches_get_all_models_and_where_operations_begin(tmp_path: Path) -> Non
     assert option == "models"
     assert [line.split()[:2] for line in lines] == [
         ["model", "sapphire-rapids"], ["model", "neoverse-n1"], ["operation", "ffffffff81600000"],
+        ["symbol", "__per_cpu_start"], ["data", "0"],
     ]  # fmt: skip
 
 
