@@ -8,21 +8,29 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from harness.build import datasymbols, functions, lockfunctions
+from harness.build import datasymbols, functions, lockfunctions, places
 from harness.build.kbuild import Kernel
 from harness.results import symbols
 from harness.results.symbols import KernelSymbols
+from harness.util.errors import HarnessError
+from harness.util.sandbox import Sandbox
 
 OUTPUTS = ("caches.gz", "locks.gz")
 """What the plugins left in the folders of their boots."""
 _ADDRESS = re.compile(r"^(?:(?:site|object [0-9a-f]+) )?([0-9a-f]{9,16}) ", re.MULTILINE)
 _CALLER = re.compile(r" vmalloc:([0-9a-f]+)\b")
+_SEQUENCE = re.compile(r"^sequence \S+ [0-9a-f]+ ([0-9a-f]+) ", re.MULTILINE)
+_SECTION = re.compile(r"(do_)?(raw_)?write_seqcount_(t_)?begin(_nested)?")
+"""Inlined functions of include/linux/seqlock.h, of now and of before 6.0."""
 _DATA = re.compile(r" (?:image|percpu):([0-9a-f]+)\b")
 
 
-def record(results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]]) -> tuple[str, ...]:
+def record(
+    results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]], sandbox: Sandbox
+) -> tuple[str, ...]:
     """Write the functions of each arm; gives sentences of trouble.
 
     ``kernels``: arm -> its kernel, and the folders of the boots under a plugin.
@@ -37,10 +45,28 @@ def record(results: Path, kernels: Mapping[str, tuple[Kernel, list[Path]]]) -> t
                 said = [text.decode("ascii") for text in texts]
                 wanted = {place for text in said for place in addresses(text)}
                 data = {place for text in said for place in data_addresses(text)}
-                symbols.write(results, arm, find(system_map, wanted, data))
-        except (OSError, EOFError, zlib.error, ValueError) as error:
+                begins = {int(place, 16) for text in said for place in _SEQUENCE.findall(text)}
+                found = find(system_map, wanted | begins, data)
+                found = replace(found, sections=sections(kernel, begins, sandbox))
+                symbols.write(results, arm, found)
+        except (HarnessError, OSError, EOFError, zlib.error, ValueError) as error:
             trouble.append(f"the misses and locks of {arm} have no names: {error}")
     return tuple(trouble)
+
+
+def sections(kernel: Kernel, begins: set[int], sandbox: Sandbox) -> frozenset[int]:
+    """Which increments begin the write section of a seqcount, by the kernel's line tables.
+
+    Raises HarnessError if addr2line fails, OSError if a file of the kernel is not there.
+    """
+    if not begins:
+        return frozenset()
+    stacks = places.find(kernel, begins, (), sandbox)
+    return frozenset(
+        place
+        for place in begins
+        if any(_SECTION.fullmatch(line.function) for line in stacks.stack(place))
+    )
 
 
 def addresses(text: str) -> set[int]:

@@ -8,12 +8,14 @@ for, by the number of its line.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from harness.profile.caches import sums
 
-KINDS = ("spin", "read", "write", "mutex", "rwsem-read", "rwsem-write")
+SEQCOUNT = "seqcount"
+"""A write section; the plugin's are increments that may be of anything, see `only_sections`."""
+KINDS = ("spin", "read", "write", "mutex", "rwsem-read", "rwsem-write", SEQCOUNT)
 SHARED = frozenset({"read", "rwsem-read"})
 """Readers hold a lock together: that sets no limit to them."""
 
@@ -192,6 +194,13 @@ def merged(counts: Sequence[LockCounts]) -> LockCounts:
     )
 
 
+def only_sections(counts: LockCounts, begins: Container[int]) -> LockCounts:
+    """With those write sections of seqcounts that begin at one of these instructions."""
+    kept = [row for row in counts.named if row.hold.kind != SEQCOUNT or row.site in begins]
+    sites = [Site(row.site, row.hold, row.objects) for row in kept if row.hold.kind == SEQCOUNT]
+    return replace(counts, named=tuple(kept), sites=(*counts.sites, *sites))
+
+
 def _both(old: Hold | None, new: Hold) -> Hold:
     if old is None:
         return new
@@ -321,7 +330,7 @@ def _counts(block: list[list[str]]) -> LockCounts:
             holds = locks.setdefault(int(words[1], 16), {})
             site = int(words[2], 16)
             holds[site] = (*holds.get(site, ()), _hold(words[3:7]))
-        elif words[0] == "named":
+        elif words[0] in {"named", "sequence"}:
             hold = _hold(words[4:8])
             named.append(NamedHold(_inside(words[1:3]), int(words[3], 16), hold, int(words[8])))
         elif words[0] == "in":

@@ -27,11 +27,13 @@ class KernelSymbols:
     functions: names by address, ascending; of every address that was recorded the function is there
     per_cpu: where the symbols of per-CPU memory begin and end, None if that is not known
     data: names of variables by address, ascending; of every one that was recorded it is there
+    sections: the instructions with which write sections of seqcounts begin
     """
 
     functions: Mapping[int, str]
     per_cpu: tuple[int, int] | None
     data: Mapping[int, str] = field(default_factory=dict)
+    sections: frozenset[int] = frozenset()
 
     def namer(self) -> Callable[[int], str]:
         """Gives the function that an address lies in."""
@@ -56,6 +58,7 @@ def write(results: Path, arm: str, found: KernelSymbols) -> None:
         "functions": {f"{place:x}": name for place, name in sorted(found.functions.items())},
         "per_cpu": [f"{place:x}" for place in found.per_cpu or ()],
         "data": {f"{place:x}": name for place, name in sorted(found.data.items())},
+        "sections": [f"{place:x}" for place in sorted(found.sections)],
     }
     text = json.dumps(data, separators=(",", ":")).encode()
     atomic.binary(results / name_of(arm), gzip.compress(text, 6, mtime=0))
@@ -67,8 +70,11 @@ def read(results: Path, arm: str) -> KernelSymbols | None:
         data: Any = json.loads(gzip.decompress((results / name_of(arm)).read_bytes()))
         functions = {int(place, 16): str(name) for place, name in data["functions"].items()}
         bounds = [int(place, 16) for place in data["per_cpu"]]
+        sections = frozenset(int(place, 16) for place in data.get("sections", ()))
         variables = {int(place, 16): str(name) for place, name in data.get("data", {}).items()}
     except (OSError, EOFError, zlib.error, KeyError, TypeError, ValueError, AttributeError):
         return None
     per_cpu = (bounds[0], bounds[1]) if len(bounds) == 2 else None
-    return KernelSymbols(dict(sorted(functions.items())), per_cpu, dict(sorted(variables.items())))
+    return KernelSymbols(
+        dict(sorted(functions.items())), per_cpu, dict(sorted(variables.items())), sections
+    )

@@ -332,7 +332,10 @@ def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tu
     failed = plan.failures(
         [tuple(one for one in block if one.instrument) for block in planned], folder / "boots"
     )
-    named = (*places.record(folder, kernels, context.sandbox), *symbols.record(folder, kernels))
+    named = (
+        *places.record(folder, kernels, context.sandbox),
+        *symbols.record(folder, kernels, context.sandbox),
+    )
     return (*failed, *named)
 
 

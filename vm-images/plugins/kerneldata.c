@@ -48,6 +48,7 @@
 #define DEPTH_MOST 64u
 #define VMAP_NODE_MOST 8192u /* bytes of a struct vmap_node that are looked at */
 #define TRANSLATIONS 512u
+#define TRIES 16u /* of learning: a list may be changing */
 
 enum symbol {
 	SLAB_CACHES, KMEM_CACHE, TOP_TABLE, MAX_PFN, TEXT, ETEXT, END,
@@ -75,7 +76,8 @@ static uint64_t *data_places;
 static size_t data_count, data_size;
 
 static uintptr_t ram;
-static enum { NEW, KNOWN, STRANGE } state;
+static unsigned int tries;
+static bool known;
 static uint64_t limit; /* physical addresses that may be read */
 static uint64_t direct, vmalloc, pages, pages_end;
 static unsigned int levels;
@@ -378,11 +380,26 @@ static bool learn(void)
 	limit = most << PAGE_SHIFT < SURE ? most << PAGE_SHIFT : SURE;
 	if (!learn_slab() || !all_caches_fit())
 		return false;
+	cache_size = 0;
 	for (uint64_t offset = 0; cache_size == 0 && offset < cache_list; offset += 4)
 		if (is_size(offset))
 			cache_size = offset;
 	learn_types();
 	return true;
+}
+
+static bool is_known(void)
+{
+	if (!known && tries < TRIES) {
+		tries++;
+		known = learn();
+	}
+	return known;
+}
+
+bool kernel_data_read(uint64_t virtual, void *to, size_t size)
+{
+	return is_known() && read_bytes(virtual, to, size);
 }
 
 /* --- vmalloc --- */
@@ -566,11 +583,9 @@ struct kernel_data kernel_data_at(uint64_t virtual, uint64_t physical)
 
 	if (virtual < USER_END)
 		return (struct kernel_data){ .kind = DATA_USER };
-	if (state == NEW)
-		state = learn() ? KNOWN : STRANGE;
 	if (virtual >= IMAGE)
 		return symbol_at(DATA_IMAGE, virtual);
-	if (state != KNOWN || in_percpu(virtual, &data))
+	if (!is_known() || in_percpu(virtual, &data))
 		return data;
 	if (virtual < vmalloc)
 		return by_physical(physical);
@@ -594,9 +609,7 @@ struct kernel_data kernel_data_of(uint64_t virtual)
 {
 	uint64_t physical = UINT64_MAX;
 
-	if (state == NEW)
-		state = learn() ? KNOWN : STRANGE;
-	if (state == KNOWN && !translate(virtual, &physical))
+	if (is_known() && !translate(virtual, &physical))
 		physical = UINT64_MAX;
 	return kernel_data_at(virtual, physical);
 }

@@ -9,6 +9,7 @@
  * must then fit, or nothing is known.  Of struct page the flags (0), mapping (24), page_type (48)
  * and memcg_data (56) are where they have been since Linux 5.16.
  *
+ * They are learned when something is asked for the first time: not before the kernel is up.
  * Memory up to 2 GiB is known.  The kernel is not moved (no KASLR), and this is one CPU's.
  */
 #ifndef KERNELDATA_H
@@ -60,6 +61,9 @@ bool kernel_data_line(const char *line);
 
 /* Where this process has the guest's physical address 0. */
 void kernel_data_ram(uintptr_t host);
+
+/* A few bytes of the kernel's memory, all in one page; false where it is not known. */
+bool kernel_data_read(uint64_t virtual, void *to, size_t size);
 
 /* Of an access to kernel memory. */
 struct kernel_data kernel_data_at(uint64_t virtual, uint64_t physical);

@@ -12,8 +12,12 @@
  * too: what locks are in is told by them when a sum is written.
  *
  * A lock is taken by the compare-exchange or exchange-and-add in such a function, and the place
- * that takes it is the call, or jump, by which that was entered.  Bit locks, seqcounts and
- * percpu_rw_semaphores have no such function and are not seen; the spinlock of a seqlock is.
+ * that takes it is the call, or jump, by which that was entered.  Bit locks and
+ * percpu_rw_semaphores have no such function and are not seen.
+ *
+ * The write sections of seqcounts are inlined, too: they begin and end with an increment of four
+ * bytes, to an odd value and to an even one.  So does what any counter counts; the addresses of
+ * increments tell them apart by the line tables of the kernel, which are not here.
  *
  * Interrupts come at any time, so the instructions of those that interrupt the kernel are not
  * counted as those of what they interrupt; what locks they hold themselves is.
@@ -21,7 +25,8 @@
  * For each PUT there is a line "put <line> <channel>", "executed N" (instructions, interrupts
  * included), "percpu OFFSET" (hexadecimal: what is added to the address of a per-CPU symbol; only
  * if it is known), "named DATA OFFSET SITE KIND ACQUIRED HELD LONGEST OBJECTS" for each place that
- * takes locks in a data structure (DATA: kernel_data_word()'s; the offset in it is hexadecimal),
+ * takes locks in a data structure, "sequence DATA OFFSET SITE seqcount ..." likewise for each
+ * increment to an odd value after which there was one to an even value (DATA: kernel_data_word()'s; the offset in it is hexadecimal),
  * "in ADDRESS DATA OFFSET" for the locks that were held longest, what lock_channel_report() writes,
  * and "end".
  */
@@ -109,7 +114,7 @@ struct frame {
 
 static struct function *functions;
 static size_t functions_count;
-static struct lock_books books;
+static struct lock_books books, sequences;
 static struct entry pending[PENDING];
 static size_t pending_count;
 static struct entry caller; /* its function is not used */
@@ -120,7 +125,7 @@ static uint64_t interrupted; /* instructions of interrupts that are over */
 static uint64_t instructions[LOCK_CHANNELS];
 static uint64_t percpu_offset;
 static bool percpu_known;
-static bool ram_found;
+static bool ram_found, armed; /* a mark was seen */
 static uint64_t reported; /* the lock that the line before was of */
 
 static int by_begin(const void *left, const void *right)
@@ -328,11 +333,30 @@ static void on_subtraction(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64
 		lock_released(&books, address, kind, now_at(data));
 }
 
+/* Of four bytes by one, not atomic: perhaps the begin or the end of a seqcount's write section. */
+static void on_increment(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+			 void *data)
+{
+	const struct place *place = data;
+	struct lock_kind kind = { LOCK_SPIN, false };
+	uint32_t value;
+
+	(void)vcpu;
+	if (!armed || !qemu_plugin_mem_is_store(info) || (address & 3) != 0 ||
+	    !kernel_data_read(address, &value, sizeof(value)))
+		return;
+	if ((value & 1) != 0)
+		lock_acquired(&sequences, address, place->address, kind, now_at(place));
+	else if (lock_held(&sequences, address, kind))
+		lock_released(&sequences, address, kind, now_at(place));
+}
+
 /* What an instruction is, as far as it matters. */
 struct decoded {
 	bool exchange;	  /* cmpxchg or xadd, of more than a byte, with memory */
 	bool byte;	  /* stores a byte that may be 0 */
 	bool subtraction; /* adds or subtracts a constant of 4 bytes in memory, or xadd */
+	bool increment;	  /* of 4 bytes in memory by one, not atomic */
 	bool branch;	  /* call, jmp or jcc */
 	bool iret;
 	bool percpu; /* of a symbol at distance */
@@ -387,6 +411,9 @@ static struct decoded decode(const unsigned char *bytes, size_t size)
 	/* movb $0 is what compilers make of a release; a register may have that 0, too. */
 	is.byte = memory && !two &&
 		  ((code == 0xc6 && (modrm & 0x38) == 0 && bytes[size - 1] == 0) || code == 0x88);
+	is.increment = memory && !two && i == (bytes[0] >> 4 == 4 && (bytes[0] & 8) == 0) &&
+		       (modrm & 0x38) == 0 &&
+		       (code == 0xff || (code == 0x83 && bytes[size - 1] == 1));
 	is.subtraction = memory && ((two && code == 0xc1) ||
 				    (!two && code == 0x81 &&
 				     ((modrm & 0x38) == 0 || (modrm & 0x38) == 0x28)));
@@ -450,6 +477,8 @@ static void watch(struct qemu_plugin_insn *insn, uint64_t address, size_t before
 		on_store = on_byte;
 	else if (is.subtraction)
 		on_store = on_subtraction;
+	if (is.increment)
+		watch_memory(insn, on_increment, new_place(address, before, function));
 	if (on_store != NULL)
 		watch_memory(insn, on_store, new_place(address, before, function));
 }
@@ -467,7 +496,7 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info)
 		fprintf(stderr, "locks: wants %s\n", plugin_usage);
 		return false;
 	}
-	return lock_books_init(&books);
+	return lock_books_init(&books) && lock_books_init(&sequences);
 }
 
 /* The kernel's image begins at physical address 0, at IMAGE, without KASLR. */
@@ -536,8 +565,10 @@ static struct named name_of(const struct lock_use *use)
 	return named;
 }
 
-static void put_named(FILE *file, const struct named *named, size_t count, unsigned int channel)
+static void put_named(FILE *file, const char *head, const struct named *named, size_t count,
+		      unsigned int channel)
 {
+	bool is_lock = strcmp(head, "named") == 0;
 	struct lock_sums all = { 0 };
 
 	/* A place takes a lock in one way, so each use is another lock. */
@@ -548,20 +579,21 @@ static void put_named(FILE *file, const struct named *named, size_t count, unsig
 		all.held += one->held;
 		all.longest = one->longest > all.longest ? one->longest : all.longest;
 	}
-	fprintf(file, "named %s %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64
-		" %zu\n", named->word, named->offset, named->use->site,
-		lock_kind_name(named->use->kind), all.acquired, all.held, all.longest, count);
+	fprintf(file, "%s %s %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64
+		" %zu\n", head, named->word, named->offset, named->use->site,
+		is_lock ? lock_kind_name(named->use->kind) : "seqcount", all.acquired, all.held, all.longest, count);
 }
 
-static void put_names(FILE *file, unsigned int channel)
+static void put_names(FILE *file, const char *head, const struct lock_books *of,
+		      unsigned int channel)
 {
-	struct named *named = calloc(books.uses_count + 1, sizeof(*named));
+	struct named *named = calloc(of->uses_count + 1, sizeof(*named));
 	size_t count = 0, first = 0;
 
 	if (named == NULL)
 		abort();
-	for (size_t i = 0; i < books.uses_size; i++) {
-		const struct lock_use *use = &books.uses[i];
+	for (size_t i = 0; i < of->uses_size; i++) {
+		const struct lock_use *use = &of->uses[i];
 
 		if (use->used && (use->sums[channel].acquired | use->sums[channel].held) != 0)
 			named[count++] = name_of(use);
@@ -569,7 +601,7 @@ static void put_names(FILE *file, unsigned int channel)
 	qsort(named, count, sizeof(*named), by_name_and_lock);
 	for (size_t i = 1; i <= count; i++)
 		if (i == count || by_name(&named[first], &named[i]) != 0) {
-			put_named(file, &named[first], i - first, channel);
+			put_named(file, head, &named[first], i - first, channel);
 			first = i;
 		}
 	free(named);
@@ -601,7 +633,8 @@ static void put(unsigned int channel, unsigned int line)
 	fprintf(memory, "put %u %u\nexecuted %" PRIu64 "\n", line, channel, instructions[channel]);
 	if (percpu_known)
 		fprintf(memory, "percpu %" PRIx64 "\n", percpu_offset);
-	put_names(memory, channel);
+	put_names(memory, "named", &books, channel);
+	put_names(memory, "sequence", &sequences, channel);
 	reported = 0;
 	if (!lock_channel_report(&books, channel, OBJECTS_MOST, write_report, memory))
 		abort();
@@ -615,18 +648,22 @@ void plugin_mark(enum operation operation, unsigned int channel, unsigned int li
 {
 	uint64_t now = executed();
 
+	armed = true;
 	switch (operation) {
 	case CLEAR:
 		instructions[channel] = 0;
 		lock_channel_clear(&books, channel);
+		lock_channel_clear(&sequences, channel);
 		break;
 	case BEGIN:
 		instructions[channel] -= now;
 		lock_channel_open(&books, channel, now - interrupted);
+		lock_channel_open(&sequences, channel, now - interrupted);
 		break;
 	case END:
 		instructions[channel] += now;
 		lock_channel_close(&books, channel, now - interrupted);
+		lock_channel_close(&sequences, channel, now - interrupted);
 		break;
 	case PUT:
 		put(channel, line);

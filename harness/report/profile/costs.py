@@ -308,7 +308,10 @@ def _held(
     namers: Mapping[str, _Namer],
     names: Mapping[str, KernelSymbols],
 ) -> OperationCosts:
-    counts = [locks.merged(rounds) for rounds, _ in sides]
+    counts = [
+        locks.only_sections(locks.merged(rounds), names[arm].sections)
+        for (rounds, _), arm in zip(sides, ARMS, strict=True)
+    ]
     per = (sides[0][1], sides[1][1])
     called = (namers["base"].function, namers["patch"].function)
     tops = [

@@ -30,7 +30,7 @@ _KINDS: Mapping[str, str] = {
     "free": "free pages",
     "entry": "CPU entry area",
 }
-_STACKS = frozenset({"alloc_thread_stack_node", "dup_task_struct", "copy_process"})
+_STACKS = frozenset({"kernel_clone", "copy_process", "dup_task_struct", "alloc_thread_stack_node"})
 """Who allocates the stacks of tasks."""
 
 

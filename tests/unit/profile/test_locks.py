@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.profile import locks
-from harness.profile.locks import SiteChange
+from harness.profile.locks import Hold, Inside, NamedChange, SiteChange
 
 TEXT = """\
 put 7 0
@@ -70,6 +70,39 @@ def test_functions_by_what_changed_most() -> None:
         SiteChange("early", "spin", (1.5, 0.75), (90, 295), (90, 90), (1, 1)),
         SiteChange("(unknown)", "mutex", (0.1, 0), (1, 0), (10, 0), (1, 0)),
     ]
+
+
+NAMED = """\
+named slab:kmalloc-1k 250 ffffffff81000010 spin 10 600 90 2
+sequence slab:mm_struct d0 ffffffff81000020 seqcount 4 40 12 1
+sequence image:ffffffff81a00000 0 ffffffff81000100 seqcount 900 90000 100 1
+in ffff888040000000 slab:kmalloc-1k 250
+site 0 mutex"""
+
+
+def test_only_increments_that_begin_a_section_are_told() -> None:
+    both = locks.parse(TEXT.replace("site 0 mutex", NAMED))[7]
+    assert len(both.named) == 3 and len(both.sites) == 4
+    told = locks.only_sections(both, {0xFFFF_FFFF_8100_0020})
+    assert [(row.inside, row.hold.kind) for row in told.named] == [
+        (Inside("slab:kmalloc-1k", 0x250), "spin"),
+        (Inside("slab:mm_struct", 0xD0), "seqcount"),
+    ]
+    assert told.sites[:4] == both.sites
+    assert told.sites[4] == locks.Site(0xFFFF_FFFF_8100_0020, Hold("seqcount", 4, 40, 12), 1)
+    assert locks.only_sections(both, ()).sites == both.sites
+    assert both.inside == {0xFFFF_8880_4000_0000: Inside("slab:kmalloc-1k", 0x250)}
+
+
+def test_locks_of_one_name_are_one() -> None:
+    one = locks.parse(TEXT.replace("site 0 mutex", NAMED))[7]
+    twice = locks.merged([one, one])
+    assert (twice.named[0].hold, twice.named[0].objects) == (Hold("spin", 20, 1200, 90), 2)
+    old = locks.parse(TEXT)[7]
+    found = locks.by_name(
+        [old, twice], (10, 20), (function, function), (lambda inside: inside.data,) * 2
+    )
+    assert found[1] == NamedChange("slab:kmalloc-1k", ("early",), (0, 1), (0, 60), (0, 90), (0, 2))
 
 
 def test_rounds_are_summed() -> None:

@@ -35,6 +35,7 @@ VARIABLES = f"""\
 {CHAIN:016x} b swap_calibration_chain
 """
 SHARED, PER_CPU = 0xFFFF_8880_0000_1000, 0xFFFF_8880_3000_1000
+SANDBOX: Any = None
 METRIC: Any = SimpleNamespace(clock="insn", primary=lambda *_: "swapin")
 
 
@@ -91,7 +92,7 @@ def result(tmp_path: Path, *, lost: int = 0, outcome: str = "ok") -> Costs:
             boot(tmp_path, arm, "locks", locks, outcome),
         ]
         kernels[arm] = (kernel, folders)
-    assert builder.record(tmp_path, kernels) == ()
+    assert builder.record(tmp_path, kernels, SANDBOX) == ()
     assert costs.is_there(tmp_path)
     return costs.analyse(tmp_path, METRIC)
 
@@ -175,7 +176,7 @@ def told(tmp_path: Path) -> Costs:
         kernels[arm] = (
             kernel, [boot(tmp_path, arm, "caches", cold), boot(tmp_path, arm, "locks", text)]
         )  # fmt: skip
-    assert builder.record(tmp_path, kernels) == ()
+    assert builder.record(tmp_path, kernels, SANDBOX) == ()
     return costs.analyse(tmp_path, METRIC)
 
 
@@ -273,5 +274,5 @@ def test_an_output_that_is_none_is_a_sentence_when_it_is_recorded(tmp_path: Path
     kernel: Any = SimpleNamespace(path=tmp_path)
     folder = boot(tmp_path, "base", "locks", "")
     (folder / "locks.gz").write_bytes(b"nothing")
-    (said,) = builder.record(tmp_path, {"base": (kernel, [folder])})
+    (said,) = builder.record(tmp_path, {"base": (kernel, [folder])}, SANDBOX)
     assert said.startswith("the misses and locks of base have no names:")

@@ -19,6 +19,7 @@ from harness.results.frames import Frames
 from harness.results.places import Places, SourceLine
 from harness.results.profile import USER, Root
 from harness.studies.calibrate import profiled, report, text
+from harness.util.sandbox import Sandbox
 from tests.fakes import profiles
 
 READ = 0xFFFFFFFF81000000
@@ -69,7 +70,7 @@ def plugin(folder: Path, arm: str, name: str, said: str) -> None:
     kernel: Any = SimpleNamespace(path=folder / "kernel")
     kernel.path.mkdir(exist_ok=True)
     (kernel.path / "System.map").write_text(MAP, encoding="utf-8")
-    assert builder.record(folder, {arm: (kernel, [home])}) == ()
+    assert builder.record(folder, {arm: (kernel, [home])}, Sandbox(on=False)) == ()
 
 
 def found(folder: Path, series: str, cells: tuple[str, ...] = ("zram.pageio",)) -> Any:
