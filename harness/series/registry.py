@@ -88,14 +88,16 @@ class ProfiledEffect(Model):
 
     of: "insns" at a source line, "misses" there, or "held": instructions for which a lock is held
     function: that the line stands in, or that takes the lock; line: like mm/page_io.c:12
+    data: the variable that misses are of, or that the lock is, in place of both
     amount: what must be found; tolerance: how much more may be
     """
 
     of: Annotated[str, one_of(("insns", "misses", "held"))]
-    function: Text
     amount: float
+    function: Text = ""
     tolerance: Amount = 0.0
     line: Text = ""
+    data: Text = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Known weights against what profiles find at a function, a source line or a lock.
+"""Known weights against what profiles find at a function, a source line, a lock or a variable.
 
 Each is for one page swapped in, patched kernel minus base, and is to be found to the unit: what is
 found rounds to what is known.  A hold of a lock has some instructions on top that the compiler
@@ -68,7 +68,7 @@ def find(folder: Path, series: str, one: Measurement, folder_of: Path) -> tuple[
 
 
 def _place(effect: ProfiledEffect) -> str:
-    return effect.line.rpartition("/")[2] or effect.function
+    return effect.data or effect.line.rpartition("/")[2] or effect.function
 
 
 def _found(
@@ -94,6 +94,9 @@ def _insns(effect: ProfiledEffect, counted: Operation) -> float:
 
 
 def _held(effect: ProfiledEffect, costly: OperationCosts) -> float:
+    if effect.data:
+        named = [one.held for one in costly.named if one.name == effect.data]
+        return sum(patch - base for base, patch in named)
     return sum(
         hold.change
         for hold in costly.holds
@@ -103,11 +106,14 @@ def _held(effect: ProfiledEffect, costly: OperationCosts) -> float:
 
 def _misses(effect: ProfiledEffect, level: str, costly: OperationCosts) -> float:
     """On the CPU whose figure is furthest from what is known."""
-    file, _, number = effect.line.rpartition(":")
-    name = costs.line_name(SourceLine(effect.function, file, int(number)))
+    name = effect.data
+    if not name:
+        file, _, number = effect.line.rpartition(":")
+        name = costs.line_name(SourceLine(effect.function, file, int(number)))
     found = []
     for model in costly.models:
-        sides = [item.misses[EVENTS.index(level)] for item in model.lines if item.name == name]
+        items = model.data if effect.data else model.lines
+        sides = [item.misses[EVENTS.index(level)] for item in items if item.name == name]
         found.append(sum(patch - base for base, patch in sides))
     return max(found, key=lambda value: abs(value - effect.amount))
 

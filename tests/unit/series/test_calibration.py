@@ -247,6 +247,12 @@ def test_what_a_profile_is_to_find_stands_there(name: str, version: str) -> None
     for effect in _spec(name).get("profiled", []):
         if effect["of"] != "misses":
             assert effect["amount"] == _constants(series)[INSNS]
+        if "data" in effect:
+            added = "".join(
+                series[0].added(f"mm/{name}") for name in ("page_io.c", "swap_calibration.h")
+            )
+            assert re.search(rf"(\}} |\(){effect['data']}\b", added), "it is defined there"
+            continue
         if "line" not in effect:
             assert "spin_lock(&swap_calibration_lock);" in series[0].added("mm/page_io.c")
             continue

@@ -26,7 +26,11 @@ READ = 0xFFFFFFFF81000000
 BURN, CHAIN, CALL = READ + 0x10, READ + 0x20, READ + 0x30
 HEADER = "mm/swap_calibration.h"
 PAGES = 100
-MAP = f"{READ:016x} T swap_read_folio\n{READ + 0x100:016x} T etext\n"
+DATA = 0xFFFFFFFF81A00000
+MAP = (
+    f"{READ:016x} T swap_read_folio\n{READ + 0x100:016x} T etext\n"
+    f"{DATA:016x} d swap_calibration_lock\n{DATA + 64:016x} b swap_calibration_chain\n"
+)
 MANIFEST: Any = SimpleNamespace(clock="insn", primary=lambda *_: "swapin")
 
 
@@ -108,14 +112,19 @@ def test_instructions_are_found_at_their_line_to_the_instruction(
 def test_a_lock_is_held_for_the_known_and_what_the_compiler_adds(
     tmp_path: Path, held: int, holds: bool
 ) -> None:
-    row = "object 1000 {0:x} spin 100 {1} 600\nsite {0:x} spin 100 {1} 600 1\n"
+    row = (
+        f"named image:{DATA:x} 0 {{0:x}} spin 100 {{1}} 600 1\n"
+        "object 1000 {0:x} spin 100 {1} 600\nsite {0:x} spin 100 {1} 600 1\n"
+    )
     for arm, mine in (("base", 0), ("patch", held)):
         counts(tmp_path, arm, 0 if arm == "base" else 50_000)
         plugin(tmp_path, arm, "locks", f"{row.format(CALL, mine)}lost 0\nunmatched 0\n")
-    line, lock = found(tmp_path, "calibration-lock500")
+    line, lock, variable = found(tmp_path, "calibration-lock500")
     assert line.holds and line.found == 500
     assert (lock.what, lock.place, lock.found) == ("held", "swap_read_folio", held / PAGES)
     assert lock.holds is holds
+    assert (variable.what, variable.place) == ("held", "swap_calibration_lock")
+    assert (variable.found, variable.holds) == (lock.found, holds)
 
 
 @pytest.mark.parametrize(("missed", "holds"), [(100, True), (99, False), (0, False)])
@@ -125,7 +134,10 @@ def test_a_miss_is_found_at_its_line_at_each_level(
     """On one of two CPUs it is not as it should be: that one is told."""
     for arm, mine in (("base", 0), ("patch", missed)):
         counts(tmp_path, arm, 0)
-        rows = f"{CHAIN:x} image 0 {{0}} {{0}} {{0}} 0 0 0\n{CALL:x} image 0 7 7 7 0 0 0\n"
+        rows = (
+            f"{CHAIN:x} image image:{DATA + 64:x} 0 {{0}} {{0}} {{0}} 0 0 0\n"
+            f"{CALL:x} image code 0 7 7 7 0 0 0\n"
+        )
         good = 0 if arm == "base" else 100
         plugin(
             tmp_path, arm, "caches",
@@ -133,7 +145,8 @@ def test_a_miss_is_found_at_its_line_at_each_level(
             f"model neoverse-n1\n{rows.format(mine)}",
         )  # fmt: skip
     result = found(tmp_path, "calibration-miss1")
-    assert [one.what for one in result] == ["L1D", "L2", "LLC"]
+    assert [one.what for one in result] == ["L1D", "L2", "LLC"] * 2
+    assert [one.place for one in result[2:4]] == ["swap_calibration.h:26", "swap_calibration_chain"]
     assert {one.found for one in result} == {missed / 100}
     assert {one.holds for one in result} == {holds}
 
