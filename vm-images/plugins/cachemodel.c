@@ -145,8 +145,15 @@ void recent_init(struct recent *recent, bool fetch, const struct hierarchy *hier
 	for (unsigned int i = 0; i < count; i++)
 		while (hierarchies[i].caches[fetch ? MISS_L1I : MISS_L1D].sets % sets != 0)
 			sets /= 2;
-	memset(recent, 0xff, sizeof(*recent));
 	recent->mask = (unsigned int)sets - 1;
+	recent->line_shift = hierarchies[0].line_shift;
+	recent_forget(recent);
+}
+
+void recent_forget(struct recent *recent)
+{
+	recent->page = recent->frame = UINT64_MAX;
+	memset(recent->lines, 0xff, sizeof(recent->lines));
 }
 
 bool recent_access(struct recent *recent, struct hierarchy *hierarchies, unsigned int count,
@@ -161,7 +168,7 @@ bool recent_access(struct recent *recent, struct hierarchy *hierarchies, unsigne
 	bool same_line = first == last && recent->lines[first & recent->mask] == first;
 	cache_misses any = 0;
 
-	if (same_page && same_line)
+	if (recent_hit(recent, virtual, physical, size, page_shift))
 		return false;
 	for (unsigned int i = 0; i < count; i++) {
 		misses[i] = same_page ? 0 : touch_page(&hierarchies[i], fetch, virtual, physical,

@@ -67,11 +67,27 @@ struct recent {
 	uint64_t page, frame; /* the last one, by its virtual and its physical number */
 	uint64_t lines[RECENT_LINES]; /* of each set of lines the last one */
 	unsigned int mask; /* of a line's number: which set */
+	unsigned int line_shift;
 };
 
 /* All hierarchies have one size of lines. */
 void recent_init(struct recent *recent, bool fetch, const struct hierarchy *hierarchies,
 		 unsigned int count);
+/* Nothing is known to be in front: what is touched next is looked up everywhere. */
+void recent_forget(struct recent *recent);
+
+/* Whether an access is one of those; for most it is, so this has to be fast. */
+static inline bool recent_hit(const struct recent *recent, uint64_t virtual, uint64_t physical,
+			      unsigned int size, unsigned int page_shift)
+{
+	uint64_t first = physical >> recent->line_shift;
+
+	/* The second of two lines may push the first one back. */
+	return recent->lines[first & recent->mask] == first &&
+	       (physical + size - 1) >> recent->line_shift == first &&
+	       virtual >> page_shift == recent->page && physical >> page_shift == recent->frame;
+}
+
 /*
  * The same as hierarchy_access() for each hierarchy, which has no other accesses of this kind.
  * False if none of them misses anything; then misses is not written.

@@ -292,6 +292,9 @@ static void touch(struct place *place, bool fetch, enum region region, uint64_t 
 	cache_misses misses[MODELS];
 	unsigned int fresh;
 
+	/* Its line was touched in this operation, too: see next_operation(). */
+	if (recent_hit(&recent[fetch], virtual, physical, size, page_shift(region)))
+		return;
 	if (recent_access(&recent[fetch], models, models_count, fetch, virtual, physical, size,
 			  page_shift(region), misses) &&
 	    any_open)
@@ -303,6 +306,13 @@ static void touch(struct place *place, bool fetch, enum region region, uint64_t 
 		lines[channel] += open[channel] ? fresh : 0;
 }
 
+static void next_operation(void)
+{
+	footprint_next(&footprint);
+	recent_forget(&recent[false]);
+	recent_forget(&recent[true]);
+}
+
 static void on_block(unsigned int vcpu, void *data)
 {
 	const struct block *block = data;
@@ -311,7 +321,7 @@ static void on_block(unsigned int vcpu, void *data)
 	if (!armed)
 		return;
 	if (block->begins) {
-		footprint_next(&footprint);
+		next_operation();
 		for (unsigned int channel = 0; channel < CHANNELS; channel++)
 			operations[channel] += open[channel];
 	}
@@ -546,7 +556,7 @@ void plugin_mark(enum operation operation, unsigned int channel, unsigned int li
 		clear(channel);
 		break;
 	case BEGIN:
-		footprint_next(&footprint);
+		next_operation();
 		instructions[channel] -= executed();
 		opened(channel, true);
 		break;
