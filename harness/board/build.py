@@ -18,6 +18,7 @@ from harness.board.pages import Board
 from harness.board.record import BoardComparison
 from harness.board.site import BoardSite, compact, script, style
 from harness.report.table import Table
+from harness.stats import fence
 from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.paths import REPO
@@ -33,10 +34,10 @@ _METHOD = (
     "Each comparison measures its base and its patched kernel in pairs of boots, and its base "
     "against itself. A verdict is the comparison's own, by its report's rule.",
     "Beyond noise: of each cell, the changes of base against base in all comparisons give a bar, "
-    f"Q3 + {significance.TRY:g} (Q3 - Q1) of their sizes, from {significance.LEAST} on. Worse and "
+    f"Q3 + {fence.TRY:g} (Q3 - Q1) of their sizes, from {fence.LEAST} on. Worse and "
     "better count where the change lies beyond it; they are never taken off each other. Small, "
     "medium, large: beyond the bar, 3 times it, 10 times it. What nobody asked for, a night, has "
-    f"the higher bar, with {significance.NIGHTLY:g} for {significance.TRY:g}.",
+    f"the higher bar, with {fence.NIGHTLY:g} for {fence.TRY:g}.",
     "Figures under the instruction clock are instructions, not time: caches, TLBs, lock contention "
     "and device time are not in them.",
 )

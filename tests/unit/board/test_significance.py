@@ -9,7 +9,8 @@ import pytest
 
 from harness.board import significance
 from harness.board.record import BoardComparison, BoardKernel, Row
-from harness.board.significance import Fence, summed
+from harness.board.significance import summed
+from harness.stats.fence import Fence
 
 KERNEL = BoardKernel("k", "v6.1", "6.1.0", "t", "6.1.0-t")
 ROW = Row("zram.pageio-1", "zram.pageio", "swapin", "insn/page", "lower", 6, 1.0, 1.0, 0.0, 0.0,
