@@ -24,7 +24,7 @@ hypothesis.settings.register_profile("busy", deadline=None)
 hypothesis.settings.load_profile("busy")
 
 _CALLERS = (
-    "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING", "DEBIAN_MIRROR", "RESULTS",
+    "KERNEL_GIT", "KERNEL_GIT_MISSING", "KERNEL_KEYRING", "DEBIAN_MIRROR", "MIRROR", "RESULTS",
     "SANDBOX_READ", "MAKEFLAGS", "MAKELEVEL", "MFLAGS",
 )  # fmt: skip
 

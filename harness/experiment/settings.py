@@ -18,7 +18,7 @@ from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args, get_type_hints
 
-from harness.experiment import condition, switch, word
+from harness.experiment import condition, schedulers, switch, word
 from harness.experiment.arms import Arms, Compiler
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
@@ -454,9 +454,10 @@ class Host(Model):
         "rights of the user",
     )
     jobs: _Positive | None = unmeasured(None, "compilers side by side (default: one a CPU)")
-    scheduler: Text | None = unmeasured(
+    scheduler: Annotated[Text | None, Check(schedulers.checked, first=True)] = unmeasured(
         None,
-        "run the guests on the workers of this Dask scheduler, tcp://HOST:PORT (default: on this "
+        "run the guests on other machines: slurm:partition=NAME,jobs=10,cpus=4, ssh:hosts.txt, or "
+        "the workers of a Dask scheduler, tcp://HOST:PORT or tls://HOST:PORT (default: on this "
         "machine); see docs/many-machines.md",
     )
 

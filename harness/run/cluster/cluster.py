@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.run.cluster import transfer, worker
+from harness.run.cluster import start, transfer, worker
 from harness.run.cluster.scheduler import Dispatch, Supply
 from harness.run.cluster.worker import KERNEL_FILES, BlockRequest, WorkerFacts
 from harness.run.engine import Note
@@ -29,11 +29,11 @@ _CONNECT = 15.0
 
 
 @contextmanager
-def connected(address: str, accelerator: str) -> Iterator[Cluster]:
-    """The cluster of the scheduler at ``address`` (tcp://HOST:PORT), every worker looked at.
+def connected(asked: str, accelerator: str) -> Iterator[Cluster]:
+    """The cluster that SCHEDULER= asks for, every worker looked at.
 
     Raises UserError when distributed is not installed, nobody answers there, there is no worker,
-    or one of them is not as this machine is.
+    or one of them is not as this machine is; what `start.started` raises, too.
     """
     try:
         import distributed  # noqa: PLC0415 (only a cluster needs it)
@@ -41,24 +41,28 @@ def connected(address: str, accelerator: str) -> Iterator[Cluster]:
         raise UserError(
             "SCHEDULER= needs Dask: install requirements-cluster.txt into the virtual environment"
         ) from error
-    try:
-        client = distributed.Client(address, timeout=_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:  # TimeoutError is one
-        raise UserError(
-            f"no Dask scheduler answers at '{address}': start one with 'dask scheduler', or give "
-            "SCHEDULER= the address that it prints"
-        ) from error
-    with client:
+    with start.started(asked) as found, ExitStack() as stack:
+        try:
+            client = distributed.Client(
+                found.target, security=found.security, timeout=_CONNECT, set_as_default=False
+            )
+        except (OSError, ValueError) as error:  # TimeoutError is one
+            raise UserError(
+                f"no Dask scheduler answers at '{asked}': start one with 'dask scheduler', or give "
+                "SCHEDULER= the address that it prints"
+            ) from error
+        stack.enter_context(client)
+        found.ready(client)
         asker = replace(worker.describe(accelerator), trouble="")
-        found = _workers(client, asker, accelerator)
-        names = sorted({one.host.name for one in found.values()})
+        by_address = _workers(client, asker, accelerator)
+        names = sorted({one.host.name for one in by_address.values()})
         known = client.scheduler_info(n_workers=-1)["workers"].values()
         threads = sum(int(one["nthreads"]) for one in known)
         _log.info(
-            f"{len(found)} workers with {threads} guests side by side on {len(names)} hosts: "
+            f"{len(by_address)} workers with {threads} guests side by side on {len(names)} hosts: "
             f"{', '.join(names)}"
         )
-        yield Cluster(client, asker, found, threads)
+        yield Cluster(client, asker, by_address, threads)
 
 
 @dataclass(frozen=True, slots=True)
