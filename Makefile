@@ -29,7 +29,7 @@ unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),
 .PHONY: help example compare profile overhead walk bisect revisions nightly cases calibrate bench build repeat report reply bundle verify doctor \
         board results results-rm diff series series-check \
         workloads axes setup setup-python setup-dev \
-        test lint unit e2e planted faults fuzz lock clean-cache
+        test lint unit e2e planted clusters faults fuzz lock clean-cache
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -68,6 +68,7 @@ help:
 #: make planted    mistakes planted in real kernels: a corruption, a lock order, a leak, one costly patch
 #:                 of twelve for bisect, three revisions for nightly: builds some twelve kernels
 #: make faults     what does the harness make of panics, kills, full disks? on real guests: ONLY=name,...
+#: make clusters   a comparison on Slurm, SSH hosts and TLS of this machine, each disturbed
 #: make fuzz       every parser of outside input under a fuzzer: SECONDS=60 each, PARSER=mail for one
 #: make clean-cache   show what the cache holds, ask, and remove it: OLDER_THAN=days DRY_RUN=yes YES=yes
 #:
@@ -126,11 +127,17 @@ lint: setup-dev
 
 unit: setup-dev
 	@$(call only,)
-	$(PYTHON) -m pytest -q -n auto --dist loadfile tests --ignore=tests/e2e --ignore=tests/planted
+	$(PYTHON) -m pytest -q -n auto --dist loadfile tests --ignore=tests/e2e --ignore=tests/planted \
+		--ignore=tests/clusters
 
 planted: setup-dev
 	@$(call only,)
 	$(PYTHON) -m pytest -v -s tests/planted
+
+clusters:
+	@$(call only,)
+	@SETUP_WHEN=clusters $(SETUP) requirements-dev.txt
+	$(PYTHON) -m pytest -v -s tests/clusters
 
 faults: setup
 	@$(call only,ONLY BASE SANDBOX RESULTS)

@@ -39,19 +39,19 @@ class DoctorCheck:
 class Package(Model):
     """A package of packages.yaml: the command, file or module that shows that it is there.
 
-    when: "user" if only a user who is not root needs it
+    when: "user" if only a user who is not root needs it, "clusters" if only `make clusters` does
     """
 
     command: Text = ""
     file: Text = ""
     python: Text = ""
-    when: Annotated[str, matching("user", "user, or be left out")] = ""
+    when: Annotated[str, matching("user|clusters", "user or clusters, or be left out")] = ""
     why: str = ""
 
     @property
     def is_there(self) -> bool:
-        """Whether it is there, or root does without it."""
-        if self.when == "user" and os.geteuid() == 0:
+        """Whether it is there, or this user does without it."""
+        if self.when == "clusters" or (self.when == "user" and os.geteuid() == 0):
             return True
         if self.command:
             path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
