@@ -44,7 +44,7 @@ def run(
 def of_model(lines: list[list[str]], name: str) -> dict[tuple[int, str], list[int]]:
     """Misses by address and region."""
     begin = lines.index(["model", name]) + 1
-    rows = {}
+    rows: dict[tuple[int, str], list[int]] = {}
     for line in lines[begin:]:
         if line[0] in {"model", "end"}:
             break

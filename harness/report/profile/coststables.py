@@ -270,23 +270,26 @@ def holds(costs: Costs) -> str:
         "longest_base", "longest_patch", "locks_base", "locks_patch",
     )  # fmt: skip
     rows = (
-        (
-            one.cell,
-            one.metric,
-            one.unit,
-            of,
-            name,
-            kind,
-            *_plain((mine.acquired, mine.held)),
-            *map(str, (*mine.longest, *mine.objects)),
-        )
+        (one.cell, one.metric, one.unit, *words, *_plain(numbers), *map(str, counts))
         for one in costs.operations
-        for of, name, kind, mine in (
-            *(("function", hold.function, hold.kind, hold) for hold in one.holds),
-            *(("data", named.name, "", named) for named in one.named),
-        )
+        for words, numbers, counts in (*_by_function(one), *_by_data(one))
     )
     return _csv(heads, rows)
+
+
+_LockRow = tuple[tuple[str, str, str], tuple[Sides, Sides], tuple[int, int, int, int]]
+
+
+def _by_function(one: OperationCosts) -> Iterator[_LockRow]:
+    for mine in one.holds:
+        words = ("function", mine.function, mine.kind)
+        yield words, (mine.acquired, mine.held), (*mine.longest, *mine.objects)
+
+
+def _by_data(one: OperationCosts) -> Iterator[_LockRow]:
+    for mine in one.named:
+        words = ("data", mine.name, "")
+        yield words, (mine.acquired, mine.held), (*mine.longest, *mine.objects)
 
 
 def _plain(sides: Iterable[Sides]) -> tuple[str, ...]:
