@@ -125,7 +125,8 @@ class _Cases:
         _log.info(f"{kernels}: {', '.join(experiments)}")
         try:
             first, *_ = experiments.values()
-            wanted = (*first.kernels.fragments, *sorted(needed - {*first.kernels.fragments}))
+            own = first.kernels.fragments
+            wanted = (*sorted(needed - {*own}), *own)
             made = self._built(first.changed(fragments=wanted), each)
         except (KernelFailure, UserError) as error:
             _log.warning(f"{kernels}: {error}")
