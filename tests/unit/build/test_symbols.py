@@ -75,3 +75,8 @@ def test_write_sections_are_told_from_other_increments(tmp_path: Path) -> None:
     found = symbols.read(tmp_path, "base")
     assert found and found.sections == {section}
     assert found and found.namer()(section) == "section"
+    (kernel.path / "vmlinux").write_text("no kernel", encoding="utf-8")
+    (said,) = builder.record(tmp_path, {"base": (kernel, [folder])}, Sandbox(on=False))
+    assert said.startswith("no seqcounts of base are told: ")
+    without = symbols.read(tmp_path, "base")
+    assert without and without.functions == found.functions and not without.sections
