@@ -56,6 +56,13 @@ def test_what_must_be_seen_is_there_to_be_seen(path: Path) -> None:
         check_seen(one, cells)
 
 
+@pytest.mark.parametrize("path", runnable, ids=named)
+def test_the_guest_has_the_memory_that_its_workload_needs(path: Path) -> None:
+    experiment = loaded(path)
+    for cell in experiment.cells():
+        assert cell.workload.ram <= experiment.guest.memory, cell.name
+
+
 def check_seen(one: dict[str, Any], cells: dict[str, Any]) -> None:
     if "console" in one:
         assert set(one) == {"console"}

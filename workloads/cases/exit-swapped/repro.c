@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HALF ((size_t)48 << 20)
+#define HALF ((size_t)32 << 20)
 #define PAGE ((size_t)4096)
 #define ROUNDS 3
 
