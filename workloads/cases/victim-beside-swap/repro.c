@@ -30,7 +30,7 @@
 #define PAGE ((size_t)4096)
 #define RATE_MB 60u
 #define TICK_MS 4u
-#define SECONDS 2
+#define SECONDS 1
 
 static _Atomic uint64_t *received;
 
@@ -128,6 +128,20 @@ static void swap(void)
 		at[(size_t)rand_r(&seed) % (SWAPPED / PAGE) * PAGE + PAGE - 1]++;
 }
 
+static unsigned long swapped_out(void)
+{
+	char line[256];
+	unsigned long value = 0;
+	FILE *file = fopen("/proc/vmstat", "r");
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "pswpout ", 8) == 0)
+			value = strtoul(line + 8, NULL, 10);
+	if (file != NULL)
+		fclose(file);
+	return value;
+}
+
 static double rate(void)
 {
 	uint64_t begin = now_ns(), before = *received;
@@ -141,6 +155,7 @@ int main(void)
 	struct sockaddr_in address = { .sin_family = AF_INET };
 	socklen_t size = sizeof(address);
 	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	unsigned long swapped;
 	double alone, beside;
 	pid_t pids[3];
 
@@ -167,9 +182,12 @@ int main(void)
 	if (pids[2] == 0)
 		swap();
 	nap(500); /* until it is at the limit */
+	swapped = swapped_out();
 	beside = rate();
+	swapped = swapped_out() - swapped;
 	printf("kept %.2f percent\n", 100 * beside / alone);
 	printf("alone %.2f MB/s\nbeside %.2f MB/s\n", alone, beside);
+	printf("swapouts %lu pages\n", swapped);
 	fflush(stdout);
 	for (unsigned int i = 0; i < 3; i++)
 		kill(pids[i], SIGKILL);
