@@ -93,7 +93,7 @@ def against(folder: Path, reference: str) -> str:
     UserError where there are no arms, or not that one.
     """
     if kind_of(folder) is not ResultKind.ARMS:
-        raise UserError(f"'{folder}' has no arms: REFERENCE= is of a run with ARMS=")
+        raise UserError(f"'{folder}' has no arms: REFERENCE= is of make compare with ARMS=")
     checksums.guard(folder)
     return arms.against(folder, reference)
 
