@@ -29,7 +29,7 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class ListedHost:
     """One host of a list.  guests: side by side there, None for one a CPU."""
 
     name: str
@@ -37,7 +37,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SchedulerRequest:
     """What SCHEDULER= asks for.
 
     kind: "tcp", "tls", "ssh" or "slurm"; address: that of the first two; hosts: the file of the
@@ -50,19 +50,19 @@ class Place:
     options: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse(text: str) -> Place:
+def parse(text: str) -> SchedulerRequest:
     """What a text asks for.  ValueError says what is wrong with it."""
     kind, colon, rest = text.partition(":")
     if kind in ("tcp", "tls"):
         if not re.fullmatch(r"//[^/\s]+:\d{1,5}", rest):
             raise ValueError(f"'{text}' is no address like {kind}://HOST:8786")
-        return Place(kind, address=text)
+        return SchedulerRequest(kind, address=text)
     if kind == "ssh":
         if not rest:
             raise ValueError("ssh: needs a file with a host in each line, ssh:hosts.txt")
-        return Place(kind, hosts=Path(rest).expanduser())
+        return SchedulerRequest(kind, hosts=Path(rest).expanduser())
     if kind == "slurm":
-        return Place(kind, options=_options(rest if colon else ""))
+        return SchedulerRequest(kind, options=_options(rest if colon else ""))
     known = [one.partition(":")[0] for one in _KINDS]
     raise ValueError(f"'{text}' must begin like {', '.join(_KINDS)}{near(kind, known)}")
 
@@ -87,7 +87,7 @@ def _options(text: str) -> dict[str, str]:
     return found
 
 
-def hosts(path: Path) -> tuple[Host, ...]:
+def hosts(path: Path) -> tuple[ListedHost, ...]:
     """The hosts of a list: a name in each line, and how many guests if not one a CPU.
 
     UserError naming file and line for one that cannot be read, and for a file without any.
@@ -102,7 +102,7 @@ def hosts(path: Path) -> tuple[Host, ...]:
     return found
 
 
-def _hosts(path: Path, text: str) -> Iterator[Host]:
+def _hosts(path: Path, text: str) -> Iterator[ListedHost]:
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
@@ -115,4 +115,4 @@ def _hosts(path: Path, text: str) -> Iterator[Host]:
                 f"{path}:{number}: '{line.strip()}' must be a host, or a host and its number of "
                 "guests side by side"
             )
-        yield Host(words[0], int(words[1]) if count else None)
+        yield ListedHost(words[0], int(words[1]) if count else None)

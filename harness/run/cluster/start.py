@@ -20,14 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.experiment import schedulers
-from harness.experiment.schedulers import Host, Place
+from harness.experiment.schedulers import ListedHost, SchedulerRequest
 from harness.util import progress
 from harness.util.errors import UserError
 from harness.util.paths import REPO, Cache
 from harness.util.process import tethered
 
-_PATIENCE = 60
-"""Seconds until a worker over SSH must be there, or gives up that lost its scheduler."""
+_PATIENCE = 180
+"""Seconds until a worker over SSH must be there."""
+_ALONE = 60
+"""Seconds until a worker that has no scheduler ends."""
 _POLL = 0.3
 _QUIET = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 """A scheduler whose pages, which nobody asks for, are in no other one's way."""
@@ -61,7 +63,7 @@ def started(text: str) -> Iterator[Started]:
 
 
 @contextmanager
-def _at(place: Place) -> Iterator[Started]:
+def _at(place: SchedulerRequest) -> Iterator[Started]:
     """One that runs already."""
     from distributed import Security  # noqa: PLC0415 (only a cluster needs it)
 
@@ -76,7 +78,7 @@ def _at(place: Place) -> Iterator[Started]:
 
 
 @contextmanager
-def _over_ssh(place: Place) -> Iterator[Started]:
+def _over_ssh(place: SchedulerRequest) -> Iterator[Started]:
     """A worker on each host of a list, which ends with its connection."""
     from distributed import LocalCluster, Security  # noqa: PLC0415 (see above)
 
@@ -117,7 +119,7 @@ class _Remote:
 
 
 @contextmanager
-def _remote(host: Host, address: str, security: Any, logs: Path) -> Iterator[_Remote]:
+def _remote(host: ListedHost, address: str, security: Any, logs: Path) -> Iterator[_Remote]:
     log = logs / f"{host.name}.log"
     argv = ["ssh", "-o", "BatchMode=yes", host.name, _command(address, host)]
     with log.open("wb") as stream:
@@ -140,11 +142,11 @@ def _remote(host: Host, address: str, security: Any, logs: Path) -> Iterator[_Re
         process.wait()
 
 
-def _command(address: str, host: Host) -> str:
+def _command(address: str, host: ListedHost) -> str:
     """What the far end's shell runs: a worker with the certificate that comes by its input."""
     words = [
         sys.executable, "-m", "distributed.cli.dask_worker", address, "--nworkers", "1",
-        "--memory-limit", "0", "--no-dashboard", "--death-timeout", str(_PATIENCE),
+        "--memory-limit", "0", "--no-dashboard", "--death-timeout", str(_ALONE),
     ]  # fmt: skip
     words += ["--nthreads", str(host.guests)] if host.guests else []
     files = ' --tls-ca-file "$d/tls" --tls-cert "$d/tls" --tls-key "$d/tls"'
@@ -159,7 +161,7 @@ def _command(address: str, host: Host) -> str:
     return shlex.join(["sh", "-c", f"exec 3<&0; {script}"])
 
 
-def _address_for(host: Host) -> str:
+def _address_for(host: ListedHost) -> str:
     """The address of this machine that a host of the list reaches."""
     from distributed.utils import get_ip  # noqa: PLC0415 (see above)
 
@@ -195,7 +197,7 @@ def _all_there(client: Any, remotes: Sequence[_Remote], path: Path) -> None:
 
 
 @contextmanager
-def _by_slurm(place: Place) -> Iterator[Started]:
+def _by_slurm(place: SchedulerRequest) -> Iterator[Started]:
     """A worker in each of some jobs, which end with the block."""
     try:
         import dask  # noqa: PLC0415 (see above)

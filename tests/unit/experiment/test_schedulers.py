@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from harness.experiment import schedulers, spec
-from harness.experiment.schedulers import Host, Place
+from harness.experiment.schedulers import ListedHost, SchedulerRequest
 from harness.util.errors import UserError
 
 
 def test_an_address_is_taken_as_it_is() -> None:
     for text in ("tcp://bench0:8786", "tls://10.0.0.1:1"):
-        assert schedulers.parse(text) == Place(text[:3], address=text)
+        assert schedulers.parse(text) == SchedulerRequest(text[:3], address=text)
 
 
 def test_slurm_has_options_with_defaults() -> None:
@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_told_before_anything_starts(text: str, said: str
 def test_a_list_of_hosts(tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     path.write_text("# ours\nbench1\n\nme@bench2.example 4  # four guests\n")
-    assert schedulers.hosts(path) == (Host("bench1"), Host("me@bench2.example", 4))
+    assert schedulers.hosts(path) == (ListedHost("bench1"), ListedHost("me@bench2.example", 4))
 
 
 @pytest.mark.parametrize(
