@@ -59,7 +59,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 PidFile none
-SetEnv HARNESS_HOST={name} XDG_CACHE_HOME={folder}/cache-{name}
+SetEnv HARNESS_HOST={name} HARNESS_TEST_NODE={folder}/{name}{more}
 """
 _SSH = """\
 Host {name}
@@ -206,16 +206,19 @@ def ssh(folder: Path) -> Iterator[Engine]:
     hosts = folder / "hosts"
     hosts.write_text("".join(f"{name} 1\n" for name in NODES))
     env = {"PATH": f"{folder}/bin:{os.environ['PATH']}"}
-    found = Engine(f"ssh:{hosts}", env, f"XDG_CACHE_HOME={folder}/cache-%s")
+    found = Engine(f"ssh:{hosts}", env, f"HARNESS_TEST_NODE={folder}/%s")
     ports = dict(zip(NODES, free_ports(len(NODES)), strict=True))
     text = {"folder": folder, "user": getpass.getuser()}
     (folder / "config").write_text(
         "".join(_SSH.format(name=name, port=port, **text) for name, port in ports.items())
     )
+    # An SSH server hands on no other variable.
+    cache = os.environ.get("XDG_CACHE_HOME")
+    more = f" XDG_CACHE_HOME={cache}" if cache else ""
     with ExitStack() as stack:
         for name, port in ports.items():
             conf = folder / f"sshd-{name}.conf"
-            conf.write_text(_SSHD.format(name=name, port=port, folder=folder))
+            conf.write_text(_SSHD.format(name=name, port=port, folder=folder, more=more))
             argv = ["sshd", "-D", "-e", "-f", str(conf)]
             found.nodes[name] = stack.enter_context(_daemon(folder, f"sshd-{name}", argv))
 
@@ -247,11 +250,11 @@ def tls(folder: Path) -> Iterator[Engine]:
     scheduler += ["--host", "127.0.0.1", "--port", str(port), "--dashboard-address", "127.0.0.1:0"]
     worker = [*python, "distributed.cli.dask_worker", address, "--nthreads", "1", "--nworkers", "1"]
     worker += ["--memory-limit", "0", "--no-dashboard", "--death-timeout", "60"]
-    found = Engine(address, env, f"XDG_CACHE_HOME={folder}/cache-%s")
+    found = Engine(address, env, f"HARNESS_TEST_NODE={folder}/%s")
     with ExitStack() as stack:
         stack.enter_context(_daemon(folder, "scheduler", scheduler, **env))
         for name in NODES:
-            own = {"HARNESS_HOST": name, "XDG_CACHE_HOME": f"{folder}/cache-{name}"}
+            own = {"HARNESS_HOST": name, "HARNESS_TEST_NODE": f"{folder}/{name}"}
             found.nodes[name] = stack.enter_context(_daemon(folder, name, worker, **env, **own))
         log = folder / "scheduler.log"
         _until("no two workers", 60, lambda: log.read_text().count("Register worker addr") >= 2)
