@@ -314,9 +314,10 @@ static void on_byte(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t addr
 	static const struct lock_kind kinds[] = { { LOCK_SPIN, false }, { LOCK_RW, false } };
 
 	(void)vcpu;
-	if (!qemu_plugin_mem_is_store(info))
+	/* Most bytes are no locks, and that is told fastest. */
+	if (!lock_perhaps(&books, address) || !qemu_plugin_mem_is_store(info))
 		return;
-	for (size_t i = 0; i < 2 && lock_perhaps(&books, address); i++)
+	for (size_t i = 0; i < 2; i++)
 		if (lock_held(&books, address, kinds[i])) {
 			lock_released(&books, address, kinds[i], now_at(data));
 			return;
@@ -329,7 +330,8 @@ static void on_subtraction(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64
 	struct lock_kind kind = { LOCK_RW, true };
 
 	(void)vcpu;
-	if (qemu_plugin_mem_is_store(info) && lock_perhaps(&books, address) && lock_held(&books, address, kind))
+	if (lock_perhaps(&books, address) && qemu_plugin_mem_is_store(info) &&
+	    lock_held(&books, address, kind))
 		lock_released(&books, address, kind, now_at(data));
 }
 
