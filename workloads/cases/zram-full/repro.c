@@ -21,7 +21,7 @@
 #define PIECE ((size_t)1 << 20)
 #define PIECES_MAX 4096
 #define LEFT_KIB 1024u	/* of swap: it is as good as full */
-#define SECONDS 3
+#define SECONDS 2
 #define SMALL_BYTES ((size_t)1 << 20)
 
 struct shared {
