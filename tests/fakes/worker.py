@@ -49,7 +49,10 @@ def pretend() -> None:
 
 def dask_setup(worker: Any) -> None:
     """Called by Dask in each new worker process."""
-    name = os.environ.get("HARNESS_HOST") or f"host{worker.name}"
+    if os.environ.get("HARNESS_TEST_NAMED"):  # by who started it, in HARNESS_HOST
+        name = os.environ["HARNESS_HOST"]
+    else:
+        name = f"host{worker.name}"
     os.environ["HARNESS_HOST"] = name
     os.environ["XDG_CACHE_HOME"] = str(Path(os.environ["HARNESS_TEST_FOLDER"]) / name)
     pretend()

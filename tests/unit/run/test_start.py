@@ -62,6 +62,7 @@ def shims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HARNESS_TEST_FOLDER", str(tmp_path))
     monkeypatch.setenv("HARNESS_TEST_SECONDS", "0.05")
+    monkeypatch.setenv("HARNESS_TEST_NAMED", "yes")
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", "tests.fakes.worker")
     return folder
 
@@ -177,7 +178,6 @@ def test_the_certificates_of_the_environment_are_shown(
         )
     }  # fmt: skip
     monkeypatch.setenv("HARNESS_TEST_SECONDS", "0")
-    monkeypatch.delenv("HARNESS_HOST")
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, host="127.0.0.1", protocol="tls://", security=made,
