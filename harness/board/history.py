@@ -45,7 +45,7 @@ def nights(results: Path, histories: Sequence[Path]) -> Nights:
     """Read every history; one without a night says nothing yet."""
     lines: list[TrendLine] = []
     for path in histories:
-        with store.opened(path) as history:
+        with store.reading(path) as history:
             if history.nights():
                 name = path.parent.relative_to(results).as_posix()
                 lines += trend.read(history, name=name).lines

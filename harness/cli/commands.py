@@ -282,6 +282,22 @@ def _add_reading(add: _Add) -> None:
         "--output", type=values.path, help="the folder to write (default: board in the results)"
     )
     command = add(
+        "triage",
+        "list what moved at night and what was said of it, or say why something moved",
+        f". The words are in triage.yaml beside nightly.yaml: {', '.join(defaults.TRIAGE)}.",
+        epilog="exit status: 0; 2 user error",
+    )
+    options.nightly_file(command)
+    command.add_argument("--move", metavar="ID", help="the move to say something of, as listed")
+    command.add_argument(
+        "--word",
+        type=values.one_of(*defaults.TRIAGE),
+        metavar=f"{{{','.join(defaults.TRIAGE)}}}",
+        help="why it moved: it was to be expected, the culprit is found, or it is noise",
+    )
+    command.add_argument("--by", metavar="WHO", help="the name of who says so")
+    command.add_argument("--note", metavar="TEXT", help="a sentence, e.g. which patch it was")
+    command = add(
         "results",
         "list the results: when, what, verdicts, size; or remove one",
         ": 'results rm NAME' asks first. Nothing outside the results folder is ever removed.",

@@ -58,8 +58,8 @@ def mails(parser: argparse._ActionsContainer) -> None:
     some(parser, "lore", "mirror")
 
 
-def nightly(parser: argparse.ArgumentParser) -> None:
-    """What `make nightly` takes beside its file."""
+def nightly_file(parser: argparse.ArgumentParser) -> None:
+    """The file of `make nightly`."""
     parser.add_argument(
         "--nightly",
         "--config",
@@ -67,6 +67,18 @@ def nightly(parser: argparse.ArgumentParser) -> None:
         type=values.path,
         default=Path("nightly.yaml"),
         help="what is followed and measured (default: nightly.yaml)",
+    )
+
+
+def nightly(parser: argparse.ArgumentParser) -> None:
+    """What `make nightly` takes beside its file."""
+    nightly_file(parser)
+    parser.add_argument(
+        "--bisect",
+        type=values.one_of("auto", "no"),
+        metavar="{auto,no}",
+        help="auto: spend what is left of the budget on finding the patches that moved a line "
+        "(default: as the file says, else no)",
     )
     some(parser, "kernel_git", "lore", "mirror", "sandbox", "jobs", "scheduler")
     results(parser)

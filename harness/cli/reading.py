@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime
 import logging
 from pathlib import Path
 
@@ -14,9 +15,13 @@ from harness.results.manifest import ResultKind
 from harness.run import manifest
 from harness.series.mail import lore
 from harness.studies import bundle, diff, kinds, overview, verify
+from harness.studies.nightly import config as nightly_config
+from harness.studies.nightly import report as nightly
+from harness.studies.nightly import triage, words
 from harness.studies.reply import draft
 from harness.util.errors import Exit, UserError
 from harness.util.hostspace import in_words
+from harness.util.paths import REPO
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +84,29 @@ def run_board(args: argparse.Namespace) -> Exit:
         f"{made.page}: {made.comparisons} comparisons, {made.read} of them new or changed; "
         f"{made.files} files, {made.written} written{gone}"
     )
+    return Exit.OK
+
+
+def run_triage(args: argparse.Namespace) -> Exit:
+    config = nightly_config.load(args.nightly, registry_folder=REPO / "kernels" / "series")
+    root, path = Path(args.results) / config.name, words.beside(config.path)
+    found = triage.read(root, path)
+    given = {name: getattr(args, name) for name in ("move", "word", "by")}
+    if missing := [name.upper() for name, value in given.items() if not value]:
+        if len(missing) < len(given) or args.note:
+            raise UserError(
+                f"a word on a move needs MOVE=, WORD= and BY=; {missing[0]}= is missing"
+            )
+        print(triage.render(found), end="")
+        return Exit.OK
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    said = triage.say(found, path, **given, note=args.note or "", day=today)
+    print(f"{path}: {said.line} at {said.at}: {said.word}, says {said.by}")
+    try:
+        with manifest.locked(root):
+            nightly.keep(root, path)
+    except UserError:
+        _log.info("a night is running: the trend and the board have the word when it ends")
     return Exit.OK
 
 

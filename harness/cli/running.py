@@ -162,6 +162,7 @@ def run_compare(args: argparse.Namespace) -> Exit:
 
 def run_nightly(args: argparse.Namespace) -> Exit:
     config = nightly_config.load(args.nightly, registry_folder=night.REGISTRY)
+    config = replace(config, bisect=args.bisect or config.bisect)
     asked: Host = args.host
     asked = replace(asked, lore=asked.lore or config.lore, mirror=asked.mirror or config.mirror)
     where = context(asked, args.results)

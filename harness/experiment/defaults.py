@@ -20,6 +20,8 @@ BISECT_MOST_PAIRS = 12
 """Pairs after which a question stays undecided."""
 FORMATS = ("text", "markdown", "csv", "json", "junit")
 """Of a report."""
+TRIAGE = ("expected", "culprit", "noise")
+"""What can be said of a move."""
 DRAFT = "reply.eml"
 """The draft beside manifest.json. It is in no SHA256SUMS, because it names the hash of that."""
 BUNDLE_SUFFIX = ".tar.zst"

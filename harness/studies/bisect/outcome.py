@@ -46,7 +46,7 @@ def render(found: Bisection) -> str:
     head = f"Bisection '{found.name}': {found.facts['series']} on {found.facts['base']}"
     return layout.page(
         (
-            paragraphs((head, *_conclusion(found))),
+            paragraphs((head, *conclusion(found))),
             table.text(_counts(found.looks) if found.counts else _looks(found.looks)),
             section("How to read this", listed(_method(found))),
             section("How to repeat it", paragraphs([found.command])),
@@ -110,7 +110,8 @@ def make(folder: Path) -> StudyResult:
     return StudyResult(ResultKind.BISECT, folder, text, folder / "bisect.txt", status)
 
 
-def _conclusion(found: Bisection) -> Iterator[str]:
+def conclusion(found: Bisection) -> Iterator[str]:
+    """What the search came to, in sentences: the answer first."""
     one, own = found.culprit, found.own
     if found.found is None and found.counts:
         yield (

@@ -33,6 +33,7 @@ from harness.util.yamlfile import (
     Text,
     Wanted,
     matching,
+    one_of,
 )
 
 _OURS = ("path", "sha256", "units")
@@ -121,12 +122,27 @@ def _seconds(value: Any) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def _no(value: Any) -> Any:
+    """YAML reads a bare no as false."""
+    return "no" if value is False else value
+
+
+def address(value: str) -> str:
+    """The URL of a board, with a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
+        raise Wanted("the URL of a board, like https://board.example/swap/")
+    return value.rstrip("/") + "/"
+
+
 @dataclass(frozen=True, slots=True)
 class Config(Model):
     """A whole nightly.yaml.
 
     budget: seconds of work a night; most_pairs: where adding pairs to what is undecided ends; by
         default twice the pairs of the first night
+    keep: nights after which an old result is thinned, None to keep all; see `thin`
+    bisect: "auto" spends what is left of a night on searches for what moved; else "no"
+    board: the address at which the board can be read, "" for none
     units: experiments without kernels, each one back-end by one workload, with the suite's name:
         of the other keys, which are those of a spec file
     """
@@ -136,6 +152,9 @@ class Config(Model):
     name: Slug = "nightly"
     budget: Annotated[float, Check(_seconds, first=True)] = 8 * 3600.0
     most_pairs: Positive = 0
+    keep: Positive | None = None
+    bisect: Annotated[str, one_of(("auto", "no")), Check(_no, first=True)] = "no"
+    board: Annotated[str, Check(address)] = ""
     bases: SomeItems[Text] = (AUTO,)
     suites: SomeItems[Text] = ()
     kernel_git: _Repository | None = None

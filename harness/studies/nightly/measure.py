@@ -29,10 +29,23 @@ from harness.run import identity, manifest
 from harness.series import unlisted
 from harness.studies import compare
 from harness.studies.arms import choice
-from harness.studies.nightly import agenda, news, outcome, report, store
+from harness.studies.nightly import (
+    agenda,
+    moves,
+    news,
+    outcome,
+    report,
+    search,
+    store,
+    thin,
+    trend,
+    words,
+)
 from harness.studies.nightly.agenda import Agenda
 from harness.studies.nightly.config import Config
+from harness.studies.nightly.forecast import Forecast, Pace, forecast
 from harness.studies.nightly.job import Job, Subject
+from harness.studies.nightly.moves import Move
 from harness.studies.nightly.news import Trouble
 from harness.studies.nightly.store import (
     HistoryStore,
@@ -69,6 +82,7 @@ def nightly(config: Config, context: Context) -> StudyResult:
     with manifest.locked(root), store.opened(root / store.NAME) as history:
         night = _Night(config, context, root, history)
         ran = night.work(_under_way(config, context, root, history) or night.plan())
+        night.search()
         return night.close(ran)
 
 
@@ -98,6 +112,7 @@ class _Night:
         self._config, self._context, self._root, self._history = config, context, root, history
         self._made: dict[tuple[Subject, str], KernelPair | HarnessError] = {}
         self._agenda = Agenda(0, "", "", 0.0, ())
+        self._made_s = 0.0
 
     def plan(self) -> Agenda:
         """Look what is new and write the plan."""
@@ -120,25 +135,76 @@ class _Night:
 
     def work(self, plan: Agenda) -> int:
         """Run what is left of the plan while the budget lasts; how many were done."""
-        self._agenda, ran = plan, 0
-        usual = self._usual()
+        self._agenda, ran, point = plan, 0, None
         for job in plan.left:
             left = self._config.budget - self._agenda.used_s
             if left <= 0:
                 break
-            if usual.get((job.suite, job.name), 0.0) > left:
+            usual = Pace(self._history.comparisons()).usual.get((job.suite, job.name), 0.0)
+            if usual > left:
                 continue  # a shorter one may still fit
+            if job.point != point:
+                point = job.point
+                self._foretell()
             begun = time.monotonic()
             try:
                 with _limited(left):
                     state = self._one(job)
             except Spent:
                 _log.warning(f"the budget is spent in the middle of {job.folder}")
-                self._keep(job, "todo", begun)
+                self._keep(job.key, "todo", begun)
                 break
-            self._keep(job, state, begun)
+            self._keep(job.key, state, begun)
             ran += 1
         return ran
+
+    def _foretell(self) -> None:
+        """Say when what is left will be done."""
+        now = datetime.datetime.now(datetime.UTC)
+        for one in self._forecast(0):
+            _log.info(f"forecast: {one.said(now)}")
+
+    def _forecast(self, night: int) -> tuple[Forecast, ...]:
+        plan, budget = self._agenda, self._config.budget
+        used = 0.0 if night else plan.used_s
+        pace = Pace(self._history.comparisons())
+        return forecast(plan.left, pace, budget_s=budget, used_s=used, night=night)
+
+    def search(self) -> None:
+        """Spend what is left of the budget on finding the patches that moved a line."""
+        if self._config.bisect != "auto":
+            return
+        said = words.read(words.beside(self._config.path))
+        for move in search.wanted(self._moves(), said):
+            left = self._config.budget - self._agenda.used_s
+            if left <= 0:
+                return
+            _log.info(f"bisect-{move.id}: {move.line.title} moved at {move.at.label}")
+            begun = time.monotonic()
+            try:
+                with _limited(left):
+                    where = replace(
+                        self._context,
+                        results=self._root,
+                        kernel_git=self._config.kernel_git or self._context.kernel_git,
+                    )
+                    found = search.run(move, where, self._agenda.night)  # fmt: skip
+            except Spent:
+                _log.warning(f"the budget is spent in the middle of bisect-{move.id}")
+                return
+            except InfraError as error:
+                _log.warning(f"bisect-{move.id}: {error}")
+                self._history.note([NightlyFailure(self._agenda.night, "", f"bisect-{move.id}",
+                                                   "infra", str(error))])  # fmt: skip
+            else:
+                _log.info(f"bisect-{move.id}: {found.detail}")
+                self._history.searched(found)
+            finally:
+                self._keep("", "", begun)
+
+    def _moves(self) -> tuple[Move, ...]:
+        lines = trend.read(self._history, name=self._config.name).lines
+        return moves.find(self._history, lines)
 
     def close(self, ran: int) -> StudyResult:
         """End the night in the history, and report."""
@@ -157,9 +223,14 @@ class _Night:
                 store.SPENT if plan.left else store.WHOLE, int(status),
             )
         )  # fmt: skip
-        report.record(self._root, self._config.name, plan.left, self._unlisted())
-        if self._config.path.is_file():
-            atomic.binary(self._root / "nightly.yaml", self._config.path.read_bytes())
+        expected = [f"{one.said()}." for one in self._forecast(1)]
+        report.record(self._root, self._config.name, plan.left, self._unlisted(), expected)
+        said = words.beside(self._config.path)
+        for path, name in ((self._config.path, "nightly.yaml"), (said, words.COPY)):
+            if path.is_file():
+                atomic.binary(self._root / name, path.read_bytes())
+        if self._config.keep:
+            thin.thin(self._root, self._history, self._moves(), self._config.keep)
         (self._root / agenda.NAME).unlink(missing_ok=True)
         made = sealed(self._root, report.make)
         return replace(made, done=ran)
@@ -176,23 +247,15 @@ class _Night:
             return []
         return [one.sentence for one in found if one.newer]
 
-    def _usual(self) -> dict[tuple[str, str], float]:
-        """Seconds that a cell's last whole comparison took, by suite and name."""
-        return {
-            (one.suite, one.name): one.seconds
-            for one in self._history.comparisons()
-            if one.seconds > 0 and one.looks == 1
-        }
-
-    def _keep(self, job: Job, state: str, begun: float) -> None:
+    def _keep(self, key: str, state: str, begun: float) -> None:
         used = self._agenda.used_s + time.monotonic() - begun
-        self._agenda = self._agenda.after(job.key, state, used)
+        self._agenda = self._agenda.after(key, state, used)
         agenda.write(self._root / agenda.NAME, self._agenda)
 
     def _one(self, job: Job) -> str:
         """Run one comparison into the history; what became of it."""
         _log.info(f"{job.folder} ({job.why})")
-        begun = time.monotonic()
+        begun, self._made_s = time.monotonic(), 0.0
         try:
             done, skipped = self._compare(job)
         except HarnessError as error:
@@ -204,7 +267,7 @@ class _Night:
             self._add(job, Exit.OK, 0.0, [], [(job.folder, "skipped", skipped)])
             return "done"
         # Kernels are built once for all cells of a revision: their time says nothing of this one.
-        seconds = time.monotonic() - begun if done.done else 0.0
+        seconds = time.monotonic() - begun - self._made_s if done.done else 0.0
         found, night = files.read(done.folder, counters=False), self._agenda.night
         self._add(
             job,
@@ -239,12 +302,14 @@ class _Night:
         """Both kernels, made once a night for all cells; a failure is the same for all."""
         key = (point, arm)
         if key not in self._made:
+            begun = time.monotonic()
             try:
                 self._made[key] = pair.make(experiment, context)
             except InfraError:
                 raise  # it may pass
             except HarnessError as error:
                 self._made[key] = error
+            self._made_s = time.monotonic() - begun
         found = self._made[key]
         if isinstance(found, HarnessError):
             raise found
@@ -259,11 +324,13 @@ class _Night:
         failures: list[tuple[str, str, str]],
     ) -> None:
         point, night = job.point, self._agenda.night
+        place = f"{self._config.name}/{job.folder}"
+        asked = search.asked(job, self._history.comparisons(), place)
         self._history.add(
             NightlyComparison(
                 night, job.key, point.subject, point.kind, point.revision, point.date, point.base,
                 job.suite, job.name, job.folder, job.pairs, job.looks + 1, round(seconds, 1),
-                int(status),
+                int(status), asked, round(self._made_s, 1),
             ),
             estimates,
             [NightlyFailure(night, job.key, *one) for one in failures],

@@ -75,4 +75,5 @@ def _estimate(row: Estimate, cell: str, night: int, key: str) -> StoredEstimate:
         reason=verdict.reason if verdict else "",
         more=verdict.more if verdict else None,
         detectable_pct=row.noise.detectable_pct if row.noise else None,
+        aa_change_pct=row.noise.change.estimate_pct if row.noise else None,
     )

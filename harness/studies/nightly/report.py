@@ -14,12 +14,14 @@ from harness.report import canvas, formats, page, table
 from harness.report.canvas import Plot
 from harness.report.formats import JunitCase
 from harness.report.numbers import change, interval
+from harness.results import checksums
 from harness.results import record as records
 from harness.results.manifest import ResultKind
-from harness.studies.nightly import plots, store, text, trend
+from harness.studies.nightly import moves, plots, store, text, trend, triage, words
 from harness.studies.nightly.job import Job
 from harness.studies.nightly.trend import Trend
-from harness.studies.result import StudyResult
+from harness.studies.nightly.triage import Triage
+from harness.studies.result import StudyResult, sealed
 from harness.util import atomic
 from harness.util.errors import Exit
 
@@ -27,12 +29,23 @@ _JOBS = TypeAdapter(tuple[Job, ...])
 _LABELS = {"worse": "failure", "undecided": "skipped", "none": "skipped"}
 
 
-def record(root: Path, name: str, left: Sequence[Job], unlisted: Sequence[str]) -> None:
-    """Write nightly.json: what the history does not have."""
+def record(
+    root: Path, name: str, left: Sequence[Job], unlisted: Sequence[str], expected: Sequence[str]
+) -> None:
+    """Write nightly.json: what the history does not have; expected: when what is left is done."""
     jobs = _JOBS.dump_python(tuple(left), mode="json")
-    records.write(
-        root, ResultKind.NIGHTLY, {"name": name, "left": jobs, "unlisted": list(unlisted)}
-    )
+    told = {"name": name, "left": jobs, "unlisted": list(unlisted), "expected": list(expected)}
+    records.write(root, ResultKind.NIGHTLY, told)
+
+
+def keep(root: Path, said: Path) -> None:
+    """Copy a file of words into the folder, and write the report with them.
+
+    UserError where a file of the folder is not as it was recorded.
+    """
+    checksums.guard(root)
+    atomic.binary(root / words.COPY, said.read_bytes())
+    sealed(root, make)
 
 
 def make(root: Path) -> StudyResult:
@@ -43,28 +56,31 @@ def make(root: Path) -> StudyResult:
     data: dict[str, Any] = {"name": root.resolve().name, "left": ()}
     if (root / ResultKind.NIGHTLY.record).is_file():
         data = records.read(root, ResultKind.NIGHTLY)
-    with store.opened(root / store.NAME) as history:
+    with store.reading(root / store.NAME) as history:
         left = _JOBS.validate_python(data["left"])
         missing = data.get("unlisted", ())
-        found = trend.read(history, name=data["name"], left=left, unlisted=missing)
+        found = trend.read(history, name=data["name"], left=left, unlisted=missing,
+                           expected=data.get("expected", ()))  # fmt: skip
+        moved = Triage(moves.find(history, found.lines), words.read(root / words.COPY))
         status = Exit(history.nights()[-1].status)
     figures = plots.draw(found)
     target = root / "report"
     canvas.save(figures, target / "plots")
-    words = text.render(found)
+    said = text.render(found, moved)
     atomic.text(target / "junit.xml", formats.junit(found.name, list(_cases(found))))
-    atomic.text(target / "trend.html", _page(found, figures))
-    atomic.text(target / "trend.txt", words)
-    return StudyResult(ResultKind.NIGHTLY, root, words, target / "trend.html", status)
+    atomic.text(target / "trend.html", _page(found, moved, figures))
+    atomic.text(target / "trend.txt", said)
+    return StudyResult(ResultKind.NIGHTLY, root, said, target / "trend.html", status)
 
 
-def _page(found: Trend, figures: Sequence[Plot]) -> str:
+def _page(found: Trend, moved: Triage, figures: Sequence[Plot]) -> str:
     links = {one.folder: f"../{quote(one.folder)}/report/report.html" for one, _ in found.fresh}
     return page.rendered(
         "trend.html.j2",
         trend=found,
         opening=text.opening(found),
         failures=text.failures(found),
+        moved=triage.listing(moved),
         fresh=table.region(text.fresh(found), links),
         plots=figures,
         lines=map(text.points, found.lines),

@@ -14,7 +14,7 @@ from typing import Any
 from harness.util.errors import InfraError, UserError
 
 NAME = "history.sqlite"
-_SCHEMA = 1
+_SCHEMA = 2
 _TABLES = """
 create table nights (id integer primary key, started text not null, ended text not null,
     config text not null, budget_s real not null, used_s real not null, planned integer not null,
@@ -35,6 +35,18 @@ create table failures (night integer not null, key text not null, place text not
 create index comparisons_key on comparisons (key);
 create index estimates_key on estimates (key);
 """
+_STEPS = (
+    _TABLES,
+    """
+alter table comparisons add column asked text not null default '';
+alter table comparisons add column made_s real not null default 0;
+alter table estimates add column aa_change_pct real;
+create table searches (move text primary key, night integer not null, status integer not null,
+    number integer, culprit text not null, detail text not null, folder text not null,
+    seconds real not null);
+""",
+)
+"""What makes a file of each version of one of the version before; the first makes a new file."""
 OPEN, WHOLE, SPENT, REPLACED = "open", "whole", "budget spent", "replaced"
 
 
@@ -59,7 +71,11 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class NightlyComparison:
-    """One comparison as it was after a night; looks counts the nights that looked at it."""
+    """One comparison as it was after a night; looks counts the nights that looked at it.
+
+    asked: what was compared, as `job.asked` writes it; "" in rows of version 1
+    seconds: of boots and report; made_s: of getting both kernels, 0 where they were there
+    """
 
     night: int
     key: str
@@ -75,11 +91,16 @@ class NightlyComparison:
     looks: int
     seconds: float
     status: int
+    asked: str = ""
+    made_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredEstimate:
-    """One metric of one cell of a comparison; changes in per cent, role primary or secondary."""
+    """One metric of one cell of a comparison; changes in per cent, role primary or secondary.
+
+    aa_change_pct: of base against base again; None where nobody knows
+    """
 
     night: int
     key: str
@@ -101,6 +122,7 @@ class StoredEstimate:
     reason: str
     more: int | None
     detectable_pct: float | None
+    aa_change_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +137,24 @@ class NightlyFailure:
     place: str
     kind: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A finished bisection of a move.
+
+    status: 0 for a culprit, 4 for none, else why there is no answer; number, culprit: the patch
+    and its subject, None and "" without one; detail: the answer in a sentence
+    """
+
+    move: str
+    night: int
+    status: int
+    number: int | None
+    culprit: str
+    detail: str
+    folder: str
+    seconds: float
 
 
 class HistoryStore:
@@ -179,29 +219,61 @@ class HistoryStore:
         rows = self._base.execute("select * from failures where night = ? order by rowid", (night,))
         return [NightlyFailure(*row) for row in rows]
 
+    def searched(self, one: Search) -> None:
+        """What a bisection came to, in place of what one of the same move did before."""
+        with self._base:
+            self._base.execute("delete from searches where move = ?", (one.move,))
+            _insert(self._base, "searches", [one])
+
+    def searches(self) -> list[Search]:
+        """All bisections."""
+        return [Search(*row) for row in self._select("searches", "rowid")]
+
     def _select(self, table: str, order: str) -> list[Any]:
         return self._base.execute(f"select * from {table} order by {order}").fetchall()
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[HistoryStore]:
-    """The history in a file, made if it is not there.
+    """The history in a file, made if it is not there, and brought to this version if it is older.
 
-    UserError for a file of another version; InfraError where SQLite cannot use it.
+    UserError for a file of a newer version; InfraError where SQLite cannot use it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with closing(sqlite3.connect(path)) as base:
-            version = base.execute("pragma user_version").fetchone()[0]
-            if version == 0:
-                base.executescript(f"begin; {_TABLES} pragma user_version = {_SCHEMA}; commit;")
-            elif version != _SCHEMA:
-                raise UserError(
-                    f"{path} is of version {version}, this harness writes {_SCHEMA}: move it away"
-                )
+            _migrate(base, path)
             yield HistoryStore(base)
     except sqlite3.Error as error:
         raise InfraError(f"the history {path} cannot be used: {error}") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[HistoryStore]:
+    """A copy in memory, of this version; the file stays as it was recorded.  Errors as `opened`."""
+    if not path.is_file():
+        raise UserError(f"there is no history '{path}': 'make nightly' makes one")
+    try:
+        with closing(sqlite3.connect(":memory:")) as base:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as file:
+                file.backup(base)
+            _migrate(base, path)
+            yield HistoryStore(base)
+    except sqlite3.Error as error:
+        raise InfraError(f"the history {path} cannot be used: {error}") from error
+
+
+def _migrate(base: sqlite3.Connection, path: Path) -> None:
+    """Bring a file to this version in one transaction."""
+    version = base.execute("pragma user_version").fetchone()[0]
+    if version > _SCHEMA:
+        raise UserError(
+            f"{path} is of version {version}, this harness writes {_SCHEMA}: use a newer harness, "
+            "or move it away"
+        )
+    if version < _SCHEMA:
+        steps = "".join(_STEPS[version:])
+        base.executescript(f"begin; {steps} pragma user_version = {_SCHEMA}; commit;")
 
 
 def _insert(base: sqlite3.Connection, table: str, rows: Sequence[Any]) -> None:

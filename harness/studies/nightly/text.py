@@ -11,7 +11,9 @@ from harness.report.numbers import change, interval, percent
 from harness.report.table import Table, columns
 from harness.stats.changepoint import MIN_POINTS
 from harness.stats.verdict import Kind
+from harness.studies.nightly import triage
 from harness.studies.nightly.trend import Trend, TrendLine, TrendPoint
+from harness.studies.nightly.triage import Triage
 from harness.util.errors import Exit
 
 _MOST_POINTS = 12
@@ -24,12 +26,13 @@ STATUS = {
 }  # fmt: skip
 
 
-def render(trend: Trend) -> str:
-    """The whole text: this night, failures first, then each line, the method."""
+def render(trend: Trend, moved: Triage) -> str:
+    """The whole text: this night, failures first, what moved, then each line, the method."""
     return layout.page(
         (
             paragraphs([*opening(trend), *map(_failure, failures(trend))]),
             paragraphs(_left(trend)),
+            section("Moved, and not explained", triage.entries(moved)),
             table.text(fresh(trend)),
             *(table.text(points(line, most=_MOST_POINTS)) for line in trend.lines),
             section("How to read this", paragraphs([method(trend)])),
@@ -112,7 +115,8 @@ def _left(trend: Trend) -> list[str]:
         f"NOT DONE: the budget was spent with {len(trend.left)} comparisons left; the next night "
         "goes on with them, the most informative first:"
     )
-    return [head, *capped([f"- {job.folder} ({job.why})" for job in trend.left], _MOST_LEFT)]
+    jobs = capped([f"- {job.folder} ({job.why})" for job in trend.left], _MOST_LEFT)
+    return [head, *jobs, *capped(trend.expected, _MOST_LEFT)]
 
 
 def fresh(trend: Trend) -> Table:

@@ -72,7 +72,7 @@ class Trend:
     """All that the page and the text say.
 
     fresh: this night's comparisons, with their primary estimates; left: what the budget left over
-    unlisted: what the registry lacks, a sentence each
+    unlisted: what the registry lacks, a sentence each; expected: when what is left will be done
     risk: the probability of any mark on the page where nothing changed
     """
 
@@ -84,12 +84,14 @@ class Trend:
     left: tuple[Job, ...]
     lines: tuple[TrendLine, ...]
     unlisted: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
     risk: float = changepoint.RISK
 
 
 def read(
-    history: HistoryStore, *, name: str, left: Sequence[Job] = (), unlisted: Sequence[str] = ()
-) -> Trend:
+    history: HistoryStore, *, name: str, left: Sequence[Job] = (), unlisted: Sequence[str] = (),
+    expected: Sequence[str] = (),
+) -> Trend:  # fmt: skip
     """The trend as it is after the last night.  ValueError where there was no night."""
     nights = history.nights()
     if not nights:
@@ -109,7 +111,7 @@ def read(
     lines = _marked(_lines(list(latest), primary))
     return Trend(
         name, night, len(nights), fresh, tuple(history.failures(night.id)), tuple(left),
-        tuple(sorted(lines, key=_urgency)), tuple(unlisted),
+        tuple(sorted(lines, key=_urgency)), tuple(unlisted), tuple(expected),
     )  # fmt: skip
 
 
