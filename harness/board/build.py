@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.board import claims, collect, pages, series, significance, tables
+from harness.board import claims, collect, moved, pages, series, significance, tables
 from harness.board.claims import JudgedTable
 from harness.board.collect import FoundResults
 from harness.board.feed import MOST, feed
-from harness.board.history import Nights, nights
+from harness.board.history import nights
+from harness.board.moved import Moved
 from harness.board.pages import Board
 from harness.board.record import BoardComparison
 from harness.board.site import BoardSite, compact, script, style
@@ -55,9 +57,12 @@ class BuiltBoard:
     removed: int
 
 
-def make(results: Path, target: Path | None = None) -> BuiltBoard:
+def make(
+    results: Path, target: Path | None = None, *, now: datetime.datetime | None = None
+) -> BuiltBoard:
     """Build the board of a folder of results below it, or in ``target``.
 
+    now: by which a move that nobody explained is old; None for the time of the call
     Raises UserError where there is no such folder, or the target is something else's.
     """
     if not results.is_dir():
@@ -67,12 +72,14 @@ def make(results: Path, target: Path | None = None) -> BuiltBoard:
         state = _state(root)
         root.mkdir(parents=True, exist_ok=True)
         (root / OPEN).touch()
-        made = _make(results, root, state)
+        made = _make(results, root, state, now or datetime.datetime.now(datetime.UTC))
         (root / OPEN).unlink()
         return made
 
 
-def _make(results: Path, root: Path, state: Mapping[str, Any]) -> BuiltBoard:
+def _make(
+    results: Path, root: Path, state: Mapping[str, Any], now: datetime.datetime
+) -> BuiltBoard:
     known, entries = collect.registered(REPO / "kernels" / "series")
     found = collect.collect(results, root, collect.of_data(state.get("collected", {})), known)
     ordered = sorted(found.comparisons.values(), key=lambda one: (one.ended, one.address))
@@ -88,10 +95,13 @@ def _make(results: Path, root: Path, state: Mapping[str, Any]) -> BuiltBoard:
         pages.comparison_list(site, board, f"base/{place}/", title, those)
     past = nights(results, found.histories)
     claimed = claims.judged(board, root, found.memory)
-    series.write(site, board, entries, past, claimed)
+    moves = moved.moved(past.triages, ordered)
+    series.write(site, board, entries, past, claimed, moves)
+    moved.write(site, moves)
     pages.comparison_list(site, board, "comparison/", "Comparisons", ordered)
     pages.kernels(site, board)
-    _front(site, board, past, claimed)
+    _front(site, board, claimed, _MovedOnFront(moves, moved.stale(moves, now),
+                                               moved.fresh(moves, now)))  # fmt: skip
     removed = site.prune()
     data = {"schema": _SCHEMA, "pages": site.after, "collected": collect.as_data(found)}
     atomic.text(root / STATE, compact(data))
@@ -160,11 +170,27 @@ def unlinked(text: str, there: list[str]) -> str:
     )
 
 
-def _front(site: BoardSite, board: Board, past: Nights, claimed: Sequence[JudgedTable]) -> None:
+@dataclass(frozen=True, slots=True)
+class _MovedOnFront:
+    """All moves; stale: not explained for a week; fresh: of the last week."""
+
+    moves: Sequence[Moved]
+    stale: Sequence[Moved]
+    fresh: Sequence[Moved]
+
+    def as_data(self) -> dict[str, Any]:
+        return {"stale": moved.as_data(self.stale), "fresh": moved.as_data(self.fresh)}
+
+
+def _front(
+    site: BoardSite, board: Board, claimed: Sequence[JudgedTable], moves: _MovedOnFront
+) -> None:
     newest = list(reversed(board.comparisons[-MOST:]))
     site.file("board.css", "", style)
     site.file("board.js", "", script)
-    site.file("feed.xml", [(one.address, one.sums) for one in newest], lambda: feed(newest))
+    news = moves.moves[:MOST]
+    inputs: list[Any] = [[(one.address, one.sums) for one in newest], moved.as_data(news)]
+    site.file("feed.xml", inputs, lambda: feed(newest, news))
     for name, made in pages.overview(board, "../").items():
         _list(site, name, made)
     entries = [
@@ -184,12 +210,13 @@ def _front(site: BoardSite, board: Board, past: Nights, claimed: Sequence[Judged
                         for name, count in counts.items()) + "."  # fmt: skip
     shown = newest[:_MOST]
     inputs = [opening, board.inputs(shown), _first(lists["series"]).rows,
-              _first(lists["base"]).rows, summed.rows, past.as_data()]  # fmt: skip
+              _first(lists["base"]).rows, summed.rows, moves.as_data()]  # fmt: skip
     site.html(
         "index.html", "front.html.j2", inputs,
         lambda: {
             "opening": opening,
-            "moved": past.moved_table(),
+            "stale": moved.table(moves.stale[:_MOST], ""),
+            "moved": moved.table(moves.fresh[:_MOST], ""),
             "fresh": tables.comparisons(shown, "", board.fences),
             "series": _first(lists["series"]), "more_series": len(board.series) > _MOST,
             "claims": summed,
@@ -199,7 +226,7 @@ def _front(site: BoardSite, board: Board, past: Nights, claimed: Sequence[Judged
     )  # fmt: skip
     site.json("index.json", inputs, lambda: {
         "counts": counts, "newest": [pages.brief(one) for one in shown],
-        "moved": past.as_data(), "claims": summed.rows,
+        "moved": moves.as_data(), "claims": summed.rows,
     })  # fmt: skip
 
 

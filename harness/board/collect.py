@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 _DEEPEST = 3
 _PARTIAL = (ResultKind.WALK.record, ResultKind.BISECT.record)
 """Of studies whose parts are no series as somebody sent it."""
+_TRIAL = re.compile(r"patch-\d\d+")
+"""The parts of a walk or bisection under way, which has no record yet."""
 _NEEDED = ("manifest.json", "experiment.json", "report/estimates.csv", "report/report.html")
 _OVERHEAD = "report/overhead.csv"
 _HISTORY = "history.sqlite"
@@ -75,6 +78,11 @@ def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> Fou
             _bundled(folder, address, found)
     there = {address for _, address in found.stamps.values()}
     found.gone = found.comparisons.keys() - there
+    for address in found.gone:  # a thinned result has left its bundle
+        folder = root / found.comparisons[address].name
+        if folder.with_name(folder.name + defaults.BUNDLE_SUFFIX).is_file():
+            found.folders[address] = folder
+            _bundled(folder, address, found)
     return found
 
 
@@ -127,7 +135,8 @@ def _folders(root: Path, board: Path, histories: list[Path]) -> Iterator[tuple[s
             if checksums.NAME in names:
                 yield folder.relative_to(root).as_posix(), folder
             continue
-        if any(name in names for name in _PARTIAL) or depth > _DEEPEST:
+        is_partial = any(name in _PARTIAL or _TRIAL.fullmatch(name) for name in names)
+        if (is_partial and folder != root) or depth > _DEEPEST:
             continue
         if _HISTORY in names:
             histories.append(folder / _HISTORY)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,45 +12,47 @@ from typing import Any
 from markupsafe import Markup
 
 from harness.board import drawing
-from harness.report.table import Table, columns
-from harness.studies.nightly import store, text, trend
+from harness.studies.nightly import moves, store, text, trend, words
 from harness.studies.nightly.trend import TrendLine
+from harness.studies.nightly.triage import Triage
+from harness.studies.nightly.words import TriageWord
+from harness.util.errors import UserError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Nights:
-    """The lines of all histories below a folder of results."""
+    """The lines of all histories below a folder of results; triages: what moved, by folder."""
 
     lines: tuple[TrendLine, ...]
+    triages: tuple[tuple[str, Triage], ...] = ()
 
     def of(self, series: str) -> list[TrendLine]:
         """The lines of a series: its name is what nightly.yaml calls it."""
         return [line for line in self.lines if line.subject == series]
 
-    @property
-    def moved(self) -> list[TrendLine]:
-        """Those whose level moved at their newest point."""
-        return [line for line in self.lines if line.marks[-1].shift]
-
-    def moved_table(self) -> Table:
-        """These as a table."""
-        rows = tuple((line.title, text.moved(line.marks[-1])) for line in self.moved)
-        return Table("", columns("line", "what", names=2), rows)
-
-    def as_data(self) -> list[Any]:
-        """The moved ones as plain values."""
-        return [list(row) for row in self.moved_table().rows]
-
 
 def nights(results: Path, histories: Sequence[Path]) -> Nights:
     """Read every history; one without a night says nothing yet."""
     lines: list[TrendLine] = []
+    triages = []
     for path in histories:
         with store.reading(path) as history:
             if history.nights():
                 name = path.parent.relative_to(results).as_posix()
-                lines += trend.read(history, name=name).lines
-    return Nights(tuple(lines))
+                found = trend.read(history, name=name).lines
+                lines += found
+                triages.append((name, Triage(moves.find(history, found), _said(path.parent))))
+    return Nights(tuple(lines), tuple(triages))
+
+
+def _said(folder: Path) -> dict[str, TriageWord]:
+    try:
+        return words.read(folder / words.COPY)
+    except UserError as error:
+        _log.warning(f"the words on what moved are left out: {error}")
+        return {}
 
 
 def figure(line: TrendLine) -> Markup:

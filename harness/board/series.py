@@ -9,6 +9,7 @@ from typing import Any
 from harness.board import address, chunks, history, pages, tables
 from harness.board.claims import AGREE, DIFFERS, UNTOLD, JudgedTable
 from harness.board.history import Nights
+from harness.board.moved import Moved, of_series
 from harness.board.pages import Board, Placed
 from harness.board.record import BoardComparison
 from harness.board.site import BoardSite
@@ -17,22 +18,24 @@ from harness.series.registry import Entry
 
 _MOST_ROWS = 200
 _MOST_TRENDS = 24
+_MOST_MOVES = 24
 
 
 def write(
     site: BoardSite, board: Board, entries: Mapping[str, Entry], past: Nights,
-    claimed: Sequence[JudgedTable],
+    claimed: Sequence[JudgedTable], moves: Sequence[Moved],
 ) -> None:  # fmt: skip
     """The pages of all series that were measured, or whose authors published figures."""
     names = {many[-1].patch.series for many in board.series.values()}
     for name in sorted(names | {one.series for one in claimed}):
         mine = [one for one in claimed if one.series == name]
-        _write(site, board, name, entries.get(name), past, mine)
+        said = list(of_series(moves, name))[:_MOST_MOVES]
+        _write(site, board, name, entries.get(name), past, mine, said)
 
 
 def _write(
     site: BoardSite, board: Board, name: str, entry: Entry | None, past: Nights,
-    claimed: Sequence[JudgedTable],
+    claimed: Sequence[JudgedTable], moves: Sequence[str],
 ) -> None:  # fmt: skip
     place = address.slug(name)
     found = board.series.get(place, [])
@@ -49,6 +52,7 @@ def _write(
         [(one.address, one.sums, row.cell, row.metric) for one, row in shown],
         board.bars(row for _, row in shown), len(measured), [history.data(line) for line in lines],
         board.inputs(front), [one.address for one in why], len(more), list(map(_claims, claimed)),
+        moves,
     ]  # fmt: skip
     site.html(
         f"series/{place}/index.html", "series.html.j2", inputs,
@@ -60,6 +64,7 @@ def _write(
             "measured": tables.of_series(shown, "../../", board.fences),
             "left_out": max(len(measured) - _MOST_ROWS, 0),
             "why": [tables.functions(one, f"{one.patch.label} on {one.base.label}") for one in why],
+            "moves": moves,
             "trends": [(line.title, history.figure(line), history.notes(line)) for line in lines],
             "comparisons": tables.comparisons(front, "../../", board.fences),
             "chunks": more,
