@@ -63,7 +63,7 @@ def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> Fou
     known: what the last build had; what of it is unchanged is taken over without being read
     """
     found = FoundResults(comparisons=dict(known.comparisons))
-    for place, folder in _folders(root, board, found.histories):
+    for place, folder in folders(root, board, found.histories):
         stamp = _stamp(folder / checksums.NAME)
         was = known.stamps.get(place)
         if was and was[0] == stamp and (not was[1] or was[1] in found.comparisons):
@@ -71,7 +71,7 @@ def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> Fou
             if place in known.memory:
                 found.memory[place] = known.memory[place]
         else:
-            found.stamps[place] = (stamp, _read(folder, place, kernels, found))
+            found.stamps[place] = (stamp, read_one(folder, place, kernels, found))
         address = found.stamps[place][1]
         if address:
             found.folders[address] = folder
@@ -96,7 +96,11 @@ def registered(folder: Path) -> tuple[Known, dict[str, registry.Entry]]:
     return Known(frozenset(entries), postings), entries
 
 
-def _read(folder: Path, place: str, kernels: Known, found: FoundResults) -> str:
+def read_one(folder: Path, place: str, kernels: Known, found: FoundResults) -> str:
+    """Read a folder into ``found``; the address of its comparison, "" for what has none.
+
+    What is not as it was recorded is left out, and that is said.
+    """
     sums = checksums.read(folder)
     if sums and _OVERHEAD in sums.lines and (measured := claims.overhead(folder)):
         found.memory[place] = measured
@@ -124,7 +128,7 @@ def _bundled(folder: Path, address: str, found: FoundResults) -> None:
         found.comparisons[address] = replace(found.comparisons[address], bundle=name)
 
 
-def _folders(root: Path, board: Path, histories: list[Path]) -> Iterator[tuple[str, Path]]:
+def folders(root: Path, board: Path, histories: list[Path]) -> Iterator[tuple[str, Path]]:
     """(place, folder) of each result with hashes, sorted; of walks and bisections nothing."""
     stack = [(root, 0)]
     while stack:

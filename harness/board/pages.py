@@ -11,12 +11,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from harness.board import address, chunks, tables
+from harness.board import chunks, tables
 from harness.board.chunks import Chunk
 from harness.board.record import BoardComparison, BoardKernel, Row
 from harness.board.significance import Fences
 from harness.board.site import BoardSite
 from harness.report.table import Table, columns
+from harness.results import address
 
 Placed = tuple[BoardComparison, Row]
 

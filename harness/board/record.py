@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from harness.board import address
+from harness.results import address
 from harness.results import manifest as manifests
 from harness.results.manifest import ArmFacts, Manifest, clock_unit
 from harness.util import atomic
@@ -200,6 +200,15 @@ def read(
         "opening": _opening(folder / "report" / "report.txt"),
     }
     return summary, data
+
+
+def message_ids(folder: Path) -> set[str]:
+    """Of the mails that a result's series came from: cover letter and patches."""
+    series = manifests.load(folder).arm("patch").series
+    if series is None:
+        return set()
+    ids = [(series.letter or {}).get("message_id"), series.origin.get("message_id")]
+    return {str(one) for one in (*ids, *(each.message_id for each in series.patches)) if one}
 
 
 @dataclass(frozen=True, slots=True)

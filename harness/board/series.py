@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.board import address, chunks, history, pages, tables
+from harness.board import chunks, history, pages, tables
 from harness.board.claims import AGREE, DIFFERS, UNTOLD, JudgedTable
 from harness.board.history import Nights
 from harness.board.moved import Moved, of_series
@@ -14,6 +14,7 @@ from harness.board.pages import Board, Placed
 from harness.board.record import BoardComparison
 from harness.board.site import BoardSite
 from harness.report.table import Table, columns
+from harness.results import address
 from harness.series.registry import Entry
 
 _MOST_ROWS = 200

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from markupsafe import Markup, escape
 
-from harness.board import address, drawing
+from harness.board import drawing
 from harness.board.record import BoardComparison, BoardKernel, Row
 from harness.board.significance import Fences, summed
 from harness.report.numbers import number, percent
 from harness.report.table import Column, Table, columns
+from harness.results import address
 from harness.util.escape import harmless
 
 _INTERVAL = "95 % interval"

@@ -232,6 +232,7 @@ def _add_reading(add: _Add) -> None:
         default="no",
         help="yes: with configuration, method, noise, secondary metrics and memory at each usage",
     )
+    options.board(command)
     options.mails(command)
     command = add(
         "verify",
@@ -297,6 +298,14 @@ def _add_reading(add: _Add) -> None:
     )
     command.add_argument("--by", metavar="WHO", help="the name of who says so")
     command.add_argument("--note", metavar="TEXT", help="a sentence, e.g. which patch it was")
+    command = add(
+        "check",
+        "read a mail and print what was measured of its series, as JSON for b4",
+        ": b4's review-series-check-cmd takes it. Reads finished results and runs nothing; an "
+        "empty list says that nothing was measured.",
+        epilog="exit status: 0, whatever was measured; 2 user error",
+    )
+    options.board(command)
     command = add(
         "results",
         "list the results: when, what, verdicts, size; or remove one",

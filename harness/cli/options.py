@@ -104,6 +104,16 @@ def cases(parser: argparse.ArgumentParser) -> None:
     results(parser)
 
 
+def board(parser: argparse.ArgumentParser) -> None:
+    """Where the board can be read."""
+    parser.add_argument(
+        "--board",
+        metavar="URL",
+        type=values.url,
+        help="where the board is published, for links to its pages (default: as nightly.yaml says)",
+    )
+
+
 def repeat(parser: argparse.ArgumentParser) -> None:
     """What `make repeat` takes: how this machine has and builds things, and nothing else."""
     some(parser, "kernel_git", "sandbox", "jobs", "scheduler", "parallel", "name")

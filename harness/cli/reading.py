@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import logging
+import sys
 from pathlib import Path
 
-from harness.board import build
+from harness.board import answer, build, collect
 from harness.cli import asked, context
 from harness.results import listing
 from harness.results.manifest import ResultKind
@@ -24,6 +26,8 @@ from harness.util.hostspace import in_words
 from harness.util.paths import REPO
 
 _log = logging.getLogger(__name__)
+SERIES = REPO / "kernels" / "series"
+_MOST_MAIL = 16 << 20
 
 
 def _result(args: argparse.Namespace, word: str | None = None) -> Path:
@@ -49,7 +53,13 @@ def run_reply(args: argparse.Namespace) -> Exit:
         quoted = draft.from_file(Path(args.quote))
     folder = _result(args)
     overhead_of = _result(args, args.overhead) if args.overhead else None
-    made = draft.make(folder, overhead=overhead_of, quoted=quoted, long=args.long == "yes")
+    made = draft.make(
+        folder,
+        overhead=overhead_of,
+        quoted=quoted,
+        long=args.long == "yes",
+        board=args.board or _board(folder),
+    )
     print(made, end="")
     _log.info(f"draft: {draft.write(folder, made)}; git send-email takes it")
     return Exit.OK
@@ -88,7 +98,7 @@ def run_board(args: argparse.Namespace) -> Exit:
 
 
 def run_triage(args: argparse.Namespace) -> Exit:
-    config = nightly_config.load(args.nightly, registry_folder=REPO / "kernels" / "series")
+    config = nightly_config.load(args.nightly, registry_folder=SERIES)
     root, path = Path(args.results) / config.name, words.beside(config.path)
     found = triage.read(root, path)
     given = {name: getattr(args, name) for name in ("move", "word", "by")}
@@ -108,6 +118,24 @@ def run_triage(args: argparse.Namespace) -> Exit:
     except UserError:
         _log.info("a night is running: the trend and the board have the word when it ends")
     return Exit.OK
+
+
+def run_check(args: argparse.Namespace) -> Exit:
+    kernels, _ = collect.registered(SERIES)
+    raw = sys.stdin.buffer.read(_MOST_MAIL)
+    found = answer.check(raw, Path(args.results), kernels, args.board or _board(Path()))
+    print(json.dumps(found, indent=1))
+    return Exit.OK
+
+
+def _board(folder: Path) -> str:
+    """The board of the nightly.yaml of a result's nights, else of the one that lies here."""
+    places = [folder.parent.parent / "nightly.yaml"] if folder != Path() else []
+    for place in (*places, Path("nightly.yaml")):
+        if place.is_file():
+            config = nightly_config.load(place, registry_folder=SERIES)
+            return config.board
+    return ""
 
 
 def run_diff(args: argparse.Namespace) -> Exit:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from harness.experiment.settings import Takes
 from harness.util.paths import at_home
 from harness.util.yamlfile import near
 
+BOARD = "https://board.example/swap/"
+"""An example of a board's address."""
 EMPTY = "is empty; give it a value or leave it out"
 
 
@@ -58,6 +61,13 @@ def days(text: str) -> float:
     if not 0 <= count < 1e6:
         raise ArgumentTypeError(f"is '{text}'; it counts days, from 0")
     return count
+
+
+def url(text: str) -> str:
+    """The address of a board, with a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ArgumentTypeError(f"is '{text}'; it must be a URL like {BOARD}")
+    return text.rstrip("/") + "/"
 
 
 def place(text: str) -> str:

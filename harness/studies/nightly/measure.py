@@ -78,6 +78,7 @@ def nightly(config: Config, context: Context) -> StudyResult:
     What fails in a comparison, a list or a repository is part of the report.
     """
     root = context.results / config.name
+    words.read(words.beside(config.path))  # a mistake is said now, not in the morning
     identity.claimed(root, ResultKind.NIGHTLY)
     with manifest.locked(root), store.opened(root / store.NAME) as history:
         night = _Night(config, context, root, history)

@@ -15,6 +15,8 @@ from pathlib import Path
 from harness.experiment import defaults
 from harness.report import files
 from harness.report.layout import WIDTH
+from harness.report.model import Report
+from harness.results import address as addresses
 from harness.results import checksums, manifest, record
 from harness.results.frames import ARMS
 from harness.results.manifest import UNKNOWN, Manifest, ResultKind
@@ -22,6 +24,7 @@ from harness.results.record import kind_of
 from harness.run import evidence
 from harness.series.mail import cover
 from harness.series.mail.cover import Cover
+from harness.stats.verdict import Kind
 from harness.studies.arms import analysis as arms
 from harness.studies.arms.analysis import ArmStudy
 from harness.studies.overhead import analysis as overheads
@@ -41,6 +44,7 @@ _MIME = (
 )
 _QUOTED = 76
 _MOST_QUOTED = 60
+_MOST_CELLS = 6
 _PLAIN = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "-",
@@ -67,9 +71,11 @@ def make(
     overhead: Path | None = None,
     quoted: Quoted | None = None,
     long: bool = False,
+    board: str = "",
 ) -> str:
     """The whole draft, headers first; every line ASCII. long: with all that is known.
 
+    board: the URL of a board, with a slash at its end; the mail then names each cell's page
     Refuses with UserError where a raw file is not as it was recorded, and raises what the reports
     of both results raise.
     """
@@ -102,7 +108,10 @@ def make(
         raise UserError(f"OVERHEAD='{memory}' is no result of 'make overhead'")
     proofs = [_evidence(one) for one in dict.fromkeys(filter(None, (results, memory)))]
     about = manifest.load(results)
-    text = reply.body(_answer(results, [memory] if memory else []), about, proofs, long=long)
+    answer = _answer(results, [memory] if memory else [])
+    text = reply.body(answer, about, proofs, long=long)
+    if board and kind is ResultKind.COMPARE:
+        text += "".join(f"{line}\n" for line in ("", *_on_board(results, answer.report, board)))
     return _mail(about, text, quoted)
 
 
@@ -116,6 +125,18 @@ def _mail(about: Manifest, text: str, quoted: Quoted | None) -> str:
 def _manifests(results: Path, study: ArmStudy) -> dict[str, Manifest]:
     """What the arms that have a result say of their kernels; the last one is the one answered."""
     return {one.name: manifest.load(results / one.folder) for one in study.arms if one.folder}
+
+
+def _on_board(results: Path, report: Report, board: str) -> list[str]:
+    """The addresses of the cells' pages, the worst first.  A URL is not broken."""
+    identity = atomic.json_file(results / "experiment.json") or {}
+    cells = identity.get("cells") or {}
+    order = (Kind.WORSE, Kind.BETTER)
+    rows = [(row.verdict.kind if row.verdict else Kind.NONE, row.cell) for row in report.primary]
+    rows.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
+    names = list(dict.fromkeys(cell for _, cell in rows if cell in cells))
+    urls = [f"{board}cell/{addresses.cell(name, cells[name], identity)}/" for name in names]
+    return ["Each cell in all that was measured:", *urls[:_MOST_CELLS]] if urls else []
 
 
 def _last(results: Path) -> Manifest:

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from harness.board import address, build, chunks, record, series
+from harness.board import build, chunks, record, series
+from harness.results import address
 from harness.util.errors import UserError
 from tests.longrun import board as made_up
 

@@ -17,7 +17,7 @@ import pytest
 
 from harness.cli.main import main
 from harness.report import files
-from harness.results import checksums, manifest, sizes
+from harness.results import address, checksums, manifest, sizes
 from harness.results.sizes import KernelSize, Sizes
 from harness.series.mail import cover as letter
 from harness.series.mail.cover import Cover
@@ -351,3 +351,18 @@ FORGED = str.maketrans("0123456789", "1234567890")
 def measured(line: str) -> bool:
     """Whether a line has a per cent, an interval or a verdict: a number that was measured."""
     return bool(re.search(r"\d ?%|\[[-+]?\d|\d (worse|undecided)$", line))
+
+
+def test_the_mail_names_the_pages_of_its_cells_on_the_board(tmp_path: Path) -> None:
+    folder = result(tmp_path, Fake(pairs=3, aa=True))
+    cells = {"zram-lz4.pageio": {"workload": "pageio"}, "zswap-lz4.pageio": {}}
+    identity = {"clock": "insn", "cells": cells}
+    (folder / "experiment.json").write_text(json.dumps(identity))
+    checksums.raw(folder)
+    plain = draft.make(folder)
+    linked = draft.make(folder, board="https://board.example/swap/")
+    assert linked.startswith(plain) and linked.isascii()
+    added = linked.removeprefix(plain).split("\n")
+    urls = [f"https://board.example/swap/cell/{address.cell(name, cell, identity)}/"
+            for name, cell in cells.items()]  # fmt: skip
+    assert added == ["", "Each cell in all that was measured:", *urls, ""]
