@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import datetime
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,11 @@ from harness.util import atomic
 from harness.util.errors import UserError
 from harness.util.paths import REPO
 
-STATE, OPEN = ".board.json", ".board.open"
-"""What the next build takes for known, and the mark of a build under way."""
-_SCHEMA = 1
+STATE, LINES, OPEN = ".board.json", ".board.lines", ".board.open"
+"""What the next build takes for known, its comparisons one a line, the mark of a build under way.
+
+One text of all comparisons would take more memory, to write and to read, than they do."""
+_SCHEMA, _KNOWN = 2, (1, 2)
 _MOST = 40
 """Rows of each list of the front page."""
 _PUBLISHED = ("report.txt", "estimates.csv", "metrics.csv", "profile.txt")
@@ -77,14 +81,15 @@ def make(
         return made
 
 
-def _make(
-    results: Path, root: Path, state: Mapping[str, Any], now: datetime.datetime
-) -> BuiltBoard:
+def _make(results: Path, root: Path, state: dict[str, Any], now: datetime.datetime) -> BuiltBoard:
     known, entries = collect.registered(REPO / "kernels" / "series")
-    found = collect.collect(results, root, collect.of_data(state.get("collected", {})), known)
+    site = BoardSite(root, state.pop("pages", {}))
+    old = state.pop("collected", {})
+    lines = old.pop("comparisons", None) or _lines(root)  # version 1 has them in the state
+    before = collect.of_data(old, lines)
+    found = collect.collect(results, root, before, known, partial(_record, site))
     ordered = sorted(found.comparisons.values(), key=lambda one: (one.ended, one.address))
     board = Board(ordered, significance.fences(ordered), frozenset(found.gone))
-    site = BoardSite(root, state.get("pages", {}))
     _records(site, board, found)
     for one in ordered:
         pages.comparison(site, board, one)
@@ -104,6 +109,8 @@ def _make(
                                                moved.fresh(moves, now)))  # fmt: skip
     removed = site.prune()
     data = {"schema": _SCHEMA, "pages": site.after, "collected": collect.as_data(found)}
+    rows = (f"{compact(one.as_data())}\n".encode() for one in ordered)
+    atomic.pieces(root / LINES, rows)
     atomic.text(root / STATE, compact(data))
     return BuiltBoard(
         root / "index.html", len(ordered), len(found.fresh), len(site.after), site.written, removed
@@ -119,25 +126,41 @@ def _state(root: Path) -> dict[str, Any]:
             raise UserError(f"'{root}' is not empty and no board: name another with OUTPUT=")
         return {}
     state = atomic.json_file(path)
-    if state is None or state.get("schema") != _SCHEMA:
-        raise UserError(f"'{path}' is damaged or of another version: remove '{root}', which is "
-                        "made again from the results that are there")  # fmt: skip
+    if state is None or state.get("schema") not in _KNOWN:
+        raise _damaged(path)
     # Of what a build that was killed has written nothing is known: all of it is written again.
     return {**state, "pages": {}} if is_cut_off else state
 
 
+def _lines(root: Path) -> Iterator[dict[str, Any]]:
+    """The comparisons that the last build knew.  UserError where the file is damaged."""
+    path = root / LINES
+    if not path.exists():
+        return
+    try:
+        with path.open("rb") as lines:
+            yield from map(json.loads, lines)
+    except ValueError as error:
+        raise _damaged(path) from error
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(
+        f"'{path}' is damaged or of another version: remove '{path.parent}', which is made again "
+        "from the results that are there"
+    )
+
+
 def _records(site: BoardSite, board: Board, found: FoundResults) -> None:
-    """The record of each comparison that was read, and the files of its report."""
+    """Keep the files of each comparison that was not read anew; the bundles of all."""
+    site.keep({f"comparison/{one.address}" for one in board.comparisons
+               if one.address not in found.fresh})  # fmt: skip
     for one in board.comparisons:
-        place = f"comparison/{one.address}/"
-        if one.address not in found.fresh:
-            site.keep(place)
-        else:
-            _record(site, one, *found.fresh[one.address])
         _bundle(site, one, found)
 
 
 def _record(site: BoardSite, one: BoardComparison, folder: Path, data: dict[str, Any]) -> None:
+    """The record of a comparison that was read, and the files of its report."""
     place = f"comparison/{one.address}/"
     site.json(f"{place}index.json", one.sums, lambda: data)
     files = [name for name in _PUBLISHED if (folder / "report" / name).is_file()]

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,23 +44,30 @@ class FoundResults:
     address, "" for what the board does not show
     memory: by place, what a result of make overhead measured of a published table
     folders: by address, of those that are there
-    fresh: (folder, all that its JSON says) by address, of those that were read anew
+    fresh: addresses of those that were read anew
     histories: of nightly runs; gone: addresses whose folder is no longer there
     """
 
     comparisons: dict[str, BoardComparison] = field(default_factory=dict)
     stamps: dict[str, tuple[Stamp, str]] = field(default_factory=dict)
-    fresh: dict[str, tuple[Path, dict[str, Any]]] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
     histories: list[Path] = field(default_factory=list)
     folders: dict[str, Path] = field(default_factory=dict)
     memory: dict[str, list[MemoryRow]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
 
 
-def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> FoundResults:
+Keep = Callable[[BoardComparison, Path, dict[str, Any]], None]
+"""Takes what was read of a folder: of ten thousand, only the short form is held."""
+
+
+def collect(
+    root: Path, board: Path, known: FoundResults, kernels: Known, keep: Keep
+) -> FoundResults:
     """All finished comparisons below ``root``.
 
     known: what the last build had; what of it is unchanged is taken over without being read
+    keep: called with each comparison that was read anew, its folder, and all that its JSON says
     """
     found = FoundResults(comparisons=dict(known.comparisons))
     for place, folder in folders(root, board, found.histories):
@@ -71,7 +78,7 @@ def collect(root: Path, board: Path, known: FoundResults, kernels: Known) -> Fou
             if place in known.memory:
                 found.memory[place] = known.memory[place]
         else:
-            found.stamps[place] = (stamp, read_one(folder, place, kernels, found))
+            found.stamps[place] = (stamp, read_one(folder, place, kernels, found, keep))
         address = found.stamps[place][1]
         if address:
             found.folders[address] = folder
@@ -96,7 +103,9 @@ def registered(folder: Path) -> tuple[Known, dict[str, registry.Entry]]:
     return Known(frozenset(entries), postings), entries
 
 
-def read_one(folder: Path, place: str, kernels: Known, found: FoundResults) -> str:
+def read_one(
+    folder: Path, place: str, kernels: Known, found: FoundResults, keep: Keep | None = None
+) -> str:
     """Read a folder into ``found``; the address of its comparison, "" for what has none.
 
     What is not as it was recorded is left out, and that is said.
@@ -116,7 +125,9 @@ def read_one(folder: Path, place: str, kernels: Known, found: FoundResults) -> s
         _log.warning(f"{place}: left out, {error}")
         return ""
     found.comparisons[summary.address] = summary
-    found.fresh[summary.address] = (folder, data)
+    found.fresh.add(summary.address)
+    if keep:
+        keep(summary, folder, data)
     return summary.address
 
 
@@ -165,18 +176,17 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def as_data(found: FoundResults) -> Mapping[str, Any]:
-    """What the next build takes for known."""
+def as_data(found: FoundResults) -> dict[str, Any]:
+    """What the next build takes for known, but for the comparisons, which have a file."""
     return {
-        "comparisons": [one.as_data() for _, one in sorted(found.comparisons.items())],
         "memory": found.memory,
         "stamps": {place: [*stamp, name] for place, (stamp, name) in found.stamps.items()},
     }
 
 
-def of_data(data: Mapping[str, Any]) -> FoundResults:
-    """The same read back."""
-    made = [BoardComparison.of(one) for one in data.get("comparisons", ())]
+def of_data(data: Mapping[str, Any], comparisons: Iterable[Mapping[str, Any]]) -> FoundResults:
+    """The same read back, with the comparisons as `BoardComparison.as_data` gave them."""
+    made = map(BoardComparison.of, comparisons)
     stamps = {place: ((one[0], one[1]), one[2]) for place, one in data.get("stamps", {}).items()}
     memory = {place: list(rows) for place, rows in data.get("memory", {}).items()}
     return FoundResults({one.address: one for one in made}, stamps, memory=memory)

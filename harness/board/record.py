@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,11 @@ class Row:
     aa_change: float | None
     base_cv: float | None
     patch_cv: float | None
+
+    @classmethod
+    def of(cls, fields: Sequence[Any]) -> Self:
+        """Of its values in order.  Words that many rows share are held once."""
+        return cls(*(sys.intern(one) if isinstance(one, str) else one for one in fields))
 
     @property
     def backend(self) -> str:
@@ -132,7 +138,7 @@ class BoardComparison:
     def of(cls, data: Mapping[str, Any]) -> Self:
         """What `as_data` gave."""
         rest = {**data, "base": BoardKernel(**data["base"]), "patch": BoardKernel(**data["patch"])}
-        rest["rows"] = tuple(Row(*one) for one in data["rows"])
+        rest["rows"] = tuple(map(Row.of, data["rows"]))
         return cls(**{**rest, "why": tuple(ChangedFunction(*one) for one in data["why"])})
 
     def as_data(self) -> dict[str, Any]:
@@ -169,7 +175,7 @@ def read(
     cells = identity.get("cells") or _cells(boots)
     found = {one: address.cell(one, cells.get(one) or {}, identity) for one in made.cells}
     rows = list(_rows(folder / "report" / "estimates.csv", found, made))
-    primary = tuple(row for role, row in rows if role == "primary")
+    primary = tuple(Row.of(tuple(values(row).values())) for role, row in rows if role == "primary")
     parts = address.method(identity)
     begun = [one["started"] for one in boots if one.get("arm") == "patch" and one.get("started")]
     summary = BoardComparison(

@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -69,9 +69,12 @@ class BoardSite:
             shutil.copyfile(source, target)
         self.written += 1
 
-    def keep(self, under: str) -> None:
-        """Take over what the last build wrote below a folder."""
-        self.after |= {path: key for path, key in self.before.items() if path.startswith(under)}
+    def keep(self, folders: Collection[str]) -> None:
+        """Take over what the last build wrote in some folders."""
+        kept = {
+            path: key for path, key in self.before.items() if path.rpartition("/")[0] in folders
+        }
+        self.after |= kept
 
     def prune(self) -> int:
         """Remove what the last build wrote and this one has no more."""

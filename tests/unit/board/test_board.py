@@ -57,8 +57,8 @@ def test_nothing_new_writes_no_page(results: Path) -> None:
     again = build.make(results)
     assert (again.read, again.written, again.removed) == (0, 0, 0)
     after = stamps(results / "board")
-    state = results / "board" / build.STATE
-    assert {path for path in before if before[path] != after[path]} <= {state}
+    state, lines = (results / "board" / name for name in (build.STATE, build.LINES))
+    assert {path for path in before if before[path] != after[path]} <= {state, lines}
 
 
 def test_one_more_leaves_the_pages_of_others(results: Path) -> None:
@@ -227,3 +227,26 @@ def test_a_setting_of_the_guest_is_another_method_and_its_default_is_none() -> N
     assert address.method_hash(address.method(other)) == same
     other["experiment"] = {"memory": 1, "cmdline": ["mitigations=off"]}
     assert address.method_hash(address.method(other)) != same
+
+
+def test_a_board_of_version_1_keeps_its_removed_results(results: Path) -> None:
+    folder = made_up.write(results, 7, change=5.0)
+    build.make(results)
+    board = results / "board"
+    state = json.loads((board / build.STATE).read_text())
+    lines = (board / build.LINES).read_text().splitlines()
+    state |= {"schema": 1}
+    state["collected"]["comparisons"] = list(map(json.loads, lines))
+    (board / build.STATE).write_text(json.dumps(state))
+    (board / build.LINES).unlink()
+    shutil.rmtree(folder)
+    made = build.make(results)
+    assert (made.comparisons, made.read) == (4, 0)
+    assert "was removed" in (page_of(results, folder.name) / "index.html").read_text()
+
+
+def test_damaged_lines_are_one_sentence(results: Path) -> None:
+    build.make(results)
+    (results / "board" / build.LINES).write_text("{")
+    with pytest.raises(UserError, match=r"board\.lines' is damaged"):
+        build.make(results)
