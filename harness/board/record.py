@@ -7,7 +7,7 @@ import csv
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -54,9 +54,10 @@ class Row:
     patch_cv: float | None
 
     @classmethod
-    def of(cls, fields: Sequence[Any]) -> Self:
+    def of(cls, fields: Iterable[Any]) -> Self:
         """Of its values in order.  Words that many rows share are held once."""
-        return cls(*(sys.intern(one) if isinstance(one, str) else one for one in fields))
+        words: list[Any] = [sys.intern(one) if isinstance(one, str) else one for one in fields]
+        return cls(*words)
 
     @property
     def backend(self) -> str:
@@ -175,7 +176,7 @@ def read(
     cells = identity.get("cells") or _cells(boots)
     found = {one: address.cell(one, cells.get(one) or {}, identity) for one in made.cells}
     rows = list(_rows(folder / "report" / "estimates.csv", found, made))
-    primary = tuple(Row.of(tuple(values(row).values())) for role, row in rows if role == "primary")
+    primary = tuple(Row.of(values(row).values()) for role, row in rows if role == "primary")
     parts = address.method(identity)
     begun = [one["started"] for one in boots if one.get("arm") == "patch" and one.get("started")]
     summary = BoardComparison(

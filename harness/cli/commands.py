@@ -203,7 +203,7 @@ def _add_reading(add: _Add) -> None:
         type=values.one_of(*defaults.FORMATS),
         metavar=f"{{{','.join(defaults.FORMATS)}}}",
         help="print it in this format and write nothing: junit for CI systems, csv and json for "
-        "programs",
+        "programs, comment for a pull request",
     )
     command.add_argument(
         "--reference",

@@ -18,7 +18,7 @@ OVERHEAD_FILL = "256M"
 OVERHEAD_STEPS = 4
 BISECT_MOST_PAIRS = 12
 """Pairs after which a question stays undecided."""
-FORMATS = ("text", "markdown", "csv", "json", "junit")
+FORMATS = ("text", "markdown", "comment", "csv", "json", "junit")
 """Of a report."""
 TRIAGE = ("expected", "culprit", "noise")
 """What can be said of a move."""

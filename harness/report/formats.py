@@ -31,18 +31,28 @@ def comparison(report: Report, name: str) -> str:
         return json_text(_data(report))
     if name == "junit":
         return junit(report.name, list(_cases(report)))
-    return layout.page(_markdown(report))
+    return layout.page(_comment(report) if name == "comment" else _markdown(report))
 
 
 # Markdown
 
 
-def _markdown(report: Report) -> Iterator[list[str]]:
+def _comment(report: Report) -> Iterator[list[str]]:
+    """What fits under a pull request: verdicts, both kernels, how to repeat it."""
+    yield from _summary(report)
+    yield ["    " + dict(report.facts.repeat)["Command"].replace("\n", " ")]
+
+
+def _summary(report: Report) -> Iterator[list[str]]:
     yield [f"# {marked(report.name)}"]
     yield [f"**{marked(line)}**  " for line in model.opening(report)]
     yield table.markdown(tables.verdicts(report))
     yield [marked(f"Clock: {report.facts.clock}")]
     yield [f"- {arm}: {marked(said)}" for arm, said in report.facts.compared]
+
+
+def _markdown(report: Report) -> Iterator[list[str]]:
+    yield from _summary(report)
     said = brief.section(report.profile, report.costs)
     if said:
         yield [f"## {marked(said[0].rstrip(':'))}"]

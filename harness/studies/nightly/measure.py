@@ -137,6 +137,7 @@ class _Night:
     def work(self, plan: Agenda) -> int:
         """Run what is left of the plan while the budget lasts; how many were done."""
         self._agenda, ran, point = plan, 0, None
+        self._foretell()
         for job in plan.left:
             left = self._config.budget - self._agenda.used_s
             if left <= 0:
@@ -144,9 +145,9 @@ class _Night:
             usual = Pace(self._history.comparisons()).usual.get((job.suite, job.name), 0.0)
             if usual > left:
                 continue  # a shorter one may still fit
-            if job.point != point:
-                point = job.point
+            if point not in (None, job.point):
                 self._foretell()
+            point = job.point
             begun = time.monotonic()
             try:
                 with _limited(left):

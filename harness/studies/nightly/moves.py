@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from harness.stats.fence import Fence, fence
 from harness.studies.nightly.store import HistoryStore, Search, StoredEstimate
@@ -61,11 +62,11 @@ class Move:
     @property
     def command(self) -> str:
         """The command that searches for the patch; "" where the history does not know it."""
-        made = asked(self.at).get("command", "")
+        made = str(asked(self.at).get("command", ""))
         return f"{made} METRIC={self.line.metric}" if made else ""
 
 
-def asked(point: TrendPoint) -> dict[str, str]:
+def asked(point: TrendPoint) -> dict[str, Any]:
     """What the history has of how a point was measured: see `job.asked`."""
     text = point.comparison.asked
     return dict(json.loads(text)) if text else {}

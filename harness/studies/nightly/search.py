@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from harness.build.pair import Context
 from harness.experiment import spec
@@ -38,7 +39,8 @@ def asked(job: Job, past: Iterable[NightlyComparison], place: str) -> str:
         heads = [one for one in past if _line(one) == job.line and one.key != job.key]
         base = heads[-1].revision if heads else base
         patch = f"{base}..{job.point.head}"
-    facts = {"base": base, "patch": patch, "git": job.point.git, "spec": dict(job.spec)}
+    facts: dict[str, Any] = {"base": base, "patch": patch, "git": job.point.git}
+    facts["spec"] = dict(job.spec)
     one = _experiment(facts, "the plan of the night")
     words = manifest.repeat_command(one, "bisect", git=CLONE if job.point.head else "")
     command = words.replace(f"SPEC=results/{one.title}/", f"SPEC=results/{place}/")
@@ -49,8 +51,8 @@ def _line(one: NightlyComparison) -> tuple[str, str, str, str]:
     return (one.subject, one.base, one.suite, one.name)
 
 
-def _experiment(facts: dict[str, object], source: str, name: str | None = None) -> Experiment:
-    given = dict(facts["spec"])  # type: ignore[call-overload]
+def _experiment(facts: Mapping[str, Any], source: str, name: str | None = None) -> Experiment:
+    given = dict(facts["spec"])
     given |= {"base": facts["base"], "patch": facts["patch"], "pairs": _PAIRS, "name": name}
     return spec.load(None, given, source=source)
 
@@ -64,7 +66,7 @@ def run(move: Move, context: Context, night: int) -> Search:
     facts = moves.asked(move.at)
     context = replace(context, kernel_git=facts["git"] or context.kernel_git)
     try:
-        one = choice.single(_experiment(dict(facts), "the history", name), context, "bisect")
+        one = choice.single(_experiment(facts, "the history", name), context, "bisect")
         done = bisect.bisect(one, move.line.metric, context)
     except InfraError:
         raise

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness.cli.main import main
+from harness.report import files, formats
 from tests.fakes import overhead as fake_overhead
 from tests.fakes.results import Fake, write
 
@@ -116,3 +117,14 @@ def test_overhead_has_each_format(
         assert any("193.00" in row for table in tables for row in table["rows"])
     elif name != "csv":
         assert "193.00" in out
+
+
+def test_the_comment_of_a_pull_request_is_the_head_of_the_markdown_and_the_command(
+    tmp_path: Path,
+) -> None:
+    report = files.read(write(tmp_path, Fake(pairs=3, aa=True)))
+    comment, whole = (formats.comparison(report, one) for one in ("comment", "markdown"))
+    head, _, command = comment.rpartition("\n\n")
+    assert whole.startswith(head) and "## " not in comment
+    assert command.strip() == dict(report.facts.repeat)["Command"]
+    assert f"| {report.rows[0].cell.replace('_', chr(92) + '_')} |" in comment
