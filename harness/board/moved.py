@@ -101,12 +101,12 @@ def fresh(found: Sequence[Moved], now: datetime.datetime) -> list[Moved]:
 def table(found: Sequence[Moved], up: str) -> Table:
     """Some moves, each with a link to its entry."""
     heads = (*columns("night", "line", "at", names=3), *columns("change", names=0),
-             *columns("verdict", "beyond noise", "word", names=3))  # fmt: skip
+             *columns("word", "verdict", "beyond noise", names=3))  # fmt: skip
     rows = tuple(
         (
             one.move.since[:10], tables.link(f"{up}{PAGE}#{one.anchor}", one.move.line.title),
-            one.move.at.label, f"{percent(one.move.change_pct)}%", one.move.verdict,
-            one.move.size or "-", one.word,
+            one.move.at.label, f"{percent(one.move.change_pct)}%", one.word, one.move.verdict,
+            one.move.size or "-",
         )
         for one in found
     )  # fmt: skip
@@ -124,12 +124,15 @@ def write(site: BoardSite, found: Sequence[Moved]) -> None:
         lambda: {
             "opening": opening,
             "made": table(shown, "../"),
-            "moves": [(one, one.move.command if not one.move.search else "", _links(one))
-                      for one in shown],
+            "moves": [(one, _command(one), _links(one)) for one in shown],
             "left_out": len(found) - len(shown),
         },
     )  # fmt: skip
     site.json(f"{PAGE}index.json", inputs, lambda: as_data(shown))
+
+
+def _command(one: Moved) -> str:
+    return one.move.command if one.is_open and not one.move.search else ""
 
 
 def _links(one: Moved) -> Any:

@@ -2,7 +2,7 @@
 /* Chooses rows and metrics, searches, compares two kernels.  Every page is whole without it. */
 "use strict";
 const up = document.currentScript.dataset.up;
-const CHOICES = ["revision", "arm", "patched", "metric", "verdict", "method", "clock"];
+const CHOICES = ["revision", "arm", "patched", "metric", "word", "verdict", "method", "clock"];
 
 function make(tag, text, more = {}) {
   const node = Object.assign(document.createElement(tag), more);
