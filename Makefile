@@ -27,7 +27,7 @@ only = $(if $(strange),$(error make $@ takes no $(strange); it takes: $(or $(1),
 unexport $(foreach name,RESULTS $(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
 
 .PHONY: help example compare profile overhead walk bisect revisions nightly cases calibrate bench build repeat report reply bundle verify doctor \
-        board triage results results-rm diff series series-check \
+        board triage check results results-rm diff series series-check \
         workloads axes setup setup-python setup-dev \
         test lint unit e2e planted clusters faults fuzz lock clean-cache
 
@@ -54,6 +54,7 @@ help:
 #: make diff       compare the results A= and B= (the two newest), or say why that cannot be done
 #: make board      a static site of all results in results/board, written again where they changed
 #: make triage     list what moved at night; MOVE= WORD= BY= NOTE= say why one did
+#: make check      what was measured of the series of a mail on standard input: for b4
 #: make report     write the report of RESULT=NAME again: a name, a path, latest or previous
 #: make reply      draft a mail with RESULT=NAME: OVERHEAD=OTHER QUOTE=FILE|message-id
 #: make verify     check RESULT=NAME: hashes, and every number of its report
@@ -114,7 +115,7 @@ example: setup
 	@mkdir -p $(EXAMPLE) && cd '$(RESULTS)/example' && cp reply.eml report/report.txt \
 		report/report.html report/plots/change.svg '$(CURDIR)/$(EXAMPLE)'
 
-report reply bundle verify diff board triage results results-rm series series-check doctor workloads axes clean-cache: setup-python
+report reply bundle verify diff board triage check results results-rm series series-check doctor workloads axes clean-cache: setup-python
 	@$(HARNESS) $@ $(WORDS)
 
 test: lint unit e2e

@@ -13,7 +13,7 @@ from harness.studies.nightly.store import NightlyComparison
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class Expected:
     """What is left of one revision or head.
 
     jobs: comparisons left
@@ -58,20 +58,20 @@ class Pace:
 
 def forecast(
     jobs: Sequence[Job], pace: Pace, *, budget_s: float, used_s: float = 0.0, night: int = 0
-) -> tuple[Forecast, ...]:
+) -> tuple[Expected, ...]:
     """For each revision or head in the order of the plan, by the rule of `measure`.
 
     A job that would not fit into what is left of a night waits for the next one.
     night: 0 where the first of the jobs may run in this night, 1 where it is over
     """
-    done: dict[str, Forecast] = {}
+    done: dict[str, Expected] = {}
     rest, spent, made = list(jobs), used_s, set[str]()
     begun = spent
     while rest:
         waiting = []
         for job in rest:
             took, what = pace.of(job), job.point.folder
-            was = done.get(what, Forecast(what, 0, night, 0.0))
+            was = done.get(what, Expected(what, 0, night, 0.0))
             if (took or 0.0) > budget_s:
                 done[what] = replace(was, jobs=was.jobs + 1, nights=None)
                 continue
@@ -83,6 +83,6 @@ def forecast(
             made.add(kernels)
             is_known = took is not None and was.seconds is not None
             nights = None if was.nights is None else night
-            done[what] = Forecast(what, was.jobs + 1, nights, spent - begun if is_known else None)
+            done[what] = Expected(what, was.jobs + 1, nights, spent - begun if is_known else None)
         rest, night, spent, begun = waiting, night + 1, 0.0, 0.0
     return tuple(done.values())

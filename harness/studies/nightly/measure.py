@@ -43,7 +43,7 @@ from harness.studies.nightly import (
 )
 from harness.studies.nightly.agenda import Agenda
 from harness.studies.nightly.config import Config
-from harness.studies.nightly.forecast import Forecast, Pace, forecast
+from harness.studies.nightly.forecast import Expected, Pace, forecast
 from harness.studies.nightly.job import Job, Subject
 from harness.studies.nightly.moves import Move
 from harness.studies.nightly.news import Trouble
@@ -166,7 +166,7 @@ class _Night:
         for one in self._forecast(0):
             _log.info(f"forecast: {one.said(now)}")
 
-    def _forecast(self, night: int) -> tuple[Forecast, ...]:
+    def _forecast(self, night: int) -> tuple[Expected, ...]:
         plan, budget = self._agenda, self._config.budget
         used = 0.0 if night else plan.used_s
         pace = Pace(self._history.comparisons())

@@ -44,7 +44,7 @@ class TriageWord(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class _File(Model):
+class _WordsFile(Model):
     moves: Items[TriageWord] = ()
 
 
@@ -61,7 +61,7 @@ def read(path: Path) -> dict[str, TriageWord]:
     """
     if not path.exists():
         return {}
-    found = yamlfile.load(path, _File)
+    found = yamlfile.load(path, _WordsFile)
     made = {one.move: one for one in found.moves}
     if len(made) != len(found.moves):
         ids = [one.move for one in found.moves]

@@ -111,7 +111,7 @@ def make(
     answer = _answer(results, [memory] if memory else [])
     text = reply.body(answer, about, proofs, long=long)
     if board and kind is ResultKind.COMPARE:
-        text += "".join(f"{line}\n" for line in ("", *_on_board(results, answer.report, board)))
+        text += "".join(f"{line}\n" for line in _on_board(results, answer.report, board))
     return _mail(about, text, quoted)
 
 
@@ -136,7 +136,7 @@ def _on_board(results: Path, report: Report, board: str) -> list[str]:
     rows.sort(key=lambda one: order.index(one[0]) if one[0] in order else len(order))
     names = list(dict.fromkeys(cell for _, cell in rows if cell in cells))
     urls = [f"{board}cell/{addresses.cell(name, cells[name], identity)}/" for name in names]
-    return ["Each cell in all that was measured:", *urls[:_MOST_CELLS]] if urls else []
+    return ["", "Each cell in all that was measured:", *urls[:_MOST_CELLS]] if urls else []
 
 
 def _last(results: Path) -> Manifest:

@@ -73,7 +73,7 @@ def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[s
         (["repeat", "r", "--parallel=many"], "'parallel' is 'many'; it must be a whole number"),
         (
             ["report", "r", "--format=markdwn"],
-            "it must be text, markdown, csv, json or junit; did you mean 'markdown'?",
+            "it must be text, markdown, comment, csv, json or junit; did you mean 'markdown'?",
         ),
         (["report", ""], "'RESULT' is empty"),
         (["clean-cache", "--older-than=soon"], "'older_than' is 'soon'; it counts days, from 0"),
