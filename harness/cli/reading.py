@@ -12,6 +12,7 @@ from pathlib import Path
 
 from harness.board import answer, build, collect
 from harness.cli import asked, context
+from harness.results import address as addresses
 from harness.results import listing
 from harness.results.manifest import ResultKind
 from harness.run import manifest
@@ -21,6 +22,7 @@ from harness.studies.nightly import config as nightly_config
 from harness.studies.nightly import report as nightly
 from harness.studies.nightly import triage, words
 from harness.studies.reply import draft
+from harness.util import yamlfile
 from harness.util.errors import Exit, UserError
 from harness.util.hostspace import in_words
 from harness.util.paths import REPO
@@ -130,11 +132,12 @@ def run_check(args: argparse.Namespace) -> Exit:
 
 def _board(folder: Path) -> str:
     """The board of the nightly.yaml of a result's nights, else of the one that lies here."""
-    places = [folder.parent.parent / "nightly.yaml"] if folder != Path() else []
-    for place in (*places, Path("nightly.yaml")):
-        if place.is_file():
-            config = nightly_config.load(place, registry_folder=SERIES)
-            return config.board
+    for place in (folder.absolute().parent.parent / "nightly.yaml", Path("nightly.yaml")):
+        if place.is_file() and (given := yamlfile.read(place).get("board")):
+            try:
+                return addresses.board(str(given))
+            except ValueError as error:
+                raise UserError(f"{place}: 'board' is '{given}'; it must be {error}") from error
     return ""
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 
 from harness.experiment import settings
 from harness.experiment.settings import Takes
+from harness.results import address
 from harness.util.paths import at_home
 from harness.util.yamlfile import near
 
-BOARD = "https://board.example/swap/"
-"""An example of a board's address."""
 EMPTY = "is empty; give it a value or leave it out"
 
 
@@ -65,9 +63,10 @@ def days(text: str) -> float:
 
 def url(text: str) -> str:
     """The address of a board, with a slash at its end."""
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
-        raise ArgumentTypeError(f"is '{text}'; it must be a URL like {BOARD}")
-    return text.rstrip("/") + "/"
+    try:
+        return address.board(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"is '{text}'; it must be {error}") from None
 
 
 def place(text: str) -> str:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+EXAMPLE = "https://board.example/swap/"
 _DIGITS = 8
 _LONGEST = 80
 _METHOD = ("clock", "disk", "accel", "qemu", "image", "images", "tools")
@@ -27,6 +28,13 @@ def slug(text: str) -> str:
     """A name as one part of a path: letters, digits, dots and dashes; never empty or hidden."""
     made = re.sub(r"[^A-Za-z0-9.+_-]+", "-", text.replace("/", ".")).strip("-.")
     return made[:_LONGEST].rstrip("-.") or "x"
+
+
+def board(text: str) -> str:
+    """The URL of a board, with a slash at its end.  ValueError for what is none."""
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError(f"a URL like {EXAMPLE}")
+    return text.rstrip("/") + "/"
 
 
 def comparison(name: str, identity: Mapping[str, Any]) -> str:

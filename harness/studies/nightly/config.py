@@ -16,6 +16,7 @@ from pydantic import SkipValidation
 
 from harness.experiment import settings, spec, suite
 from harness.experiment.spec import Experiment
+from harness.results import address
 from harness.series import registry
 from harness.series.basis import AUTO
 from harness.series.mail import lore
@@ -127,11 +128,11 @@ def _no(value: Any) -> Any:
     return "no" if value is False else value
 
 
-def address(value: str) -> str:
-    """The URL of a board, with a slash at its end."""
-    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-        raise Wanted("the URL of a board, like https://board.example/swap/")
-    return value.rstrip("/") + "/"
+def _board(value: str) -> str:
+    try:
+        return address.board(value)
+    except ValueError as error:
+        raise Wanted(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class Config(Model):
     most_pairs: Positive = 0
     keep: Positive | None = None
     bisect: Annotated[str, one_of(("auto", "no")), Check(_no, first=True)] = "no"
-    board: Annotated[str, Check(address)] = ""
+    board: Annotated[str, Check(_board)] = ""
     bases: SomeItems[Text] = (AUTO,)
     suites: SomeItems[Text] = ()
     kernel_git: _Repository | None = None

@@ -34,6 +34,14 @@ def test_a_variable_is_the_option_of_its_name() -> None:
     ]  # fmt: skip
     assert arguments("walk", BYTES="yes", AT="-1") == ["walk", "--at=-1", "--bytes=yes"]
     assert arguments("nightly", NIGHTLY="n.yaml") == ["nightly", "--nightly=n.yaml"]
+    assert arguments("nightly", BISECT="auto") == ["nightly", "--bisect=auto"]
+    told = {"MOVE": "0a1b2c3d", "WORD": "noise", "BY": "A B", "NOTE": "x"}
+    assert arguments("triage", **told) == [
+        "triage", "--move=0a1b2c3d", "--word=noise", "--by=A B", "--note=x",
+    ]  # fmt: skip
+    assert arguments("reply", RESULT="r", BOARD="https://b.example") == [
+        "reply", "--board=https://b.example", "--", "r",
+    ]  # fmt: skip
     assert arguments("clean-cache", DRY_RUN="yes", OLDER_THAN="3") == [
         "clean-cache", "--older-than=3", "--dry-run",
     ]  # fmt: skip

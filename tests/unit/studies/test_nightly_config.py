@@ -59,6 +59,9 @@ def test_a_home_in_a_repository_is_found(tmp_path: Path, monkeypatch: pytest.Mon
         (GOOD + "bases: v6.19\n", "'bases' is 'v6.19'; it must be a list"),
         (GOOD + "bases: [6.19]\n", "put it in quotes"),
         (GOOD + "name: a/b\n", "'name' is 'a/b'"),
+        (GOOD + "keep: 0\n", "'keep' is '0'; it must be at least 1"),
+        (GOOD + "bisect: atuo\n", "'bisect' is 'atuo'; it must be one of"),
+        (GOOD + "board: board.example\n", "it must be a URL like https://"),
         ("{}\n", "follows nothing"),
         ("series: [vswp]\n", "no series is called vswp; did you mean 'vswap'?"),
         ("series: [vswap, vswap]\n", "two things are called 'vswap'"),
@@ -80,6 +83,13 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, words: str) -> None:
     said = str(error.value)
     assert words in said and "\n" not in said
     assert "nightly.yaml" in said or "series is called" in said or "there is no" in said
+
+
+def test_what_is_left_out_changes_nothing_and_a_bare_no_is_no(tmp_path: Path) -> None:
+    found = load(tmp_path, GOOD)
+    assert (found.keep, found.bisect, found.board) == (None, "no", "")
+    found = load(tmp_path, GOOD + "keep: 30\nbisect: no\nboard: https://b.example/x\n")
+    assert (found.keep, found.bisect, found.board) == (30, "no", "https://b.example/x/")
 
 
 def test_the_command_line_says_it_in_one_line(
