@@ -54,9 +54,10 @@ from harness.studies.nightly.store import (
     NightlyFailure,
     StoredEstimate,
 )
+from harness.studies.nightly.words import TriageWord
 from harness.studies.result import StudyResult, sealed
 from harness.util import atomic, progress
-from harness.util.errors import Exit, HarnessError, InfraError
+from harness.util.errors import Exit, HarnessError, InfraError, UserError
 from harness.util.paths import REPO
 
 _log = logging.getLogger(__name__)
@@ -176,8 +177,7 @@ class _Night:
         """Spend what is left of the budget on finding the patches that moved a line."""
         if self._config.bisect != "auto":
             return
-        said = words.read(words.beside(self._config.path))
-        for move in search.wanted(self._moves(), said):
+        for move in search.wanted(self._moves(), self._words()):
             left = self._config.budget - self._agenda.used_s
             if left <= 0:
                 return
@@ -204,6 +204,14 @@ class _Night:
             finally:
                 self._keep("", "", begun)
 
+    def _words(self) -> dict[str, TriageWord]:
+        """What people said; nothing where somebody broke the file since the night began."""
+        try:
+            return words.read(words.beside(self._config.path))
+        except UserError as error:
+            _log.warning(f"the words on what moved are left out: {error}")
+            return {}
+
     def _moves(self) -> tuple[Move, ...]:
         lines = trend.read(self._history, name=self._config.name).lines
         return moves.find(self._history, lines)
@@ -227,10 +235,10 @@ class _Night:
         )  # fmt: skip
         expected = [f"{one.said()}." for one in self._forecast(1)]
         report.record(self._root, self._config.name, plan.left, self._unlisted(), expected)
-        said = words.beside(self._config.path)
-        for path, name in ((self._config.path, "nightly.yaml"), (said, words.COPY)):
-            if path.is_file():
-                atomic.binary(self._root / name, path.read_bytes())
+        if self._config.path.is_file():
+            atomic.binary(self._root / "nightly.yaml", self._config.path.read_bytes())
+        if said := self._words():
+            words.write(self._root / words.COPY, list(said.values()))
         if self._config.keep:
             thin.thin(self._root, self._history, self._moves(), self._config.keep)
         (self._root / agenda.NAME).unlink(missing_ok=True)

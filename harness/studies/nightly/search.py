@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,7 +22,7 @@ from harness.studies.nightly import moves
 from harness.studies.nightly.job import Job
 from harness.studies.nightly.moves import Move
 from harness.studies.nightly.store import NightlyComparison, Search
-from harness.util.errors import HarnessError, InfraError
+from harness.util.errors import HarnessError, InfraError, UserError
 
 _PAIRS = 3
 """Of boots to begin with; the search adds more where it needs them."""
@@ -38,13 +39,22 @@ def asked(job: Job, past: Iterable[NightlyComparison], place: str) -> str:
     if job.point.head:
         heads = [one for one in past if _line(one) == job.line and one.key != job.key]
         base = heads[-1].revision if heads else base
-        patch = f"{base}..{job.point.head}"
+        # Before the first head there is only a tag; a package has no commits to search.
+        is_commit = bool(heads) or not re.search("[/:~]", base)
+        patch = f"{base}..{job.point.head}" if is_commit else ""
     facts: dict[str, Any] = {"base": base, "patch": patch, "git": job.point.git}
     facts["spec"] = dict(job.spec)
-    one = _experiment(facts, "the plan of the night")
-    words = manifest.repeat_command(one, "bisect", git=CLONE if job.point.head else "")
-    command = words.replace(f"SPEC=results/{one.title}/", f"SPEC=results/{place}/")
-    return json.dumps(facts | {"command": command}, sort_keys=True)
+    facts["command"] = _command(facts, place) if patch else ""
+    return json.dumps(facts, sort_keys=True)
+
+
+def _command(facts: Mapping[str, Any], place: str) -> str:
+    try:
+        one = _experiment(facts, "the plan of the night")
+    except UserError:
+        return ""  # nor could it be measured
+    words = manifest.repeat_command(one, "bisect", git=CLONE if ".." in facts["patch"] else "")
+    return words.replace(f"SPEC=results/{one.title}/", f"SPEC=results/{place}/")
 
 
 def _line(one: NightlyComparison) -> tuple[str, str, str, str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.cli import main
-from harness.studies.nightly import forecast, store, triage, words
+from harness.studies.nightly import forecast, search, store, triage, words
 from harness.studies.nightly.forecast import Pace
 from harness.studies.nightly.job import Job, Subject
 from harness.studies.nightly.store import NightlyComparison, Search
@@ -268,3 +268,32 @@ def test_a_forecast_without_a_past_says_so_and_one_too_long_is_named() -> None:
     assert found.said() == "toy-v2-on-v6.12: 1 comparison, nobody knows how long they take yet"
     (found,) = forecast.forecast([job("a")], pace(a=100), budget_s=60)
     assert "takes longer than the budget" in found.said()
+
+
+# What the history keeps of a job, to search for what moved it
+
+
+def asked(point: Subject, past: list[NightlyComparison], **spec: Any) -> dict[str, Any]:
+    given = {"backends": ["zram"], "workloads": ["pageio"], **spec}
+    return dict(json.loads(search.asked(replace(job("n", point), spec=given), past, "nightly/x")))
+
+
+def test_a_branch_is_searched_since_the_head_before_it() -> None:
+    head = Subject("next", "branch", "b" * 12, "", "", "b" * 40, "v6.12", "/clone")
+    first = asked(head, [])
+    assert (first["base"], first["patch"]) == ("v6.12", f"v6.12..{'b' * 40}")
+    before = NightlyComparison(1, "k", "next", "branch", "a" * 12, "", "v6.12", "", "n", "f", 3, 1,
+                               1.0, 0)  # fmt: skip
+    later = asked(head, [before])
+    assert (later["base"], later["patch"]) == ("a" * 12, f"{'a' * 12}..{'b' * 40}")
+    assert later["command"].endswith("KERNEL_GIT=../linux") and "/clone" not in later["command"]
+    assert asked(replace(head, base="debian/7.3"), [])["command"] == "", "it has no commits"
+
+
+def test_settings_that_no_variable_says_are_in_the_spec_of_the_result() -> None:
+    found = asked(POINT, [], guest={"swappiness": 10})
+    assert found["command"] == "make bisect SPEC=results/nightly/x/spec.yaml"
+
+
+def test_settings_that_are_wrong_have_no_command() -> None:
+    assert asked(POINT, [], workloads=["nothing-of-the-kind"])["command"] == ""
