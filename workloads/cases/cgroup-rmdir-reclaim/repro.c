@@ -3,9 +3,9 @@
  * Remove a cgroup while somebody writes its memory.reclaim, memory.high or memory.max: how long
  * does rmdir take, and how long a reader of /proc/self/cgroup meanwhile?
  *
- * The memory belongs to a cgroup of its own.  Its process has moved out of it and goes on to use the
- * memory, so that pages come back as fast as they go and the reclaim has no end: a signal ends it
- * after PATIENCE_MS.
+ * The memory belongs to a cgroup of its own.  Its process has moved out of it and goes on to use
+ * the memory, so that pages come back as fast as they go and the reclaim has no end: a signal ends
+ * it after PATIENCE_MS.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MADV_PAGEOUT of anonymous memory that is in huge pages where there is no swap area: nothing can go
- * out.  Does it cost, and are the huge pages there afterwards?
+ * MADV_PAGEOUT of anonymous memory that is in huge pages where there is no swap area: nothing can
+ * go out.  What does it cost, and are the huge pages there afterwards?
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fill memory and a zram device that is the only swap until next to nothing is left of it, and go on
- * using that memory.  A small task beside it wakes up every 10 ms and uses a megabyte of its own:
+ * Fill memory and a zram device that is the only swap until next to nothing is left of it, and go
+ * on using that memory.  A small task beside it wakes up every 10 ms and uses a megabyte of its own:
  * how long does it get nowhere?
  */
 #define _GNU_SOURCE
