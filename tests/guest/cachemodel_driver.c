@@ -12,8 +12,9 @@
  *
  *     cachemodel_driver MODEL MODEL SEED COUNT
  *
- * makes COUNT accesses near each other through both models by recent_access(), and prints how many
- * missed anything and how many differ from hierarchy_access().
+ * makes COUNT accesses near each other through both models by recent_access(), unless recent_hit(),
+ * and prints how many missed anything, how many differ from hierarchy_access(), and how many lines of
+ * operations, which begin at any time, are not counted as without recent_hit().
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,7 +40,8 @@ static int compare(char **argv)
 	struct hierarchy filtered[2], plain[2];
 	struct recent recent[2];
 	uint64_t near[4] = { 0, 1u << 20, 5u << 20, 77u << 20 };
-	unsigned long missed = 0, wrong = 0;
+	struct footprint some, all;
+	unsigned long missed = 0, wrong = 0, lines = 0;
 
 	for (int i = 0; i < 2; i++)
 		if (!hierarchy_init(&filtered[i], argv[1 + i]) ||
@@ -47,28 +49,41 @@ static int compare(char **argv)
 			return 2;
 	for (unsigned int fetch = 0; fetch < 2; fetch++)
 		recent_init(&recent[fetch], fetch != 0, filtered, 2);
+	if (!footprint_init(&some, filtered[0].line_shift) ||
+	    !footprint_init(&all, filtered[0].line_shift))
+		return 2;
 	state = strtoull(argv[3], NULL, 10) + 1;
 	for (unsigned long left = strtoul(argv[4], NULL, 10); left > 0; left--) {
 		bool fetch = drawn(3) == 0, wide = drawn(4) == 0;
 		unsigned int size = sizes[drawn(5)], shift = wide ? 21 : 12;
 		uint64_t *at = &near[drawn(4)], offset = drawn(50) == 0 ? UINT64_C(1) << 30 : 0;
 		cache_misses misses[2] = { 0, 0 };
-		bool any;
+		bool any = false;
 
+		if (drawn(100) == 0) {
+			footprint_next(&some);
+			footprint_next(&all);
+			recent_forget(&recent[false]);
+			recent_forget(&recent[true]);
+		}
 		if (drawn(40) == 0)
 			*at = drawn(UINT64_C(1) << 28);
 		else if (drawn(3) == 0 && *at >= 48)
 			*at -= drawn(48);
 		else
 			*at += drawn(48);
-		any = recent_access(&recent[fetch], filtered, 2, fetch, *at, *at + offset, size, shift,
-				    misses);
+		lines += footprint_touch(&all, *at + offset, size);
+		if (!recent_hit(&recent[fetch], *at, *at + offset, size, shift)) {
+			any = recent_access(&recent[fetch], filtered, 2, fetch, *at, *at + offset,
+					    size, shift, misses);
+			lines -= footprint_touch(&some, *at + offset, size);
+		}
 		missed += any;
 		for (int i = 0; i < 2; i++)
 			wrong += hierarchy_access(&plain[i], fetch, *at, *at + offset, size, shift) !=
 				 (any ? misses[i] : 0);
 	}
-	printf("%lu %lu\n", missed, wrong);
+	printf("%lu %lu %lu\n", missed, wrong, lines);
 	return 0;
 }
 
