@@ -14,7 +14,7 @@ from harness.board.site import BoardSite
 from harness.report.numbers import percent
 from harness.report.table import Table, columns
 from harness.studies.nightly.moves import Move
-from harness.studies.nightly.triage import OPEN, Triage
+from harness.studies.nightly.triage import OPEN, RULE, Triage
 
 PAGE = "triage/"
 _MOST = 300
@@ -126,6 +126,7 @@ def write(site: BoardSite, found: Sequence[Moved]) -> None:
             "made": table(shown, "../"),
             "moves": [(one, _command(one), _links(one)) for one in shown],
             "left_out": len(found) - len(shown),
+            "rule": RULE,
         },
     )  # fmt: skip
     site.json(f"{PAGE}index.json", inputs, lambda: as_data(shown))

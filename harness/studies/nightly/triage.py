@@ -23,7 +23,7 @@ OPEN = "not explained"
 _WEEK = datetime.timedelta(days=7)
 _MOST = 10
 _HOW = "make triage MOVE=<id> WORD=expected|culprit|noise BY='<your name>' NOTE='...' says why."
-_RULE = (
+RULE = (
     "A line moved where its change differs from that of the point before (the first point: from "
     "none) by more than the margin of its workload and the higher bar of its cell's noise, and the "
     "intervals of both do not meet (the first: its verdict is worse or better)."
@@ -93,7 +93,7 @@ def render(found: Triage) -> str:
     head = [f"{len(found.moves)} moved, {len(open_ones)} of them not explained yet."]
     head += [_HOW] if open_ones else []
     blocks = [paragraphs(head), *(_entry(found, one) for one in found.moves)]
-    return layout.page((*blocks, section("How to read this", paragraphs([_RULE]))))
+    return layout.page((*blocks, section("How to read this", paragraphs([RULE]))))
 
 
 def entries(found: Triage) -> list[str]:
