@@ -63,10 +63,13 @@ def cases(asked: CasesRequest, context: Context) -> StudyResult:
     more = {**asked.more, "pairs": asked.more.get("pairs") or PAIRS, "aa": False}
     run = _Cases(dataclasses.replace(context, results=folder), more)
     trials, failures = trial.plan(asked.kernels, more, context)
-    able = [one for one in chosen if not one.cannot]
-    for is_debug in (False, True):  # kernels of one configuration follow each other
-        group = [one for one in able if _is_debug(one, more) == is_debug]
-        for each in trials if group else ():
+    groups: dict[tuple[str, ...], list[ReportedCase]] = {}
+    for one in chosen:
+        if not one.cannot:
+            groups.setdefault(_built_with(one, more), []).append(one)
+    # That of most cases, with nothing on top, first; those with lockdep last.
+    for _, group in sorted(groups.items(), key=lambda item: (len(item[0]), item[0])):
+        for each in trials:
             run.run(group, each)
     facts = {
         "name": folder.name,
@@ -80,8 +83,10 @@ def cases(asked: CasesRequest, context: Context) -> StudyResult:
     return dataclasses.replace(made, done=run.boots)
 
 
-def _is_debug(one: ReportedCase, more: Mapping[str, Any]) -> bool:
-    return "debug" in one.experiment(more).kernels.fragments
+def _built_with(one: ReportedCase, more: Mapping[str, Any]) -> tuple[str, ...]:
+    """What its kernels have on top, but for what its cells need: others get that, too."""
+    kernels = one.experiment(more).kernels
+    return (*kernels.config, *kernels.fragments, kernels.cc)
 
 
 def _command(asked: CasesRequest) -> str:

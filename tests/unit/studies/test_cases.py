@@ -19,7 +19,7 @@ from harness.studies.cases import finding, trial
 from harness.studies.cases.finding import Seen
 from harness.studies.cases.measure import CasesRequest, cases
 from harness.util.errors import Exit, UserError
-from tests.fakes import guests, inbox
+from tests.fakes import guests, inbox, tree
 from tests.fakes.figures import Guests
 
 HEAVY = "v6.12+v6.12..main"
@@ -182,3 +182,18 @@ def test_the_whole_is_not_repeated_and_says_what_is(
     done = cases(CasesRequest(("v6.12", HEAVY), folder=place), context)
     with pytest.raises(UserError, match="repeat one of its comparisons"):
         repeat.experiment(done.folder, Host())
+
+
+def test_a_case_has_kernels_with_the_options_that_it_asks_for(tmp_path: Path, fake: Guests) -> None:
+    repo = guests.series(tmp_path / "linux", [])
+    tree.write(repo, {"Kconfig": f'{tree.KCONFIG}config COSTS_500\n\tbool "Costs 500 a page"\n'})
+    inbox.git(repo, "commit", "-q", "-a", "-m", "mm: an option")
+    inbox.git(repo, "tag", "v6.13")
+    seen = [{"metric": "swapin", "above": 10_250}]
+    spec = {"backends": ["zram"], "workloads": ["pageio"]}
+    place = folder(
+        tmp_path, with_it={"seen": seen, "spec": {**spec, "config": ["COSTS_500=y"]}},
+        without={"seen": seen},
+    )  # fmt: skip
+    done = cases(CasesRequest(("v6.13",), folder=place), guests.context(tmp_path, repo))
+    assert table(done.folder) == {("with_it", "v6.13"): "seen", ("without", "v6.13"): "not seen"}
