@@ -99,6 +99,7 @@ def argv(machine: Machine) -> list[str]:
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 
         "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
+        *HERE.firmware.get(machine.accel, ()),
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
         *_nodes(machine), *icount, *plugin, "-rtc", _RTC, "-seed", str(machine.seed),
 

@@ -19,6 +19,8 @@ from harness.util.hostspace import free_bytes
 from harness.vm.qemu import RunningGuest
 
 _POLL = 0.2
+_POLL_READY = 0.02
+"""Of the console of a guest that starts: what is waited for here is added to each boot."""
 _HOST_FULL = 16 << 20
 """Bytes left for the guest's disks at which QEMU would soon pause it."""
 FLOOD = 128 << 20
@@ -151,7 +153,7 @@ class Watch:
         """Block until the console shows ``line``.  Raises the verdict if the guest ends first."""
         while line not in self._console():
             self._check()
-            time.sleep(_POLL)
+            time.sleep(_POLL_READY)
 
     def _check(self) -> None:
         if self._stop.is_set():

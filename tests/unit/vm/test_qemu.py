@@ -92,6 +92,13 @@ def test_the_instruction_clock_is_there_only_when_asked_for() -> None:
     assert (after("-accel", wall), after("-cpu", wall)) == (["kvm"], ["host"])
 
 
+@pytest.mark.parametrize(("accel", "firmware"), [("tcg", ["-bios", "qboot.rom"]), ("kvm", [])])
+def test_a_small_firmware_starts_what_is_emulated(accel: str, firmware: list[str]) -> None:
+    line = qemu.argv(dataclasses.replace(MACHINE, accel=accel, icount=False))
+    place = line.index("-bios") if "-bios" in line else 0
+    assert line[place : place + 2] == firmware if firmware else place == 0
+
+
 def test_what_varies_between_boots_is_an_input() -> None:
     line = qemu.argv(MACHINE)
     assert after("-seed", line) == ["42"]
