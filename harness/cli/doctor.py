@@ -17,7 +17,7 @@ from harness.util.errors import HarnessError
 from harness.util.hostspace import free_bytes, in_words
 from harness.util.paths import Cache
 from harness.util.yamlfile import Model, Text, matching
-from harness.vm import accel
+from harness.vm import accel, hoststate, kvm
 
 _PACKAGES = Path(__file__).parent / "packages.yaml"
 # Measured on two server cores; the table is in docs/measurements.md.
@@ -72,7 +72,7 @@ def missing_packages(path: Path = _PACKAGES) -> list[str]:
 
 def examine(*, cache: Cache) -> list[DoctorCheck]:
     """Everything worth knowing before a comparison.  Runs the accelerator check."""
-    found = [_packages(), _sandbox(), _accelerator(cache), _disk(cache), _memory()]
+    found = [_packages(), _sandbox(), _accelerator(cache), *_kvm(cache), _disk(cache), _memory()]
     found += (
         [DoctorCheck("compiler", True, kbuild.compiler_version())] if shutil.which("gcc") else []
     )
@@ -103,6 +103,18 @@ def _accelerator(cache: Cache) -> DoctorCheck:
     return DoctorCheck(
         "accelerator", True, f"{chosen.name} ({chosen.reason}); so {clock} is the default"
     )
+
+
+def _kvm(cache: Cache, root: Path = Path("/")) -> list[DoctorCheck]:
+    """What keeps KVM from running a guest, or what would disturb its figures, with remedies."""
+    try:
+        verdict = accel.check("kvm", cache=cache)
+    except HarnessError:  # the accelerator's line says it
+        return []
+    if not verdict.works:
+        return [DoctorCheck("kvm", True, text) for text in kvm.remedies(verdict.reason, root)]
+    state = hoststate.look(root)
+    return [DoctorCheck("wall clock", True, text) for text in hoststate.advice(state, root)]
 
 
 def _disk(cache: Cache) -> DoctorCheck:

@@ -19,6 +19,7 @@ from harness.report import (
     latency,
     meaning,
     selftests,
+    steady,
     tally,
 )
 from harness.report.lost import ExcludedBoot
@@ -41,6 +42,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
     clock = _clock(data, manifest)
     used = pairing.counted(data.boots)
     metrics, one_sided = _metric_rows(data, manifest, clock, used)
+    metrics = steady.judged(metrics, data, clock)
     percentiles = latency.gather(data, used)
     tails = _percentile_rows(percentiles, clock, used)
     changed = meaning.gather(manifest)
@@ -98,7 +100,10 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
             data,
             manifest,
             clock,
-            hosts.gather(data, [row for row in metrics if row.role == "primary"]),
+            (
+                *steady.gather(data, clock),
+                *hosts.gather(data, [row for row in metrics if row.role == "primary"]),
+            ),
         ),
         blocks=blocks,
         tested=selftests.gather(data, manifest),

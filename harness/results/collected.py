@@ -22,7 +22,7 @@ COLUMNS = {
     "boots": [
         "position", "outcome", "detail", "usable", "clock", "accel", "kernel_release", "started",
         "wall_s", "verify_pages", "verify_bad", "samples", "torn", "sampler_cpu_ns", "footprint",
-        "host", "host_facts", "folder",
+        "host", "host_facts", "host_state", "folder",
     ],
     "hists": ["name", "phase", "round", "unit", "hist"],
     "phases": ["name", "round", "begin_ns", "end_ns", "cpu_ns", "busy_ns", "sampler_ns"],

@@ -180,6 +180,7 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
         stream.samples[-1].cpu_ns if stream.samples else 0,
         _footprint(folder / "footprint"),
         *_host(facts.get("host")),
+        state if isinstance(state := facts.get("host_state"), dict) else {},
         str(folder.relative_to(results)),
     )  # fmt: skip
 

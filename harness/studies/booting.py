@@ -99,6 +99,8 @@ def boot_all(
             },
             selftests=tests,
             cmdline=guest.cmdline,
+            without=setting.accelerator.without,
+            alone=engine.workers == 1,
         )
         return plan.run(planned, host, place.root, engine=engine)
 

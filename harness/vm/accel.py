@@ -13,7 +13,8 @@ import logging
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from harness.experiment import arch
@@ -22,6 +23,7 @@ from harness.util.command import run
 from harness.util.errors import InfraError, UserError
 from harness.util.paths import REPO, Cache
 from harness.util.process import tethered
+from harness.vm import kvm
 
 _log = logging.getLogger(__name__)
 
@@ -34,20 +36,25 @@ _DEADLINE = 20.0  # seconds; a working KVM needs well under one
 
 @dataclass(frozen=True, slots=True)
 class AccelCheck:
-    """Whether a guest ran under one accelerator; ``seconds`` is how long that took."""
+    """Whether a guest ran under one accelerator; ``seconds`` is how long that took.
+
+    ``without`` are the features that the CPU model had to go without.
+    """
 
     accel: str
     works: bool
     seconds: float
     reason: str
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """The accelerator to use ("kvm" or "tcg") and why it was chosen."""
+    """The accelerator to use ("kvm" or "tcg") and why; ``without`` as `AccelCheck` has it."""
 
     name: str
     reason: str
+    without: tuple[str, ...] = ()
 
 
 def qemu_version() -> str:
@@ -67,8 +74,8 @@ def check(accel: str, *, cache: Cache) -> AccelCheck:
     kept = atomic.json_file(record) or {}
     with contextlib.suppress(TypeError):  # of a version with other fields
         if kept.pop("key", "") == key:
-            return AccelCheck(**kept)
-    verdict = _boot(accel)
+            return AccelCheck(**{**kept, "without": tuple(kept.get("without", ()))})
+    verdict = _tried(accel)
     # A quick refusal is not worth keeping: permissions change without a reboot.
     if verdict.works or (accel == "kvm" and verdict.seconds >= _DEADLINE):
         atomic.text(record, atomic.json_text({**asdict(verdict), "key": key}))
@@ -87,24 +94,44 @@ def choose(wanted: str, *, cache: Cache) -> Accelerator:
                 f"--accel {wanted} was asked for but runs no guest here ({verdict.reason}); "
                 "use --accel tcg or auto"
             )
-        return Accelerator(wanted, f"asked for; {verdict.reason}")
-    kvm = check("kvm", cache=cache)
-    if kvm.works:
-        return Accelerator("kvm", kvm.reason)
+        return Accelerator(wanted, f"asked for; {verdict.reason}", verdict.without)
+    fast = check("kvm", cache=cache)
+    if fast.works:
+        return Accelerator("kvm", fast.reason, fast.without)
     tcg = check("tcg", cache=cache)
     if not tcg.works:
-        raise InfraError(f"no accelerator runs a guest: kvm: {kvm.reason}; tcg: {tcg.reason}")
-    return Accelerator("tcg", f"kvm does not work here: {kvm.reason}")
+        raise InfraError(f"no accelerator runs a guest: kvm: {fast.reason}; tcg: {tcg.reason}")
+    return Accelerator("tcg", f"kvm does not work here: {fast.reason}")
 
 
-def _boot(accel: str) -> AccelCheck:
+def cpu(accel: str, without: Sequence[str] = ()) -> str:
+    """QEMU's word for the CPU model."""
+    return ",".join((arch.HERE.cpus[accel], *(f"-{feature}" for feature in without)))
+
+
+def _tried(accel: str) -> AccelCheck:
+    """The verdict; features whose registers QEMU cannot set are left out, one after the other."""
+    without: tuple[str, ...] = ()
+    while True:
+        verdict = _boot(accel, without)
+        feature = "" if verdict.works else kvm.feature_at_fault(verdict.reason)
+        if accel != "kvm" or not feature or feature in without:
+            break
+        without = (*without, feature)
+    if verdict.works and without:
+        reason = f"{verdict.reason} once its CPU went without {', '.join(without)}"
+        return replace(verdict, reason=reason, without=without)
+    return verdict
+
+
+def _boot(accel: str, without: Sequence[str]) -> AccelCheck:
     if accel == "kvm" and not _KVM.exists():
         return AccelCheck(accel, False, 0.0, "there is no /dev/kvm")
     with tempfile.TemporaryDirectory(prefix="harness-accel.") as name:
         image = _assemble(Path(name))
         argv = [
             QEMU, *arch.HERE.check_machine,
-            "-accel", accel, "-cpu", arch.HERE.cpus[accel], "-m", "64",
+            "-accel", accel, "-cpu", cpu(accel, without), "-m", "64",
             "-nodefaults", "-no-user-config", "-display", "none",
             "-drive", f"file={image},format=raw,if=ide,readonly=off,snapshot=on",
         ]  # fmt: skip
@@ -123,7 +150,9 @@ def _boot(accel: str) -> AccelCheck:
     if done.returncode == arch.HERE.check_passed:
         return AccelCheck(accel, True, seconds, f"a test guest ran under {accel}")
     words = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
-    return AccelCheck(accel, False, seconds, f"QEMU ended with {done.returncode}: {words[0]}")
+    # QEMU says which register it could not set before it says that it gives up, or after.
+    told = next((line for line in words if kvm.feature_at_fault(line)), words[0])
+    return AccelCheck(accel, False, seconds, f"QEMU ended with {done.returncode}: {told}")
 
 
 def _assemble(folder: Path) -> Path:

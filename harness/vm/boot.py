@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import paramiko
 
@@ -28,7 +29,7 @@ from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
 from harness.util.errors import InfraError
 from harness.util.versions import in_range
-from harness.vm import disk, hostfacts, instrument, setting
+from harness.vm import accel, disk, hostfacts, hoststate, instrument, setting
 from harness.vm.guest import Keys, Shell
 from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
@@ -50,7 +51,8 @@ class VmConfig:
     ``plugins`` are the builds of QEMU's plugins by name: those that its boots need.
     ``variants`` are the root images with further packages, for the cells that ask for them;
     ``selftests`` tools disks with the tests of each kernel on them, by its key, likewise.
-    ``cmdline`` are words for the command line of every kernel.
+    ``cmdline`` are words for the command line of every kernel; ``without`` the features that the
+    CPU model goes without.  ``alone``: no other guest of this run is beside it.
     """
 
     root: Path
@@ -67,6 +69,8 @@ class VmConfig:
     variants: Mapping[tuple[str, ...], Path] = field(default_factory=dict)
     selftests: Mapping[str, Path] = field(default_factory=dict)
     cmdline: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    alone: bool = False
 
     def disk_for(self, cell: Cell) -> str:
         """The kind of disk that a cell's swap files lie on."""
@@ -179,6 +183,7 @@ class _Record:
         self.wall: dict[str, float] = {}
         self.readback: dict[str, str] = {}
         self.said = self.proof = ""
+        self.host_state: dict[str, Any] = {}
         self._request, self._host = request, host
         self._started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
@@ -213,6 +218,7 @@ class _Record:
                 "clock": self._host.clock,
                 "accel": self._host.accel,
                 "host": asdict(hostfacts.here()),
+                "host_state": self.host_state,
                 "kernel": request.kernel.key,
                 "kernel_release": request.kernel.release,
                 "observed": request.observed,
@@ -248,6 +254,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         memory=memory,
         cpus=host.cpus,
         accel=host.accel,
+        cpu=accel.cpu(host.accel, host.without),
         icount=host.clock == "insn",
         numa=dict(backend.settings).get("numa", "1"),
         seed=request.seed,
@@ -286,15 +293,31 @@ def _drive(
             with record.timed("boot"):
                 watch.expect("boot", deadlines.boot)
                 port = guest.ssh_port(deadline=deadlines.boot)
+                pinned = _pinned(guest, host)
                 watch.wait_for_line(READY)
                 shell = Shell(port, host.keys, timeout=deadlines.command)
+            before, own = hoststate.look(), guest.cpu_seconds
             with shell:
                 _measure(request, host, folder, shell, watch, record)
+            if host.clock == "wall":
+                own = guest.cpu_seconds - own
+                moved = hoststate.during(before, hoststate.look(), own)
+                record.host_state = {**moved, "pinned": list(pinned)}
         except _LOST as error:
             if isinstance(error, OSError) and error.errno in _HOST_FULL:
                 raise InfraError(f"cannot keep what the guest sent: {error.strerror}") from error
             watch.settle()
             raise BootEnded(Outcome.LOST, f"the connection to the guest broke: {error}") from error
+
+
+def _pinned(guest: RunningGuest, host: VmConfig) -> tuple[int, ...]:
+    """Pin the vCPUs where time counts: a thread that moves to another core leaves its caches."""
+    if host.clock != "wall" or not host.alone:
+        return ()
+    cpus = hoststate.cpus_for(host.cpus, hoststate.cores())
+    if cpus:
+        guest.pin(cpus)
+    return cpus
 
 
 def _measure(

@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import re
 import shlex
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,7 @@ class Machine:
     ``folder`` takes console, samples and the command line; ``log`` takes QEMU's own words.
     ``socket`` is QMP's; it lies elsewhere because a socket's path may have 107 bytes only.
     ``instrument`` is the plugin that looks on, None for a guest without one.
+    ``cpu`` is QEMU's word for the CPU model.
     ``numa`` is a number of nodes of one size each, or "memoryless": all memory is on one node, all
     CPUs on another.
     """
@@ -53,6 +56,7 @@ class Machine:
     memory: int
     cpus: int
     accel: str
+    cpu: str
     icount: bool
     seed: int
     append: tuple[str, ...] = ()
@@ -98,7 +102,7 @@ def argv(machine: Machine) -> list[str]:
         "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
         "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 
-        "-machine", HERE.machine, "-accel", machine.accel, "-cpu", HERE.cpus[machine.accel],
+        "-machine", HERE.machine, "-accel", machine.accel, "-cpu", machine.cpu,
         *HERE.firmware.get(machine.accel, ()),
         "-smp", str(machine.cpus), "-m", f"{machine.memory >> 20}M",
         *_nodes(machine), *icount, *plugin, "-rtc", _RTC, "-seed", str(machine.seed),
@@ -216,6 +220,31 @@ class RunningGuest:
                     return int(match[1])
             time.sleep(0.05)
         raise InfraError(f"QEMU did not answer on its monitor in {deadline:.0f} s: {self.words()}")
+
+    def pin(self, cpus: Sequence[int]) -> None:
+        """Pin each vCPU's thread to a CPU of the host: the first to the first, and so on.
+
+        Raises InfraError when QEMU does not tell its threads.
+        """
+        try:
+            answer = self.qmp("query-cpus-fast")
+        except (QMPError, OSError, TimeoutError) as error:
+            raise InfraError(f"QEMU does not tell the threads of its vCPUs: {error}") from error
+        threads = [one["thread-id"] for one in answer] if isinstance(answer, list) else []
+        for thread, cpu in zip(threads, cpus, strict=True):
+            os.sched_setaffinity(thread, {cpu})
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that QEMU has taken so far, all threads together; 0 once it has ended."""
+        if not self._process or self._process.poll() is not None:
+            return 0.0
+        try:
+            text = Path(f"/proc/{self._process.pid}/stat").read_text(encoding="utf-8")
+        except OSError:
+            return 0.0
+        words = text.rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def qmp(self, command: str, arguments: dict[str, Any] | None = None) -> object:
         """Run one QMP command and return its answer."""

@@ -94,7 +94,7 @@ def _machine(folder: Path) -> Machine:
     return Machine(
         folder=folder, log=folder / "log", socket=folder / "s", kernel=folder / "k",
         root=folder / "root.img", tools=folder / "to,ols.img", swap=None, memory=1 << 28, cpus=1,
-        accel="tcg", icount=True, seed=1,
+        accel="tcg", cpu="max", icount=True, seed=1,
     )  # fmt: skip
 
 

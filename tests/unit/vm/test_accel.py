@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -223,3 +224,42 @@ def test_the_boot_sector_runs_under_the_real_qemu(
     assert verdict.works, verdict.reason
     assert verdict.seconds < 10
     assert (tmp_path / "accel-checks" / "tcg.json").is_file(), "the verdict is kept"
+
+
+def test_a_register_that_qemu_cannot_set_leaves_its_feature_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The fake fails as QEMU did on a nested host until two features are left out."""
+    monkeypatch.setattr(accel, "_KVM", tmp_path)
+    place = tmp_path / "own"
+    place.mkdir()
+    program = place / accel.QEMU
+    program.write_text(
+        """#!/bin/sh
+case "$*" in
+*--version*) echo "QEMU emulator version 7.2.22" ;;
+*-vmx*) exit 85 ;;
+*-arch-capabilities*) echo "error: failed to set MSR 0x48d to 0x16" >&2; exit 1 ;;
+*) echo "warning: something" >&2; echo "error: failed to set MSR 0x10a to 0xc" >&2; exit 1 ;;
+esac
+""",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{place}:{os.environ['PATH']}")
+    for verdict in (bench.check("kvm"), bench.check("kvm")):  # the second from the cache
+        assert verdict.works
+        assert verdict.without == ("arch-capabilities", "vmx")
+        assert verdict.reason.endswith("once its CPU went without arch-capabilities, vmx")
+    assert bench.choose("auto").without == ("arch-capabilities", "vmx")
+    assert accel.cpu("kvm", verdict.without) == "host,-arch-capabilities,-vmx"
+
+
+def test_a_register_of_no_known_feature_is_a_no(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(accel, "_KVM", tmp_path)
+    bench.qemu(exit=1, stderr="error: failed to set MSR 0x999 to 0x0\n")
+    verdict = bench.check("kvm")
+    assert not verdict.works and verdict.without == ()
+    assert "failed to set MSR 0x999" in verdict.reason
