@@ -149,3 +149,22 @@ def test_hold_sets_everything_up_but_turns_no_swap_on(tmp_path: Path) -> None:
     )
     assert wrong.returncode == 2
     assert "hold is yes or no, not 'maybe'" in wrong.stderr
+
+
+def test_what_is_read_back_is_one_line_a_file(tmp_path: Path) -> None:
+    """In a kernel's table columns are parted by tabs, and so are file and value."""
+    text = PREPARE.read_text(encoding="utf-8")
+    shown = text[text.index("show() {") : text.index("zswap=/sys/module")]
+    table, one, empty = tmp_path / "swaps", tmp_path / "size", tmp_path / "empty"
+    table.write_text("Filename\tType\t\tSize\n/dev/zram0 file\t\t1048572\n", encoding="utf-8")
+    one.write_text("60", encoding="utf-8")
+    empty.write_text("", encoding="utf-8")
+    paths = [str(path) for path in (table, tmp_path / "none", one, empty)]
+    argv = ["sh", "-uc", shown + 'show "$@"', "sh", *paths]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"{table}\tFilename Type  Size;/dev/zram0 file  1048572;",
+        f"{one}\t60;",
+        f"{empty}\t",
+    ]
