@@ -134,6 +134,7 @@ async function two(box) {
   const keys = new Map(all);
   const answer = make("div");
   answer.setAttribute("aria-live", "polite");
+  const parts = [];
   const fields = ["A", "B"].map((name) => {
     const field = make("input"), list = make("datalist", "", {id: "kernels-" + name});
     field.setAttribute("list", list.id);
@@ -143,7 +144,7 @@ async function two(box) {
       list.replaceChildren(...hits.slice(0, 20).map(([text]) => new Option(text)));
       compare();
     });
-    box.before(labelled("Kernel " + name + ": version, series or tree", field), list);
+    parts.push(labelled("Kernel " + name + ": version, series or tree", field), list);
     return field;
   });
   async function compare() {
@@ -183,7 +184,7 @@ async function two(box) {
     }
     for (const [cell, why] of unlike) answer.append(make("p", cell + ": not compared, " + why + "."));
   }
-  box.replaceChildren(answer);
+  box.replaceChildren(...parts, answer);
 }
 
 if (location.protocol !== "file:") {
