@@ -29,10 +29,14 @@ window.controls = [...document.querySelectorAll("a[href], select, input, summary
 _FOCUS = """(() => {
   const one = document.activeElement, style = getComputedStyle(one);
   const box = one.getBoundingClientRect(), place = controls.indexOf(one);
+  const around = parseFloat(style.outlineWidth) + parseFloat(style.outlineOffset);
+  const outer = (one.parentElement || one).closest(".scroll");
+  const left = outer ? outer.getBoundingClientRect().left : 0;
   return {
     place: one === document.body ? -1 : place < 0 ? -2 : place,
     said: one.tagName + " " + one.textContent.slice(0, 40),
     ring: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2,
+    whole: box.left - around >= left - 0.5,
     seen: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
   };
 })()"""
@@ -141,7 +145,7 @@ def test_tab_reaches_every_control_in_order(
         focus = page.run(_FOCUS)
         if focus["place"] == -1:
             break
-        assert focus["ring"] and focus["seen"], focus
+        assert focus["ring"] and focus["seen"] and focus["whole"], focus
         if focus["place"] >= 0:
             reached.append(focus["place"])
     assert reached == list(range(count))
