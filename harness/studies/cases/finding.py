@@ -26,7 +26,7 @@ class Seen(StrEnum):
 
     SEEN = "seen"
     NOT_SEEN = "not seen"
-    CANNOT = "cannot run"
+    CANNOT = "cannot"
     FAILED = "failed"
 
 

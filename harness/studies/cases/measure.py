@@ -91,7 +91,7 @@ def _built_with(one: ReportedCase, more: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _command(asked: CasesRequest) -> str:
     words = [f"KERNELS='{' '.join(asked.kernels)}'"]
-    words += [f"CASES={','.join(asked.cases)}"] if asked.cases else []
+    words += [f"CASES='{' '.join(asked.cases)}'"] if asked.cases else []
     return " ".join(["make cases", *words])
 
 

@@ -26,19 +26,23 @@ _METHOD = (
     "Seen: one of the signs of the case (below: 'seen if') showed in a boot of the kernel, or in "
     "the median of its boots. Not seen: all boots ended well, and none showed.",
     "Failed: a boot ended in another way than the case asks for, so that nothing can be said.",
-    "Cannot run: the kernel, or this harness, lacks what the case needs; the reason is below.",
+    "Cannot: the kernel, or this harness, lacks what the case needs; the reason is below.",
     "Each case is written from the public report, and scaled down where that is said.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedCase:
-    """A case and what it comes to, by kernel; facts: as the record has them."""
+    """A case and what it comes to, by kernel; facts: as the record has them.
+
+    bases: what it comes to on the base that each series was booted beside
+    """
 
     name: str
     facts: Mapping[str, Any]
     signs: Sequence[Sign]
     found: Mapping[str, Finding]
+    bases: Mapping[str, Finding]
 
 
 def make(folder: Path) -> StudyResult:
@@ -76,7 +80,13 @@ def _judged(
             found[kernel] = Finding(Seen.FAILED, failures[kernel])
         else:
             found[kernel] = find(folder, trials[kernel], kernel, signs)
-    return JudgedCase(name, facts, signs, found)
+    bases = {
+        kernel: find(folder, {**ran, "kernels": {kernel: "base"}}, kernel, signs)
+        for ran in facts["trials"]
+        for kernel, arm in ran["kernels"].items()
+        if ran["has_series"] and arm == "patch"
+    }
+    return JudgedCase(name, facts, signs, found, bases)
 
 
 def _status(told: Mapping[str, Any], every: Sequence[JudgedCase]) -> Exit:
@@ -87,13 +97,11 @@ def _status(told: Mapping[str, Any], every: Sequence[JudgedCase]) -> Exit:
 
 
 def _worse(every: Sequence[JudgedCase]) -> Iterator[tuple[str, str]]:
-    """(kernel, case) of each series that shows what its base, if that was asked for, does not."""
+    """(kernel, case) of each series that shows what the base beside it does not."""
     for one in every:
-        for ran in one.facts["trials"]:
-            kernels = {arm: kernel for kernel, arm in ran["kernels"].items()}
-            seen = {arm: one.found[kernel].seen is Seen.SEEN for arm, kernel in kernels.items()}
-            if ran["has_series"] and seen.get("patch") and not seen.get("base"):
-                yield kernels["patch"], one.name
+        for kernel, base in one.bases.items():
+            if one.found[kernel].seen is Seen.SEEN and base.seen is not Seen.SEEN:
+                yield kernel, one.name
 
 
 def render(name: str, command: str, kernels: Sequence[str], every: Sequence[JudgedCase]) -> str:

@@ -69,12 +69,12 @@ def test_each_kernel_is_booted_once_a_case_and_judged_by_its_own_boots(
         ("dear", "v6.12"): "not seen",
         ("dear", "v6.13"): "seen",
         ("dear", HEAVY): "seen",
-        ("dearer", "v6.12"): "cannot run",
-        ("dearer", "v6.13"): "cannot run",
+        ("dearer", "v6.12"): "cannot",
+        ("dearer", "v6.13"): "cannot",
         ("dearer", HEAVY): "seen",
-        ("never", "v6.12"): "cannot run",
-        ("never", "v6.13"): "cannot run",
-        ("never", HEAVY): "cannot run",
+        ("never", "v6.12"): "cannot",
+        ("never", "v6.13"): "cannot",
+        ("never", HEAVY): "cannot",
     }
     # v6.12 is the base of the series and serves itself; v6.13 is booted with what is left: itself.
     # The boots of one cell serve both cases.
@@ -83,6 +83,20 @@ def test_each_kernel_is_booted_once_a_case_and_judged_by_its_own_boots(
     assert "https://lore.kernel.org/all/1@example.org/" in done.text
     assert verify.verify(done.folder).holds
     assert kinds.report(done.folder).text == done.text
+
+
+def test_what_the_base_shows_too_is_not_the_doing_of_a_second_series(
+    context: Context, fake: Guests, tmp_path: Path
+) -> None:
+    """The base is in the column of one trial, and was booted beside each series."""
+    place = folder(tmp_path, old={"seen": [{"metric": "swapin", "above": 9_000}]})
+    kernels = ("v6.12", "v6.12+v6.12..v6.13", HEAVY)
+    done = cases(CasesRequest(kernels, folder=place), context)
+    assert set(table(done.folder).values()) == {"seen"} and done.status is Exit.OK
+    assert done.text.startswith("No series shows a case that its base does not show.")
+    assert len(fake.ran) == 3
+    alone = cases(CasesRequest((HEAVY,), folder=place, name="alone"), context)
+    assert alone.status is Exit.OK
 
 
 def test_the_same_call_again_boots_nothing(context: Context, fake: Guests, tmp_path: Path) -> None:
