@@ -108,7 +108,7 @@ def test_the_same_source_gives_the_same_bytes(bin_dir: Path, tmp_path: Path) -> 
     subprocess.run(argv, check=True)
     built = [path.name for path in bin_dir.iterdir()]
     folders = {path.parent.name for path in WORKLOADS.glob("*/workload.yaml")}
-    assert set(built) == {*folders, "sampler", "align", "age", "runner"}
+    assert set(built) == {*folders, "sampler", "init", "align", "age", "runner"}
     plugins = [path.name for path in (bin_dir.parent / "plugins").iterdir()]
     assert {"count-1.so", "count-4.so"} <= set(plugins)
     assert len(plugins) % 2 == 0, "each plugin for both interfaces"

@@ -91,6 +91,7 @@ class Progress:
 
     def begin(self) -> None:
         """Read what was done, if it is of this walk.  UserError if not; nothing is written."""
+        identity.claimed(self._folder, ResultKind.WALK)
         if identity.read(self._folder) is not None:  # which a walk of one series does not have
             raise UserError(
                 f"'{self._folder}' holds a walk of several arms: leave NAME= out or give another"
