@@ -132,7 +132,8 @@ class _Cases:
             first, *_ = experiments.values()
             own = first.kernels.fragments
             wanted = (*sorted(needed - {*own}), *own)
-            made = self._built(first.changed(fragments=wanted), each)
+            planned = pair.plan(each.trees, first.changed(fragments=wanted), self._context)
+            made = planned.build()
         except (KernelFailure, UserError) as error:
             _log.warning(f"{kernels}: {error}")
             for name in experiments:
@@ -141,9 +142,6 @@ class _Cases:
         for name, one in experiments.items():
             label = f"{name}.{each.name}"
             self._compare(name, one.changed(fragments=wanted, name=label), each, made)
-
-    def _built(self, experiment: Experiment, each: Trial) -> KernelPair:
-        return pair.plan(each.trees, experiment, self._context).build()
 
     def _compare(self, name: str, one: Experiment, each: Trial, made: KernelPair) -> None:
         _log.info(f"case {name} on {', '.join(each.arms)}")
