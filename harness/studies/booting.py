@@ -128,7 +128,7 @@ def _tests_disks(
 def say_times(ran: plan.Run, before: int) -> None:
     """Log how long each stage took since ``before`` stages had ended."""
     stages = progress.stages(before)
-    total = sum(item.seconds for item in stages)
+    total = progress.elapsed(before)
     for item in stages:
         _log.info(f"  {item.stage:<16} {item.seconds:8.1f} s")
     _log.info(

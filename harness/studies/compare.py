@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from harness.build import image, kbuild, kselftest, pair, places, program, symbols, trace, vmlinux
-from harness.build.image import Image
+from harness.build.image import Image, Recipe
 from harness.build.kbuild import Kernel
 from harness.build.kselftest import Selftests
 from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
@@ -28,9 +30,8 @@ from harness.run.manifest import Request, Setting
 from harness.source.apt import AptSource
 from harness.studies import booting, methods
 from harness.studies.result import StudyResult
-from harness.util import progress, scratch
+from harness.util import ahead, progress, scratch
 from harness.util.errors import Exit, UserError
-from harness.util.paths import Cache
 from harness.util.progress import StageTime
 from harness.vm import accel, counter, disk, instrument
 from harness.vm.accel import Accelerator
@@ -38,6 +39,9 @@ from harness.vm.boot import BootRequest
 
 _log = logging.getLogger(__name__)
 
+
+Images: TypeAlias = dict[tuple[str, ...], Image]
+"""By packages on top: the plain image, (), and those that the cells ask for."""
 
 INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
 """All that a profile can be made with."""
@@ -203,12 +207,16 @@ def finish(
 
 @dataclass(frozen=True, slots=True)
 class _Sketch:
-    """A comparison before anything is built; ``planned`` is None where the kernels were given."""
+    """A comparison before its kernels are built.
+
+    ``planned`` is None where they were given.  ``images`` are made meanwhile.
+    """
 
     experiment: Experiment
     method: BootMethod
     identity: Mapping[str, Any]
     planned: PairPlan | None
+    images: Future[Images]
 
 
 def _sketched(
@@ -241,6 +249,8 @@ def _sketched(
     # A program of the user's that does not compile is told before a tree is fetched, and a tree
     # that cannot be had before the guest programs are built.
     program.build_all(cells, cache=context.cache, sandbox=context.sandbox)
+    recipes = methods.recipes(cells)
+    images = ahead.begin(partial(_images, recipes, context), name="images")
     planned = None
     if boots.made is None:
         planned = pair.plan(pair.prepare(experiment, context), experiment, context)
@@ -251,7 +261,7 @@ def _sketched(
     found = identity.of(experiment, method, keys, kind=ResultKind(boots.command))
     words = boots.words or experiment.words
     one = identity.named(experiment, words, found, grows=boots.request is None)
-    return _Sketch(one, method, found, planned)
+    return _Sketch(one, method, found, planned, images)
 
 
 def _continued(sketch: _Sketch, folder: Path, boots: Boots) -> _Sketch:
@@ -283,12 +293,14 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         kernels = sketch.planned.build(None if boots.alone else watch)
     assert kernels is not None
     made, config_diff = kernels
-    archives = AptSource(cache.downloads, mirror=context.mirror).archives()
     able = abilities(made)
     half = _halves(experiment, able, boots.command) if boots.alone else ()
     cells, skipped = _runnable(experiment, boots.command, able, half)
     _tell(skipped, told)
-    images = _images(cells, cache, archives.main)
+    begun, recipes = sketch.images.result(), methods.recipes(cells)
+    more = {name: recipe for name, recipe in recipes.items() if name not in begun}
+    images = {name: one for name, one in begun.items() if name in recipes}
+    images |= _images(more, context) if more else {}
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
     instruments = _instruments(experiment, method.clock, boots)
@@ -371,11 +383,12 @@ def _tell(skipped: Sequence[Skipped], told: set[str]) -> None:
             told.add(item.cell)
 
 
-def _images(cells: Sequence[Cell], cache: Cache, mirror: str) -> dict[tuple[str, ...], Image]:
-    """By packages on top: the plain image, (), and those that the cells ask for."""
+def _images(recipes: Mapping[tuple[str, ...], Recipe], context: Context) -> Images:
+    """The root images; much of making one is waiting for the network."""
+    archives = AptSource(context.cache.downloads, mirror=context.mirror).archives()
     return {
-        packages: image.build(recipe, cache=cache, mirror=mirror)
-        for packages, recipe in methods.recipes(cells).items()
+        packages: image.build(recipe, cache=context.cache, mirror=archives.main)
+        for packages, recipe in recipes.items()
     }
 
 

@@ -8,6 +8,7 @@ Thread-safe: several boots may report at once.
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import sys
 import threading
@@ -26,6 +27,8 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 """Where the lines go."""
 _lock = threading.Lock()
 _finished: list[StageTime] = []
+_spans: list[tuple[float, float]] = []
+"""Begin and end of each of them; stages may run side by side."""
 _current: list[tuple[str, float]] = []
 _ticking: list[object] = []
 """Who waits to speak, the innermost last."""
@@ -130,6 +133,7 @@ def stage(name: str, *, note: str = "") -> Iterator[None]:
         with _lock:
             _current.remove((name, start))
             _finished.append(StageTime(name, round(seconds, 1)))
+            _spans.append((start, start + seconds))
         if sys.exc_info()[0] is None:
             _log.info(f"{name}: done in {seconds:.1f} s")
 
@@ -147,6 +151,17 @@ def finished() -> int:
     """How many stages were finished so far."""
     with _lock:
         return len(_finished)
+
+
+def elapsed(since: int = 0) -> float:
+    """Seconds in which any of the finished stages behind the first ``since`` was under way."""
+    with _lock:
+        spans = sorted(_spans[since:])
+    total, until = 0.0, -math.inf
+    for begin, end in spans:
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
 
 
 def stages(since: int = 0) -> tuple[StageTime, ...]:

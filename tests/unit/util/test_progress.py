@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 
@@ -37,6 +38,27 @@ def test_times_are_those_of_one_comparison_of_many() -> None:
             pass
     assert [one.stage for one in progress.stages(earlier)] == ["build", "boots", "report"]
     assert [one.stage for one in progress.stages(before)] == ["boots", "report"]
+
+
+def test_stages_side_by_side_are_counted_once() -> None:
+    """An image is made while a kernel is built: both together take no longer than either."""
+    before, within = progress.finished(), threading.Barrier(2)
+
+    def beside() -> None:
+        with progress.stage("image"):
+            within.wait(30)
+            within.wait(30)
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    with progress.stage("build"):
+        within.wait(30)
+        time.sleep(0.2)
+    within.wait(30)
+    thread.join()
+    each = [one.seconds for one in progress.stages(before)]
+    took = progress.elapsed(before)
+    assert 0.2 <= took < sum(each) and took >= max(each) - 0.1
 
 
 def test_the_stage_under_way_is_the_innermost_one() -> None:
