@@ -361,7 +361,9 @@ class Guest(Model):
     memory: Annotated[int, Check(partial(_size, 128 << 20, 16 << 40), first=True)] = recorded(
         768 << 20, "guest memory (default: 768M)", show=format_size
     )
-    cpus: _Positive = recorded(1, "guest CPUs (default: 1; more need the wall clock)")
+    cpus: _Positive = recorded(
+        1, "guest CPUs (default: 1); under the instruction clock they run in turn"
+    )
     swap: Annotated[int, Check(partial(_size, 1 << 20, 16 << 40), first=True)] = recorded(
         1 << 30, "size of the swap area (default: 1G)", show=format_size
     )

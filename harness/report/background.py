@@ -44,7 +44,8 @@ class PhaseLoad:
 
 def gather(data: Frames, used: Counted, workload: str) -> tuple[PhaseLoad, ...]:
     """The counted phases of a workload; empty where nothing was counted."""
-    phases = data.phases[(data.phases["workload"] == workload) & data.phases["busy_ns"].notna()]
+    counted = data.phases["busy_ns"].notna() & data.phases["cpu_ns"].notna()
+    phases = data.phases[(data.phases["workload"] == workload) & counted]
     phases = pairing.kept(phases, used)
     phases = phases[~phases["name"].str.startswith("hist_") & phases["arm"].isin(ARMS)]
     if phases.empty:

@@ -13,9 +13,12 @@ from harness.results import observer
 from harness.results.frames import ARMS, Frames
 from harness.results.manifest import UNKNOWN, ArmFacts, Manifest, known, shown
 
+_TURNS = "insn, several vCPUs"
 _CLOCKS = {
     "insn": "instruction clock (QEMU TCG -icount, 1 vCPU): 1 ns of guest time is 1 executed "
     "guest instruction; where the guest waits, elapsed time has that in it, CPU time has not",
+    _TURNS: "instruction clock (QEMU TCG -icount, {} vCPUs in turn): 1 ns of guest time is 1 "
+    "executed guest instruction of any vCPU",
     "wall": "wall time",
 }
 
@@ -26,14 +29,21 @@ _STATE = (
 )
 _STEP = "; each round begins just after memcg's periodic flush, and vm.stat_interval is 3600 s"
 
+_COUNTED = (
+    "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
+    "bandwidth or NUMA.",
+    "QEMU counts each iteration of a string instruction (rep stosb, rep movsb): clearing a "
+    "page counts some 4,100. Where a series clears or copies more pages, or fewer, the change "
+    "in instructions says little about the change in time.",
+)
 _BLIND = {
-    ("insn", "tcg"): (
-        "Every instruction counts the same: no cost of cache misses, TLB misses, memory "
-        "bandwidth or NUMA.",
-        "QEMU counts each iteration of a string instruction (rep stosb, rep movsb): clearing a "
-        "page counts some 4,100. Where a series clears or copies more pages, or fewer, the change "
-        "in instructions says little about the change in time.",
-        "One vCPU: no lock contention, no parallel reclaim.",
+    ("insn", "tcg"): (*_COUNTED, "One vCPU: no lock contention, no parallel reclaim."),
+    (_TURNS, "tcg"): (
+        *_COUNTED,
+        "The vCPUs run in turn, each until the next timer (4 ms of its instructions, mostly) or "
+        "until it halts or spins: waiting for locks is not seen.",
+        "Elapsed times are the instructions of all vCPUs together. CPU times, stalls and latencies "
+        "of single tasks are left out: they have in them what other vCPUs executed meanwhile.",
     ),
     ("wall", "tcg"): (
         "The guest was emulated: the cost of an instruction, of a cache miss and of a TLB miss "
@@ -75,7 +85,10 @@ def gather(
         ),
         clock=_clock(manifest, clock, accel),
         blind=(
-            *_BLIND.get((clock, accel), ("The clock or the accelerator is unknown.",)),
+            *_BLIND.get(
+                (_TURNS if manifest.in_turn(clock) else clock, accel),
+                ("The clock or the accelerator is unknown.",),
+            ),
             *_disk_blindness(manifest, clock),
             *_confounders(manifest),
         ),
@@ -199,6 +212,8 @@ def _basis(manifest: Manifest) -> str:
 
 def _clock(manifest: Manifest, clock: str, accel: str) -> str:
     text = _CLOCKS.get(clock, UNKNOWN)
+    if manifest.in_turn(clock):
+        text = _CLOCKS[_TURNS].format(manifest.guest.cpus)
     if clock == "wall":
         text += f" under QEMU {accel}"
     reason = manifest.accel_reason

@@ -18,8 +18,9 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from harness.results import collected, deltas, histogram, ktap, manifest, probes, telemetry
+from harness.results import collected, deltas, histogram, ktap, manifest, probes, telemetry, turns
 from harness.results.collected import BOOT, COLUMNS, Collected
+from harness.results.manifest import Manifest
 from harness.util import atomic
 from harness.util.errors import UserError
 
@@ -92,19 +93,21 @@ def load(results: Path, *, bulk: bool = False, counters: bool = True) -> Frames:
         raise UserError(f"{results} is no results folder: it has no folder 'boots'")
     tables = Collected(bulk, counters)
     there = _folders(boots)
-    for cell, pair, arm in _expected(results, there):
+    plan = manifest.load(results)
+    for cell, pair, arm in _expected(plan, there):
         backend, _, workload = cell.rpartition(".")
         tables.boots.append((cell, backend, workload, arm, pair))
         missing = boots / cell / f"{pair:02d}-{arm}"
         _boot(tables, there.get((cell, pair, arm), missing), results)
     if not tables.boots:
         raise UserError(f"{boots} is empty: no boot has finished yet")
-    plain = {name: collected.frame(tables.rows[name], [*BOOT, *COLUMNS[name]]) for name in COLUMNS}
-    metrics = collected.raw_metrics(tables)
+    read = {name: collected.frame(tables.rows[name], [*BOOT, *COLUMNS[name]]) for name in COLUMNS}
+    read["raw_metrics"] = collected.raw_metrics(tables)
+    if all(plan.in_turn(clock) for clock in set(read["boots"]["clock"]) - {""}):
+        read = turns.valid(read)
     return Frames(
-        **plain,
-        raw_metrics=metrics,
-        metrics=averaged(metrics, ["name", "unit"]),
+        **read,
+        metrics=averaged(read["raw_metrics"], ["name", "unit"]),
         samples=collected.samples(tables),
         deltas=collected.deltas(tables),
     )
@@ -117,14 +120,13 @@ def averaged(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     return means.reset_index()
 
 
-def _expected(results: Path, there: Collection[BootKey]) -> list[BootKey]:
+def _expected(plan: Manifest, there: Collection[BootKey]) -> list[BootKey]:
     """(cell, pair, arm) of every boot that is there or should be there, in order.
 
     A cell that the plan names, a pair below the planned number and the other boots of a pair
     are expected even if no folder is there; the control only if the plan has it ("aa") or any
     control is there. Of a cell that one kernel runs alone ("halves") the other boots are not.
     """
-    plan = manifest.load(results)
     numbers = range(plan.pairs) if plan.pairs and 0 <= plan.pairs <= 10_000 else range(0)
     cells = {cell for cell, _, _ in there} | set(plan.cells)
     has_control = plan.aa or any(arm == CONTROL for _, _, arm in there)

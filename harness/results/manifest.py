@@ -368,6 +368,11 @@ class Manifest(Section):
         one = self.backends.get(backend, BackendFacts())
         return one.waits_io or self.workload(workload).waits_io
 
+    def in_turn(self, clock: str) -> bool:
+        """Whether the guests had several vCPUs under one instruction clock; see `turns`."""
+        cpus = self.guest.cpus
+        return clock == "insn" and isinstance(cpus, int) and cpus > 1
+
     def disk_of(self, workload: str) -> str:
         """What this workload's swap files lay on: "sim" or "host"; "unknown" if nobody said."""
         return str(self.workload(workload).requires.get("disk") or self.guest.disk)
@@ -376,6 +381,7 @@ class Manifest(Section):
         """The primary metric declared for this workload, back-end and clock."""
         one = self.workload(workload)
         waiting = clock == "insn" and self.waits_io(backend, workload)
+        waiting = waiting or self.in_turn(clock)
         return (one.primary_waiting_io if waiting else None) or one.primary
 
     def margin(self, workload: str) -> float | None:

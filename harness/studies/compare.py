@@ -228,7 +228,8 @@ def _sketched(
 ) -> _Sketch:
     """Get the sources, apply the series, and name the result after all that identifies it."""
     clock = methods.choose_clock(experiment, chosen.name)
-    counter.interface(cells, clock, accel.qemu_version())  # a QEMU that cannot count is told now
+    # A QEMU that cannot count is told now.
+    counter.interface(cells, clock, experiment.guest.cpus, accel.qemu_version())
     _log.info(f"accelerator: {chosen.name} ({chosen.reason}); clock: {clock}")
     kind, guest = disk.choose(experiment.guest.disk, clock), experiment.guest
     for cell in cells:  # an error now, not at that boot
@@ -317,7 +318,7 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        plugins=_plugins(cells, method, instruments),
+        plugins=_plugins(experiment, cells, method, instruments),
         instruments=instruments,
         observer=seen,
         selftests=selftests,
@@ -330,7 +331,7 @@ def _instruments(experiment: Experiment, clock: str, boots: Boots) -> tuple[str,
     """The plugins that the first boots of both kernels are repeated with, if that can be done."""
     if not experiment.schedule.profile:
         return ()
-    if why := methods.unprofiled(clock):
+    if why := methods.unprofiled(clock, experiment.guest.cpus):
         _log.warning(f"no profile: {why}")
         return ()
     return tuple(boots.instruments)
@@ -351,10 +352,12 @@ def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tu
     return (*failed, *named)
 
 
-def _plugins(cells: Sequence[Cell], method: BootMethod, names: Sequence[str]) -> dict[str, Path]:
+def _plugins(
+    experiment: Experiment, cells: Sequence[Cell], method: BootMethod, names: Sequence[str]
+) -> dict[str, Path]:
     """The plugins that any boot needs, by name, built for the QEMU that is here."""
     version = accel.qemu_version()
-    counts = counter.interface(cells, method.clock, version) is not None
+    counts = counter.interface(cells, method.clock, experiment.guest.cpus, version) is not None
     wanted = [*([instrument.COUNT] if counts else []), *names]
     api = instrument.interface(version)
     return {name: instrument.plugin(method.tools, name, api) for name in wanted} if api else {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.build import image, program
 from harness.build.image import Recipe
 from harness.build.pair import Context
+from harness.experiment.arch import HERE
 from harness.experiment.cell import Cell
 from harness.experiment.settings import PAIRS
 from harness.experiment.spec import Experiment
@@ -67,12 +68,14 @@ def counted(experiment: Experiment) -> Experiment:
     return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
 
 
-def unprofiled(clock: str) -> str:
+def unprofiled(clock: str, cpus: int) -> str:
     """Why nothing can be profiled, as a clause; "" if it can."""
     if clock != "insn":
         return (
             "a profile counts the instructions of one vCPU under TCG, and this clock is wall time"
         )
+    if cpus > 1:
+        return f"a profile counts the instructions of one vCPU, and these guests have {cpus}"
     version = accel.qemu_version()
     if instrument.interface(version) is None:
         return f"profiles need a plugin for QEMU 7.2, 8 or 10, and this is '{version}'"
@@ -89,6 +92,9 @@ def choose_clock(experiment: Experiment, accelerator: str) -> str:
         clock = "wall" if accelerator == "kvm" else "insn"
     if clock == "insn" and accelerator == "kvm":
         raise UserError("the instruction clock needs TCG: use --accel tcg with --clock insn")
-    if clock == "insn" and cpus != 1:
-        raise UserError(f"the instruction clock runs one CPU, not {cpus}: use CPUS=1 or CLOCK=wall")
+    if clock == "insn" and cpus > HERE.insn_cpus:
+        raise UserError(
+            f"the instruction clock has timers for {HERE.insn_cpus} CPUs, not for {cpus}: "
+            f"use CPUS={HERE.insn_cpus} or fewer, or CLOCK=wall"
+        )
     return clock

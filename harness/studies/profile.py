@@ -27,7 +27,8 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     Raises UserError where nothing can be profiled; the other errors are those of `compare`.
     """
     chosen = accel.choose(experiment.guest.accel, cache=context.cache)
-    if why := methods.unprofiled(methods.choose_clock(experiment, chosen.name)):
+    clock = methods.choose_clock(experiment, chosen.name)
+    if why := methods.unprofiled(clock, experiment.guest.cpus):
         raise UserError(f"nothing can be profiled: {why}")
     one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
     boots = Boots(words=f"{one.words}-profile", instruments=INSTRUMENTS)

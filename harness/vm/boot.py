@@ -29,7 +29,7 @@ from harness.results.console import READY, Outcome
 from harness.util import atomic, scratch
 from harness.util.errors import InfraError
 from harness.util.versions import in_range
-from harness.vm import accel, disk, hostfacts, hoststate, instrument, setting
+from harness.vm import accel, counter, disk, hostfacts, hoststate, instrument, setting
 from harness.vm.guest import Keys, Shell
 from harness.vm.qemu import Machine, RunningGuest
 from harness.vm.watch import FLOOD, BootEnded, Deadlines, Watch
@@ -128,10 +128,9 @@ class BootRequest:
         place = f"{self.cell.name}/{self.pair:02d}-{self.arm}{suffix}"
         return f"{self.home}/boots/{place}" if self.home else place
 
-    @property
-    def plugin(self) -> str:
-        """The plugin that QEMU loads for it, "" if none."""
-        return self.instrument or (instrument.COUNT if self.cell.waits_io else "")
+    def plugin(self, cpus: int) -> str:
+        """The plugin that QEMU loads for it in a guest of so many CPUs, "" if none."""
+        return self.instrument or (instrument.COUNT if counter.counts(self.cell, cpus) else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def run(request: BootRequest, host: VmConfig, boots: Path, *, stop: threading.Ev
         except BootEnded as end:
             outcome, detail = end.outcome, end.detail
         shutil.move(Path(tmp) / "qemu.log", folder / "qemu.log")
-        instrument.pack(request.plugin, folder)
+        instrument.pack(request.plugin(host.cpus), folder)
         raw = folder / "samples.raw"
         stream = raw.read_bytes() if raw.is_file() else b""
         (folder / "samples.raw.gz").write_bytes(telemetry.pack(stream))
@@ -240,9 +239,11 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
     backend, kind = request.cell.backend, host.disk_for(request.cell)
     has_file = disk.has_disk(backend) and kind == "host"
     memory = host.memory + disk.guest_bytes(backend, kind, host.swap)
+    plugin = request.plugin(host.cpus)
+    in_turn = host.clock == "insn" and host.cpus > 1
     loaded = None
-    if request.instrument or request.plugin in host.plugins:
-        loaded = instrument.make(request.plugin, host.plugins, request.kernel, folder, tmp)
+    if request.instrument or plugin in host.plugins:
+        loaded = instrument.make(plugin, host.plugins, request.kernel, folder, tmp)
     return Machine(
         folder=folder,
         log=tmp / "qemu.log",
@@ -254,7 +255,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         memory=memory,
         cpus=host.cpus,
         accel=host.accel,
-        cpu=accel.cpu(host.accel, host.without),
+        cpu=accel.cpu(host.accel, (*host.without, *(HERE.insn_without if in_turn else ()))),
         icount=host.clock == "insn",
         numa=dict(backend.settings).get("numa", "1"),
         seed=request.seed,
@@ -263,6 +264,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
             *(HERE.insn_append if host.clock == "insn" else ()),
+            *(HERE.emulated_append if (host.clock, host.accel) == ("wall", "tcg") else ()),
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
             *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),
             *disk.boot_words(backend, memory, host.swap),

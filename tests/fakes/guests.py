@@ -65,7 +65,7 @@ def name_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     known = KernelSymbols({READ: "swap_read_folio"}, None)
     monkeypatch.setattr(places, "find", lambda *_: found)
     monkeypatch.setattr(symbols, "find", lambda *_: known)
-    monkeypatch.setattr(methods, "unprofiled", lambda _: "")
+    monkeypatch.setattr(methods, "unprofiled", lambda *_: "")
 
 
 def series(folder: Path, patches: list[str]) -> Path:

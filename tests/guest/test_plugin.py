@@ -139,7 +139,7 @@ def test_the_qemu_that_is_here_counts_a_known_loop(built: Path, tmp_path: Path) 
     loops = ("--defsym", f"LOOPS={LOOPS}")
     subprocess.run([*HERE.assemble, *loops, "-o", made, source], check=True)
     subprocess.run([*HERE.link, "-o", image, made], check=True)
-    api = counter.interface(cells("swapfile"), "insn", accel.qemu_version())
+    api = counter.interface(cells("swapfile"), "insn", 1, accel.qemu_version())
     assert api is not None
     built_plugin = instrument.plugin(built, "count", api)
     counts = tmp_path / "counts"

@@ -32,7 +32,7 @@ from harness.studies.walk import trial
 from harness.studies.walk.trial import Track
 from harness.util.errors import KernelFailure, UserError
 from harness.util.yamlfile import nearest
-from harness.vm import instrument
+from harness.vm import counter, instrument
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def bisect(
     aim = target.parse(metric)
     one = aimed(experiment, metric).changed(most_pairs=most)
     if aim:
-        if why := methods.unprofiled("insn"):
+        if why := methods.unprofiled("insn", experiment.guest.cpus):
             raise UserError(f"METRIC={metric} needs profiles: {why}")
         one, most = one.changed(pairs=1, aa=False), 1
     first = methods.resolved(one, "insn").schedule.pairs
@@ -104,7 +104,7 @@ def aimed(experiment: Experiment, metric: str) -> Experiment:
             f"'{metric}' is looked for in one cell, and {', '.join(c.name for c in cells)} have "
             "it: choose with BACKENDS= and WORKLOADS="
         )
-    if metric.endswith("busy") and not cells[0].waits_io:
+    if metric.endswith("busy") and not counter.counts(cells[0], one.guest.cpus):
         raise UserError(
             f"'{metric}' is counted only where pages wait for a disk, and on {cells[0].name} they "
             f"do not: '{metric.removesuffix('_busy')}' is the same there"

@@ -66,7 +66,7 @@ def calibrate(experiment: Experiment, context: Context) -> StudyResult:
     inner = replace(context, results=folder)
     chosen = {series: _backends(series, experiment) for series in (*ALL_BACKENDS, *WAITING_ONLY)}
     series_run = [series for series, backends in chosen.items() if backends]
-    if why := methods.unprofiled("insn"):
+    if why := methods.unprofiled("insn", experiment.guest.cpus):
         _log.warning(f"no weight is looked for in profiles: {why}")
     profiled = [] if why else list(PROFILED)
 

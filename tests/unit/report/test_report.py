@@ -121,6 +121,31 @@ def test_back_ends_that_wait_for_io_are_judged_by_cpu_under_the_instruction_cloc
     assert {row.name for row in wall} == {"swapin"}
 
 
+def test_several_cpus_in_turn_have_no_figure_of_a_single_task(tmp_path: Path) -> None:
+    """Their clock has the instructions of all CPUs in it: a CPU time would count others' work."""
+    guest = {"guest": {"memory": "512M", "cpus": 4}}
+    results = write(tmp_path / "a", Fake(cells=(ZRAM,), manifest=guest))
+    loaded = frames.load(results)
+    assert "swapin" in set(loaded.metrics["name"])
+    assert "swapin_cpu" not in set(loaded.metrics["name"]) | set(loaded.raw_metrics["name"])
+    assert loaded.hists.empty and loaded.phases["cpu_ns"].isna().all()
+    shown = _joined(text.render(analysis.analyse(loaded, manifest.load(results), results)))
+    assert "(QEMU TCG -icount, 4 vCPUs in turn)" in shown
+    assert "waiting for locks is not seen" in shown and "One vCPU" not in shown
+    one = frames.load(write(tmp_path / "b", Fake(cells=(ZRAM,))))
+    wall = frames.load(write(tmp_path / "c", Fake(cells=(ZRAM,), clock="wall", manifest=guest)))
+    for data in (one, wall):
+        assert "swapin_cpu" in set(data.metrics["name"]) and not data.hists.empty
+
+
+def test_all_that_the_cpus_execute_is_primary_where_they_run_in_turn() -> None:
+    found = manifest.Manifest.model_validate(
+        {"guest": {"cpus": 2}, "workloads": {"w": {"primary": "a", "primary_waiting_io": "a_busy"}}}
+    )
+    assert found.primary("w", "zram", "insn") == "a_busy"
+    assert found.primary("w", "zram", "wall") == "a"
+
+
 def test_the_same_kernel_twice_is_said_to_be_an_a_a_run(tmp_path: Path) -> None:
     arm = {"name": "v6.19", "artefact_sha256": {"bzImage": "a" * 64}}
     fake = Fake(effect=1.0, cells=(ZRAM,), manifest={"arms": {"base": arm, "patch": arm}})

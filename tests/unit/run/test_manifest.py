@@ -162,7 +162,12 @@ def test_the_command_repeats_a_measurement_of_overhead(
 
 @pytest.mark.parametrize(
     ("wanted", "accelerator", "clock"),
-    [({}, "kvm", "wall"), ({}, "tcg", "insn"), ({"clock": "wall"}, "tcg", "wall")],
+    [
+        ({}, "kvm", "wall"),
+        ({}, "tcg", "insn"),
+        ({"clock": "wall"}, "tcg", "wall"),
+        ({"cpus": 16}, "tcg", "insn"),
+    ],
 )
 def test_the_clock(wanted: dict[str, Any], accelerator: str, clock: str) -> None:
     assert methods.choose_clock(experiment(**wanted), accelerator) == clock
@@ -172,8 +177,8 @@ def test_the_clock(wanted: dict[str, Any], accelerator: str, clock: str) -> None
     ("wanted", "accelerator", "words"),
     [
         ({"clock": "insn"}, "kvm", "needs TCG"),
-        ({"clock": "insn", "cpus": 2}, "tcg", "one CPU, not 2"),
-        ({"cpus": 4}, "tcg", "one CPU, not 4"),
+        ({"clock": "insn", "cpus": 17}, "tcg", "timers for 16 CPUs, not for 17"),
+        ({"cpus": 32}, "tcg", "use CPUS=16 or fewer"),
     ],
 )
 def test_a_clock_that_cannot_be_had(wanted: dict[str, Any], accelerator: str, words: str) -> None:

@@ -27,16 +27,16 @@ DEADLINES = Deadlines.for_clock("insn", workload=60.0)
     ],
 )
 def test_the_build_is_for_this_qemu(version: str, api: int) -> None:
-    assert counter.interface(cells("swapfile"), "insn", version) == api
+    assert counter.interface(cells("swapfile"), "insn", 1, version) == api
     assert instrument.plugin(Path("/t"), "count", api) == Path(f"/t/plugins/count-{api}.so")
 
 
 @pytest.mark.parametrize("version", ["QEMU emulator version 9.1.2", "version 7.1.0", "who knows"])
 def test_another_qemu_is_refused_only_where_it_must_count(version: str) -> None:
     with pytest.raises(InfraError, match=r"swapfile\.pageio"):
-        counter.interface(cells("zram,swapfile"), "insn", version)
-    assert counter.interface(cells("zram"), "insn", version) is None
-    assert counter.interface(cells("swapfile"), "wall", version) is None
+        counter.interface(cells("zram,swapfile"), "insn", 1, version)
+    assert counter.interface(cells("zram"), "insn", 1, version) is None
+    assert counter.interface(cells("swapfile"), "wall", 1, version) is None
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,23 @@ def test_only_where_pages_wait_is_anything_counted(
     wanted = f"file={tmp_path}/a,,b.so,out={tmp_path}/boot/counts"
     assert found == ([wanted] if counts else [])
     assert cell.waits_io is counts
+
+
+def test_several_cpus_are_counted_over_any_backend(tmp_path: Path) -> None:
+    """No CPU time is one task's there, so the count of all CPUs is what a page costs."""
+    where = replace(host(tmp_path, deadlines=DEADLINES), plugins={"count": tmp_path / "c.so"})
+    request = boot_request(tmp_path)
+    assert not request.cell.waits_io
+    for cpus, counts in ((1, False), (2, True)):
+        line = qemu.argv(
+            boot.machine(request, replace(where, cpus=cpus), tmp_path / "boot", tmp_path)
+        )
+        assert ("-plugin" in line) is counts
+        assert line[line.index("-cpu") + 1] == ("max,-fsrm,-arat" if counts else "max,-fsrm")
+    version = "QEMU emulator version 7.2.22"
+    assert counter.interface(cells("zram"), "insn", 2, version) == 1
+    with pytest.raises(InfraError, match="use CPUS=1"):
+        counter.interface(cells("zram"), "insn", 2, "who knows")
 
 
 def test_a_profile_boot_is_one_of_its_own(tmp_path: Path) -> None:

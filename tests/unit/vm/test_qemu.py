@@ -100,6 +100,25 @@ def test_a_small_firmware_starts_what_is_emulated(accel: str, firmware: list[str
     assert line[place : place + 2] == firmware if firmware else place == 0
 
 
+def test_several_cpus_under_the_instruction_clock_have_a_timer_each() -> None:
+    """One more is Linux's own; without them all ticks come from one CPU, and are lost."""
+    line = qemu.argv(dataclasses.replace(MACHINE, cpus=4))
+    found = dict(word.split("=") for word in after("-global", line))
+    assert found["hpet.msi"] == "on" and int(found["hpet.timers"]) >= 4 + 1
+    assert "-global" not in qemu.argv(MACHINE), "a guest of one CPU is as it was"
+    assert "-global" not in qemu.argv(dataclasses.replace(MACHINE, cpus=4, icount=False))
+
+
+def test_emulated_cpus_share_a_thread_under_the_wall_clock() -> None:
+    """A thread each lets QEMU 7.2 run code that another CPU has replaced."""
+    several = dataclasses.replace(MACHINE, cpus=2, icount=False)
+    assert after("-accel", qemu.argv(several)) == ["tcg,thread=single"]
+    fast = dataclasses.replace(several, accel="kvm", cpu="host")
+    assert after("-accel", qemu.argv(fast)) == ["kvm"]
+    for one in (MACHINE, dataclasses.replace(MACHINE, cpus=2)):
+        assert after("-accel", qemu.argv(one)) == ["tcg"], "the instruction clock has one anyway"
+
+
 def test_what_varies_between_boots_is_an_input() -> None:
     line = qemu.argv(MACHINE)
     assert after("-seed", line) == ["42"]
