@@ -221,6 +221,41 @@ def test_a_crash_is_a_result(tmp_path: Path, how: str, outcome: str, within: flo
     assert "2 of 2 boots" in done.stdout.splitlines()[0]
 
 
+def _small_zram(folder: Path, *words: str) -> Path:
+    """A comparison of one cell with two CPUs; its result."""
+    words = ("--workloads", "pageio:size=8M", "--backends", "zram", "--accel", "tcg", *words)
+    done = _harness("compare", *words, "--cpus", "2", "--name", "two", "--results", str(folder))
+    assert done.returncode in VERDICTS
+    return folder / "two"
+
+
+def test_the_known_weight_is_counted_on_two_cpus(tmp_path: Path) -> None:
+    """They run in turn, and what both execute is the figure; a CPU time would be no task's own."""
+    results = _small_zram(tmp_path, "--clock", "insn", "--pairs", "2", "--aa", "no")
+    data = frames.load(results)
+    assert set(data.boots["outcome"]) == {"ok"} and len(data.boots) == 4
+    table = data.metrics.set_index(["name", "arm", "pair"])["value"]
+    swapin = table["swapin_busy"].unstack("arm")
+    assert (swapin["patch"] - swapin["base"]).mean() == pytest.approx(KNOWN, abs=2 * TOLERANCE)
+    assert "swapin_cpu" not in table.index.get_level_values("name")
+    text = " ".join((results / "report" / "report.txt").read_text(encoding="ascii").split())
+    assert "swapin_busy, insn/page; less is better" in text
+    assert "2 vCPUs in turn" in text
+
+
+def test_the_wall_clock_gives_no_verdict_of_emulated_guests(tmp_path: Path) -> None:
+    """All of its path is gone, and nothing that comes out is called a measurement."""
+    results = _small_zram(tmp_path, "--clock", "wall", "--pairs", "3")
+    data = frames.load(results)
+    assert set(data.boots["outcome"]) == {"ok"} and len(data.boots) == 9
+    assert set(data.boots["clock"]) == {"wall"}
+    text = (results / "report" / "report.txt").read_text(encoding="ascii")
+    assert text.startswith("worse: 0, better: 0, equivalent: 0, undecided: 0, none: 1.")
+    assert "emulated under the wall clock" in " ".join(text.split())
+    assert "insn" not in text.partition("What this clock cannot see")[0]
+    assert _harness("verify", str(results)).returncode == 0
+
+
 def test_overhead_finds_the_known_bytes_a_slot(tmp_path: Path) -> None:
     """Two bytes for each slot, by source line, from two area sizes; the status says so."""
     words = ["--backends", "zram,swapfile", "--sizes", "1G,2G", "--fill", "32M", "--steps", "2"]

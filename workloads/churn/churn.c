@@ -137,6 +137,7 @@ static void child_operation(unsigned int number, unsigned int operation, uint64_
 {
 	switch ((enum operation)operation) {
 	case OP_MAP:
+		take_cpu(number);
 		mine.pages = options.size / PAGE_BYTES / options.procs;
 		mine.first = mine.pages * number;
 		mine.base = memory_map(mine.pages * PAGE_BYTES, HUGEPAGES_NEVER);

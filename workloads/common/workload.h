@@ -391,6 +391,14 @@ bool flusher_wait(void);
  */
 void wait_for_alignment(void);
 
+/* --- cpu.c --- */
+
+/*
+ * Bind this process to CPU number, modulo the CPUs that are there, if HARNESS_ALIGN=1 says that
+ * the clock counts instructions.
+ */
+void take_cpu(unsigned int number);
+
 /* --- group.c --- */
 
 /*

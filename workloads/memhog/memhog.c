@@ -77,6 +77,7 @@ static void one_round(unsigned int round)
 int main(int argc, char **argv)
 {
 	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
+	take_cpu(0);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	for (unsigned int round = 1; round <= options.rounds; round++)

@@ -183,6 +183,7 @@ int main(int argc, char **argv)
 	unsigned int rounds, all_rounds;
 
 	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
+	take_cpu(0);
 	prepare();
 	warm_up();
 	rounds = (unsigned int)options.rounds;

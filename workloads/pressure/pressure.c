@@ -189,6 +189,7 @@ static _Noreturn void child_main(unsigned int number)
 	struct stage stage;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	take_cpu(number);
 	child_prepare(&child, number);
 	for (uint64_t at = 0; plan(at, &stage); at++) {
 		uint64_t begin;

@@ -189,6 +189,7 @@ int main(int argc, char **argv)
 	unsigned int passes, all;
 
 	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
+	take_cpu(0);
 	lock_program();
 	run.pages = options.size / PAGE_BYTES;
 	run.hot_pages = run.pages * options.hot / 100;

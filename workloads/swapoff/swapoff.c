@@ -183,6 +183,7 @@ static void verify(void)
 int main(int argc, char **argv)
 {
 	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
+	take_cpu(0);
 	lock_program();
 	find_area();
 	choose_pages();

@@ -169,6 +169,7 @@ static void child_operation(unsigned int number, unsigned int operation, uint64_
 	(void)argument;
 	switch ((enum operation)operation) {
 	case OP_MAP:
+		take_cpu(number);
 		mine.begin_ns = begin;
 		mine.words = memory_map(options.size, options.hugepages);
 		reply->values[VALUE_ELAPSED_NS] = now_ns() - begin;

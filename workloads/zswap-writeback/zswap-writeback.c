@@ -182,6 +182,7 @@ static void bring_in(void)
 int main(int argc, char **argv)
 {
 	workload_begin(argc, argv, TABLE(specs), TABLE(metrics), NULL);
+	take_cpu(0);
 	prepare();
 	counters_begin(counters, COUNT_OF(counters));
 	fill_and_touch();
