@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Lets the tests call the workloads' library: one sub-command a function. */
 #include <inttypes.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,20 @@ static int size_of(const char *text)
 	return 0;
 }
 
+/* The CPUs that process number n may run on, after it took its own. */
+static int cpu_taken(const char *text)
+{
+	cpu_set_t set;
+
+	take_cpu((unsigned int)number(text));
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			printf("%zu\n", cpu);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "histogram") == 0)
@@ -89,6 +104,8 @@ int main(int argc, char **argv)
 		return verify_pages(argv[2], argv[3], argv[4]);
 	if (argc == 3 && strcmp(argv[1], "size") == 0)
 		return size_of(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "cpu") == 0)
+		return cpu_taken(argv[2]);
 	if (argc == 3 && strcmp(argv[1], "mark") == 0) {
 		mark(argv[2]);
 		return 0;

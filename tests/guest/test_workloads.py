@@ -370,6 +370,14 @@ def test_oom_takes_all_there_is(bin_dir: Path) -> None:
     assert "Cannot map" in result.stderr
 
 
+def test_each_process_has_a_cpu_of_its_own(driver: Path) -> None:
+    """The n-th of those that it may run on, counted around."""
+    mine = sorted(os.sched_getaffinity(0))
+    for number in range(2 * len(mine) + 1):
+        found = _run([driver, "cpu", str(number)], check=True).stdout.split()
+        assert [int(cpu) for cpu in found] == [mine[number % len(mine)]]
+
+
 def test_a_killed_child_ends_pressure_with_a_sentence(bin_dir: Path) -> None:
     argv = [str(bin_dir / "pressure"), "--size=64M", "--procs=2", "--passes=1000"]
     with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -394,8 +394,7 @@ void wait_for_alignment(void);
 /* --- cpu.c --- */
 
 /*
- * Bind this process to CPU number, modulo the CPUs that are there, if HARNESS_ALIGN=1 says that
- * the clock counts instructions.
+ * Bind this process to one of the CPUs that it may run on, counted from 0 and around.
  */
 void take_cpu(unsigned int number);
 
