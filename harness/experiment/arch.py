@@ -40,8 +40,9 @@ class Architecture:
     console: the guest's serial console, as on the kernel's command line
     insn_append: words of that command line that the instruction clock needs
     emulated_append: likewise, for guests that are emulated under the wall clock
-    insn_cpus: the most CPUs that it has timers for; insn_without: features that several CPUs
-        must not have under it; insn_timers: their timers, for QEMU, {} being how many
+    insn_cpus: the most CPUs that it has timers for; turns_without: features that several CPUs
+        must not have under it; turns_timers: their timers, for QEMU, {} being how many;
+        turns_append: words of the command line for them
     image: the kernel image's file name; image_path: where the build leaves it
     registers: how a line of a stack trace begins that names the place of the failure; in_kernel:
         the same where that place is in the kernel
@@ -61,8 +62,9 @@ class Architecture:
     insn_append: tuple[str, ...]
     emulated_append: tuple[str, ...]
     insn_cpus: int
-    insn_without: tuple[str, ...]
-    insn_timers: tuple[str, ...]
+    turns_without: tuple[str, ...]
+    turns_timers: tuple[str, ...]
+    turns_append: tuple[str, ...]
     image: str
     image_path: str
     registers: tuple[str, ...]
@@ -90,14 +92,17 @@ X86_64 = Architecture(
     # Calibrating the local APIC timer spins in PAUSE, which TCG turns into a way out of its main
     # loop each time: 20 s of host time a boot.  One CPU does as well with the HPET.
     insn_append=("nolapic_timer",),
-    # The kernel counts ten ticks in a span of the TSC, which goes on while the host does other work.
+    # The kernel counts ten ticks in a span of the TSC, which goes on while the host is busy.
     emulated_append=("no_timer_check",),
     # Without these the ticks of all CPUs come from one timer by IPI, and hardly any arrives: a CPU
     # ran its task for seconds of guest time.  Linux gives each CPU a timer of the HPET, which has
     # 32, only if they interrupt by message and if the local APIC's timer may stop.
     insn_cpus=16,
-    insn_without=("arat",),
-    insn_timers=("-global", "hpet.msi=on", "-global", "hpet.timers={}"),
+    turns_without=("arat",),
+    turns_timers=("-global", "hpet.msi=on", "-global", "hpet.timers={}"),
+    # Periodic ticks: to set a timer once gives the turn to the next vCPU until that timer fires,
+    # so Linux, which then reads the HPET, finds every time that it was too late.
+    turns_append=("highres=off", "nohz=off"),
     image="bzImage",
     image_path="arch/x86/boot/bzImage",
     registers=("RIP:",),

@@ -255,7 +255,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         memory=memory,
         cpus=host.cpus,
         accel=host.accel,
-        cpu=accel.cpu(host.accel, (*host.without, *(HERE.insn_without if in_turn else ()))),
+        cpu=accel.cpu(host.accel, (*host.without, *(HERE.turns_without if in_turn else ()))),
         icount=host.clock == "insn",
         numa=dict(backend.settings).get("numa", "1"),
         seed=request.seed,
@@ -264,6 +264,7 @@ def machine(request: BootRequest, host: VmConfig, folder: Path, tmp: Path) -> Ma
         append=(
             *((f"sysctl.vm.mem_profiling={profiling}",) if can_profile else ()),
             *(HERE.insn_append if host.clock == "insn" else ()),
+            *(HERE.turns_append if in_turn else ()),
             *(HERE.emulated_append if (host.clock, host.accel) == ("wall", "tcg") else ()),
             "null_blk.nr_devices=0",  # one is made by hand where it is wanted
             *(word for option, word in _DEBUG_APPEND.items() if config.get(option) == "y"),

@@ -92,7 +92,7 @@ def argv(machine: Machine) -> list[str]:
     """QEMU's command line for ``machine``.  Pure."""
     icount = ["-icount", ICOUNT] if machine.icount else []
     if machine.icount and machine.cpus > 1:
-        icount += [word.format(machine.cpus + _OTHER_TIMERS) for word in HERE.insn_timers]
+        icount += [word.format(machine.cpus + _OTHER_TIMERS) for word in HERE.turns_timers]
     plugin = []
     if machine.instrument:
         one = machine.instrument
