@@ -52,7 +52,7 @@ class Share:
 class Needs:
     """What a comparison takes.
 
-    guest: bytes of the largest guest's memory; cpus: of one guest
+    guest: bytes of the largest guest's memory; cpus: of the host, that one guest keeps busy
     most: guests side by side at most; asked: whether PARALLEL= said so
     disk: what is written where
     """
@@ -176,9 +176,11 @@ def admitted(load: Load, context: Context, *, to_make: Mapping[str, int]) -> Adm
     on_top = max(disk.guest_bytes(one, where, guest.swap) for one, where in kinds)
     limit = 1 if load.clock == "wall" else max(1, boots)
     is_here = context.scheduler is None  # guests of a cluster take nothing of this machine
+    # Under the instruction clock the CPUs of a guest run in turn, in one thread.
+    busy = 1 if load.clock == "insn" else guest.cpus
     needs = Needs(
         guest=guest.memory + on_top if is_here else 0,
-        cpus=guest.cpus if is_here else 0,
+        cpus=busy if is_here else 0,
         most=(schedule.parallel or limit) if is_here else 1,
         asked=is_here and schedule.parallel > 0,
         disk=(

@@ -165,3 +165,15 @@ def test_a_comparison_that_cannot_fit_is_refused_before_anything_is_fetched(
     with pytest.raises((NoMemoryError, NoSpaceError), match=words):
         compare.compare(spec.load(None, wanted), _context(tmp_path))
     assert not (tmp_path / "r" / "debian-6.12-vs-calibration").exists()
+
+
+@pytest.mark.parametrize(("clock", "warned"), [("insn", False), ("wall", True)])
+def test_cpus_that_run_in_turn_take_one_of_the_hosts(
+    clock: str, warned: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "available", lambda _: has(memory=99 * GIB, cores=2))
+    monkeypatch.setattr(resources, "_require_disk", lambda *_: None)
+    one = spec.load(None, {"cpus": "4", "pairs": "1", "backends": "zram", "workloads": "pageio"})
+    load = resources.Load(one, one.cells(), clock, "sim")
+    found = resources.admitted(load, _context(tmp_path), to_make={})
+    assert found.guests == (1 if warned else 3) and bool(found.warnings) is warned
