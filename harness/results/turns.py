@@ -17,6 +17,7 @@ _OF_A_TASK = (
     "cpu", "user", "system", "server_cpu", "stall", "longest_stall", "latest_wakeup",
     "bench_p50", "bench_p95", "bench_p99", "bench_max",
     "init", "throughput", "throughput_per_process", "free_time_per_process",
+    "slowest", "fairness",
 )  # fmt: skip
 
 

@@ -127,6 +127,21 @@ def test_usemem_counts_and_prints_as_the_list_is_used_to(bin_dir: Path) -> None:
     assert _values(lines, "throughput") == [pytest.approx(printed, rel=0.02)]
 
 
+def test_usemem_names_the_slowest_of_several_processes(bin_dir: Path) -> None:
+    result = _run([bin_dir / "usemem", "--init-time", "-O", "-y", "-x", "-n", "3", "1m"])
+    lines = _lines(result)
+    # Its text has whole microseconds, rounded down.
+    spent = [int(row.split()[3]) for row in result.stderr.splitlines() if " bytes / " in row]
+    assert len(spent) == 3
+    (slowest,) = _values(lines, "slowest")
+    assert max(spent) * 1000 <= slowest < (max(spent) + 1) * 1000
+    rates = [1 / one for one in spent]
+    jain = 100 * sum(rates) ** 2 / (3 * sum(rate**2 for rate in rates))
+    assert _values(lines, "fairness") == [pytest.approx(jain, abs=1)]
+    alone = _lines(_run([bin_dir / "usemem", "--size=256K", "--nproc=1"]))
+    assert not [line for line in alone if line.get("name") in ("slowest", "fairness")]
+
+
 @pytest.mark.parametrize(
     ("argv", "changed"),
     [

@@ -316,6 +316,18 @@ def test_pressure_sums_over_its_processes(bin_dir: Path) -> None:
     assert sum(count for _, count in _of(lines, "hist")[0]["counts"]) == pages
     names = [line["name"] for line in _of(lines, "phase")]
     assert names == ["fill", "access", "access", "hist_access", "free"]
+    # No process takes longer than the pass that waits for all of them.
+    spent = [one["end_ns"] - one["begin_ns"] for one in _of(lines, "phase")]
+    metrics = [line for line in _of(lines, "metric") if line["name"] in ("slowest", "fairness")]
+    assert [line["round"] for line in metrics] == [1, 1, 2, 2]
+    for line, whole in zip(metrics[::2], spent[1:3], strict=True):
+        assert 0 < line["value"] <= whole
+    assert all(100 / 3 <= line["value"] <= 100 for line in metrics[1::2])
+
+
+def test_one_process_of_pressure_has_no_slowest(bin_dir: Path) -> None:
+    lines = _lines(_run([bin_dir / "pressure", "--size=1M", "--procs=1", "--passes=1"]))
+    assert not [line for line in lines if line.get("name") in ("slowest", "fairness")]
 
 
 @pytest.mark.skipif(

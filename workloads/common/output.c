@@ -80,6 +80,26 @@ void emit_cost(const char *name, unsigned int round, const struct cost *cost, ui
 	emit_counted(busy_name, round, cost, count);
 }
 
+void emit_processes(unsigned int round, const uint64_t *elapsed_ns, size_t count)
+{
+	double sum = 0, squares = 0;
+	uint64_t slowest = 0;
+
+	if (count < 2)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		/* The work is the same, and any unit of throughput gives the same index. */
+		double rate = 1 / (double)(elapsed_ns[i] > 0 ? elapsed_ns[i] : 1);
+
+		sum += rate;
+		squares += rate * rate;
+		if (elapsed_ns[i] > slowest)
+			slowest = elapsed_ns[i];
+	}
+	emit_metric("slowest", round, (double)slowest);
+	emit_metric("fairness", round, 100 * sum * sum / ((double)count * squares));
+}
+
 void emit_phase(const struct phase *phase)
 {
 	printf("{\"type\":\"phase\",\"name\":\"%s\"", phase->name);

@@ -46,6 +46,11 @@ void emit_done(void);
 void emit_cost(const char *name, unsigned int round, const struct cost *cost, uint64_t count);
 /* The last of these under a name of its own. */
 void emit_counted(const char *name, unsigned int round, const struct cost *cost, uint64_t count);
+/*
+ * The metrics "slowest" and "fairness" of count processes that did the same work, each in its
+ * elapsed time; nothing for one process.
+ */
+void emit_processes(unsigned int round, const uint64_t *elapsed_ns, size_t count);
 
 /* --- describe.c: what a program can be told and what it emits --- */
 
@@ -75,6 +80,13 @@ struct metric_spec {
 	METRIC(metric, "ns/page", LOWER, "elapsed time " what), \
 	METRIC(metric "_cpu", "ns/page", LOWER, "CPU time of " whose), \
 	BUSY_METRIC(metric, "ns/page", what)
+
+/* The metrics of emit_processes: "elapsed time of the slowest process <what>". */
+#define PROCESS_METRICS(what) \
+	METRIC("slowest", "ns", LOWER, "elapsed time of the slowest process " what), \
+	METRIC("fairness", "%", HIGHER, \
+	       "Jain's index of the throughput x of n processes, (sum x)^2 / (n sum x^2): 100 % if " \
+	       "all are equally fast, 100/n if only one runs (R. Jain et al., DEC-TR-301, 1984)")
 
 void metrics_declare(const struct metric_spec *specs, size_t count);
 const char *metric_unit(const char *name); /* dies for one that is not declared */

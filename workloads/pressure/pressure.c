@@ -55,6 +55,7 @@ static const struct metric_spec metrics[] = {
 		  "pages accessed in a second of a pass"),
 	COST_METRICS("free", "to unmap all memory, about half of it in swap, for each page",
 		     "all processes for the same"),
+	PROCESS_METRICS("in a pass"),
 	METRIC("run", "ns", LOWER, "elapsed time of fill, measured passes and free together"),
 	METRIC("run_cpu", "ns", LOWER, "CPU time of all processes for the same"),
 	BUSY_METRIC("run", "ns", "for the same"),
@@ -64,8 +65,9 @@ static const struct metric_spec metrics[] = {
 
 /* What a child tells its parent; all of it lies in locked shared memory. */
 struct report {
-	uint64_t cpu_ns; /* of the latest stage */
-	uint64_t bad;    /* pages found corrupt so far */
+	uint64_t cpu_ns;     /* of the latest stage */
+	uint64_t elapsed_ns; /* of the same, where there are several processes */
+	uint64_t bad;        /* pages found corrupt so far */
 	struct histogram histogram;
 };
 
@@ -192,12 +194,16 @@ static _Noreturn void child_main(unsigned int number)
 	take_cpu(number);
 	child_prepare(&child, number);
 	for (uint64_t at = 0; plan(at, &stage); at++) {
-		uint64_t begin;
+		uint64_t begin, begin_ns = 0;
 
 		pthread_barrier_wait(&shared->barrier);
+		if (options.procs > 1)
+			begin_ns = now_ns();
 		begin = cpu_ns();
 		stage.run(&child);
 		child.report->cpu_ns = cpu_ns() - begin;
+		if (options.procs > 1)
+			child.report->elapsed_ns = now_ns() - begin_ns;
 		pthread_barrier_wait(&shared->barrier);
 	}
 	_exit(STATUS_OK);
@@ -310,10 +316,16 @@ static void sum_reports(uint64_t *spent_ns, uint64_t *bad)
 static void emit_stage(const struct phase *phase, uint64_t pages)
 {
 	double elapsed = (double)phase_elapsed_ns(phase);
+	uint64_t elapsed_ns[PROCS_MAX];
 
 	emit_phase_cost(phase, pages);
-	if (strcmp(phase->name, "access") == 0 && elapsed > 0)
+	if (strcmp(phase->name, "access") != 0)
+		return;
+	if (elapsed > 0)
 		emit_metric("throughput", phase->round, (double)pages * 1e9 / elapsed);
+	for (size_t i = 0; i < options.procs; i++)
+		elapsed_ns[i] = shared->reports[i].elapsed_ns;
+	emit_processes(phase->round, elapsed_ns, options.procs);
 }
 
 /* Let the children run one stage, and wait for the last of them. */

@@ -66,6 +66,7 @@ static const struct metric_spec metrics[] = {
 	RATE_METRIC("throughput_per_process", "KB/s", "KB/Ginsn", HIGHER, "mean of the same"),
 	RATE_METRIC("free_time_per_process", "us", "kinsn", LOWER,
 		  "mean of what each process prints as usecs to free memory"),
+	PROCESS_METRICS("in the writing"),
 	METRIC("init", "ns", LOWER, "mean time to map the memory; only with sync-rw=yes"),
 };
 
@@ -240,6 +241,7 @@ static void print_classic(const struct reply *access, const struct reply *free)
 
 static void emit_rates(void)
 {
+	uint64_t elapsed_ns[PROCS_MAX];
 	double sum = 0, free_us = 0, procs = (double)options.nproc;
 
 	for (uint64_t i = 0; i < options.nproc; i++) {
@@ -248,11 +250,13 @@ static void emit_rates(void)
 
 		sum += bytes / 1024 / seconds;
 		free_us += (double)freed[i].values[VALUE_ELAPSED_NS] / 1000;
+		elapsed_ns[i] = accessed[i].values[VALUE_ELAPSED_NS];
 		print_classic(&accessed[i], &freed[i]);
 	}
 	emit_metric("throughput", 0, sum);
 	emit_metric("throughput_per_process", 0, sum / procs);
 	emit_metric("free_time_per_process", 0, free_us / procs);
+	emit_processes(0, elapsed_ns, options.nproc);
 }
 
 /* Without -y and -x the orders are given at once, so that processes need not wait for others. */
