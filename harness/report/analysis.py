@@ -20,6 +20,7 @@ from harness.report import (
     meaning,
     selftests,
     steady,
+    sweep,
     tally,
 )
 from harness.report.lost import ExcludedBoot
@@ -111,6 +112,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         sizes=sizes.read(results),
         profile=profile.analyse(results, data, manifest) if profile.is_there(results) else None,
         costs=costs.analyse(results, manifest) if costs.is_there(results) else None,
+        sweeps=sweep.gather(manifest),
     )
 
 

@@ -51,7 +51,7 @@ _WIDTH = 4.4
 class Plot:
     """A figure: its file name without suffix, both formats, and words for those who cannot see.
 
-    kind: "change", "cost", "order", "latency", "timeline", "overhead",
+    kind: "change", "cost", "order", "scaling", "latency", "timeline", "overhead",
         "waterfall" or "trend"
     """
 

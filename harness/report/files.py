@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report import analysis, canvas, page, plots, tables, tally, text
+from harness.report import analysis, canvas, page, plots, scaling, tables, tally, text
 from harness.report.model import Report
 from harness.report.profile import coststables, flame
 from harness.report.profile import tables as profile
@@ -48,6 +48,8 @@ def make(results: Path) -> Written:
     atomic.pieces(target / "metrics.csv", (part.encode() for part in tables.metrics(data)))
     atomic.pieces(target / "counters.csv", (part.encode() for part in tally.sheet(data)))
     atomic.text(target / "estimates.csv", tables.estimates(report))
+    if report.sweeps:
+        atomic.text(target / "processes.csv", scaling.sheet(report))
     if report.profile:
         _profile(report.profile, target)
     if report.costs:

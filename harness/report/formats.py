@@ -7,10 +7,11 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.report import bloat, counters, layout, model, phrases, table, tables, text
+from harness.report import bloat, counters, layout, model, phrases, scaling, table, tables, text
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, interval
 from harness.report.profile import brief, export
@@ -76,6 +77,7 @@ def _markdown(report: Report) -> Iterator[list[str]]:
         shown = tables.counters(counters.relevant(part.counters), whole=True)
         if shown.rows:
             yield table.markdown(shown)
+    yield from _titled(replace(scaling.of(report), title=scaling.TITLE))
     yield from _tested(report)
     if report.sizes:
         yield from _titled(bloat.table(report.sizes))
@@ -123,6 +125,7 @@ def _data(report: Report) -> dict[str, Any]:
         ],
         "profile": report.profile and export.profile(report.profile),
         "costs": report.costs and export.costs(report.costs),
+        "processes": scaling.export(report),
         "sizes": report.sizes and dataclasses.asdict(report.sizes),
         "selftests": [dataclasses.asdict(one) for one in report.tested],
         "failures": [dataclasses.asdict(one) for one in report.failures],

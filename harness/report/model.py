@@ -13,6 +13,7 @@ from harness.report.background import PhaseLoad
 from harness.report.lost import ExcludedBoot, Failing
 from harness.report.profile.costs import Costs
 from harness.report.profile.model import Profile
+from harness.report.sweep import Sweep
 from harness.results import pairing
 from harness.results.pairing import PairedValues
 from harness.results.sizes import Sizes
@@ -210,6 +211,7 @@ class Report:
     sizes: of both kernels; None in results that do not have them
     profile: of its profile boots; None without such boots
     costs: of its boots under the caches and locks plugins, likewise
+    sweeps: workloads that differ in their number of processes alone
     """
 
     name: str
@@ -227,6 +229,7 @@ class Report:
     sizes: Sizes | None = None
     profile: Profile | None = None
     costs: Costs | None = None
+    sweeps: tuple[Sweep, ...] = ()
 
     @property
     def regressions(self) -> tuple[Regression, ...]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import bloat, counters, model, phrases, table, tables
+from harness.report import bloat, counters, model, phrases, scaling, table, tables
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import BootPair, Report, WorkloadReport
 from harness.report.profile import coststables, flame
@@ -22,7 +22,7 @@ from harness.util import escape
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_BLOCKS = 1000
-_KINDS = ("change", "cost", "order", "latency", "timeline")
+_KINDS = ("change", "cost", "order", "scaling", "latency", "timeline")
 """Of the figures of a comparison: each has its place on the page."""
 # Drawn in fixed colours; on the page they follow the reader's light or dark setting.
 _THEME = {INK: "currentColor", GRID: "var(--line)"} | {
@@ -71,6 +71,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         tables={part.workload: _tables(report, part) for part in report.parts},
         unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},
         counted={part.workload: phrases.counted(part) for part in report.parts},
+        scaling=scaling.of(report),
         boots=_boots(report.blocks[:_MOST_BLOCKS]),
         method=phrases.METHOD,
         sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.report import forest, latency, order, timeline
+from harness.report import forest, latency, order, scaling, timeline
 from harness.report.canvas import COLOURS, GRID, MARKERS, STYLES, Plot, figure, plot, style
 from harness.report.model import Estimate, Report
 from harness.report.numbers import number, short
@@ -27,6 +27,7 @@ def draw(report: Report, data: Frames) -> list[Plot]:
             *forest.draw(report),
             *(one for row in report.primary for one in _cost(row)),
             *order.draw(report),
+            *scaling.draw(report),
             *_latencies(report, data),
             *timeline.draw(data, report.clock),
         ]
