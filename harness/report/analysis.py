@@ -22,6 +22,7 @@ from harness.report import (
     steady,
     sweep,
     tally,
+    waits,
 )
 from harness.report.lost import ExcludedBoot
 from harness.report.model import BootPair, Estimate, Report, WorkloadReport
@@ -113,6 +114,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         profile=profile.analyse(results, data, manifest) if profile.is_there(results) else None,
         costs=costs.analyse(results, manifest) if costs.is_there(results) else None,
         sweeps=sweep.gather(manifest),
+        waits=waits.gather(data, used),
     )
 
 

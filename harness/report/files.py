@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.report import analysis, canvas, page, plots, scaling, tables, tally, text
+from harness.report import analysis, canvas, page, plots, scaling, tables, tally, text, waits
 from harness.report.model import Report
 from harness.report.profile import coststables, flame
 from harness.report.profile import tables as profile
@@ -50,6 +50,8 @@ def make(results: Path) -> Written:
     atomic.text(target / "estimates.csv", tables.estimates(report))
     if report.sweeps:
         atomic.text(target / "processes.csv", scaling.sheet(report))
+    if report.waits:
+        atomic.text(target / "waits.csv", waits.sheet(report.waits))
     if report.profile:
         _profile(report.profile, target)
     if report.costs:

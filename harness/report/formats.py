@@ -11,7 +11,18 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
-from harness.report import bloat, counters, layout, model, phrases, scaling, table, tables, text
+from harness.report import (
+    bloat,
+    counters,
+    layout,
+    model,
+    phrases,
+    scaling,
+    table,
+    tables,
+    text,
+    waits,
+)
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, interval
 from harness.report.profile import brief, export
@@ -78,6 +89,7 @@ def _markdown(report: Report) -> Iterator[list[str]]:
         if shown.rows:
             yield table.markdown(shown)
     yield from _titled(replace(scaling.of(report), title=scaling.TITLE))
+    yield from _titled(replace(waits.of(report.waits), title=waits.TITLE))
     yield from _tested(report)
     if report.sizes:
         yield from _titled(bloat.table(report.sizes))
@@ -125,6 +137,7 @@ def _data(report: Report) -> dict[str, Any]:
         ],
         "profile": report.profile and export.profile(report.profile),
         "costs": report.costs and export.costs(report.costs),
+        "waits": [dataclasses.asdict(one) for one in report.waits],
         "processes": scaling.export(report),
         "sizes": report.sizes and dataclasses.asdict(report.sizes),
         "selftests": [dataclasses.asdict(one) for one in report.tested],

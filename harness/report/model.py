@@ -14,6 +14,7 @@ from harness.report.lost import ExcludedBoot, Failing
 from harness.report.profile.costs import Costs
 from harness.report.profile.model import Profile
 from harness.report.sweep import Sweep
+from harness.report.waits import LockWait
 from harness.results import pairing
 from harness.results.pairing import PairedValues
 from harness.results.sizes import Sizes
@@ -212,6 +213,7 @@ class Report:
     profile: of its profile boots; None without such boots
     costs: of its boots under the caches and locks plugins, likewise
     sweeps: workloads that differ in their number of processes alone
+    waits: locks that were waited for, of kernels that count it
     """
 
     name: str
@@ -230,6 +232,7 @@ class Report:
     profile: Profile | None = None
     costs: Costs | None = None
     sweeps: tuple[Sweep, ...] = ()
+    waits: tuple[LockWait, ...] = ()
 
     @property
     def regressions(self) -> tuple[Regression, ...]:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from harness.report import bloat, counters, model, phrases, scaling, table, tables
+from harness.report import bloat, counters, model, phrases, scaling, table, tables, waits
 from harness.report.canvas import COLOURS, GRID, INK, Plot
 from harness.report.model import BootPair, Report, WorkloadReport
 from harness.report.profile import coststables, flame
@@ -72,6 +72,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},
         counted={part.workload: phrases.counted(part) for part in report.parts},
         scaling=scaling.of(report),
+        waits=waits.of(report.waits, whole=True),
         boots=_boots(report.blocks[:_MOST_BLOCKS]),
         method=phrases.METHOD,
         sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,

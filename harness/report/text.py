@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.report import bloat, counters, layout, model, phrases, scaling, table, tables
+from harness.report import bloat, counters, layout, model, phrases, scaling, table, tables, waits
 from harness.report.layout import WIDTH, Block, capped, heading, listed, paragraphs, section, wrap
 from harness.report.model import Regression, Report, WorkloadReport
 from harness.report.profile import brief
@@ -29,6 +29,7 @@ def render(report: Report) -> str:
         blocks += _part(part, report)
     blocks += [
         section(scaling.TITLE, table.text(scaling.of(report))),
+        section(waits.TITLE, table.text(waits.of(report.waits))),
         _selftests(report),
         _failures(report),
         section("Skipped cells", listed(report.facts.skipped)),

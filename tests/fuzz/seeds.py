@@ -181,6 +181,7 @@ _PROBE_FILES = {
     "/sys/kernel/debug/zswap/pool_total_size": "zswap-pool_total_size",
     "/sys/block/zram0/mm_stat": "zram-mm_stat",
     "/sys/block/vda/stat": "blockstat",
+    "/proc/lock_stat": "lockstat",
     "/sys/fs/cgroup/w/memory.stat": "memcg-memory.stat",
 }
 _ZONES = b"""\

@@ -288,7 +288,7 @@ _PROBES = tuple(
     Target(f"probe-{path.strip('/').replace('/', '.')}", _probe(path), seeds.probe(path))
     for path in (
         "/proc/vmstat", "/proc/meminfo", "/proc/slabinfo", "/proc/allocinfo", "/proc/vmallocinfo",
-        "/proc/zoneinfo", "/proc/pressure/memory", "/proc/swaps", "/proc/stat",
+        "/proc/zoneinfo", "/proc/lock_stat", "/proc/pressure/memory", "/proc/swaps", "/proc/stat",
         "/sys/kernel/debug/zswap/pool_total_size", "/sys/block/zram0/mm_stat",
         "/sys/block/vda/stat", "/sys/fs/cgroup/w/memory.stat", "/sys/fs/cgroup/w/io.stat",
         "/sys/fs/cgroup/w/cpu.max", "/sys/fs/cgroup/memory/w/memory.numa_stat", "kthreads",

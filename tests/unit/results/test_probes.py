@@ -37,6 +37,7 @@ PATHS = {
     "memcg": "/sys/fs/cgroup/workload/{memory.stat}",
     "blockstat": "/sys/block/vdb/stat",
     "kthreads": "kthreads",
+    "lockstat": "/proc/lock_stat",
 }
 
 
@@ -454,7 +455,44 @@ PROPERTIES: dict[str, Callable[[dict[tuple[str, str], int | float]], bool]] = {
     "memcg": lambda v: min(v.values()) >= 0,
     "blockstat": lambda v: len(v) in (11, 15, 17),
     "kthreads": lambda v: sum(v.values()) > 0,
+    "lockstat": lambda v: all(
+        v[k, "contentions"] > 0 and v[k, "waittime-total"] >= v[k, "waittime-max"] > 0 for k, _ in v
+    ),
 }
+
+
+_LOCKS = """\
+lock_stat version 0.4
+-----------------
+        class name    con-bounces    contentions   waittime-min   waittime-max waittime-total
+-----------------
+
+      &mm->mmap_lock-W:   46   84  0.26  939.10  16371.53  194.90  47  29  0.16  21.69  16.32  5.97
+      &mm->mmap_lock-R:   0    0   0.00  0.00    0.00      0.00    21  34  0.10  44.53  50.76  2.77
+      ---------------
+        &mm->mmap_lock          1          [<ffffffff811502a7>] scan: a slot+0x57/0x280
+
+.................
+         "list"->lock#2/1:   1   2  0.50  1.00  1.505  0.75   2   9  0.10  4.53   5.76   2.77
+"""
+
+
+def test_lockstat() -> None:
+    assert _values("/proc/lock_stat", _LOCKS) == {
+        ("&mm->mmap_lock-W", "contentions"): 84,
+        ("&mm->mmap_lock-W", "waittime-max"): 939_100,
+        ("&mm->mmap_lock-W", "waittime-total"): 16_371_530,
+        ('"list"->lock#2/1', "contentions"): 2,
+        ('"list"->lock#2/1', "waittime-max"): 1000,
+        ('"list"->lock#2/1', "waittime-total"): 1505,
+    }
+    with pytest.raises(ProbeError, match="line 1"):
+        parse("/proc/lock_stat", _LOCKS.replace("0.4", "0.5"))
+    with pytest.raises(ProbeError, match="line 6"):
+        parse("/proc/lock_stat", _LOCKS.replace("194.90", ""))
+    stopped = _LOCKS.replace("0.4\n", "0.4\n*WARNING* lock debugging disabled!! - possibly due\n")
+    with pytest.raises(ProbeError, match="nothing is counted any more: lock debugging disabled"):
+        parse("/proc/lock_stat", stopped)
 
 
 @pytest.mark.parametrize("file", CAPTURED, ids=lambda f: f"{f.parent.name}/{f.stem}")
