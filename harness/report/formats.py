@@ -59,6 +59,7 @@ def _summary(report: Report) -> Iterator[list[str]]:
     yield [f"# {marked(report.name)}"]
     yield [f"**{marked(line)}**  " for line in model.opening(report)]
     yield table.markdown(tables.verdicts(report))
+    yield from _titled(tables.pmu(report))
     yield [marked(f"Clock: {report.facts.clock}")]
     yield [f"- {arm}: {marked(said)}" for arm, said in report.facts.compared]
 

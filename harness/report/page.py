@@ -67,6 +67,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         opening=model.opening(report),
         caution=model.caution(report),
         verdicts=tables.verdicts(report),
+        pmu=tables.pmu(report),
         clock_line=phrases.clock_line(report),
         tables={part.workload: _tables(report, part) for part in report.parts},
         unchanged={p.workload: tables.unchanged(p.secondary) for p in report.parts},

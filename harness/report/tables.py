@@ -16,7 +16,7 @@ from harness.report import phrases, table
 from harness.report.model import Estimate, PhaseCount, Report, WorkloadReport
 from harness.report.numbers import change, exact, interval, number, percent
 from harness.report.table import Column, Table, columns, heading_row
-from harness.results import pairing
+from harness.results import counted, pairing
 from harness.results.frames import Frames
 from harness.stats.verdict import Kind
 
@@ -44,6 +44,21 @@ def verdicts(report: Report) -> Table:
             rows += [(row.cell, *_judged(row)) for row in mine]
             rows += [(cell, "-", "-", "-", "none", "0", str(Kind.NONE)) for cell in lost]
     return Table("", heads, tuple(rows))
+
+
+def pmu(report: Report) -> Table:
+    """What the guests' PMU counted for each unit of work of the primary metrics; mostly no row."""
+    rows = []
+    for part in report.parts:
+        for row in part.primary:
+            ends = {f"{row.name}_{end}": end for end in counted.ENDS}
+            rows += [
+                (f"{row.cell} {ends[one.name]}", *_judged(one)[:-1])
+                for one in part.secondary
+                if one.name in ends and one.backend == row.backend
+            ]
+    heads = columns("cell and event", *_JUDGED)
+    return Table("Counted by the guests' PMU, user and kernel, for each of these:", heads, (*rows,))
 
 
 def noise(part: WorkloadReport) -> Table:
@@ -257,9 +272,9 @@ def metrics(data: Frames) -> Iterator[str]:
 
     `used`: the boot is half of a pair that counts.
     """
-    counted = pairing.counted(data.boots)
+    used = pairing.counted(data.boots)
     boots = {
-        (b.cell, b.pair, b.arm): (b.outcome, int(counted.holds((b.cell, b.pair, b.arm))))
+        (b.cell, b.pair, b.arm): (b.outcome, int(used.holds((b.cell, b.pair, b.arm))))
         for b in pairing.rows(data.boots)
     }
     return table.pieces(

@@ -21,6 +21,7 @@ def render(report: Report) -> str:
     blocks: list[Block] = [
         _head(report),
         table.text(tables.verdicts(report)),
+        table.text(tables.pmu(report)),
         [*wrap(phrases.clock_line(report)), *wrap(model.caution(report))],
         _compared(report),
         brief.section(report.profile, report.costs),

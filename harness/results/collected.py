@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from harness.results.counted import BootWork
 from harness.results.deltas import CounterSeries
 
 BOOT = ["cell", "backend", "workload", "arm", "pair"]
@@ -52,6 +53,7 @@ class Collected:
     values: columns (index into `taken`, series, value)
     changes: columns (index into `spans`, series, begin, end)
     measured: columns (index into `boots`, index into `metrics`, value, round)
+    work: of the boot that was begun last
     """
 
     bulk: bool
@@ -65,6 +67,7 @@ class Collected:
     changes: tuple[Numbers, ...] = field(default_factory=lambda: _numbers("lldd"))
     metrics: dict[tuple[str, str], int] = field(default_factory=dict)
     measured: tuple[Numbers, ...] = field(default_factory=lambda: _numbers("lldl"))
+    work: BootWork = field(default_factory=BootWork)
 
     def metric(self, name: str, unit: str, value: float, turn: int) -> None:
         """One value of a metric of the boot that was begun last."""

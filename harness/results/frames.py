@@ -20,7 +20,9 @@ import pandas as pd
 
 from harness.results import collected, deltas, histogram, ktap, manifest, probes, telemetry, turns
 from harness.results.collected import BOOT, COLUMNS, Collected
+from harness.results.counted import BootWork
 from harness.results.manifest import Manifest
+from harness.results.probes import pmu
 from harness.util import atomic
 from harness.util.errors import UserError
 
@@ -159,6 +161,7 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
         facts = {"outcome": "unreadable", "detail": "boot.json is missing or damaged"}
         if not folder.is_dir():
             facts = {"outcome": "missing", "detail": "this boot has not been run"}
+    tables.work = BootWork()
     readback = facts.get("backend_readback")
     for name, value in readback.items() if isinstance(readback, dict) else ():
         tables.add("params", "readback", str(name), str(value), "")
@@ -166,6 +169,8 @@ def _boot(tables: Collected, folder: Path, results: Path) -> None:
     _tests(tables, folder / "selftests.ktap")
     stream = _stream(tables, folder / "samples.raw.gz")
     _observed(tables, stream)
+    for one in tables.work.derived():
+        tables.metric(one.name, one.unit, one.value, one.round)
     outcome, detail = str(facts.get("outcome", "unreadable")), str(facts.get("detail", ""))
     if outcome == "ok" and bad:
         outcome, detail = "corrupt", f"{bad} of {pages} pages came back with wrong content"
@@ -252,13 +257,17 @@ def _line(
     if kind == "param":
         tables.add("params", "param", name, str(item["value"]), unit)
     elif kind == "metric" and "counted" not in item:
-        tables.metric(name, unit, _number(item["value"]), turn)
+        value = _number(item["value"])
+        tables.metric(name, unit, value, turn)
+        tables.work.times[name, turn] = value, unit
     elif kind == "metric":
+        tables.work.of(name, turn, _number(item.get("per", 0)))
         if counts:
             value = counts[int(item["counted"])] / _number(item["per"])
             tables.metric(name, unit, value, turn)
     elif kind == "phase":
         begin, end = int(item["begin_ns"]), int(item["end_ns"])
+        tables.work.elapsed[name, turn] = end - begin
         spent, busy = _number(item.get("cpu_ns", math.nan)), math.nan
         if counts and "counted" in item:
             busy = counts[int(item["counted"])]
@@ -303,10 +312,15 @@ def _stream(tables: Collected, path: Path) -> telemetry.Stream:
             marks.append(deltas.SampleMark(sample.mark, paths, values))
     for miss in sorted(misses):
         tables.add("misses", *miss)
-    found, complaints = deltas.of_boot(marks, list(tables.series))
+    known = list(tables.series)
+    found, complaints = deltas.of_boot(marks, known)
     for delta in found:
         span = tables.spans.setdefault((boot, delta.phase, delta.round), len(tables.spans))
         collected.append(tables.changes, span, delta.series, delta.begin, delta.end)
+        counter = known[delta.series]
+        if counter.probe == pmu.NAME:
+            events = tables.work.events.setdefault((delta.phase, delta.round), {})
+            events[counter.field] = delta.end - delta.begin
     for complaint in complaints:
         tables.defect("samples.raw.gz", complaint)
     return stream

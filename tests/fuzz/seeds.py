@@ -200,6 +200,7 @@ Node 0, zone    DMA32
 
 
 _WRITTEN = {
+    "pmu": b"cycles 12\ninstructions 7\ncache-misses 0\n",
     "/proc/zoneinfo": _ZONES,
     "/sys/fs/cgroup/w/io.stat": b"254:0 254:32 rbytes=4096 rios=1 cost.vrate=100.50 depth=max\n",
     "/sys/fs/cgroup/w/cpu.max": b"max 100000\n",

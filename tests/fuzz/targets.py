@@ -292,7 +292,7 @@ _PROBES = tuple(
         "/sys/kernel/debug/zswap/pool_total_size", "/sys/block/zram0/mm_stat",
         "/sys/block/vda/stat", "/sys/fs/cgroup/w/memory.stat", "/sys/fs/cgroup/w/io.stat",
         "/sys/fs/cgroup/w/cpu.max", "/sys/fs/cgroup/memory/w/memory.numa_stat", "kthreads",
-        "/sys/what",
+        "pmu", "/sys/what",
     )
 )  # fmt: skip
 

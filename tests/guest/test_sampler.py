@@ -315,3 +315,77 @@ def test_the_default_list_is_accepted(sampler: Path, tmp_path: Path) -> None:
         (sample,) = running.samples()
     assert {"/proc/vmstat", "/proc/meminfo", "/proc/swaps"} <= set(sample.files)
     assert set(sample.missing.values()) <= {"ENOENT", "EOPNOTSUPP", "EACCES"}
+
+
+# --- the PMU: not every machine has one, so the kernel's part is replaced ---
+
+
+@pytest.fixture(scope="module")
+def with_pmu(sampler: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sampler, linked with a stand-in for perf_event_open(2)."""
+    made = tmp_path_factory.mktemp("pmu") / "sampler"
+    objects = sampler.parents[1] / "obj"
+    parts = [*(objects / "sampler").glob("*.o"), *(objects / "common").glob("*.o")]
+    parts = [one for one in parts if one.name != "perfevent.o"]
+    flags = ["-static", "-O1", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
+    driver = ROOT / "tests/guest/pmu_driver.c"
+    argv = ["gcc", *flags, "-o", str(made), str(driver), *map(str, sorted(parts))]
+    subprocess.run(argv, check=True, capture_output=True)
+    return made
+
+
+def _counted(sample: Sample) -> dict[str, int]:
+    lines = (line.split() for line in sample.files["pmu"].decode().splitlines())
+    return {name: int(value) for name, value in lines}
+
+
+def test_the_pmu_counts_from_an_answer_to_the_next_mark(
+    with_pmu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_PMU", "yes")
+    with _running(with_pmu, tmp_path, "--pmu") as running:
+        running.mark("in:begin")
+        running.mark("in:end")
+        running.stop()
+        begin, end, _ = running.samples()
+    cpus = os.sysconf("SC_NPROCESSORS_ONLN")
+    each = cpus * (cpus + 1) // 2  # CPU c counts c + 1 times as much
+    # Reads 0 and 2 are those of an answer, 1 and 3 those of a mark's arrival.
+    assert _counted(begin) == {
+        "cycles": 1000 * each, "instructions": 2000 * each, "cache-misses": each
+    }  # fmt: skip
+    spent = {name: value - _counted(begin)[name] for name, value in _counted(end).items()}
+    inside = (3 * 3 - 2 * 2) * each
+    assert spent == {
+        "cycles": 1000 * inside, "instructions": 2000 * inside, "cache-misses": inside
+    }  # fmt: skip
+
+
+_SEVERAL = ["cpu0"] if os.sysconf("SC_NPROCESSORS_ONLN") > 1 else []
+
+
+@pytest.mark.parametrize("how", ["none", "two", "off", *_SEVERAL])
+def test_without_a_whole_pmu_nothing_is_said(
+    how: str, with_pmu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "none":
+        monkeypatch.delenv("FAKE_PMU", raising=False)
+    else:
+        monkeypatch.setenv("FAKE_PMU", how)
+    with _running(with_pmu, tmp_path, *([] if how == "off" else ["--pmu"])) as running:
+        running.mark("in:begin")
+        (sample,) = running.samples()
+    assert "pmu" not in sample.files and "pmu" not in sample.missing
+
+
+def test_a_pmu_that_others_took_is_told_as_missing(
+    with_pmu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the second read on it counted for a part of the time only."""
+    monkeypatch.setenv("FAKE_PMU", "shared")
+    with _running(with_pmu, tmp_path, "--pmu") as running:
+        running.mark("in:begin")
+        running.mark("in:end")
+        begin, end = running.samples()
+    assert "pmu" in begin.files
+    assert "pmu" not in end.files and end.missing["pmu"] == "ENODATA"

@@ -44,7 +44,7 @@ enum { FD_LISTEN, FD_TIMER, FD_SIGNAL, FD_CLIENTS, FD_COUNT = FD_CLIENTS + CLIEN
 static struct {
 	const char *out, *socket, *mark, *pid_file;
 	uint64_t interval_ms, heartbeat_ms, settle_ms, buffer;
-	bool daemon, bare, empty_lists;
+	bool daemon, bare, empty_lists, pmu;
 } options = { .socket = SAMPLER_SOCKET, .buffer = UINT64_C(4) << 20 };
 
 static struct record record;
@@ -62,6 +62,8 @@ static const char help[] =
 	"  --bare           read nothing; a mark brings counters up to date and rests\n"
 	"  --empty-lists    at marks, have the CPUs give back the pages they keep; sets a\n"
 	"                   sysctl for a moment, so only for a machine of one's own\n"
+	"  --pmu            at marks, cycles, instructions and cache misses of all CPUs,\n"
+	"                   where each has a PMU\n"
 	"  --settle MS      rest after a mark's sample, before the answer, until the\n"
 	"                   kernel has freed what reading left behind, and then until\n"
 	"                   the same place between two timer ticks (default: 0)\n"
@@ -79,6 +81,7 @@ static const struct option table[] = {
 	{ "heartbeat", required_argument, NULL, 'H' },
 	{ "bare", no_argument, NULL, 'B' },
 	{ "empty-lists", no_argument, NULL, 'E' },
+	{ "pmu", no_argument, NULL, 'P' },
 	{ "settle", required_argument, NULL, 'S' },
 	{ "socket", required_argument, NULL, 's' },
 	{ "file", required_argument, NULL, 'f' },
@@ -109,6 +112,7 @@ static void set_option(int option, char **argv)
 	case 'H': options.heartbeat_ms = number_in("heartbeat", optarg, 0, INTERVAL_MAX_MS); break;
 	case 'B': options.bare = true; break;
 	case 'E': options.empty_lists = true; break;
+	case 'P': options.pmu = true; break;
 	case 'S': options.settle_ms = number_in("settle", optarg, 0, 10000); break;
 	case 's': options.socket = optarg; break;
 	case 'f': watch_add(optarg, false); break;
@@ -255,6 +259,7 @@ static void read_all(bool is_mark)
 	if (is_mark) {
 		kthreads_sample(&record);
 		processes_sample(&record);
+		pmu_sample(&record);
 	}
 }
 
@@ -374,6 +379,8 @@ static void start(void)
 	out_fd = open_out();
 	settle_down();
 	kthreads_open();
+	if (options.pmu)
+		pmu_open();
 	watch_refresh();
 	for (size_t i = 0; i < FD_COUNT; i++)
 		fds[i] = (struct pollfd){ .fd = -1, .events = POLLIN };
@@ -457,8 +464,10 @@ static void serve_client(struct pollfd *client)
 	for (char *at = text; *at != '\0'; at++)
 		if (*at <= ' ' || *at >= 0x7f)
 			*at = '_';
+	pmu_pause();
 	sample(text);
 	rest();
+	pmu_resume();
 	/* A client that is gone by now needs no answer. */
 	(void)!send(client->fd, "+", 1, MSG_NOSIGNAL);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The parts of the sampler: a record, the watched files, the kernel threads, the processes. */
+/* The sampler: a record, the watched files, the kernel threads, the processes, the PMU. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
+#include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -50,5 +51,17 @@ void kthreads_sample(struct record *record);
 
 /* Append the pseudo file "smaps". */
 void processes_sample(struct record *record);
+
+/*
+ * Append the pseudo file "pmu", if pmu_open() found one on each CPU.  From pmu_pause() to
+ * pmu_resume() nothing is counted.
+ */
+void pmu_open(void);
+void pmu_pause(void);
+void pmu_resume(void);
+void pmu_sample(struct record *record);
+
+/* perf_event_open(2) of one CPU: all that runs there. */
+int perf_event(struct perf_event_attr *attr, int cpu, int group);
 
 #endif

@@ -15,6 +15,7 @@ from harness.results.probes import (
     memcg,
     meminfo,
     mthp,
+    pmu,
     psi,
     slabinfo,
     smaps,
@@ -55,6 +56,7 @@ PATTERNS: tuple[tuple[str, str, Parser], ...] = (
         mthp.parse,
     ),
     ("kthreads", kthreads.NAME, kthreads.parse),
+    ("pmu", pmu.NAME, pmu.parse),
     ("smaps", smaps.NAME, smaps.parse),
 )
 

@@ -461,6 +461,13 @@ PROPERTIES: dict[str, Callable[[dict[tuple[str, str], int | float]], bool]] = {
 }
 
 
+def test_pmu() -> None:
+    got = _values("pmu", "cycles 12\ninstructions 7\ncache-misses 0\n")
+    assert got == {("", "cycles"): 12, ("", "instructions"): 7, ("", "cache-misses"): 0}
+    with pytest.raises(ProbeError, match="line 1"):
+        parse("pmu", "branches 3\n")
+
+
 _LOCKS = """\
 lock_stat version 0.4
 -----------------
