@@ -143,8 +143,9 @@ def _described(actions: Sequence[argparse.Action]) -> Iterator[str]:
         )
 
 
-_PLACES = ("BASE", "HEAD", "PATCH")
-"""Variables that may name a tree; a relative name is one of the folder that make was called in."""
+_PLACES = ("BASE", "HEAD", "PATCH", "SPEC", "NIGHTLY")
+"""Variables that may name a tree or are a file; with ``./`` or ``../`` it is taken from the folder
+that make was called in."""
 _PROGRAMS = "WORKLOADS"
 """The variable with words that may name a program of the user's own, likewise."""
 _OWN_PROGRAM = re.compile(r"(?<![^\s,])\.\.?/[^\s,:]*")

@@ -118,8 +118,16 @@ def named(
     return experiment.changed(name=f"{words}-{digest}")
 
 
+class OtherResult(UserError):
+    """The folder of a result holds another one.  what: a sentence without the way out."""
+
+    def __init__(self, what: str, way_out: str) -> None:
+        super().__init__(f"{what}. {way_out}")
+        self.what = what
+
+
 def require(folder: Path, data: Mapping[str, Any], *, grows: bool) -> None:
-    """Refuse to mix: UserError unless ``folder`` is new or was begun with the same.
+    """Refuse to mix: OtherResult unless ``folder`` is new or was begun with the same.
 
     All differences are named, and nothing is written.  grows: as in `differences`
     """
@@ -127,10 +135,10 @@ def require(folder: Path, data: Mapping[str, Any], *, grows: bool) -> None:
     old = read(folder)
     found = list(differences(old, data, grows=grows)) if old is not None else []
     if found:
-        raise UserError(
-            f"'{folder}' holds a result that differs from this run in {'; '.join(found)}. "
+        raise OtherResult(
+            f"'{folder}' holds a result that differs from this run in {'; '.join(found)}",
             f"Without NAME= each run has a folder of its own; or give another NAME=, or remove "
-            f"that result ('harness results rm {folder.name}')"
+            f"that result ('harness results rm {folder.name}')",
         )
 
 

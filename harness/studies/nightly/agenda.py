@@ -23,9 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.experiment import settings
+from harness.experiment import program, settings
 from harness.experiment.settings import Identity
 from harness.experiment.spec import Experiment
+from harness.run import identity
 from harness.studies.nightly.config import Config
 from harness.studies.nightly.job import Job, Subject
 from harness.studies.nightly.store import NightlyComparison, StoredEstimate
@@ -72,7 +73,7 @@ def plan(
         name, data = unit_name(suite, unit), unit_data(unit)
         least = unit.schedule.pairs
         for place, point in enumerate(points):
-            key = _key(point, suite, data)
+            key = _key(point, suite, unit, data)
             job = Job(key, point, suite, name, data, least, "")
             rank, pairs = past.rank(job, config.most_pairs)
             if rank is None:
@@ -167,7 +168,7 @@ def read(path: Path) -> Agenda | None:
         ) from error
 
 
-def _key(point: Subject, suite: str, data: Mapping[str, Any]) -> str:
+def _key(point: Subject, suite: str, unit: Experiment, data: Mapping[str, Any]) -> str:
     # A posting that the registry learns of later is the same one.
     which = point.head or point.revision or point.patch
     what = [point.subject, point.kind, which, point.base, suite]
@@ -177,6 +178,10 @@ def _key(point: Subject, suite: str, data: Mapping[str, Any]) -> str:
         for name, value in data.items()
         if known[name].identity not in (Identity.NEVER, Identity.WALL)
     }
+    # A program of the user's own is its files and what is said beside them, wherever they lie.
+    figures["workloads"] = [program.kept(one) for one in data["workloads"]]
+    if own := [identity.definition(cell) for cell in unit.cells() if cell.workload.own]:
+        figures["programs"] = own
     return hashlib.sha256(json.dumps([what, figures], sort_keys=True).encode()).hexdigest()[:16]
 
 

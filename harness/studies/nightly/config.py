@@ -231,7 +231,8 @@ def _all_arms(
     common = {key: data[key] for key in _spec_keys() if key in data}
     common.setdefault("pairs", PAIRS)
     # All settings at once: a mistake is said before the first of them is used.
-    whole = spec.load(None, common, source=place)
+    # A program of the user's own lies beside the file, as with a spec file.
+    whole = spec.load(None, common, source=place, home=Path(place).parent)
     matrix = whole.matrix
     if not suites:
         for workload in matrix.workloads:

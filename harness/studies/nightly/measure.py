@@ -302,7 +302,13 @@ class _Night:
         same = f"{job.name.removesuffix(f'-{job.arm}')}*"  # those of the other arms, too
         donors = [one for one in self._root.glob(f"*/{same}") if one.is_dir()]
         donors.sort(key=lambda one: one.stat().st_mtime, reverse=True)
-        return compare.compare(experiment, context, made=made, donors=donors[:_DONORS]), ""
+        try:
+            return compare.compare(experiment, context, made=made, donors=donors[:_DONORS]), ""
+        except identity.OtherResult as error:
+            raise UserError(
+                f"{error.what}. Give that workload or back-end another 'name' in "
+                f"{self._config.path}, or remove that folder"
+            ) from error
 
     def _context_of(self, point: Subject) -> Context:
         git = point.git or self._config.kernel_git or self._context.kernel_git

@@ -248,6 +248,12 @@ def test_a_relative_tree_is_one_of_the_folder_that_make_was_called_in() -> None:
         "RESULT": "./x",
         "NAME": "..",
     }
+    files = {"SPEC": "./x.yaml", "NIGHTLY": "../n.yaml"}
+    assert variables._placed(files, "/home/me/mine") == {
+        "SPEC": "/home/me/mine/x.yaml",
+        "NIGHTLY": "/home/me/n.yaml",
+    }
+    assert variables._placed({"NIGHTLY": "n.yaml"}, "/home/me") == {"NIGHTLY": "n.yaml"}
     others = {"BASE": ".hidden", "PATCH": "v6.18..v6.19", "HEAD": "debian/6.12"}
     assert variables._placed(others, "/home/me") == others
 

@@ -130,6 +130,26 @@ def test_a_revision_arrives_between_two_nights(
     assert (junit.get("failures"), junit.get("errors"), junit.get("tests")) == ("2", "0", "2")
 
 
+def test_other_settings_in_a_folder_are_refused_with_a_way_out(
+    context: Context, asked: Config, fake: Guests
+) -> None:
+    assert measure.nightly(asked, context).done == 2
+    booted, text = len(fake.ran), asked.path.read_text()
+
+    def night(workload: str) -> measure.StudyResult:
+        asked.path.write_text(text.replace("[pageio]", f"[pageio: {workload}]"))
+        return measure.nightly(config.load(asked.path, registry_folder=measure.REGISTRY), context)
+
+    second = night("{size: 8M}")
+    said = " ".join(second.text.split())
+    assert second.status == Exit.USER and len(fake.ran) == booted
+    assert "size 32M before, 8M now" in said and "NAME=" not in said
+    assert "Give that workload or back-end another 'name' in" in said
+    third = night("{size: 8M, name: small}")
+    assert (third.status, third.done) == (Exit.OK, 2) and len(fake.ran) > booted
+    assert "toy-v1-on-auto/zram.small" in folders(context)
+
+
 def test_a_night_measures_each_arm_beside_the_same_base(
     context: Context, fake: Guests, repo: Path, tmp_path: Path
 ) -> None:

@@ -219,3 +219,38 @@ def test_a_night_measures_each_arm_of_each_cell(tmp_path: Path) -> None:
         for arm in ("off", "on", "clang")
     ]
     assert [agenda.unit_data(one)["arms"] for _, one in units[:2]] == [{"off": None}, {"on": None}]
+
+
+OWN = GOOD + "backends: [zram]\nworkloads: [./repro.c]\n"
+
+
+def keys(made: Config) -> set[str]:
+    point = Subject("toy", "series", "v3", "2026-01-03", "toy-v3", "", "auto")
+    return {job.key for job in agenda.plan(made, [point], [], [])}
+
+
+def test_a_program_lies_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/repro.c").write_text("int main(void) { return 0; }\n")
+    found = load(tmp_path / "mine", OWN)
+    assert found.units[0][1].matrix.workloads == (str(tmp_path / "mine/repro.c"),)
+    assert agenda.unit_name(*found.units[0]) == "zram.repro"
+    monkeypatch.chdir(tmp_path)
+    again = config.load(Path("mine/nightly.yaml"), registry_folder=measure.REGISTRY)
+    assert again.units == found.units
+    with pytest.raises(UserError, match="there is no program"):
+        load(tmp_path, OWN)
+
+
+def test_a_program_is_measured_again_when_it_changes_not_when_it_moves(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        (folder / "repro.c").write_text("int main(void) { return 0; }\n")
+    before = keys(load(here, OWN))
+    assert keys(load(there, OWN)) == before
+    (here / "repro.c").write_text("int main(void) { return 0 * 1; }\n")
+    assert keys(load(here, OWN)).isdisjoint(before)
+    # What is said beside it counts like what is said of it.
+    (there / "repro.yaml").write_text("timeout: 7\n")
+    assert keys(load(there, OWN)).isdisjoint(before)
