@@ -32,7 +32,9 @@ def pick(mails: Sequence[Mail], message_id: str, *, fixes: bool = False) -> Patc
     known = Thread(mails)
     first = posted(known, message_id)
     sending = known.sending(first)
-    return _picked(known, later.taken(sending) if fixes else sending, first)
+    if fixes:
+        sending = later.taken(sending, _beside(known, sending))
+    return _picked(known, sending, first)
 
 
 def _picked(known: Thread, sending: Sending, first: Mail) -> PatchSet:
@@ -49,7 +51,10 @@ def _picked(known: Thread, sending: Sending, first: Mail) -> PatchSet:
     if first in sending.others:
         doubts.append(f"the mail that was asked for is not among the patches: {called(first)}")
     head = sending.head if sending.cover else found.patches[0]
-    notes = [*found.notes, *_beside(known, sending)]
+    left = (
+        f"left out another patch of the thread: {one.subject}" for one in _beside(known, sending)
+    )
+    notes = [*found.notes, *left]
     return replace(found, head=head.message_id, doubts=tuple(doubts), notes=tuple(notes))
 
 
@@ -80,14 +85,18 @@ def _of_a_series(known: Thread, patch: Mail) -> list[str]:
     return [f"only the one patch that was sent into the thread of {called(head)}"]
 
 
-def _beside(known: Thread, sending: Sending) -> list[str]:
-    """Patches without a number that the sender of the series sent into its thread."""
+def _beside(known: Thread, sending: Sending) -> list[Mail]:
+    """Patches without a number that the sender of the series sent into its thread, and not in it.
+
+    One that answers a mail that is not at hand is known by its blob ids.
+    """
     if sending.total is None:
         return []
     ids = {mail.message_id for mail in (*sending.patches, sending.head)}
     return [
-        f"left out another patch of the thread: {mail.subject}"
+        mail
         for mail in known.mails
         if mail.diff and not mail.reply and mail.number is None
-        and mail.sender == sending.head.sender and ids.intersection(mail.parents)
+        and mail.sender == sending.head.sender and mail.message_id not in ids
+        and (ids.intersection(mail.parents) or later.on_top(mail, sending.patches))
     ]  # fmt: skip

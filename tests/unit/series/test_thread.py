@@ -117,6 +117,27 @@ def test_blob_ids_tell_whether_a_later_patch_replaces_or_comes_on_top() -> None:
     assert titles(pick([*mails, anew], fixes=True)) == ["mm: one", "mm: late"]
 
 
+def test_a_patch_without_a_number_on_top_of_all_is_taken_with_fixes() -> None:
+    mails = series()
+    for at, ids in ((1, b"1111111..2222222"), (2, b"2222222..3333333")):
+        mails[at] = mails[at].replace(b"--- a/x", b"index " + ids + b" 100644\n--- a/x")
+    # The answer between is not at hand.
+    fix = mail("[PATCH]", "mm: fix", id_="fix@x", to="gone@x", diff="f", minute=90)
+    on_top = fix.replace(b"--- a/x", b"index 3333333..4444444 100644\n--- a/x")
+    elsewhere = fix.replace(b"--- a/x", b"index 2222222..4444444 100644\n--- a/x")
+    found = pick([*mails, on_top])
+    assert titles(found) == ["mm: one", "mm: two"]
+    assert "left out another patch of the thread: mm: fix" in found.notes
+    taken = pick([*mails, on_top], fixes=True)
+    assert titles(taken) == ["mm: one", "mm: two", "mm: fix"]
+    assert "'mm: fix' <fix@x> was taken on top of all patches" in taken.notes
+    assert not any("left out" in note for note in taken.notes)
+    # One that fits another place, or is somebody else's, is not of the series.
+    stranger = on_top.replace(DEV.encode(), b"Else <else@mail.example>", 1)
+    for other in (elsewhere, stranger):
+        assert titles(pick([*mails, other], fixes=True)) == ["mm: one", "mm: two"]
+
+
 def test_a_patch_beyond_the_count_is_left_out_and_told() -> None:
     extra = mail("[PATCH v2 3/2]", id_="more@x", to=COVER, diff="three", minute=300)
     found = pick([*series(), extra])
