@@ -73,36 +73,59 @@ struct function {
 	enum kind kind;
 };
 
-/* A value of now, and what each channel got of it. */
-struct counter {
-	int64_t now, sums[CHANNELS];
-};
-
+/*
+ * What is looked at whenever a block is entered: one line of the host's cache.  The rest of it is
+ * in its chunk.
+ */
 struct block {
-	struct block *next; /* in its bucket */
-	uint64_t address, end, hash;
-	uint64_t inside; /* bytes from its second instruction to the beginning of its last */
-	uint64_t target; /* where its last instruction jumps to, if it says so itself */
-	const struct function *function;
-	unsigned int id; /* in the output; 0: not there yet */
+	_Alignas(64) const struct function *function;
+	uint64_t address;
+	struct node *memo; /* what was found last for the calls and jumps that end it */
+	unsigned short size; /* in bytes */
+	unsigned short inside; /* from its second instruction to the beginning of its last */
 	unsigned short insns;
 	unsigned char ending;
+	int64_t entered[GROUPS]; /* how often; means nothing in user space */
+};
+
+struct block_rest {
+	struct block *next; /* in its bucket */
+	uint64_t hash;
+	uint64_t target; /* where its last instruction jumps to, if it says so itself */
 	unsigned char *sizes; /* by instruction */
-	struct counter *entered; /* by group; none in user space */
+	unsigned int id; /* in the output; 0: not there yet */
 };
 
 struct node {
-	struct node *next, *parent, *latest;
+	_Alignas(64) struct node *next, *parent; /* next: in its bucket */
 	const struct function *function; /* NULL: a root */
+	int64_t self, calls;
 	enum group group;
 	unsigned int id;
 	bool written;
-	struct counter self, calls;
 };
+
+#define CHUNK 512u
+#define CHUNK_BYTES (1u << 17) /* each lies at a multiple of that */
+
+/* Blocks and nodes, and what each channel got of their counts: side by side, to be added fast. */
+struct block_chunk {
+	struct block blocks[CHUNK];
+	struct block_rest rests[CHUNK];
+	int64_t entered[CHANNELS][CHUNK][GROUPS];
+};
+
+struct node_chunk {
+	struct node nodes[CHUNK];
+	int64_t self[CHANNELS][CHUNK], calls[CHANNELS][CHUNK];
+};
+
+_Static_assert(sizeof(struct block_chunk) <= CHUNK_BYTES, "a chunk is found by its address");
+_Static_assert(sizeof(struct node_chunk) <= CHUNK_BYTES, "a chunk is found by its address");
 
 struct frame {
 	struct node *node;
-	const struct block *block; /* the last one before */
+	struct block *block; /* the last one before */
 	uint64_t back; /* the address to return to */
 	enum kind kind; /* PLAIN: a call */
 	enum ending pending;
@@ -112,13 +135,13 @@ struct task {
 	struct task *next;
 	uint64_t id;
 	struct node *root, *here;
-	const struct block *last;
-	enum ending pending;
+	struct node *user; /* its node of user space */
 	unsigned int depth;
 	struct frame frames[DEEPEST];
 };
 
-#define BUCKETS 65536u
+#define BUCKET_BITS 18
+#define BUCKETS (1u << BUCKET_BITS)
 
 static struct block *blocks[BUCKETS];
 static struct node *nodes[BUCKETS];
@@ -128,13 +151,17 @@ static struct function user = { .address = 0, .kind = PLAIN };
 static struct function unknown = { .address = 1, .kind = PLAIN };
 static struct function *functions;
 static size_t function_count;
-static unsigned int block_count, node_count;
+static struct block_chunk **block_chunks;
+static struct node_chunk **node_chunks;
+static unsigned int block_count, node_count, said_count;
 
 static struct node *work_root, *interrupt_root, *softirq_root, *user_root, *thread_root, *idle_root;
 static struct task *task;
 static struct node *here;
-static const struct block nothing, *last = &nothing;
-static enum ending pending;
+static struct block nothing, *last = &nothing;
+/* The function of the next block, if it is only a step further; else NULL. */
+static const struct function *expected;
+static enum ending pending; /* of the last block, while the next one is looked at */
 static bool working; /* the workload has begun */
 
 static struct {
@@ -142,20 +169,44 @@ static struct {
 	unsigned int line; /* where it was last put */
 } channels[CHANNELS];
 
+_Noreturn static void no_memory(void)
+{
+	fprintf(stderr, "profile: no memory\n");
+	exit(EXIT_FAILURE);
+}
+
 static void *made(size_t size)
 {
 	void *memory = calloc(1, size);
 
-	if (memory == NULL) {
-		fprintf(stderr, "profile: no memory\n");
-		exit(EXIT_FAILURE);
-	}
+	if (memory == NULL)
+		no_memory();
 	return memory;
+}
+
+/* An array of chunks with the one that a next block or node is in. */
+static void *chunk_made(void *chunks, unsigned int count)
+{
+	void *chunk = aligned_alloc(CHUNK_BYTES, CHUNK_BYTES);
+
+	chunks = realloc(chunks, (count / CHUNK + 1) * sizeof(void *));
+	if (chunk == NULL || chunks == NULL)
+		no_memory();
+	((void **)chunks)[count / CHUNK] = memset(chunk, 0, CHUNK_BYTES);
+	return chunks;
+}
+
+static struct block_rest *rest_of(const struct block *block)
+{
+	uintptr_t chunk = (uintptr_t)block & ~(uintptr_t)(CHUNK_BYTES - 1);
+	struct block_chunk *of = (struct block_chunk *)chunk;
+
+	return &of->rests[block - of->blocks];
 }
 
 static size_t bucket_of(uint64_t a, uint64_t b)
 {
-	return (size_t)(((a ^ b >> 7) * UINT64_C(0x9e3779b97f4a7c15)) >> 48) % BUCKETS;
+	return (size_t)(((a ^ b >> 7) * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - BUCKET_BITS));
 }
 
 /* --- output --- */
@@ -256,8 +307,11 @@ static bool read_functions(const char *path)
 static struct node *node_make(struct node *parent, const struct function *function,
 			      enum group group)
 {
-	struct node *node = made(sizeof(*node));
+	struct node *node;
 
+	if (node_count % CHUNK == 0)
+		node_chunks = chunk_made(node_chunks, node_count);
+	node = &node_chunks[node_count / CHUNK]->nodes[node_count % CHUNK];
 	node->parent = parent != NULL ? parent : node;
 	node->function = function;
 	node->group = group;
@@ -265,23 +319,27 @@ static struct node *node_make(struct node *parent, const struct function *functi
 	return node;
 }
 
-static struct node *child_of(struct node *parent, const struct function *function)
+static struct node *child_found(struct node *parent, const struct function *function)
 {
-	struct node **bucket, *node = parent->latest;
+	struct node **bucket =
+		&nodes[bucket_of((uintptr_t)parent, (uint64_t)(uintptr_t)function << 4)];
+	struct node *node;
 
-	if (node != NULL && node->function == function)
-		return node;
-	bucket = &nodes[bucket_of((uintptr_t)parent, (uint64_t)(uintptr_t)function << 4)];
 	for (node = *bucket; node != NULL; node = node->next)
 		if (node->parent == parent && node->function == function)
-			break;
-	if (node == NULL) {
-		node = node_make(parent, function, parent->group);
-		node->next = *bucket;
-		*bucket = node;
-	}
-	parent->latest = node;
+			return node;
+	node = node_make(parent, function, parent->group);
+	node->next = *bucket;
+	*bucket = node;
 	return node;
+}
+
+static struct node *child_of(struct node **memo, struct node *parent,
+			     const struct function *function)
+{
+	if (*memo == NULL || (*memo)->parent != parent || (*memo)->function != function)
+		*memo = child_found(parent, function);
+	return *memo;
 }
 
 static void push(enum kind kind, uint64_t back)
@@ -295,10 +353,11 @@ static void push(enum kind kind, uint64_t back)
 				 .pending = pending };
 }
 
-static void enter(struct node *parent, const struct function *function)
+/* Most that a block calls or jumps to is the same again. */
+static void enter(struct block *from, struct node *parent, const struct function *function)
 {
-	here = child_of(parent, function);
-	here->calls.now++;
+	here = child_of(&from->memo, parent, function);
+	here->calls++;
 }
 
 static struct block *tail_of(const struct block *block, size_t first);
@@ -310,12 +369,12 @@ static bool take_back(const struct block *block, struct node *node, uint64_t add
 
 	for (size_t i = 0; i < block->insns; i++) {
 		if (at == address) {
-			node->self.now -= (int64_t)(block->insns - i);
-			if (block->entered != NULL)
-				tail_of(block, i)->entered[node->group].now--;
+			node->self -= (int64_t)(block->insns - i);
+			if (block->function != &user)
+				tail_of(block, i)->entered[node->group]--;
 			return true;
 		}
-		at += block->sizes[i];
+		at += rest_of(block)->sizes[i];
 	}
 	return false;
 }
@@ -332,14 +391,14 @@ static void begin_user(const struct block *block)
 	if (task->depth > 0)
 		is_resumed(&task->frames[0], block->address);
 	task->depth = 0;
-	here = child_of(task->root, &user);
+	here = child_of(&task->user, task->root, &user);
 }
 
-static void begin_task(const struct function *function)
+static void begin_task(struct block *block)
 {
 	task->depth = 0;
 	task->root = working ? work_root : user_root;
-	enter(task->root, function);
+	enter(block, task->root, block->function);
 }
 
 /* Back from an interrupt or an exception; what was under way there goes on. */
@@ -347,7 +406,7 @@ static void end_interrupt(const struct block *block)
 {
 	pending = ONWARD;
 	for (unsigned int i = task->depth; i-- > 0;) {
-		const struct frame *frame = &task->frames[i];
+		struct frame *frame = &task->frames[i];
 
 		if (frame->kind == PLAIN)
 			continue;
@@ -392,56 +451,71 @@ static bool is_entry(const struct block *block)
 }
 
 /* The next block lies in another function, or a call or a return came before it. */
-static void follow(const struct block *block)
+static void follow(struct block *block)
 {
 	const struct function *function = block->function;
 	enum kind kind = function->kind;
 
+	pending = (enum ending)last->ending;
 	if (function == &user) {
 		begin_user(block);
 		return;
 	}
 	if (pending == SYSRET) { /* even if an interrupt comes before the first block there */
 		task->depth = 0;
-		here = child_of(task->root, &user);
+		here = child_of(&task->user, task->root, &user);
 		pending = ONWARD;
 	}
 	if (is_entry(block)) {
 		push(kind, 0);
-		enter(kind == EXCEPTION || kind == SYSCALL ? here : interrupt_root, function);
+		enter(block, kind == EXCEPTION || kind == SYSCALL ? here : interrupt_root,
+		      function);
 		return;
 	}
 	/* Another interrupt may have come before the first block after one. */
 	while (pending == IRET)
 		end_interrupt(block);
 	if (pending == CALL) {
-		push(PLAIN, last->end);
-		enter(kind == SOFTIRQS && here->group != SOFTIRQ ? softirq_root :
+		push(PLAIN, last->address + last->size);
+		enter(last, kind == SOFTIRQS && here->group != SOFTIRQ ? softirq_root :
 		      kind == KTHREAD ? (task->root = thread_root) : here, function);
 	} else if (pending == RETURN) {
 		end_call(block->address);
 	}
 	if (kind == FORKED && here->function != function)
-		begin_task(function);
+		begin_task(block);
 	if (here->function != function)
-		enter(here->parent, function); /* a jump: the same caller */
+		enter(last, here->parent, function); /* a jump: the same caller */
 }
 
+static void count(struct block *block)
+{
+	here->self += block->insns;
+	block->entered[here->group]++;
+	expected = block->ending == ONWARD ? block->function : NULL;
+	last = block;
+}
+
+__attribute__((noinline)) static void on_other_block(struct block *block)
+{
+	if (block->function != expected)
+		follow(block);
+	else if (block->address != rest_of(last)->target)
+		take_back(last, here, block->address);
+	count(block);
+}
+
+/* Most blocks follow the one before in a function, and that is told and counted fastest. */
 static void on_block(unsigned int vcpu, void *data)
 {
 	struct block *block = data;
 
 	(void)vcpu;
-	if (pending != ONWARD || block->function != here->function)
-		follow(block);
-	else if (block->address - last->address - 1 < last->inside &&
-		 block->address != last->target)
-		take_back(last, here, block->address);
-	here->self.now += block->insns;
-	if (block->entered != NULL)
-		block->entered[here->group].now++;
-	pending = block->ending;
-	last = block;
+	if (__builtin_expect(block->function != expected ||
+			     block->address - last->address - 1 < last->inside, 0))
+		on_other_block(block);
+	else
+		count(block);
 }
 
 static struct task *task_of(uint64_t id)
@@ -468,7 +542,7 @@ static void on_switch(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
 	task = task_of(address);
 	here = task->here;
 	last = &nothing;
-	pending = ONWARD;
+	expected = here->function;
 }
 
 /* --- translation --- */
@@ -531,9 +605,9 @@ static struct block *block_find(uint64_t address, uint64_t hash, unsigned int in
 {
 	struct block *block = blocks[bucket_of(address, hash)];
 
-	while (block != NULL && (block->address != address || block->hash != hash ||
+	while (block != NULL && (block->address != address || rest_of(block)->hash != hash ||
 				 block->insns != insns))
-		block = block->next;
+		block = rest_of(block)->next;
 	return block;
 }
 
@@ -541,34 +615,39 @@ static struct block *block_make(uint64_t address, uint64_t hash, const unsigned 
 				unsigned int insns)
 {
 	struct block **bucket = &blocks[bucket_of(address, hash)];
-	struct block *block = made(sizeof(*block));
+	struct block *block;
+	struct block_rest *rest;
 
-	*block = (struct block){ .next = *bucket, .address = address, .end = address,
-				 .hash = hash, .insns = (unsigned short)insns };
+	if (block_count % CHUNK == 0)
+		block_chunks = chunk_made(block_chunks, block_count);
+	block = &block_chunks[block_count / CHUNK]->blocks[block_count % CHUNK];
+	block_count++;
+	rest = rest_of(block);
+	*block = (struct block){ .address = address, .insns = (unsigned short)insns,
+				 .function = function_at(address) };
+	*rest = (struct block_rest){ .next = *bucket, .hash = hash };
 	*bucket = block;
-	block->function = function_at(address);
-	block->sizes = made(insns);
-	memcpy(block->sizes, sizes, insns);
+	rest->sizes = made(insns);
+	memcpy(rest->sizes, sizes, insns);
 	for (unsigned int i = 0; i < insns; i++)
-		block->end += sizes[i];
+		block->size += sizes[i];
 	if (insns > 2)
-		block->inside = block->end - sizes[insns - 1] - address - 1;
-	if (block->function != &user)
-		block->entered = made(GROUPS * sizeof(*block->entered));
+		block->inside = (unsigned short)(block->size - sizes[insns - 1] - 1);
 	return block;
 }
 
 /* From an instruction of a block to its end.  Its bytes are those of the block. */
 static struct block *tail_of(const struct block *block, size_t first)
 {
+	const struct block_rest *rest = rest_of(block);
 	uint64_t address = block->address;
 	unsigned int insns = (unsigned int)(block->insns - first);
 	struct block *tail;
 
 	for (size_t i = 0; i < first; i++)
-		address += block->sizes[i];
-	tail = block_find(address, block->hash, insns);
-	return tail != NULL ? tail : block_make(address, block->hash, block->sizes + first, insns);
+		address += rest->sizes[i];
+	tail = block_find(address, rest->hash, insns);
+	return tail != NULL ? tail : block_make(address, rest->hash, rest->sizes + first, insns);
 }
 
 void plugin_block(struct qemu_plugin_tb *tb)
@@ -597,43 +676,45 @@ void plugin_block(struct qemu_plugin_tb *tb)
 		block = block_make(address, hash, sizes, (unsigned int)insns);
 	if (block->function != &user && insns > 0)
 		block->ending = (unsigned char)ending_of(bytes, size);
-	block->target = target_of(bytes, size, block->end);
+	rest_of(block)->target = target_of(bytes, size, block->address + block->size);
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
 }
 
 /* --- marks --- */
 
-static void counter_add(struct counter *counter, unsigned int channel, enum operation operation)
+static void add(int64_t *sum, int64_t count, enum operation operation)
 {
-	int64_t *sum = &counter->sums[channel];
-
-	*sum = operation == CLEAR ? 0 : operation == BEGIN ? *sum - counter->now :
-							      *sum + counter->now;
+	*sum = operation == CLEAR ? 0 : operation == BEGIN ? *sum - count : *sum + count;
 }
 
 static void add_all(unsigned int channel, enum operation operation)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (struct block *one = blocks[i]; one != NULL; one = one->next)
-			for (unsigned int j = 0; one->entered != NULL && j < GROUPS; j++)
-				counter_add(&one->entered[j], channel, operation);
-		for (struct node *one = nodes[i]; one != NULL; one = one->next) {
-			counter_add(&one->self, channel, operation);
-			counter_add(&one->calls, channel, operation);
-		}
+	for (unsigned int i = 0; i < block_count; i++) {
+		struct block_chunk *chunk = block_chunks[i / CHUNK];
+
+		for (unsigned int j = 0; j < GROUPS; j++)
+			add(&chunk->entered[channel][i % CHUNK][j],
+			    chunk->blocks[i % CHUNK].entered[j], operation);
+	}
+	for (unsigned int i = 0; i < node_count; i++) {
+		struct node_chunk *chunk = node_chunks[i / CHUNK];
+
+		add(&chunk->self[channel][i % CHUNK], chunk->nodes[i % CHUNK].self, operation);
+		add(&chunk->calls[channel][i % CHUNK], chunk->nodes[i % CHUNK].calls, operation);
 	}
 }
 
-static void say_block(struct block *block)
+static void say_block(const struct block *block)
 {
+	struct block_rest *rest = rest_of(block);
 	char sizes[LONGEST + 1];
 
 	for (unsigned int i = 0; i < block->insns; i++)
-		sizes[i] = "0123456789abcdef"[block->sizes[i] & 15];
+		sizes[i] = "0123456789abcdef"[rest->sizes[i] & 15];
 	sizes[block->insns] = '\0';
-	block->id = ++block_count;
-	say("b %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %s\n", block->id, block->function->address,
-	    block->address, block->hash, sizes);
+	rest->id = ++said_count;
+	say("b %u %" PRIx64 " %" PRIx64 " %" PRIx64 " %s\n", rest->id, block->function->address,
+	    block->address, rest->hash, sizes);
 }
 
 static void say_node(struct node *node)
@@ -649,27 +730,19 @@ static void say_node(struct node *node)
 	    node->function != NULL ? node->function->address : 0);
 }
 
-static void put_block(struct block *block, unsigned int channel)
+static void put_block(const struct block *block, const int64_t times[GROUPS])
 {
-	int64_t times[GROUPS];
-	bool any = false;
-
-	for (unsigned int i = 0; block->entered != NULL && i < GROUPS; i++) {
-		times[i] = block->entered[i].sums[channel];
-		any |= times[i] != 0;
-	}
-	if (!any)
+	if (block->function == &user ||
+	    (times[WORK] | times[INTERRUPTS] | times[SOFTIRQ] | times[OTHERS]) == 0)
 		return;
-	if (block->id == 0)
+	if (rest_of(block)->id == 0)
 		say_block(block);
-	say("x %u %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", block->id, times[WORK],
-	    times[INTERRUPTS], times[SOFTIRQ], times[OTHERS]);
+	say("x %u %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n", rest_of(block)->id,
+	    times[WORK], times[INTERRUPTS], times[SOFTIRQ], times[OTHERS]);
 }
 
-static void put_node(struct node *node, unsigned int channel)
+static void put_node(struct node *node, int64_t self, int64_t calls)
 {
-	int64_t self = node->self.sums[channel], calls = node->calls.sums[channel];
-
 	if (self == 0 && calls == 0)
 		return;
 	say_node(node);
@@ -685,15 +758,19 @@ static void put(unsigned int channel, unsigned int line)
 		flush();
 		return;
 	}
-	for (size_t i = 0; i < BUCKETS; i++)
-		for (struct node *one = nodes[i]; one != NULL; one = one->next)
-			total += one->self.sums[channel];
+	for (unsigned int i = 0; i < node_count; i++)
+		total += node_chunks[i / CHUNK]->self[channel][i % CHUNK];
 	say("p %u %u %" PRId64 "\n", line, channel, total);
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (struct block *one = blocks[i]; one != NULL; one = one->next)
-			put_block(one, channel);
-		for (struct node *one = nodes[i]; one != NULL; one = one->next)
-			put_node(one, channel);
+	for (unsigned int i = 0; i < block_count; i++) {
+		struct block_chunk *chunk = block_chunks[i / CHUNK];
+
+		put_block(&chunk->blocks[i % CHUNK], chunk->entered[channel][i % CHUNK]);
+	}
+	for (unsigned int i = 0; i < node_count; i++) {
+		struct node_chunk *chunk = node_chunks[i / CHUNK];
+
+		put_node(&chunk->nodes[i % CHUNK], chunk->self[channel][i % CHUNK],
+			 chunk->calls[channel][i % CHUNK]);
 	}
 	say("e %u\n", line);
 	flush();
@@ -706,7 +783,7 @@ void plugin_mark(enum operation operation, unsigned int channel, unsigned int li
 	working = true;
 	if (task->root != work_root) {
 		task->root = work_root;
-		here = child_of(work_root, here->function);
+		here = child_found(work_root, here->function);
 	}
 	if (operation == PUT) {
 		put(channel, line);
