@@ -14,7 +14,7 @@
  *
  * makes COUNT accesses near each other through both models by recent_access(), unless recent_hit(),
  * and prints how many missed anything, how many differ from hierarchy_access(), and how many lines of
- * operations, which begin at any time, are not counted as without recent_hit().
+ * operations, which begin at any time, are not counted as without what is remembered.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,6 +58,7 @@ static int compare(char **argv)
 		unsigned int size = sizes[drawn(5)], shift = wide ? 21 : 12;
 		uint64_t *at = &near[drawn(4)], offset = drawn(50) == 0 ? UINT64_C(1) << 30 : 0;
 		cache_misses misses[2] = { 0, 0 };
+		struct access access;
 		bool any = false;
 
 		if (drawn(100) == 0) {
@@ -72,15 +73,21 @@ static int compare(char **argv)
 			*at -= drawn(48);
 		else
 			*at += drawn(48);
-		lines += footprint_touch(&all, *at + offset, size);
-		if (!recent_hit(&recent[fetch], *at, *at + offset, size, shift)) {
-			any = recent_access(&recent[fetch], filtered, 2, fetch, *at, *at + offset,
-					    size, shift, misses);
-			lines -= footprint_touch(&some, *at + offset, size);
+		access = access_made(*at, *at + offset, size, shift, filtered[0].line_shift);
+		lines += footprint_touch(&all, access.first, access.last);
+		/* As caches.c does. */
+		if (access.first != access.last ||
+		    !recent_hit(&recent[fetch], access.tag, access.first)) {
+			bool is_new = access.first != access.last ||
+				      !recent_line(&recent[fetch], access.first);
+
+			any = recent_access(&recent[fetch], filtered, 2, fetch, &access, misses);
+			if (is_new)
+				lines -= footprint_touch(&some, access.first, access.last);
 		}
 		missed += any;
 		for (int i = 0; i < 2; i++)
-			wrong += hierarchy_access(&plain[i], fetch, *at, *at + offset, size, shift) !=
+			wrong += hierarchy_access(&plain[i], fetch, &access) !=
 				 (any ? misses[i] : 0);
 	}
 	printf("%lu %lu %lu\n", missed, wrong, lines);
@@ -114,13 +121,15 @@ int main(int argc, char **argv)
 			footprint_next(&footprint);
 			for (uint64_t i = 0; i < count; i++) {
 				uint64_t at = first + i * multiplier % count * stride;
+				struct access access = access_made(at, at + offset, size,
+								   page_shift,
+								   hierarchy.line_shift);
 				cache_misses misses = hierarchy_access(
-					&hierarchy, strcmp(kind, "fetch") == 0, at, at + offset,
-					size, page_shift);
+					&hierarchy, strcmp(kind, "fetch") == 0, &access);
 
 				for (unsigned int event = 0; event < CACHE_EVENTS; event++)
 					sums[event] += misses_of(misses, event);
-				fresh += footprint_touch(&footprint, at + offset, size);
+				fresh += footprint_touch(&footprint, access.first, access.last);
 			}
 			for (unsigned int event = 0; event < CACHE_EVENTS; event++)
 				printf("%" PRIu64 " ", sums[event]);

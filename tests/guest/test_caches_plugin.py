@@ -118,6 +118,43 @@ each:	movq	%rax, {DATA + 0x8000}
     assert 50 * 5 <= int(lines[3][1]) <= 50 * 6 + 4
 
 
+@pytest.mark.parametrize("flush", ["invlpg\t0x200000", "movq\t%cr3, %rax\n\tmovq\t%rax, %cr3"])
+def test_a_page_that_moves_is_followed(built: Path, tmp_path: Path, flush: str) -> None:
+    """One virtual page at two physical ones in turn: each line is missed once, and both stay."""
+    code = f"""
+	movl	$0x5003, 0x3008		/* PD[1]: a table with pages of 4 KiB */
+	movl	$10, %ecx
+1:	movq	${DATA + 3}, 0x5000
+	{flush}
+here:	movb	0x200000, %al
+	movb	0x200000, %al
+	movq	${DATA + 0x1003}, 0x5000
+	{flush}
+there:	movb	0x200000, %al
+	decl	%ecx
+	jnz	1b
+"""
+    lines, symbols = run(built, tmp_path, code)
+    rows = of_model(lines, "small")
+    for place in ("here", "there"):
+        misses = rows[symbols[place], "user"]
+        assert misses[1:4] == [1, 1, 1], place
+        assert misses[5:] == [1, 1], place
+
+
+def test_an_access_over_a_line_s_end_misses_two(built: Path, tmp_path: Path) -> None:
+    code = "".join(
+        f"over{size}:\t{load}\t{DATA + 0x1000 * size - size + 1}, {register}\n"
+        f"inside{size}:\t{load}\t{DATA + 0x1000 * size + 0x800 - size}, {register}\n"
+        for size, load, register in ((2, "movw", "%ax"), (8, "movq", "%rax"))
+    )
+    lines, symbols = run(built, tmp_path, code)
+    rows = of_model(lines, "small")
+    for size in (2, 8):
+        assert rows[symbols[f"over{size}"], "user"][1] == 2
+        assert rows[symbols[f"inside{size}"], "user"][1] == 1
+
+
 def test_code_is_charged_for_its_lines(built: Path, tmp_path: Path) -> None:
     """A block over three lines, entered for the first time and again."""
     code = "\tmovl\t$10, %ecx\n\tjmp\tlong\n\t.balign 64\nlong:\t.fill 140, 1, 0x90\n"

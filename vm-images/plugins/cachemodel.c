@@ -6,50 +6,65 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_TAG UINT64_MAX
 #define SMALL_PAGE_SHIFT 12
 #define MOST_ENTRIES (UINT64_C(1) << 26)
 #define MOST_WAYS 1024u
 #define PHYSICAL_BITS 36 /* 64 GiB; guests have less */
 
-bool cache_init(struct cache *cache, uint64_t entries, unsigned int ways)
+static bool cache_init(struct cache *cache, bool of_pages, uint64_t entries, unsigned int ways)
 {
 	if (entries == 0 || ways == 0 || ways > MOST_WAYS || entries > MOST_ENTRIES ||
 	    entries % ways != 0)
 		return false;
-	cache->sets = entries / ways;
+	cache->sets = (uint32_t)(entries / ways);
 	cache->ways = ways;
-	cache->tags = malloc(entries * sizeof(*cache->tags));
-	if (cache->tags == NULL)
-		return false;
-	for (uint64_t i = 0; i < entries; i++)
-		cache->tags[i] = NO_TAG;
-	return true;
+	if (of_pages)
+		cache->pages = calloc(entries, sizeof(*cache->pages));
+	else
+		cache->lines = calloc(entries, sizeof(*cache->lines));
+	return cache->pages != NULL || cache->lines != NULL;
 }
 
-void cache_free(struct cache *cache)
-{
-	free(cache->tags);
-	cache->tags = NULL;
-}
-
-bool cache_touch(struct cache *cache, uint64_t index, uint64_t tag)
+static size_t first_way(const struct cache *cache, uint64_t index)
 {
 	/* Not all have a power of two: a slice for each core, and any number of cores. */
 	uint64_t set = (cache->sets & (cache->sets - 1)) == 0 ? index & (cache->sets - 1) :
 								index % cache->sets;
-	uint64_t *tags = cache->tags + set * cache->ways;
-	unsigned int i = 0;
 
-	if (tags[0] == tag)
-		return true;
-	while (i < cache->ways - 1 && tags[i] != tag)
-		i++;
-	bool hit = tags[i] == tag;
+	return set * cache->ways;
+}
 
-	memmove(tags + 1, tags, i * sizeof(*tags));
-	tags[0] = tag;
-	return hit;
+/* Put a tag in front of its set: whether it was in it. */
+#define TOUCH(name, word)                                               \
+	static inline bool name(word *set, unsigned int ways, word tag) \
+	{                                                               \
+		word before = set[0];                                   \
+                                                                        \
+		if (before == tag)                                      \
+			return true;                                    \
+		set[0] = tag;                                           \
+		for (unsigned int i = 1; i < ways; i++) {               \
+			word here = set[i];                             \
+                                                                        \
+			set[i] = before;                                \
+			if (here == tag)                                \
+				return true;                            \
+			before = here;                                  \
+		}                                                       \
+		return false;                                           \
+	}
+
+TOUCH(touch_lines, uint32_t)
+TOUCH(touch_pages, uint64_t)
+
+static inline bool has_line(struct cache *cache, uint32_t line)
+{
+	return touch_lines(cache->lines + first_way(cache, line), cache->ways, line + 1);
+}
+
+static inline bool has_page(struct cache *cache, uint64_t page, uint64_t tag)
+{
+	return touch_pages(cache->pages + first_way(cache, page), cache->ways, tag + 1);
 }
 
 static bool power_shift(uint64_t bytes, unsigned int *shift)
@@ -79,7 +94,7 @@ bool hierarchy_init(struct hierarchy *hierarchy, const char *text)
 				return false;
 			size /= line;
 		}
-		if (!cache_init(&hierarchy->caches[event], size, ways))
+		if (!cache_init(&hierarchy->caches[event], event >= MISS_ITLB, size, ways))
 			return false;
 	}
 	return text[used + (int)strspn(text + used, " \n")] == '\0';
@@ -87,51 +102,44 @@ bool hierarchy_init(struct hierarchy *hierarchy, const char *text)
 
 void hierarchy_free(struct hierarchy *hierarchy)
 {
-	for (unsigned int event = 0; event < CACHE_EVENTS; event++)
-		cache_free(&hierarchy->caches[event]);
+	for (unsigned int event = 0; event < CACHE_EVENTS; event++) {
+		free(hierarchy->caches[event].lines);
+		free(hierarchy->caches[event].pages);
+	}
 }
 
 #define ONE(event) ((cache_misses)1 << (4 * (unsigned int)(event)))
 
-static cache_misses touch_page(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
-			       uint64_t physical, unsigned int page_shift)
+static cache_misses touch_page(struct hierarchy *hierarchy, bool fetch, uint64_t page,
+			       uint64_t tag)
 {
 	enum cache_event first = fetch ? MISS_ITLB : MISS_DTLB;
-	uint64_t page = virtual >> page_shift;
-	/*
-	 * The page's number, and where it is: 36 and 28 bits.  Only addresses of more than 48
-	 * bits could be taken for each other, and those only if they are one page.
-	 */
-	uint64_t tag = page << 28 ^ physical >> page_shift;
 
-	if (cache_touch(&hierarchy->caches[first], page, tag))
+	if (has_page(&hierarchy->caches[first], page, tag))
 		return 0;
-	if (cache_touch(&hierarchy->caches[MISS_STLB], page, tag))
+	if (has_page(&hierarchy->caches[MISS_STLB], page, tag))
 		return ONE(first);
 	return ONE(first) + ONE(MISS_STLB);
 }
 
-static cache_misses touch_line(struct hierarchy *hierarchy, bool fetch, uint64_t line)
+static cache_misses touch_line(struct hierarchy *hierarchy, bool fetch, uint32_t line)
 {
 	enum cache_event first = fetch ? MISS_L1I : MISS_L1D;
 
-	if (cache_touch(&hierarchy->caches[first], line, line))
+	if (has_line(&hierarchy->caches[first], line))
 		return 0;
-	if (cache_touch(&hierarchy->caches[MISS_L2], line, line))
+	if (has_line(&hierarchy->caches[MISS_L2], line))
 		return ONE(first);
-	if (cache_touch(&hierarchy->caches[MISS_LLC], line, line))
+	if (has_line(&hierarchy->caches[MISS_LLC], line))
 		return ONE(first) + ONE(MISS_L2);
 	return ONE(first) + ONE(MISS_L2) + ONE(MISS_LLC);
 }
 
-cache_misses hierarchy_access(struct hierarchy *hierarchy, bool fetch, uint64_t virtual,
-			      uint64_t physical, unsigned int size, unsigned int page_shift)
+cache_misses hierarchy_access(struct hierarchy *hierarchy, bool fetch, const struct access *access)
 {
-	uint64_t line = physical >> hierarchy->line_shift;
-	uint64_t last = (physical + size - 1) >> hierarchy->line_shift;
-	cache_misses misses = touch_page(hierarchy, fetch, virtual, physical, page_shift);
+	cache_misses misses = touch_page(hierarchy, fetch, access->page, access->tag);
 
-	for (; line <= last; line++)
+	for (uint32_t line = access->first; line <= access->last; line++)
 		misses += touch_line(hierarchy, fetch, line);
 	return misses;
 }
@@ -145,41 +153,33 @@ void recent_init(struct recent *recent, bool fetch, const struct hierarchy *hier
 	for (unsigned int i = 0; i < count; i++)
 		while (hierarchies[i].caches[fetch ? MISS_L1I : MISS_L1D].sets % sets != 0)
 			sets /= 2;
-	recent->mask = (unsigned int)sets - 1;
-	recent->line_shift = hierarchies[0].line_shift;
+	recent->mask = (uint32_t)sets - 1;
 	recent_forget(recent);
 }
 
 void recent_forget(struct recent *recent)
 {
-	recent->page = recent->frame = UINT64_MAX;
+	recent->tag = UINT64_MAX;
 	memset(recent->lines, 0xff, sizeof(recent->lines));
 }
 
 bool recent_access(struct recent *recent, struct hierarchy *hierarchies, unsigned int count,
-		   bool fetch, uint64_t virtual, uint64_t physical, unsigned int size,
-		   unsigned int page_shift, cache_misses *misses)
+		   bool fetch, const struct access *access, cache_misses *misses)
 {
-	unsigned int line_shift = hierarchies[0].line_shift;
-	uint64_t page = virtual >> page_shift, frame = physical >> page_shift;
-	uint64_t first = physical >> line_shift, last = (physical + size - 1) >> line_shift;
-	bool same_page = page == recent->page && frame == recent->frame;
 	/* The second of two lines may push the first one back. */
-	bool same_line = first == last && recent->lines[first & recent->mask] == first;
+	bool same_line = access->first == access->last && recent_line(recent, access->first);
+	bool same_page = recent->tag == access->tag;
 	cache_misses any = 0;
 
-	if (recent_hit(recent, virtual, physical, size, page_shift))
-		return false;
 	for (unsigned int i = 0; i < count; i++) {
-		misses[i] = same_page ? 0 : touch_page(&hierarchies[i], fetch, virtual, physical,
-						       page_shift);
-		for (uint64_t line = first; !same_line && line <= last; line++)
+		misses[i] = same_page ? 0 : touch_page(&hierarchies[i], fetch, access->page,
+						       access->tag);
+		for (uint32_t line = access->first; !same_line && line <= access->last; line++)
 			misses[i] += touch_line(&hierarchies[i], fetch, line);
 		any |= misses[i];
 	}
-	recent->page = page;
-	recent->frame = frame;
-	for (uint64_t line = first; line <= last; line++)
+	recent->tag = access->tag;
+	for (uint32_t line = access->first; line <= access->last; line++)
 		recent->lines[line & recent->mask] = line;
 	return any != 0;
 }
@@ -198,13 +198,12 @@ void footprint_next(struct footprint *footprint)
 	footprint->epoch++;
 }
 
-unsigned int footprint_touch(struct footprint *footprint, uint64_t physical, unsigned int size)
+unsigned int footprint_touch(struct footprint *footprint, uint32_t first, uint32_t last)
 {
 	unsigned int lines = 1u << (SMALL_PAGE_SHIFT - footprint->line_shift), fresh = 0;
-	uint64_t last = (physical + size - 1) >> footprint->line_shift;
 
-	for (uint64_t line = physical >> footprint->line_shift; line <= last; line++) {
-		uint64_t page = line / lines;
+	for (uint32_t line = first; line <= last; line++) {
+		uint32_t page = line / lines;
 
 		if (page >> (PHYSICAL_BITS - SMALL_PAGE_SHIFT) != 0)
 			continue;

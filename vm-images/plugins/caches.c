@@ -85,23 +85,46 @@ struct place {
 	size_t count, size;
 };
 
-struct line {
+/* What a block fetches, and by which instruction. */
+struct fetch {
+	struct access access;
 	struct place *place;
-	uint64_t virtual, physical;
-	unsigned int size;
 	enum region region;
 };
 
 struct block {
 	bool begins;
 	size_t count;
-	struct line lines[];
+	struct fetch fetches[];
+};
+
+#define SLOTS 256u
+#define PAGE_SHIFT 12
+#define NO_PAGE UINT64_MAX
+/* No access of the guest has more bytes, so what is not as close to a line's end is in it. */
+#define ACCESS_MOST 16u
+
+/*
+ * A page of 4 KiB that was accessed, and where it is.  The CPU itself may keep that in a TLB until
+ * it is told to flush it, so a slot lasts as long.
+ */
+struct slot {
+	uint64_t number;
+	uint64_t distance; /* from its virtual to its physical address */
+	uint64_t page, tag; /* as in struct access */
+	enum region region;
+	bool passing; /* it is in the list of those */
 };
 
 static struct hierarchy models[MODELS];
 static char names[MODELS][32];
 static unsigned int models_count;
-static struct recent recent[2]; /* of other accesses and of fetches */
+static struct recent fetched, touched; /* what is in front, of fetches and of other accesses */
+static struct slot slots[SLOTS];
+static unsigned int passing[SLOTS]; /* those that do not outlive a flush */
+static size_t passing_count;
+static unsigned int line_shift;
+static uint64_t line_end; /* bytes of a line before this can begin no access that crosses its end */
 static struct footprint footprint;
 static uint64_t starts[OPERATIONS_MOST];
 static size_t starts_count;
@@ -262,46 +285,43 @@ static void add(struct missed *missed, unsigned int model, cache_misses misses)
 }
 
 /* What was accessed; code that is fetched is no data. */
-static struct kernel_data accessed(bool fetch, uint64_t virtual, uint64_t physical)
+static struct kernel_data accessed(bool fetch, enum region region, uint64_t virtual,
+				   uint64_t physical)
 {
-	if (virtual >= USER_END && fetch)
+	if (fetch && region != USER)
 		return (struct kernel_data){ .kind = DATA_CODE };
 	return kernel_data_at(virtual, physical);
 }
 
-static void add_all(struct place *place, bool fetch, enum region region, uint64_t virtual,
-		    uint64_t physical, const cache_misses misses[MODELS])
+static void add_all(struct place *place, struct kernel_data data, enum region region,
+		    const cache_misses misses[MODELS])
 {
-	struct missed *missed = NULL;
+	struct missed *missed = missed_of(place, region, structure_of(&data));
 
-	for (unsigned int model = 0; model < models_count; model++) {
-		if (misses[model] == 0)
-			continue;
-		if (missed == NULL) {
-			struct kernel_data data = accessed(fetch, virtual, physical);
-
-			missed = missed_of(place, region, structure_of(&data));
-		}
-		add(missed, model, misses[model]);
-	}
+	for (unsigned int model = 0; model < models_count; model++)
+		if (misses[model] != 0)
+			add(missed, model, misses[model]);
 }
 
-static void touch(struct place *place, bool fetch, enum region region, uint64_t virtual,
-		  uint64_t physical, unsigned int size)
+/* What is not in front.  The virtual address tells what data it is; of a fetch it does not matter. */
+__attribute__((noinline)) static void touch(bool fetch, struct place *place, enum region region,
+					    const struct access *access, uint64_t virtual,
+					    uint64_t physical)
 {
+	struct recent *recent = fetch ? &fetched : &touched;
+	/* Then it was touched in this operation, too: see next_operation(). */
+	bool same_line = access->first == access->last && recent_line(recent, access->first);
 	cache_misses misses[MODELS];
+	bool any = recent_access(recent, models, models_count, fetch, access, misses);
 	unsigned int fresh;
 
-	/* Its line was touched in this operation, too: see next_operation(). */
-	if (recent_hit(&recent[fetch], virtual, physical, size, page_shift(region)))
-		return;
-	if (recent_access(&recent[fetch], models, models_count, fetch, virtual, physical, size,
-			  page_shift(region), misses) &&
-	    any_open)
-		add_all(place, fetch, region, virtual, physical, misses);
 	if (!any_open)
 		return;
-	fresh = footprint_touch(&footprint, physical, size);
+	if (any)
+		add_all(place, accessed(fetch, region, virtual, physical), region, misses);
+	if (same_line)
+		return;
+	fresh = footprint_touch(&footprint, access->first, access->last);
 	for (unsigned int channel = 0; fresh != 0 && channel < CHANNELS; channel++)
 		lines[channel] += open[channel] ? fresh : 0;
 }
@@ -309,8 +329,17 @@ static void touch(struct place *place, bool fetch, enum region region, uint64_t 
 static void next_operation(void)
 {
 	footprint_next(&footprint);
-	recent_forget(&recent[false]);
-	recent_forget(&recent[true]);
+	recent_forget(&fetched);
+	recent_forget(&touched);
+}
+
+__attribute__((noinline)) static void begin_operation(void)
+{
+	if (!armed)
+		return;
+	next_operation();
+	for (unsigned int channel = 0; channel < CHANNELS; channel++)
+		operations[channel] += open[channel];
 }
 
 static void on_block(unsigned int vcpu, void *data)
@@ -318,46 +347,116 @@ static void on_block(unsigned int vcpu, void *data)
 	const struct block *block = data;
 
 	(void)vcpu;
-	if (!armed)
-		return;
-	if (block->begins) {
-		next_operation();
-		for (unsigned int channel = 0; channel < CHANNELS; channel++)
-			operations[channel] += open[channel];
+	if (block->begins)
+		begin_operation();
+	for (size_t i = 0; i < block->count; i++) {
+		const struct fetch *fetch = &block->fetches[i];
+
+		if (recent_hit(&fetched, fetch->access.tag, fetch->access.first) &&
+		    fetch->access.last == fetch->access.first)
+			continue;
+		if (armed)
+			touch(true, fetch->place, fetch->region, &fetch->access, 0, 0);
 	}
-	for (size_t i = 0; i < block->count; i++)
-		touch(block->lines[i].place, true, block->lines[i].region,
-		      block->lines[i].virtual, block->lines[i].physical, block->lines[i].size);
 }
 
-static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+/* Where an address is; false if it is no memory. */
+static bool translate(qemu_plugin_meminfo_t info, uint64_t address, enum region region,
+		      uint64_t *physical)
 {
-	unsigned int size = 1u << qemu_plugin_mem_size_shift(info);
 	const struct qemu_plugin_hwaddr *where;
-	enum region region;
-	uint64_t physical;
 
-	(void)vcpu;
-	if (!armed)
-		return;
-	region = region_of(address);
-	if (region == DIRECT && direct_known && address - direct_offset < DIRECT_SURE) {
-		touch(data, false, region, address, address - direct_offset, size);
-		return;
-	}
-	if (region == KERNEL_IMAGE) {
-		touch(data, false, region, address, address - IMAGE, size);
-		return;
-	}
+	*physical = address - (region == DIRECT ? direct_offset : IMAGE);
+	if (region == KERNEL_IMAGE ||
+	    (region == DIRECT && direct_known && *physical < DIRECT_SURE))
+		return true;
 	where = qemu_plugin_get_hwaddr(info, address);
 	if (where == NULL || qemu_plugin_hwaddr_is_io(where))
-		return;
-	physical = qemu_plugin_hwaddr_phys_addr(where);
-	if (region == DIRECT && physical < DIRECT_SURE) {
-		direct_offset = address - physical;
+		return false;
+	*physical = qemu_plugin_hwaddr_phys_addr(where);
+	if (region == DIRECT && *physical < DIRECT_SURE) {
+		direct_offset = address - *physical;
 		direct_known = true;
 	}
-	touch(data, false, region, address, physical, size);
+	return true;
+}
+
+static bool find_page(struct slot *slot, qemu_plugin_meminfo_t info, uint64_t address)
+{
+	enum region region = region_of(address);
+	unsigned int shift = page_shift(region);
+	uint64_t physical;
+
+	if (!translate(info, address, region, &physical))
+		return false;
+	/* The kernel moves nothing of what it maps by large pages. */
+	if (shift == PAGE_SHIFT && !slot->passing)
+		passing[passing_count++] = (unsigned int)(slot - slots);
+	*slot = (struct slot){ .number = address >> PAGE_SHIFT, .distance = physical - address,
+			       .page = address >> shift, .tag = page_tag(address, physical, shift),
+			       .region = region,
+			       .passing = slot->passing || shift == PAGE_SHIFT };
+	return true;
+}
+
+__attribute__((noinline)) static void on_other_access(struct slot *slot, qemu_plugin_meminfo_t info,
+						      uint64_t address, struct place *place)
+{
+	unsigned int size = 1;
+	uint64_t physical;
+	struct access access;
+
+	if (!armed || (slot->number != address >> PAGE_SHIFT && !find_page(slot, info, address)))
+		return;
+	physical = address + slot->distance;
+	if ((address & ((UINT64_C(1) << line_shift) - 1)) >= line_end)
+		size = 1u << qemu_plugin_mem_size_shift(info);
+	access = (struct access){ .page = slot->page, .tag = slot->tag,
+				  .first = (uint32_t)(physical >> line_shift),
+				  .last = (uint32_t)((physical + size - 1) >> line_shift) };
+	if (access.first == access.last && recent_hit(&touched, access.tag, access.first))
+		return;
+	touch(false, place, slot->region, &access, address, physical);
+}
+
+/* Most accesses are to what is in front, and that is told fastest. */
+static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+	struct slot *slot = &slots[address >> PAGE_SHIFT & (SLOTS - 1)];
+
+	(void)vcpu;
+	if (slot->number != address >> PAGE_SHIFT ||
+	    (address & ((UINT64_C(1) << line_shift) - 1)) >= line_end ||
+	    !recent_hit(&touched, slot->tag, (uint32_t)((address + slot->distance) >> line_shift)))
+		on_other_access(slot, info, address, data);
+}
+
+static void on_flush(unsigned int vcpu, void *data)
+{
+	(void)vcpu;
+	(void)data;
+	while (passing_count > 0) {
+		struct slot *slot = &slots[passing[--passing_count]];
+
+		slot->number = NO_PAGE;
+		slot->passing = false;
+	}
+}
+
+/* Whether an instruction makes the CPU forget where pages are: a load of a control register,
+ * invlpg, invpcid. */
+static bool flushes(const struct qemu_plugin_insn *insn)
+{
+	unsigned char bytes[INSN_MOST];
+	size_t size = insn_bytes(insn, bytes, sizeof(bytes)), at = 0;
+
+	while (at < size && (bytes[at] == 0x66 || (bytes[at] & 0xf0) == 0x40))
+		at++;
+	if (at + 2 >= size || bytes[at] != 0x0f)
+		return false;
+	return bytes[at + 1] == 0x22 ||
+	       (bytes[at + 1] == 0x01 && bytes[at + 2] >> 6 != 3 && (bytes[at + 2] >> 3 & 7) == 7) ||
+	       (bytes[at + 1] == 0x38 && bytes[at + 2] == 0x82);
 }
 
 /*
@@ -387,8 +486,8 @@ static bool begins_operation(uint64_t address)
 void plugin_block(struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb);
-	struct block *block = allocate(1, sizeof(*block) + count * sizeof(block->lines[0]));
-	uint64_t before = UINT64_MAX;
+	struct block *block = allocate(1, sizeof(*block) + count * sizeof(block->fetches[0]));
+	uint32_t before = UINT32_MAX;
 
 	executed_add(tb);
 	for (size_t i = 0; i < count; i++) {
@@ -396,19 +495,24 @@ void plugin_block(struct qemu_plugin_tb *tb)
 		uint64_t address = qemu_plugin_insn_vaddr(insn), physical;
 		unsigned int size = (unsigned int)qemu_plugin_insn_size(insn);
 		struct place *place = place_of(address);
+		enum region region = region_of(address);
+		struct access access;
 
 		qemu_plugin_register_vcpu_mem_cb(insn, on_access, QEMU_PLUGIN_CB_NO_REGS,
 						 QEMU_PLUGIN_MEM_RW, place);
+		if (region != USER && flushes(insn))
+			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_flush,
+							       QEMU_PLUGIN_CB_NO_REGS, NULL);
 		block->begins |= begins_operation(address);
 		if (size == 0 || !physical_of(insn, address, &physical))
 			continue;
+		access = access_made(address, physical, size, page_shift(region), line_shift);
 		/* Once for each line that the block has not been on right before. */
-		if ((physical + size - 1) >> models[0].line_shift != before)
-			block->lines[block->count++] = (struct line){
-				.place = place, .virtual = address, .physical = physical,
-				.size = size, .region = region_of(address),
+		if (access.last != before)
+			block->fetches[block->count++] = (struct fetch){
+				.access = access, .place = place, .region = region,
 			};
-		before = (physical + size - 1) >> models[0].line_shift;
+		before = access.last;
 	}
 	if (block->count == 0 && !block->begins) {
 		free(block);
@@ -469,9 +573,13 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info)
 		fprintf(stderr, "caches: wants %s\n", plugin_usage);
 		return false;
 	}
-	for (unsigned int fetch = 0; fetch < 2; fetch++)
-		recent_init(&recent[fetch], fetch != 0, models, models_count);
-	return footprint_init(&footprint, models[0].line_shift);
+	for (unsigned int i = 0; i < SLOTS; i++)
+		slots[i].number = NO_PAGE;
+	line_shift = models[0].line_shift;
+	line_end = (UINT64_C(1) << line_shift) + 1 - ACCESS_MOST;
+	recent_init(&fetched, true, models, models_count);
+	recent_init(&touched, false, models, models_count);
+	return footprint_init(&footprint, line_shift);
 }
 
 static int by_address(const void *left, const void *right)
@@ -512,9 +620,10 @@ static void put(unsigned int channel, unsigned int line)
 	if (memory == NULL)
 		abort();
 	for (size_t i = 0; i < places_size; i++)
-		if (places[i] != NULL)
+		if (places[i] != NULL && places[i]->count != 0)
 			sorted[count++] = places[i];
-	qsort(sorted, count, sizeof(struct place *), by_address);
+	if (count != 0)
+		qsort(sorted, count, sizeof(struct place *), by_address);
 	fprintf(memory, "put %u %u\n", line, channel);
 	fprintf(memory, "executed %" PRIu64 "\noperations %" PRIu64 "\nlines %" PRIu64 "\n",
 		instructions[channel], operations[channel], lines[channel]);
