@@ -143,6 +143,7 @@ def test_many_locks_and_places(driver: Path) -> None:
     objects: dict[int, set[int]] = defaultdict(set)
     held: dict[int, tuple[int, int]] = {}
     by_object: dict[int, int] = defaultdict(int)
+    uses: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
     events, now = ["open 2 0"], 0
     for _ in range(40000):
         now += draw.randrange(1, 9)
@@ -154,11 +155,14 @@ def test_many_locks_and_places(driver: Path) -> None:
             row[1] += now - begin
             row[2] = max(row[2], now - begin)
             by_object[thing] += now - begin
+            use = uses[thing, site]
+            use[1:] = use[1] + now - begin, max(use[2], now - begin)
         else:
             site = draw.randrange(1, 500)
             held[thing] = site, now
             events.append(f"take {thing} {site} {SPIN} {now}")
             wanted[site][0] += 1
+            uses[thing, site][0] += 1
             objects[site].add(thing)
     lines = run(driver, [*events, "report 2 5"])
     sites = [line.split() for line in lines if line.startswith("site")]
@@ -168,4 +172,10 @@ def test_many_locks_and_places(driver: Path) -> None:
     top = [int(line.split()[1], 16) for line in lines if line.startswith("object")]
     longest = sorted(by_object, key=lambda thing: (-by_object[thing], thing))[:5]
     assert list(dict.fromkeys(top)) == longest
+    rows = [line.split() for line in lines if line.startswith("object")]
+    assert [(int(row[1], 16), int(row[2], 16), [*map(int, row[4:])]) for row in rows] == [
+        (thing, site, uses[thing, site])
+        for thing in longest
+        for site in sorted(place for of, place in uses if of == thing)
+    ]
     assert lines[-2:] == ["lost 0", "unmatched 0"]

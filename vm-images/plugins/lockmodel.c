@@ -377,51 +377,83 @@ static size_t summed(const struct lock_books *books, unsigned int channel, bool 
 	return merged;
 }
 
-static int use_order(const void *left, const void *right)
-{
-	const struct lock_use *a = *(const struct lock_use *const *)left;
-	const struct lock_use *b = *(const struct lock_use *const *)right;
-	size_t ka = kind_number(a->kind), kb = kind_number(b->kind);
+/* A use of one of the objects that were held longest, and how many were held longer. */
+struct ranked {
+	uint64_t object;
+	size_t rank;
+	const struct lock_use *use;
+};
 
-	if (a->site != b->site)
-		return a->site < b->site ? -1 : 1;
+static int by_object(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+
+	return a->object < b->object ? -1 : a->object > b->object;
+}
+
+static int by_rank(const void *left, const void *right)
+{
+	const struct ranked *a = left, *b = right;
+	size_t ka = kind_number(a->use->kind), kb = kind_number(b->use->kind);
+
+	if (a->rank != b->rank)
+		return a->rank < b->rank ? -1 : 1;
+	if (a->use->site != b->use->site)
+		return a->use->site < b->use->site ? -1 : 1;
 	return ka < kb ? -1 : ka > kb;
 }
 
-static void write_object(const struct lock_books *books, unsigned int channel, uint64_t object,
-			 const struct lock_use **found,
+static void write_object(const struct lock_use *use, unsigned int channel,
 			 void (*write_line)(void *context, const char *line), void *context)
 {
-	size_t count = 0;
+	const struct lock_sums *sums = &use->sums[channel];
 	char line[256];
 
+	snprintf(line, sizeof(line),
+		 "object %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64, use->object,
+		 use->site, lock_kind_name(use->kind), sums->acquired, sums->held, sums->longest);
+	write_line(context, line);
+}
+
+/* The uses of some objects, which are in the order of their ranks; all are looked at once. */
+static void write_objects(const struct lock_books *books, unsigned int channel,
+			  const struct row *rows, size_t count, struct ranked *objects,
+			  struct ranked *found,
+			  void (*write_line)(void *context, const char *line), void *context)
+{
+	size_t found_count = 0;
+
+	for (size_t i = 0; i < count; i++)
+		objects[i] = (struct ranked){ .object = rows[i].key, .rank = i };
+	qsort(objects, count, sizeof(*objects), by_object);
 	for (size_t i = 0; i < books->uses_size; i++) {
 		const struct lock_use *use = &books->uses[i];
+		struct ranked wanted = { .object = use->object };
+		const struct ranked *object;
 
-		if (use->used && use->object == object &&
-		    (use->sums[channel].acquired | use->sums[channel].held) != 0)
-			found[count++] = use;
+		if (!use->used || (use->sums[channel].acquired | use->sums[channel].held) == 0)
+			continue;
+		object = bsearch(&wanted, objects, count, sizeof(*objects), by_object);
+		if (object == NULL)
+			continue;
+		found[found_count] = *object;
+		found[found_count++].use = use;
 	}
-	qsort(found, count, sizeof(*found), use_order);
-	for (size_t i = 0; i < count; i++) {
-		const struct lock_sums *sums = &found[i]->sums[channel];
-
-		snprintf(line, sizeof(line),
-			 "object %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64,
-			 object, found[i]->site, kinds[kind_number(found[i]->kind)],
-			 sums->acquired, sums->held, sums->longest);
-		write_line(context, line);
-	}
+	qsort(found, found_count, sizeof(*found), by_rank);
+	for (size_t i = 0; i < found_count; i++)
+		write_object(found[i].use, channel, write_line, context);
 }
 
 bool lock_channel_report(const struct lock_books *books, unsigned int channel, unsigned int most,
 			 void (*write_line)(void *context, const char *line), void *context)
 {
 	struct row *rows = calloc(books->uses_count + 1, sizeof(*rows));
-	const struct lock_use **found = calloc(books->uses_count + 1, sizeof(*found));
+	struct ranked *found = calloc(books->uses_count + 1, sizeof(*found));
+	struct ranked *objects = calloc(most + 1, sizeof(*objects));
 	char line[256];
 
-	if (rows == NULL || found == NULL) {
+	if (rows == NULL || found == NULL || objects == NULL) {
+		free(objects);
 		free(rows);
 		free(found);
 		return false;
@@ -437,12 +469,13 @@ bool lock_channel_report(const struct lock_books *books, unsigned int channel, u
 	}
 	count = summed(books, channel, true, rows);
 	qsort(rows, count, sizeof(*rows), by_held);
-	for (size_t i = 0; i < count && i < most; i++)
-		write_object(books, channel, rows[i].key, found, write_line, context);
+	write_objects(books, channel, rows, count < most ? count : most, objects, found,
+		      write_line, context);
 	snprintf(line, sizeof(line), "lost %" PRIu64, books->lost);
 	write_line(context, line);
 	snprintf(line, sizeof(line), "unmatched %" PRIu64, books->unmatched);
 	write_line(context, line);
+	free(objects);
 	free(rows);
 	free(found);
 	return true;
