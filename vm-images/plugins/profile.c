@@ -97,7 +97,8 @@ struct block_rest {
 };
 
 struct node {
-	_Alignas(64) struct node *next, *parent; /* next: in its bucket */
+	_Alignas(64) struct node *next; /* in its bucket */
+	struct node *parent;
 	const struct function *function; /* NULL: a root */
 	int64_t self, calls;
 	enum group group;
@@ -105,23 +106,27 @@ struct node {
 	bool written;
 };
 
-#define CHUNK 512u
-#define CHUNK_BYTES (1u << 17) /* each lies at a multiple of that */
+/*
+ * Blocks and nodes are kept in chunks, each at a multiple of its size: nothing but them, so that
+ * they use all sets of the host's caches alike.  The sums of each channel lie side by side.
+ */
+#define CHUNK_BYTES (1u << 20)
+#define CHUNK (CHUNK_BYTES / 64 - 1)
 
-/* Blocks and nodes, and what each channel got of their counts: side by side, to be added fast. */
 struct block_chunk {
+	_Alignas(64) struct block_rest *rests;
+	int64_t (*sums[CHANNELS])[GROUPS];
 	struct block blocks[CHUNK];
-	struct block_rest rests[CHUNK];
-	int64_t entered[CHANNELS][CHUNK][GROUPS];
 };
 
 struct node_chunk {
+	_Alignas(64) int64_t *self[CHANNELS];
+	int64_t *calls[CHANNELS];
 	struct node nodes[CHUNK];
-	int64_t self[CHANNELS][CHUNK], calls[CHANNELS][CHUNK];
 };
 
-_Static_assert(sizeof(struct block_chunk) <= CHUNK_BYTES, "a chunk is found by its address");
-_Static_assert(sizeof(struct node_chunk) <= CHUNK_BYTES, "a chunk is found by its address");
+_Static_assert(sizeof(struct block_chunk) == CHUNK_BYTES, "a chunk is found by its address");
+_Static_assert(sizeof(struct node_chunk) == CHUNK_BYTES, "chunks have one size");
 
 struct frame {
 	struct node *node;
@@ -309,8 +314,16 @@ static struct node *node_make(struct node *parent, const struct function *functi
 {
 	struct node *node;
 
-	if (node_count % CHUNK == 0)
+	if (node_count % CHUNK == 0) {
+		struct node_chunk *chunk;
+
 		node_chunks = chunk_made(node_chunks, node_count);
+		chunk = node_chunks[node_count / CHUNK];
+		for (unsigned int i = 0; i < CHANNELS; i++) {
+			chunk->self[i] = made(CHUNK * sizeof(*chunk->self[i]));
+			chunk->calls[i] = made(CHUNK * sizeof(*chunk->calls[i]));
+		}
+	}
 	node = &node_chunks[node_count / CHUNK]->nodes[node_count % CHUNK];
 	node->parent = parent != NULL ? parent : node;
 	node->function = function;
@@ -618,8 +631,15 @@ static struct block *block_make(uint64_t address, uint64_t hash, const unsigned 
 	struct block *block;
 	struct block_rest *rest;
 
-	if (block_count % CHUNK == 0)
+	if (block_count % CHUNK == 0) {
+		struct block_chunk *chunk;
+
 		block_chunks = chunk_made(block_chunks, block_count);
+		chunk = block_chunks[block_count / CHUNK];
+		chunk->rests = made(CHUNK * sizeof(*chunk->rests));
+		for (unsigned int i = 0; i < CHANNELS; i++)
+			chunk->sums[i] = made(CHUNK * sizeof(*chunk->sums[i]));
+	}
 	block = &block_chunks[block_count / CHUNK]->blocks[block_count % CHUNK];
 	block_count++;
 	rest = rest_of(block);
@@ -693,7 +713,7 @@ static void add_all(unsigned int channel, enum operation operation)
 		struct block_chunk *chunk = block_chunks[i / CHUNK];
 
 		for (unsigned int j = 0; j < GROUPS; j++)
-			add(&chunk->entered[channel][i % CHUNK][j],
+			add(&chunk->sums[channel][i % CHUNK][j],
 			    chunk->blocks[i % CHUNK].entered[j], operation);
 	}
 	for (unsigned int i = 0; i < node_count; i++) {
@@ -764,7 +784,7 @@ static void put(unsigned int channel, unsigned int line)
 	for (unsigned int i = 0; i < block_count; i++) {
 		struct block_chunk *chunk = block_chunks[i / CHUNK];
 
-		put_block(&chunk->blocks[i % CHUNK], chunk->entered[channel][i % CHUNK]);
+		put_block(&chunk->blocks[i % CHUNK], chunk->sums[channel][i % CHUNK]);
 	}
 	for (unsigned int i = 0; i < node_count; i++) {
 		struct node_chunk *chunk = node_chunks[i / CHUNK];
