@@ -172,6 +172,8 @@ def page(table: Table, links: Mapping[str, str] | None = None) -> str:
     """
     heads = "".join(
         Markup('<th scope="col"{}>{}</th>').format(_kind(column), _html(column.title))
+        if column.title.strip()
+        else Markup("<td></td>")  # a head without words is none
         for column in table.columns
     )
     body = "".join(f"<tr>{_cells(table, row, links or {})}</tr>\n" for row in table.rows)
@@ -195,7 +197,8 @@ def _cells(table: Table, row: Sequence[str], links: Mapping[str, str]) -> str:
     if _is_heading(row):
         group = Markup('<th scope="colgroup" colspan="{}">{}</th>')
         return group.format(len(row), _html(row[0]))
-    cells = [Markup('<th scope="row">{}</th>').format(_linked(row[0], links))]
+    head = Markup('<th scope="row">{}</th>') if row[0].strip() else Markup("<td>{}</td>")
+    cells = [head.format(_linked(row[0], links))]
     for column, cell in zip(table.columns[1:], row[1:], strict=True):
         form = "<td{}><b>{}</b></td>" if column.strong else "<td{}>{}</td>"
         cells.append(Markup(form).format(_kind(column), _linked(cell, links)))

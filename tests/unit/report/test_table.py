@@ -161,3 +161,12 @@ def test_rows_have_as_many_cells_as_columns() -> None:
 
 def test_a_unit_stands_with_its_head() -> None:
     assert table.text(Table("", (Column("time", "s"),), (("1.5",),)))[0] == "time, s"
+
+
+def test_a_head_without_words_is_none() -> None:
+    made = Table("", columns("", "change"), (("zram", "1"), ("", "2")))
+    html = table.page(made)
+    assert "<thead><tr><td></td><th" in html
+    assert '<th scope="row">zram</th><td>1</td>' in html
+    assert "<tr><td></td><td>2</td></tr>" in html
+    assert not re.search(r"<th[^>]*>\s*</th>", html)
