@@ -12,13 +12,16 @@ import yaml
 
 from harness.build import image
 from harness.build.image import Image
+from harness.build.pair import Context
 from harness.experiment import cell, workload
 from harness.experiment.spec import Experiment
 from harness.run import manifest
-from harness.studies import compare
+from harness.series.mail.lore import MailSource
+from harness.studies import compare, methods
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import Cache
+from harness.util.sandbox import OFF
 from harness.vm import boot
 from harness.vm.watch import Deadlines
 from tests.fakes.things import boot_request, host
@@ -64,10 +67,14 @@ def test_only_the_images_that_cells_ask_for_are_made(
 
     monkeypatch.setattr(image, "build", build)
     cells = cell.matrix(backends=["zram", "zswap"], workloads=["pageio", "redis", "stress"])
-    found = compare._images(cells, Cache(tmp_path), "mirror")
+    mails = MailSource(cache=tmp_path)
+    context = Context(
+        cache=Cache(tmp_path), results=tmp_path, sandbox=OFF, mails=mails, mirror="http://mirror"
+    )
+    found = compare._images(methods.recipes(cells), context)
     assert set(found) == {(), ("redis-server",), ("stress-ng",)}
     assert [recipe.key for recipe in made] == [one.key for one in found.values()]
-    assert len(compare._images(cells[:2], Cache(tmp_path), "mirror")) == 1
+    assert len(compare._images(methods.recipes(cells[:2]), context)) == 1
 
 
 def test_the_manifest_names_the_images(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from harness.studies import verify
 from harness.studies.arms import choice
 from harness.studies.nightly import config, measure, store
 from harness.studies.nightly.config import Config
+from harness.studies.result import StudyResult
 from harness.util.errors import Exit
 from tests.fakes import guests, inbox, tree
 from tests.fakes.figures import SWAPIN, Guests
@@ -136,7 +137,7 @@ def test_other_settings_in_a_folder_are_refused_with_a_way_out(
     assert measure.nightly(asked, context).done == 2
     booted, text = len(fake.ran), asked.path.read_text()
 
-    def night(workload: str) -> measure.StudyResult:
+    def night(workload: str) -> StudyResult:
         asked.path.write_text(text.replace("[pageio]", f"[pageio: {workload}]"))
         return measure.nightly(config.load(asked.path, registry_folder=measure.REGISTRY), context)
 
