@@ -303,7 +303,7 @@ static void add_all(struct place *place, struct kernel_data data, enum region re
 			add(missed, model, misses[model]);
 }
 
-/* What is not in front.  The virtual address tells what data it is; of a fetch it does not matter. */
+/* What is not in front.  The virtual address tells what data it is; a fetch needs none. */
 __attribute__((noinline)) static void touch(bool fetch, struct place *place, enum region region,
 					    const struct access *access, uint64_t virtual,
 					    uint64_t physical)
