@@ -184,11 +184,15 @@ def page(table: Table, links: Mapping[str, str] | None = None) -> str:
     )
 
 
-def region(table: Table, links: Mapping[str, str] | None = None) -> Markup:
-    """`page` in a box that scrolls where the window is narrower; "" for a table without rows."""
+def region(table: Table, links: Mapping[str, str] | None = None, *, within: str = "") -> Markup:
+    """`page` in a box that scrolls where the window is narrower; "" for a table without rows.
+
+    ``within`` is the part of the page: two boxes of a page may not be called the same.
+    """
     if not table.rows:
         return Markup()
-    label = _html(table.title or ", ".join(column.head for column in table.columns))
+    called = table.title or ", ".join(column.head for column in table.columns)
+    label = _html(f"{within}: {called}" if within else called)
     box = Markup('<div class="scroll" tabindex="0" role="region" aria-label="{}">').format(label)
     return Markup(f"{box}\n{page(table, links)}</div>\n")
 

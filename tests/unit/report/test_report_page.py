@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -104,6 +105,16 @@ def test_ids_are_unique_and_each_reference_has_its_target(page: str) -> None:
     used = re.findall(r"url\(#([^)]+)\)", page) + re.findall(r'xlink:href="#([^"]+)"', page)
     assert used
     assert set(used) <= set(ids)
+
+
+def test_no_two_boxes_of_a_page_are_called_the_same(tmp_path: Path) -> None:
+    """Whoever goes from box to box by ear must know which workload one belongs to."""
+    cells = ("zram-lz4.pageio", "zram-lz4.pressure")
+    made = files.make(write(tmp_path, replace(FAKE, cells=cells, outcomes={})))
+    text = (made.folder / "report.html").read_text()
+    called = re.findall(r'role="region" aria-label="([^"]*)"', text)
+    assert "pageio: Secondary metrics" in called and "pressure: Secondary metrics" in called
+    assert len(called) == len(set(called))
 
 
 def test_figures_follow_the_pages_colours(page: str) -> None:
