@@ -28,11 +28,6 @@ ONE = {"base": "v6.12", "patch": "v6.12..main"}
 QUIET = [f"int plain_{n};" for n in range(12)]
 
 
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
 def run(tmp_path: Path, patches: list[str], metric: str = "swapin") -> StudyResult:
     repo = tmp_path / "linux"
     if not repo.exists():

@@ -25,18 +25,6 @@ from tests.fakes.figures import Guests
 HEAVY = "v6.12+v6.12..main"
 
 
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Context:
-    repo = guests.series(tmp_path / "linux", ["int costs_1000;", "int costs_500;"])
-    inbox.git(repo, "tag", "v6.13", "main~1")
-    return guests.context(tmp_path, repo)
-
-
 def folder(root: Path, **cases_given: dict[str, Any]) -> Path:
     """A folder of cases; each has what a case must say."""
     for name, more in cases_given.items():

@@ -39,18 +39,6 @@ from tests.fakes.figures import SWAPIN, Guests
 from tests.fakes.results import contents
 
 
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Context:
-    repo = guests.series(tmp_path / "linux", ["int costs_1000;", "int costs_500;"])
-    inbox.git(repo, "tag", "one", "main~1")
-    return guests.context(tmp_path, repo)
-
-
 def experiment(patch: str | None = "v6.12..one", **more: Any) -> Experiment:
     given = {"base": "v6.12", "patch": patch, "backends": "zram", "workloads": "pageio"}
     return spec.load(None, {**given, **more})

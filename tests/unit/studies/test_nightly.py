@@ -47,11 +47,6 @@ def repo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
 def context(tmp_path: Path, repo: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     registry = tmp_path / "series"
     registry.mkdir()

@@ -35,11 +35,6 @@ ENTRY = 'title: "Toy"\nrevisions:\n  v1: {message_id: 1-0@mail.example}\n'
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
 def repo(tmp_path: Path) -> Path:
     return guests.series(tmp_path / "linux", PATCHES)
 

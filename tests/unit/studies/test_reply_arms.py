@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,24 +17,10 @@ from harness.studies.arms import analysis, text
 from harness.studies.arms import measure as arms
 from harness.studies.reply import draft
 from harness.util.errors import UserError
-from tests.fakes import guests, inbox
 from tests.fakes.figures import Guests
 
 TWO = {"one": {"patch": "v6.12..one"}, "both": {"patch": "v6.12..main"}}
 PROOF = {"file": "/proc/vmstat", "key": "x", "above": 0, "when": "done"}
-
-
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def context(tmp_path: Path) -> Context:
-    """Tag "one" costs 1000, "main" 500 more."""
-    repo = guests.series(tmp_path / "linux", ["int costs_1000;", "int costs_500;"])
-    inbox.git(repo, "tag", "one", "main~1")
-    return guests.context(tmp_path, repo)
 
 
 def experiment(**more: Any) -> Experiment:

@@ -48,11 +48,6 @@ def posted(folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
 def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     repo, mirror = posted(tmp_path)
     base = inbox.git(repo, "rev-parse", "v6.12^{commit}").strip()

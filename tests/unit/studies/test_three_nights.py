@@ -57,11 +57,6 @@ def repos(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
-@pytest.fixture
 def context(tmp_path: Path, repos: tuple[Path, Path]) -> Context:
     commit(repos[1], "int first;")
     mails = [*mailed(repos[0], 1, "mail"), *mailed(repos[1], 1, "other")]

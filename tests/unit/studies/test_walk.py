@@ -40,11 +40,6 @@ def experiment(**more: str) -> Experiment:
     return replace(spec.load(None, {**ONE, **more}), name="w")
 
 
-@pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Guests:
-    return guests.pretend(monkeypatch, tmp_path)
-
-
 def test_each_patch_has_its_own_cost(tmp_path: Path, fake: Guests) -> None:
     context = guests.context(tmp_path, guests.series(tmp_path / "linux", PATCHES))
     done = measure.walk(experiment(), WalkOptions(), context)
