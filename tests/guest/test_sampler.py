@@ -317,6 +317,27 @@ def test_the_default_list_is_accepted(sampler: Path, tmp_path: Path) -> None:
     assert set(sample.missing.values()) <= {"ENOENT", "EOPNOTSUPP", "EACCES"}
 
 
+def test_a_file_that_is_opened_anew_shows_what_it_is_now(sampler: Path, tmp_path: Path) -> None:
+    kept, anew = tmp_path / "kept", tmp_path / "anew"
+    listed = tmp_path / "list"
+    listed.write_text(f"mark: {kept}\nanew: {anew}\n")
+    for path in (kept, anew):
+        path.write_text("first")
+    with _running(sampler, tmp_path, f"--files={listed}", "--interval=20") as running:
+        running.mark("one")
+        for path in (kept, anew):
+            path.rename(path.with_suffix(".old"))
+            path.write_text("second")
+        running.mark("two")
+        time.sleep(0.05)
+        samples = running.samples()
+    marks = [one for one in samples if one.reason.startswith("mark:")]
+    assert [one.files[str(anew)] for one in marks] == [b"first", b"second"]
+    assert [one.files[str(kept)] for one in marks] == [b"first", b"first"]
+    others = [one for one in samples if one.reason == "interval"]
+    assert others and not any(str(anew) in one.files for one in others)
+
+
 # --- the PMU: not every machine has one, so the kernel's part is replaced ---
 
 

@@ -115,7 +115,7 @@ static void set_option(int option, char **argv)
 	case 'P': options.pmu = true; break;
 	case 'S': options.settle_ms = number_in("settle", optarg, 0, 10000); break;
 	case 's': options.socket = optarg; break;
-	case 'f': watch_add(optarg, false); break;
+	case 'f': watch_add(optarg, false, false); break;
 	case 'l': watch_load(optarg); break;
 	case 'b': options.buffer = number_in("buffer", optarg, UINT64_C(1) << 18,
 					     UINT64_C(1) << 30); break;

@@ -37,9 +37,9 @@ size_t record_room(const struct record *record);
 char *record_content(const struct record *record);
 void record_file(struct record *record, const char *path, size_t bytes);
 
-/* Remember a path or glob; mark_only: not in interval samples. */
-void watch_add(const char *pattern, bool mark_only);
-/* A list: one path a line, '#' comments, "mark: PATH" for marks only. */
+/* Remember a path or glob; mark_only: not in interval samples; anew: opened for each sample. */
+void watch_add(const char *pattern, bool mark_only, bool anew);
+/* A list: one path a line, '#' comments, "mark: PATH" for marks only, "anew: PATH" for both. */
 void watch_load(const char *list_path);
 /* Match the globs again: files such as zram's appear while the guest runs. */
 void watch_refresh(void);

@@ -18,6 +18,7 @@ struct pattern {
 	char text[WATCH_PATH_BYTES];
 	bool is_glob;
 	bool mark_only;
+	bool anew;     /* shows what it was when it was opened */
 	bool matched;  /* a glob without a match is reported as missing */
 	bool overflow; /* more matches than there is room for */
 };
@@ -26,7 +27,7 @@ struct watched {
 	char path[WATCH_PATH_BYTES];
 	int fd; /* -1: not open */
 	bool mark_only;
-	bool one_pass; /* cannot be read at an offset: opened anew for each sample */
+	bool one_pass; /* opened anew for each sample, and read without an offset */
 };
 
 static struct pattern patterns[PATTERNS_MAX];
@@ -61,7 +62,7 @@ static void watch_path(struct pattern *pattern, const char *path)
 	}
 	snprintf(files[file_count].path, WATCH_PATH_BYTES, "%s", path);
 	files[file_count].fd = -1;
-	files[file_count].one_pass = false;
+	files[file_count].one_pass = pattern->anew;
 	files[file_count].mark_only = pattern->mark_only;
 	file_count++;
 }
@@ -104,7 +105,7 @@ static void expand(struct pattern *pattern, const char *path)
 		free(entries);
 }
 
-void watch_add(const char *text, bool mark_only)
+void watch_add(const char *text, bool mark_only, bool anew)
 {
 	struct pattern *pattern = &patterns[pattern_count];
 
@@ -116,6 +117,7 @@ void watch_add(const char *text, bool mark_only)
 	snprintf(pattern->text, sizeof(pattern->text), "%s", text);
 	pattern->is_glob = strpbrk(text, "*?[") != NULL;
 	pattern->mark_only = mark_only;
+	pattern->anew = anew;
 	pattern_count++;
 }
 
@@ -142,10 +144,11 @@ void watch_load(const char *list_path)
 		    strerror(errno));
 	while (fgets(line, sizeof(line), file) != NULL) {
 		char *text = trim(line);
-		bool mark_only = strncmp(text, "mark:", 5) == 0;
+		bool anew = strncmp(text, "anew:", 5) == 0;
+		bool mark_only = anew || strncmp(text, "mark:", 5) == 0;
 
 		if (*text != '\0')
-			watch_add(mark_only ? trim(text + 5) : text, mark_only);
+			watch_add(mark_only ? trim(text + 5) : text, mark_only, anew);
 	}
 	fclose(file);
 }
