@@ -22,12 +22,16 @@ _COLUMNS = (
 _CLASS = re.compile(rf"\s*(\S.*?):((?:\s+-?[0-9.]+){{{len(_COLUMNS)}}})\s*")
 _RULE = re.compile(r"\s*(-+|\.+)\s*")
 _HEADS = re.compile(r"\s*class name(\s+\S+)+\s*")
+_LONGEST_LINE = 1000
+"""The kernel's have some 220 characters; a blank one of many thousand would take seconds."""
 _POINT = re.compile(r"\s*\S.*?\s+\d+\s+\[<[0-9a-fx]+>\].*")
 
 
 def parse(text: str, path: str = "") -> Records:
     """Contentions and waits of each class that was waited for; times, which are in us, in ns."""
     for line in lines(NAME, text):
+        if len(line.text) > _LONGEST_LINE:
+            raise line.malformed()
         if line.number == 1:
             if line.text.strip() != VERSION:
                 raise line.malformed()

@@ -495,8 +495,9 @@ def test_lockstat() -> None:
     }
     with pytest.raises(ProbeError, match="line 1"):
         parse("/proc/lock_stat", _LOCKS.replace("0.4", "0.5"))
-    with pytest.raises(ProbeError, match="line 6"):
-        parse("/proc/lock_stat", _LOCKS.replace("194.90", ""))
+    for damaged in (_LOCKS.replace("194.90", ""), _LOCKS.replace("194.90", " " * 20_000)):
+        with pytest.raises(ProbeError, match="line 6"):
+            parse("/proc/lock_stat", damaged)
     stopped = _LOCKS.replace("0.4\n", "0.4\n*WARNING* lock debugging disabled!! - possibly due\n")
     with pytest.raises(ProbeError, match="nothing is counted any more: lock debugging disabled"):
         parse("/proc/lock_stat", stopped)
