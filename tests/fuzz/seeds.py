@@ -209,9 +209,10 @@ _WRITTEN = {
 
 
 def probe(path: str) -> tuple[bytes, ...]:
-    """Heads of what kernels wrote (3 KB are enough to begin with), and oddities."""
+    """Heads of what kernels wrote (whole lines of 3 KB are enough), and oddities."""
     name = _PROBE_FILES.get(path, path.rsplit("/", 1)[-1])
-    real = [one.read_bytes()[:3000] for one in sorted(_GOLDEN.glob(f"*/{name}.txt"))]
+    heads = [one.read_bytes()[:3000] for one in sorted(_GOLDEN.glob(f"*/{name}.txt"))]
+    real = [one[: one.rfind(b"\n") + 1] or one for one in heads]
     made = [_WRITTEN[path]] if path in _WRITTEN else []
     return (*real, *made, b"x \xd9\xa3\n", b"1 2 3\n")
 
