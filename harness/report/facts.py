@@ -86,8 +86,7 @@ def gather(
         clock=_clock(manifest, clock, accel),
         blind=(
             *_BLIND.get(
-                (_TURNS if manifest.in_turn(clock) else clock, accel),
-                ("The clock or the accelerator is unknown.",),
+                (_way(manifest, clock), accel), ("The clock or the accelerator is unknown.",)
             ),
             *_disk_blindness(manifest, clock),
             *_confounders(manifest),
@@ -210,10 +209,12 @@ def _basis(manifest: Manifest) -> str:
     return text + (f"; it states base-commit {basis.stated[:12]}" if basis.stated else "")
 
 
+def _way(manifest: Manifest, clock: str) -> str:
+    return _TURNS if manifest.in_turn(clock) else clock
+
+
 def _clock(manifest: Manifest, clock: str, accel: str) -> str:
-    text = _CLOCKS.get(clock, UNKNOWN)
-    if manifest.in_turn(clock):
-        text = _CLOCKS[_TURNS].format(manifest.guest.cpus)
+    text = _CLOCKS.get(_way(manifest, clock), UNKNOWN).format(manifest.guest.cpus)
     if clock == "wall":
         text += f" under QEMU {accel}"
     reason = manifest.accel_reason

@@ -148,7 +148,7 @@ def _times(growth: float | None) -> str:
 
 def sheet(report: Report) -> str:
     """processes.csv: a row for each point."""
-    return table.sheet(_COLUMNS, ([*map(_plain, row)] for row in _values(report)))
+    return table.sheet(_COLUMNS, ([*map(table.plain, row)] for row in _values(report)))
 
 
 def _values(report: Report) -> Iterator[tuple[object, ...]]:
@@ -161,10 +161,6 @@ def _values(report: Report) -> Iterator[tuple[object, ...]]:
                 row.patch.median, row.change.estimate_pct, row.change.low_pct,
                 row.change.high_pct, point.base_growth, point.patch_growth,
             )  # fmt: skip
-
-
-def _plain(value: object) -> object:
-    return f"{value:.10g}" if isinstance(value, float) else value
 
 
 def draw(report: Report) -> Iterator[Plot]:

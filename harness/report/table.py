@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -231,6 +232,13 @@ def values(table: Table) -> str:
 def sheet(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """CSV of plain values, which need not be what is printed; None is empty."""
     return "".join(pieces(heads, rows))
+
+
+def plain(value: object) -> str:
+    """For `sheet`: ten digits are more than any of the numbers has; absent is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def pieces(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

@@ -6,7 +6,6 @@ metrics.csv has one value a boot, estimates.csv one row a comparison.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby, islice
@@ -281,8 +280,9 @@ def metrics(data: Frames) -> Iterator[str]:
         _METRICS,
         (
             (
-                m.cell, m.backend, m.workload, m.arm, _cell(m.pair),
-                *map(_cell, boots[m.cell, m.pair, m.arm]), m.name, _cell(m.value), m.unit,
+                m.cell, m.backend, m.workload, m.arm, table.plain(m.pair),
+                *map(table.plain, boots[m.cell, m.pair, m.arm]), m.name, table.plain(m.value),
+                m.unit,
             )
             for m in pairing.rows(data.metrics)
         ),
@@ -302,7 +302,7 @@ def estimates(report: Report) -> str:
         )
         for row in report.rows
     ]  # fmt: skip
-    cells = (tuple(map(_cell, row)) for row in rows)
+    cells = (tuple(map(table.plain, row)) for row in rows)
     return "".join(table.pieces(_ESTIMATES, cells))
 
 
@@ -320,10 +320,3 @@ def _noise_values(row: Estimate) -> tuple[object, ...]:
         return (None,) * 6
     aa = noise.change
     return (aa.n, aa.estimate_pct, aa.low_pct, aa.high_pct, noise.cv_pct, noise.detectable_pct)
-
-
-def _cell(value: object) -> str:
-    """Ten digits are more than any of the numbers has; absent is empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -128,8 +128,5 @@ def sheet(waits: tuple[LockWait, ...]) -> str:
 def _values(waits: tuple[LockWait, ...]) -> Iterator[tuple[object, ...]]:
     for row in waits:
         for arm, one in zip(ARMS, (row.base, row.patch), strict=True):
-            longest = "" if one.longest_ns is None else f"{one.longest_ns:.10g}"
-            yield (
-                row.cell, row.phase, row.lock, arm, f"{one.contentions:.10g}",
-                f"{one.waited_ns:.10g}", longest,
-            )  # fmt: skip
+            counts = map(table.plain, (one.contentions, one.waited_ns, one.longest_ns))
+            yield (row.cell, row.phase, row.lock, arm, *counts)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """/proc/lock_stat: how often and how long locks were waited for, by lock class.
 
-A class is named as it is printed, with "-R" or
-"-W" behind it where readers and writers are counted apart.
+A class is named as it is printed, with "-R" or "-W" behind it where readers and writers are
+counted apart.
 """
 
 from __future__ import annotations
