@@ -6,7 +6,8 @@
  *
  * A BLOCK is the hexadecimal bytes of its instructions, separated by commas; ADDRESS: in front says
  * where it lies, and @ADDRESS behind an instruction what memory it reads.  Each is translated when
- * it is first met, and executed each time.
+ * it is first met, and executed each time.  It prints a + for each execution that adds to a counter
+ * without a call, and a - for each other.
  */
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -43,7 +44,17 @@ static void (*translated)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 static void (*ended)(qemu_plugin_id_t id, void *data);
 static void *ended_data;
 
+static struct qemu_plugin_tb blocks[MOST];
+static size_t block_count;
+static void (*reset)(qemu_plugin_id_t id);
+
 #define API QEMU_PLUGIN_EXPORT
+
+API void qemu_plugin_reset(qemu_plugin_id_t id, void (*function)(qemu_plugin_id_t id))
+{
+	(void)id;
+	reset = function;
+}
 
 API void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 					       void (*function)(qemu_plugin_id_t id,
@@ -189,22 +200,35 @@ static void parse(struct qemu_plugin_tb *tb)
 
 static struct qemu_plugin_tb *find(const char *text)
 {
-	static struct qemu_plugin_tb blocks[MOST];
-	static size_t count;
-
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < block_count; i++)
 		if (strcmp(blocks[i].text, text) == 0)
 			return &blocks[i];
-	if (count == MOST)
+	if (block_count == MOST)
 		exit(2);
-	blocks[count].text = text;
-	parse(&blocks[count]);
-	translated(1, &blocks[count]);
-	return &blocks[count++];
+	blocks[block_count].text = text;
+	parse(&blocks[block_count]);
+	translated(1, &blocks[block_count]);
+	return &blocks[block_count++];
+}
+
+/* What a reset that was asked for does between two blocks: all are translated anew. */
+static void drop_blocks(void)
+{
+	void (*function)(qemu_plugin_id_t id) = reset;
+
+	if (function == NULL)
+		return;
+	reset = NULL;
+	translated = NULL;
+	ended = NULL;
+	memset(blocks, 0, sizeof(blocks));
+	block_count = 0;
+	function(1);
 }
 
 static void execute(struct qemu_plugin_tb *tb)
 {
+	putchar(tb->counter != NULL ? '+' : '-');
 	if (tb->counter != NULL)
 		*tb->counter += tb->amount;
 	if (tb->on_entry != NULL)
@@ -224,7 +248,7 @@ int main(int argc, char **argv)
 	int (*install)(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv);
 	void *plugin = argc > 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
 	qemu_info_t info = { .target_name = "x86_64", .system = { .smp_vcpus = 1 } };
-	int *version, blocks = 2;
+	int *version, first = 2;
 
 	if (plugin == NULL) {
 		fprintf(stderr, "plugin_host: %s\n", argc > 2 ? dlerror() : "no plugin");
@@ -234,14 +258,16 @@ int main(int argc, char **argv)
 	if (version == NULL || *version != QEMU_PLUGIN_API)
 		return 3;
 	*(void **)&install = dlsym(plugin, "qemu_plugin_install");
-	while (blocks < argc && strchr(argv[blocks], '=') != NULL)
-		blocks++;
+	while (first < argc && strchr(argv[first], '=') != NULL)
+		first++;
 	if (getenv("VCPUS") != NULL)
 		info.system.smp_vcpus = atoi(getenv("VCPUS"));
-	if (install == NULL || install(1, &info, blocks - 2, &argv[2]) != 0)
+	if (install == NULL || install(1, &info, first - 2, &argv[2]) != 0)
 		return 4;
-	for (int i = blocks; i < argc; i++)
+	for (int i = first; i < argc; i++) {
+		drop_blocks();
 		execute(find(argv[i]));
+	}
 	if (ended != NULL)
 		ended(1, ended_data);
 	return 0;

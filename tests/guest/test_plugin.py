@@ -49,6 +49,14 @@ def run(built: Path, api: int, blocks: list[str]) -> list[tuple[int, int]]:
     return [(int(number), int(amount)) for number, amount in map(str.split, lines)]
 
 
+@pytest.mark.parametrize("api", [1, 4])
+def test_blocks_before_the_first_mark_are_left_as_they_are(built: Path, api: int) -> None:
+    blocks = [PLAIN, LONG_NOP, marker(CLEAR), PLAIN, LONG_NOP, marker(BEGIN), marker(END), PLAIN]
+    argv = [built / f"host-{api}", built / f"plugins/count-{api}.so", f"out={built / 'told'}"]
+    done = subprocess.run([*argv, *blocks], check=True, capture_output=True)
+    assert done.stdout == b"--++++++"
+
+
 def expected(blocks: list[str]) -> list[tuple[int, int]]:
     """The same by the words of count.c: a block counts when it is entered."""
     executed, sums = 0, [0] * 4

@@ -9,11 +9,14 @@
  * command that comes over SSH starts at an arbitrary time.  Started in step with
  * the kernel's own periodic work, every boot's workload meets it, and the timer
  * ticks, at the same points of its way.
+ *
+ * PROGRAM's addresses are random again: init turned that off for all that comes before it.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <unistd.h>
 
 #include "../../workloads/common/workload.h"
@@ -37,6 +40,7 @@ int main(int argc, char **argv)
 	wait_for_alignment();
 	if (argc == 1)
 		return 0;
+	personality(PER_LINUX);
 	execvp(argv[1], argv + 1);
 	fprintf(stderr, "align: %s: %s\n", argv[1], strerror(errno));
 	return 127;

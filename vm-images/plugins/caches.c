@@ -44,6 +44,7 @@
 
 const char plugin_name[] = "caches";
 const char plugin_usage[] = "out=FILE,models=FILE";
+const bool plugin_from_first_mark = false;
 
 enum region { USER, DIRECT, VMALLOC, STRUCT_PAGE, KERNEL_IMAGE, OTHER, REGIONS };
 

@@ -17,6 +17,7 @@
 
 const char plugin_name[] = "count";
 const char plugin_usage[] = "out=FILE and nothing else";
+const bool plugin_from_first_mark = true;
 
 static uint64_t sums[CHANNELS];
 

@@ -52,6 +52,7 @@
 
 const char plugin_name[] = "locks";
 const char plugin_usage[] = "out=FILE,functions=FILE";
+const bool plugin_from_first_mark = false;
 
 enum action { TAKE, TRY, FREE, DOWNGRADE, WAIT, SWITCH, INSIDE, INTERRUPT, ENTRY };
 

@@ -23,6 +23,8 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 					   char **argv);
 
 static int out = -1;
+static bool all_blocks; /* are shown to the plugin, and not only those that have marks */
+static qemu_plugin_id_t plugin_id;
 
 void out_write(const void *bytes, size_t size)
 {
@@ -94,6 +96,14 @@ size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char *bytes, siz
 }
 #endif
 
+static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+
+/* QEMU has dropped all blocks that it had translated. */
+static void on_reset(qemu_plugin_id_t id)
+{
+	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+}
+
 /* data is the operation times CHANNELS, plus the channel. */
 static void on_mark(unsigned int vcpu, void *data)
 {
@@ -102,6 +112,10 @@ static void on_mark(unsigned int vcpu, void *data)
 	enum operation operation = (enum operation)(code / CHANNELS);
 
 	(void)vcpu;
+	if (!all_blocks) { /* QEMU does it before the block that comes next */
+		all_blocks = true;
+		qemu_plugin_reset(plugin_id, on_reset);
+	}
 	plugin_mark(operation, code % CHANNELS, operation == PUT ? ++lines : 0);
 }
 
@@ -124,17 +138,22 @@ static unsigned int marker_code(const struct qemu_plugin_insn *insn)
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb);
+	bool shown = all_blocks;
 
 	(void)id;
-	plugin_block(tb);
+	if (shown)
+		plugin_block(tb);
 	for (size_t i = 0; i < count; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		unsigned int code = marker_code(insn);
 
-		if (code < OPERATIONS * CHANNELS)
-			qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark,
-							       QEMU_PLUGIN_CB_NO_REGS,
-							       (void *)(uintptr_t)code);
+		if (code == OPERATIONS * CHANNELS)
+			continue;
+		if (!shown)
+			plugin_block(tb);
+		shown = true;
+		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
+						       (void *)(uintptr_t)code);
 	}
 }
 
@@ -168,6 +187,8 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 	}
 	if (!counter_make() || !plugin_start(id, info))
 		return -1;
+	plugin_id = id;
+	all_blocks = !plugin_from_first_mark;
 	qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
 	return 0;
 }

@@ -39,6 +39,12 @@ bool plugin_option(const char *key, const char *value);
 /* After the arguments; false ends QEMU, and the plugin has said why. */
 bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info);
 
+/*
+ * Whether nothing before the first mark matters.  Then the blocks that are translated before it,
+ * but for those that have marks, are left as they are and run at QEMU's full speed.
+ */
+extern const bool plugin_from_first_mark;
+
 /* Before any mark in it can be executed. */
 void plugin_block(struct qemu_plugin_tb *tb);
 

@@ -49,6 +49,7 @@
 
 const char plugin_name[] = "profile";
 const char plugin_usage[] = "out=FILE,functions=FILE";
+const bool plugin_from_first_mark = false;
 
 /* What a function is, as a letter of its line. */
 enum kind {

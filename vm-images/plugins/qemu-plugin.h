@@ -38,6 +38,8 @@ enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS };
 enum qemu_plugin_op { QEMU_PLUGIN_INLINE_ADD_U64 };
 enum qemu_plugin_mem_rw { QEMU_PLUGIN_MEM_R = 1, QEMU_PLUGIN_MEM_W, QEMU_PLUGIN_MEM_RW };
 
+/* Drop all blocks and what is registered; then function is called. */
+void qemu_plugin_reset(qemu_plugin_id_t id, void (*function)(qemu_plugin_id_t id));
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 					   void (*function)(qemu_plugin_id_t id,
 							    struct qemu_plugin_tb *tb));
