@@ -58,7 +58,13 @@ def actions(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line: thirty lines of usage hide it."""
+    """Says what is wrong in one line: thirty lines of usage hide it.
+
+    Options are not abbreviated: ``--cpu`` would be taken for ``--cpus``, and boots begin.
+    """
+
+    def __init__(self, **told: Any) -> None:
+        super().__init__(**told, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         named = re.match(r"argument -*([\w-]+)\S*: (is .*)", message)

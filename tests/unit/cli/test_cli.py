@@ -55,6 +55,7 @@ def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[s
         ([], "give a command, e.g. compare; 'harness --help' has more"),
         (["comapre"], "there is no command 'comapre'; did you mean 'compare'?"),
         (["compare", "--pears=3"], "there is no --pears=3; did you mean '--pairs'?"),
+        (["compare", "--cpu=2"], "there is no --cpu=2; did you mean '--cpus'?"),
         (
             ["compare", "KERNEL_GIT=/linux"],
             "there is no KERNEL_GIT=/linux; did you mean '--kernel-git'?",
