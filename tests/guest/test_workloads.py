@@ -116,6 +116,13 @@ def test_the_same_source_gives_the_same_bytes(bin_dir: Path, tmp_path: Path) -> 
         assert (bin_dir.parent / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
 
 
+def test_a_workload_has_random_addresses_whatever_its_shell_has(bin_dir: Path) -> None:
+    """init turns them off for all other programs of the guest."""
+    asked = ["cat", "/proc/self/personality"]
+    assert int(_run(["setarch", "-R", *asked]).stdout, 16) == 0x40000  # ADDR_NO_RANDOMIZE
+    assert int(_run(["setarch", "-R", bin_dir / "align", *asked]).stdout, 16) == 0
+
+
 # --- the library ---
 
 
