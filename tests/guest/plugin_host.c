@@ -130,6 +130,18 @@ API const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn)
 	return insn->bytes;
 }
 
+API char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn)
+{
+	(void)insn;
+	return strdup("known");
+}
+
+API uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn)
+{
+	(void)insn;
+	return 0;
+}
+
 API void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, enum qemu_plugin_op op,
 						  void *counter, uint64_t amount)
 {

@@ -486,7 +486,7 @@ static bool begins_operation(uint64_t address)
 
 void plugin_block(struct qemu_plugin_tb *tb)
 {
-	size_t count = qemu_plugin_tb_n_insns(tb);
+	size_t count = block_insns(tb);
 	struct block *block = allocate(1, sizeof(*block) + count * sizeof(block->fetches[0]));
 	uint32_t before = UINT32_MAX;
 

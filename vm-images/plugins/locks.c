@@ -515,7 +515,7 @@ static void find_ram(const struct qemu_plugin_insn *insn, uint64_t address)
 
 void plugin_block(struct qemu_plugin_tb *tb)
 {
-	size_t count = qemu_plugin_tb_n_insns(tb);
+	size_t count = block_insns(tb);
 
 	executed_add(tb);
 	if (!ram_found)

@@ -10,11 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "plugin.h"
 
+#define PAGE_BYTES 4096u
 #define MARKER_BYTES 7u
 #define MARKER_TAG 0x5357u /* the upper half of the displacement */
 
@@ -52,10 +54,40 @@ static bool counter_make(void)
 	return true;
 }
 
+/* Whether QEMU's disassembler knows what it showed of an instruction. */
+static bool is_known(const struct qemu_plugin_insn *insn)
+{
+	char *text = qemu_plugin_insn_disas(insn);
+	bool known = text != NULL && *text != '\0' && strncmp(text, ".byte", 5) != 0;
+
+	free(text);
+	return known;
+}
+
+/*
+ * An instruction that crosses into another page begins a block.  QEMU notices when it has begun to
+ * translate it for the block before, puts it off to the next, and shows it in both: in the former
+ * the bytes that it had fetched.  Those are not known to a disassembler, because no instruction is
+ * the beginning of another.
+ */
+size_t block_insns(const struct qemu_plugin_tb *tb)
+{
+	size_t count = qemu_plugin_tb_n_insns(tb);
+	const struct qemu_plugin_insn *last;
+
+	if (count < 2)
+		return count;
+	last = qemu_plugin_tb_get_insn(tb, count - 1);
+	if (PAGE_BYTES - qemu_plugin_insn_vaddr(last) % PAGE_BYTES >= INSN_MOST || is_known(last) ||
+	    !is_known(qemu_plugin_tb_get_insn(tb, 0)))
+		return count;
+	return count - 1;
+}
+
 void executed_add(struct qemu_plugin_tb *tb)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &counter,
-						 qemu_plugin_tb_n_insns(tb));
+						 block_insns(tb));
 }
 
 uint64_t executed(void)
@@ -79,10 +111,15 @@ static bool counter_make(void)
 	return counter.score != NULL;
 }
 
+size_t block_insns(const struct qemu_plugin_tb *tb)
+{
+	return qemu_plugin_tb_n_insns(tb);
+}
+
 void executed_add(struct qemu_plugin_tb *tb)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, counter,
-							  qemu_plugin_tb_n_insns(tb));
+							  block_insns(tb));
 }
 
 uint64_t executed(void)
@@ -137,7 +174,7 @@ static unsigned int marker_code(const struct qemu_plugin_insn *insn)
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-	size_t count = qemu_plugin_tb_n_insns(tb);
+	size_t count = block_insns(tb);
 	bool shown = all_blocks;
 
 	(void)id;

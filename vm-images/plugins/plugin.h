@@ -24,6 +24,9 @@ void out_write(const void *bytes, size_t size);
 /* The first bytes of an instruction, at most size; returns how many. */
 size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char *bytes, size_t size);
 
+/* How many instructions a block has. */
+size_t block_insns(const struct qemu_plugin_tb *tb);
+
 /* Count all instructions of a block whenever it is entered; and how many that made so far. */
 void executed_add(struct qemu_plugin_tb *tb);
 uint64_t executed(void);

@@ -674,7 +674,7 @@ static struct block *tail_of(const struct block *block, size_t first)
 void plugin_block(struct qemu_plugin_tb *tb)
 {
 	uint64_t address = qemu_plugin_tb_vaddr(tb), hash = UINT64_C(0xcbf29ce484222325);
-	size_t insns = qemu_plugin_tb_n_insns(tb), size = 0;
+	size_t insns = block_insns(tb), size = 0;
 	unsigned char bytes[INSN_MOST], sizes[LONGEST];
 	struct block *block;
 

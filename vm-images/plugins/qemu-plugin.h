@@ -69,6 +69,7 @@ uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *address);
 
 #if QEMU_PLUGIN_API == 1
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn); /* to be freed */
 void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, enum qemu_plugin_op op,
 					      void *counter, uint64_t amount);
 #elif QEMU_PLUGIN_API == 4
