@@ -53,7 +53,8 @@ def run(built: Path, api: int, blocks: list[str]) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("api", [1, 4])
 def test_blocks_before_the_first_mark_are_left_as_they_are(built: Path, api: int) -> None:
     blocks = [PLAIN, LONG_NOP, marker(CLEAR), PLAIN, LONG_NOP, marker(BEGIN), marker(END), PLAIN]
-    argv = [built / f"host-{api}", built / f"plugins/count-{api}.so", f"out={built / 'told'}"]
+    plugin = str(built / f"plugins/count-{api}.so")
+    argv = [str(built / f"host-{api}"), plugin, f"out={built / 'told'}"]
     done = subprocess.run([*argv, *blocks], check=True, capture_output=True)
     assert done.stdout == b"--++++++"
 
