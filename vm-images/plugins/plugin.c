@@ -68,7 +68,8 @@ static bool is_known(const struct qemu_plugin_insn *insn)
  * An instruction that crosses into another page begins a block.  QEMU notices when it has begun to
  * translate it for the block before, puts it off to the next, and shows it in both: in the former
  * the bytes that it had fetched.  Those are not known to a disassembler, because no instruction is
- * the beginning of another.
+ * the beginning of another.  A QEMU that was built without one knows the first instruction of the
+ * block no more, and such instructions count twice.
  */
 size_t block_insns(const struct qemu_plugin_tb *tb)
 {
