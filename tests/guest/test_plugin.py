@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.experiment.arch import HERE
-from harness.vm import accel, counter, instrument, qemu
+from harness.vm import accel, counter, instrument
 from tests.fakes.things import cells
 from tests.guest import bootsector
 
@@ -130,38 +130,16 @@ def test_the_programs_have_the_markers_that_the_plugin_knows(built: Path) -> Non
 
 
 LOOPS = 1_000_000
-LOOP = "\tmovl\t$LOOPS, %ecx\n1:\tmovl\t%ecx, 0x4000\n\tdecl\t%ecx\n\tjnz\t1b\n"
-"""Of the accelerator check: three instructions a turn."""
-
-
-def _assembled(operation: int) -> str:
-    return f"\t.byte {', '.join(f'0x{byte:02x}' for byte in bytes.fromhex(marker(operation)))}\n"
+LOOP = f"\tmovl\t${LOOPS}, %ecx\n1:\tmovl\t%ecx, 0x4000\n\tdecl\t%ecx\n\tjnz\t1b\n"
+"""Three instructions a turn."""
 
 
 @pytest.mark.skipif(shutil.which(HERE.qemu) is None, reason="needs QEMU")
 def test_the_qemu_that_is_here_counts_a_known_loop(built: Path, tmp_path: Path) -> None:
-    """The accelerator check's boot sector, with markers around its loop."""
-    text = (ROOT / "vm-images/accel-check/accel-check.S").read_text(encoding="ascii")
-    assert LOOP in text
-    marked = "".join(map(_assembled, (CLEAR, BEGIN))) + LOOP + "".join(map(_assembled, (END, PUT)))
-    source, made, image = (tmp_path / name for name in ("count.S", "count.o", "count.img"))
-    source.write_text(text.replace(LOOP, marked), encoding="ascii")
-    loops = ("--defsym", f"LOOPS={LOOPS}")
-    subprocess.run([*HERE.assemble, *loops, "-o", made, source], check=True)
-    subprocess.run([*HERE.link, "-o", image, made], check=True)
     api = counter.interface(cells("swapfile"), "insn", 1, accel.qemu_version())
-    assert api is not None
-    built_plugin = instrument.plugin(built, "count", api)
-    counts = tmp_path / "counts"
-    argv = [
-        HERE.qemu, *HERE.check_machine, "-accel", "tcg", "-cpu", HERE.cpus["tcg"], "-m", "64",
-        "-icount", qemu.ICOUNT, "-plugin", f"file={built_plugin},out={counts}",
-        "-nodefaults", "-no-user-config", "-display", "none",
-        "-drive", f"file={image},format=raw,if=ide,snapshot=on",
-    ]  # fmt: skip
-    done = subprocess.run(argv, check=False, capture_output=True, timeout=120)
-    assert done.returncode == HERE.check_passed, done.stderr
-    number, amount = counts.read_text(encoding="ascii").split()
+    assert api is not None and api == instrument.interface(accel.qemu_version())
+    image, _ = bootsector.assemble(tmp_path, bootsector.marked(LOOP))
+    ((number, amount),) = bootsector.run(built, tmp_path, image, "count", {})
     # Blocks count as a whole: the one that begins it does not, the one that ends it does.
     assert number == "1" and abs(int(amount) - 3 * LOOPS) <= 16
 

@@ -484,14 +484,13 @@ static bool begins_operation(uint64_t address)
 	return false;
 }
 
-void plugin_block(struct qemu_plugin_tb *tb)
+void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 {
-	size_t count = block_insns(tb);
-	struct block *block = allocate(1, sizeof(*block) + count * sizeof(block->fetches[0]));
+	struct block *block = allocate(1, sizeof(*block) + insns * sizeof(block->fetches[0]));
 	uint32_t before = UINT32_MAX;
 
-	executed_add(tb);
-	for (size_t i = 0; i < count; i++) {
+	executed_add(tb, insns);
+	for (size_t i = 0; i < insns; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t address = qemu_plugin_insn_vaddr(insn), physical;
 		unsigned int size = (unsigned int)qemu_plugin_insn_size(insn);

@@ -35,9 +35,9 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info)
 	return true;
 }
 
-void plugin_block(struct qemu_plugin_tb *tb)
+void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 {
-	executed_add(tb);
+	executed_add(tb, insns);
 }
 
 void plugin_mark(enum operation operation, unsigned int channel, unsigned int line)

@@ -513,19 +513,17 @@ static void find_ram(const struct qemu_plugin_insn *insn, uint64_t address)
 	}
 }
 
-void plugin_block(struct qemu_plugin_tb *tb)
+void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 {
-	size_t count = block_insns(tb);
-
-	executed_add(tb);
+	executed_add(tb, insns);
 	if (!ram_found)
 		find_ram(qemu_plugin_tb_get_insn(tb, 0), qemu_plugin_tb_vaddr(tb));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < insns; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		uint64_t address = qemu_plugin_insn_vaddr(insn);
 
 		if (address >= KERNEL)
-			watch(insn, address, count - i);
+			watch(insn, address, insns - i);
 	}
 }
 

@@ -65,13 +65,13 @@ static bool is_known(const struct qemu_plugin_insn *insn)
 }
 
 /*
- * An instruction that crosses into another page begins a block.  QEMU notices when it has begun to
- * translate it for the block before, puts it off to the next, and shows it in both: in the former
- * the bytes that it had fetched.  Those are not known to a disassembler, because no instruction is
- * the beginning of another.  A QEMU that was built without one knows the first instruction of the
- * block no more, and such instructions count twice.
+ * How many instructions a block has.  One that crosses into another page begins a block: QEMU
+ * notices when it has begun to translate it for the block before, puts it off to the next, and
+ * shows it in both.  In the former it has only the bytes that QEMU had fetched.  A disassembler
+ * does not know these, because no instruction is the beginning of another.  In a QEMU that was
+ * built without one the first instruction is unknown, too: then none is left out.
  */
-size_t block_insns(const struct qemu_plugin_tb *tb)
+static size_t block_insns(const struct qemu_plugin_tb *tb)
 {
 	size_t count = qemu_plugin_tb_n_insns(tb);
 	const struct qemu_plugin_insn *last;
@@ -85,10 +85,9 @@ size_t block_insns(const struct qemu_plugin_tb *tb)
 	return count - 1;
 }
 
-void executed_add(struct qemu_plugin_tb *tb)
+void executed_add(struct qemu_plugin_tb *tb, size_t insns)
 {
-	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &counter,
-						 block_insns(tb));
+	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &counter, insns);
 }
 
 uint64_t executed(void)
@@ -112,15 +111,15 @@ static bool counter_make(void)
 	return counter.score != NULL;
 }
 
-size_t block_insns(const struct qemu_plugin_tb *tb)
+static size_t block_insns(const struct qemu_plugin_tb *tb)
 {
 	return qemu_plugin_tb_n_insns(tb);
 }
 
-void executed_add(struct qemu_plugin_tb *tb)
+void executed_add(struct qemu_plugin_tb *tb, size_t insns)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, counter,
-							  block_insns(tb));
+							  insns);
 }
 
 uint64_t executed(void)
@@ -175,24 +174,22 @@ static unsigned int marker_code(const struct qemu_plugin_insn *insn)
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 {
-	size_t count = block_insns(tb);
+	size_t count = qemu_plugin_tb_n_insns(tb);
 	bool shown = all_blocks;
 
 	(void)id;
-	if (shown)
-		plugin_block(tb);
 	for (size_t i = 0; i < count; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		unsigned int code = marker_code(insn);
 
 		if (code == OPERATIONS * CHANNELS)
 			continue;
-		if (!shown)
-			plugin_block(tb);
 		shown = true;
 		qemu_plugin_register_vcpu_insn_exec_cb(insn, on_mark, QEMU_PLUGIN_CB_NO_REGS,
 						       (void *)(uintptr_t)code);
 	}
+	if (shown)
+		plugin_block(tb, block_insns(tb));
 }
 
 static int refuse(void)

@@ -24,11 +24,8 @@ void out_write(const void *bytes, size_t size);
 /* The first bytes of an instruction, at most size; returns how many. */
 size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char *bytes, size_t size);
 
-/* How many instructions a block has. */
-size_t block_insns(const struct qemu_plugin_tb *tb);
-
-/* Count all instructions of a block whenever it is entered; and how many that made so far. */
-void executed_add(struct qemu_plugin_tb *tb);
+/* Count a block's instructions whenever it is entered; and how many that made so far. */
+void executed_add(struct qemu_plugin_tb *tb, size_t insns);
 uint64_t executed(void);
 
 /* --- what each plugin defines --- */
@@ -48,8 +45,8 @@ bool plugin_start(qemu_plugin_id_t id, const qemu_info_t *info);
  */
 extern const bool plugin_from_first_mark;
 
-/* Before any mark in it can be executed. */
-void plugin_block(struct qemu_plugin_tb *tb);
+/* Before any mark in it can be executed.  insns: how many instructions it has. */
+void plugin_block(struct qemu_plugin_tb *tb, size_t insns);
 
 /* A mark is executed.  line numbers the PUTs, from 1, as the workload's output does. */
 void plugin_mark(enum operation operation, unsigned int channel, unsigned int line);

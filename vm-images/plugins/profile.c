@@ -671,10 +671,10 @@ static struct block *tail_of(const struct block *block, size_t first)
 	return tail != NULL ? tail : block_make(address, rest->hash, rest->sizes + first, insns);
 }
 
-void plugin_block(struct qemu_plugin_tb *tb)
+void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 {
 	uint64_t address = qemu_plugin_tb_vaddr(tb), hash = UINT64_C(0xcbf29ce484222325);
-	size_t insns = block_insns(tb), size = 0;
+	size_t size = 0;
 	unsigned char bytes[INSN_MOST], sizes[LONGEST];
 	struct block *block;
 
