@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from harness.profile import published
+from harness.board import times as tables
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import REPO
@@ -80,10 +80,10 @@ def changes(folder: Path = CHANGES) -> Iterator[PublishedChanges]:
         yield yamlfile.load(path, PublishedChanges, name=path.stem)
 
 
-def times(folder: Path = published.TIMES) -> Iterator[PublishedChanges]:
+def times(folder: Path = tables.TIMES) -> Iterator[PublishedChanges]:
     """The tables of times in the same form, one for each revision."""
     for path in sorted(folder.glob("*.yaml")):
-        table = published.load(path.stem, folder)
+        table = tables.load(path.stem, folder)
         for place, full in enumerate(table.revisions):
             series, dash, revision = full.rpartition("-")
             if not dash:
@@ -94,7 +94,7 @@ def times(folder: Path = published.TIMES) -> Iterator[PublishedChanges]:
             )
 
 
-def _row(table: published.Published, line: published.PublishedRow, place: int) -> PublishedChange:
+def _row(table: tables.Published, line: tables.PublishedRow, place: int) -> PublishedChange:
     new = line.revisions[place]
     return PublishedChange(
         what=f"{line.workload}, {line.measure}",

@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.board import times
 from harness.build import vmlinux
+from harness.costs import caches, locks
 from harness.experiment import cpumodel, spec, suite, workload
-from harness.profile import caches, locks, published
 from harness.results import collected, console, deltas, frames, histogram, ktap, probes, telemetry
 from harness.results.probes import allocinfo
 from harness.series import patchset, registry
@@ -352,7 +353,7 @@ TARGETS: Sequence[Target] = (
     ),
     Target(
         "published",
-        _yaml(lambda p: published.load(p.stem, p.parent), "published"),
+        _yaml(lambda p: times.load(p.stem, p.parent), "published"),
         seeds.PUBLISHED,
         seeds.YAML_WORDS,
     ),

@@ -15,10 +15,10 @@ from typing import Generic, TypeVar
 
 from harness.experiment import cpumodel
 from harness.experiment.cpumodel import CpuModel
-from harness.profile import caches, cycles, locks
-from harness.profile.caches import CacheCounts
-from harness.profile.cycles import CycleEstimate
-from harness.profile.locks import LockCounts, NamedChange, SiteChange
+from harness.costs import caches, cycles, locks
+from harness.costs.caches import CacheCounts
+from harness.costs.cycles import CycleEstimate
+from harness.costs.locks import LockCounts, NamedChange, SiteChange
 from harness.report.profile import datanames
 from harness.report.profile.sums import ARMS
 from harness.results import places, symbols

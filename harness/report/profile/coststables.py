@@ -8,8 +8,8 @@ import io
 from collections.abc import Iterable, Iterator
 
 from harness.experiment.cpumodel import EVENTS
-from harness.profile.caches import REGIONS
-from harness.profile.cycles import FORMULA, SCALES
+from harness.costs.caches import REGIONS
+from harness.costs.cycles import FORMULA, SCALES
 from harness.report import layout, table
 from harness.report.layout import Block, wrap
 from harness.report.profile import datanames

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from harness.profile.locks import Inside
+from harness.costs.locks import Inside
 from harness.results.symbols import KernelSymbols
 
 _STACK = "stacks"

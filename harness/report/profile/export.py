@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from harness.experiment.cpumodel import EVENTS
-from harness.profile.cycles import SCALES
+from harness.costs.cycles import SCALES
 from harness.report.profile.costs import Costs, HeldMost, ModelMisses, OperationCosts, Sides
 from harness.report.profile.model import Cost, Operation, Profile
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.profile.locks import SHARED
+from harness.costs.locks import SHARED
 from harness.report.profile import analysis, costs
 from harness.report.profile.model import Cost
 from harness.results.pairing import Measurement

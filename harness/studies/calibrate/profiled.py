@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.costs.locks import SHARED
 from harness.experiment.cpumodel import EVENTS
-from harness.profile.locks import SHARED
 from harness.report.profile import analysis, costs
 from harness.report.profile.costs import OperationCosts
 from harness.report.profile.model import Operation

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from harness.profile.locks import SiteChange
+from harness.costs.locks import SiteChange
 from harness.report.profile import analysis, brief, export, flame, parts, tables
 from harness.report.profile.costs import Costs, HeldMost, OperationCosts
 from harness.report.profile.model import Cost, Operation, Profile

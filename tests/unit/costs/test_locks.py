@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from harness.profile import locks
-from harness.profile.locks import Hold, Inside, NamedChange, SiteChange
+from harness.costs import locks
+from harness.costs.locks import Hold, Inside, NamedChange, SiteChange
 
 TEXT = """\
 put 7 0

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.experiment.cpumodel import EVENTS, CpuModel
-from harness.profile.caches import CacheCounts
+from harness.costs.caches import CacheCounts
 
 SCALES = (0.5, 1.0, 2.0)
 """Costs of a miss that an estimate is tried with: half, as the model has them, and double."""

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from harness.experiment import cpumodel
-from harness.profile import caches, cycles
-from harness.profile.caches import CacheCounts, MissRow
+from harness.costs import caches, cycles
+from harness.costs.caches import CacheCounts, MissRow
 
 TEXT = """\
 put 3 0

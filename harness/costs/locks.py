@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.profile.caches import sums
+from harness.costs.caches import sums
 
 SEQCOUNT = "seqcount"
 """A write section; the plugin's are increments that may be of anything, see `only_sections`."""

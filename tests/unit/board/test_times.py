@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.profile import published
-from harness.profile.published import PublishedRow, Time
+from harness.board import times
+from harness.board.times import PublishedRow, Time
 from harness.studies.overhead import claim
 from harness.util.errors import UserError
 
 
 def test_the_table_of_vswap_v6() -> None:
-    table = published.load("vswap-v6")
+    table = times.load("vswap-v6")
     assert table.revisions == ("vswap-v5", "vswap-v6") and table.base == "v6.19"
     rows = {(row.workload, row.measure): row for row in table.lines}
     # As the publication rounds them.
@@ -47,19 +47,19 @@ ROW = PublishedRow("w", "sys", "s", Time(100, 1), (Time(110, 1), Time(100.5, 1),
 
 def test_a_prediction_is_held_against_it() -> None:
     assert [ROW.side(i) for i in range(3)] == [1, 0, -1]
-    right = published.forecast(ROW, (8, 0.3, -4), 1)
+    right = times.forecast(ROW, (8, 0.3, -4), 1)
     assert right.signs == (3, 3) and right.orders == (3, 3)
     # The first on the wrong side, and after the last.
-    wrong = published.forecast(ROW, (-9, 0.3, -4), 1)
+    wrong = times.forecast(ROW, (-9, 0.3, -4), 1)
     assert wrong.signs == (2, 3) and wrong.orders == (1, 3)
     # What is not told apart has no order.
     close = PublishedRow("w", "sys", "s", Time(100, 1), (Time(101, 1), Time(101.5, 1)))
-    assert published.forecast(close, (5, 3), 1).orders == (0, 0)
+    assert times.forecast(close, (5, 3), 1).orders == (0, 0)
 
 
 def test_rows_without_a_prediction_are_left_out() -> None:
-    table = published.load("vswap-v6")
-    (one,) = published.against(table, {("usemem-1", "free"): (5.5, 1.5)}, 2)
+    table = times.load("vswap-v6")
+    (one,) = times.against(table, {("usemem-1", "free"): (5.5, 1.5)}, 2)
     assert one.row.measure == "free" and one.signs == (2, 2) and one.orders == (1, 1)
 
 
@@ -74,8 +74,8 @@ def test_rows_without_a_prediction_are_left_out() -> None:
     ],
 )  # fmt: skip
 def test_a_file_that_is_none_is_said(tmp_path: Path, old: str, new: str, said: str) -> None:
-    text = (published.TIMES / "vswap-v6.yaml").read_text(encoding="utf-8")
+    text = (times.TIMES / "vswap-v6.yaml").read_text(encoding="utf-8")
     assert old in text
     (tmp_path / "t.yaml").write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(UserError, match=said):
-        published.load("t", tmp_path)
+        times.load("t", tmp_path)
