@@ -6,11 +6,11 @@ An estimate says in which direction misses move a change of instructions.  It is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.experiment.cpumodel import EVENTS, CpuModel
 from harness.costs.caches import CacheCounts
+from harness.experiment.cpumodel import EVENTS, CpuModel
 
 SCALES = (0.5, 1.0, 2.0)
 """Costs of a miss that an estimate is tried with: half, as the model has them, and double."""
@@ -21,48 +21,47 @@ FORMULA = (
 )
 
 
-def estimate(
-    model: CpuModel, executed: float, misses: Sequence[float], scale: float = 1.0
-) -> float:
-    """Cycles.  misses: by event; scale: of the cost of all misses."""
-    return executed * model.cycles + scale * sum(parts(model, misses).values())
-
-
-def parts(model: CpuModel, misses: Sequence[float]) -> Mapping[str, float]:
-    """The cycles of the misses of each event."""
-    levels = model.levels
-    return {event: count * levels[event].miss for event, count in zip(EVENTS, misses, strict=True)}
-
-
 def stalls(model: CpuModel, misses: Sequence[float]) -> float:
-    """The cycles of all of them: what functions are ranked by."""
-    return sum(parts(model, misses).values())
+    """The cycles of misses, given by event: what functions are ranked by."""
+    levels = model.levels
+    return sum(count * levels[event].miss for event, count in zip(EVENTS, misses, strict=True))
+
+
+def weights(model: CpuModel) -> str:
+    """What `FORMULA` weighs with, in words."""
+    missed = ", ".join(f"{event.upper()} {level.miss:g}" for event, level in model.levels.items())
+    return f"{model.name}: {model.cycles:g} cycles for an instruction; for a miss {missed}"
 
 
 @dataclass(frozen=True, slots=True)
 class CycleEstimate:
-    """Cycles of an operation on base and patch by one model, by the scale of `SCALES`.
+    """Cycles of an operation on base and patch by one model.
 
-    insns_pct is the change of instructions in per cent.
+    insns, misses: cycles of the instructions, and of the misses at the model's costs
+    insns_pct: the change of instructions in per cent
     """
 
     model: str
-    base: Mapping[float, float]
-    patch: Mapping[float, float]
+    insns: tuple[float, float]
+    misses: tuple[float, float]
     insns_pct: float
+
+    def cycles(self, scale: float = 1.0) -> tuple[float, float]:
+        """Estimated cycles of base and patch; ``scale`` is of the cost of all misses."""
+        base, patch = (
+            one + scale * other for one, other in zip(self.insns, self.misses, strict=True)
+        )
+        return base, patch
 
     def change_pct(self, scale: float = 1.0) -> float:
         """Change of estimated cycles in per cent."""
-        return 100 * (self.patch[scale] / self.base[scale] - 1)
+        base, patch = self.cycles(scale)
+        return 100 * (patch / base - 1)
 
-    def side(self, margin_pct: float, scale: float = 1.0) -> int:
-        """1 for a change beyond the margin, -1 for one below it, else 0."""
-        change = self.change_pct(scale)
-        return (change > margin_pct) - (change < -margin_pct)
-
-    def holds(self, margin_pct: float) -> bool:
-        """Whether it is on the same side of the margin whatever of `SCALES` a miss costs."""
-        return len({self.side(margin_pct, scale) for scale in SCALES}) == 1
+    def holds(self) -> bool:
+        """Whether the change has one sign, whatever of `SCALES` a miss costs."""
+        signs = {(change > 0) - (change < 0) for change in map(self.change_pct, SCALES)}
+        return len(signs) == 1
 
 
 def compare(
@@ -71,11 +70,12 @@ def compare(
     """``per``: operations of base and patch, such as pages.  Raises ValueError without any."""
     if not (per[0] > 0 and per[1] > 0 and base.executed and patch.executed):
         raise ValueError("nothing was executed")
-    sides = []
-    for counts, count in zip((base, patch), per, strict=True):
-        misses = counts.misses(model.name)
-        sides.append(
-            {scale: estimate(model, counts.executed, misses, scale) / count for scale in SCALES}
-        )
-    change = 100 * (patch.executed / per[1] / (base.executed / per[0]) - 1)
-    return CycleEstimate(model.name, sides[0], sides[1], change)
+    both = tuple(zip((base, patch), per, strict=True))
+    insns = [counts.executed / count for counts, count in both]
+    missed = [stalls(model, counts.misses(model.name)) / count for counts, count in both]
+    return CycleEstimate(
+        model.name,
+        (insns[0] * model.cycles, insns[1] * model.cycles),
+        (missed[0], missed[1]),
+        100 * (insns[1] / insns[0] - 1),
+    )

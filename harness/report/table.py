@@ -97,8 +97,8 @@ def text(
 
     Columns are as wide as their widest cell, one blank between.  Where a line would be longer, the
     first column's cell gets a line of its own, with ``filler`` in its place below; then names are
-    cut; numbers never are: where they alone are too wide, each row is a list of heads and cells.
-    ``indent`` stands before notes.
+    cut and end with "~"; numbers never are: where they alone are too wide, each row is a list of
+    heads and cells.  ``indent`` stands before notes.
     """
     if not table.rows:
         return []
@@ -144,9 +144,13 @@ def _total(sizes: Sequence[int]) -> int:
 
 def _line(table: Table, row: Sequence[str], sizes: Sequence[int]) -> str:
     return " ".join(
-        cell[:size].ljust(size) if column.name else cell.rjust(size)
+        _cut(cell, size).ljust(size) if column.name else cell.rjust(size)
         for column, cell, size in zip(table.columns, row, sizes, strict=True)
     ).rstrip()
+
+
+def _cut(cell: str, size: int) -> str:
+    return cell if len(cell) <= size else f"{cell[: size - 1]}~"
 
 
 def markdown(table: Table) -> list[str]:

@@ -16,7 +16,8 @@ from harness.results.probes import pmu
 Turn: TypeAlias = tuple[str, int]
 """A name and a round."""
 
-_BUSY = "_busy"
+BUSY = "_busy"
+"""Ends a metric that is all instructions of a phase, the processor's waits left out."""
 _ROUNDED = 0.0006
 """Programs print three decimals."""
 _ENDS = {field: field.removeprefix("cache-") for field in pmu.FIELDS}
@@ -45,8 +46,8 @@ class BootWork:
 
     def of(self, name: str, turn: int, per: float) -> None:
         """Note how many units a counted metric is of."""
-        if name.endswith(_BUSY) and per > 0:
-            self.units[name.removesuffix(_BUSY), turn] = per
+        if name.endswith(BUSY) and per > 0:
+            self.units[name.removesuffix(BUSY), turn] = per
 
     def derived(self) -> Iterator[Derived]:
         """Cycles, instructions and misses of each unit of work; none without a PMU."""

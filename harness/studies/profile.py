@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.report import files
-from harness.report.profile import brief, coststables
+from harness.report.profile import brief
 from harness.results import checksums
 from harness.studies import compare, methods
 from harness.studies.compare import INSTRUMENTS, Boots
@@ -39,11 +39,9 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     found = told.profile
     if found is None or not found.operations:
         raise InfraError(f"no profile boot of '{folder.name}' has counts; see its boots' consoles")
-    costs = coststables.summary(told.costs) if told.costs else []
     screen = "\n".join(
         [
-            *brief.section(found, None),
-            *costs,
+            *brief.whole(found, told.costs),
             f"Full profile: {folder}/report/profile.txt, costs.txt beside it",
         ]
     )

@@ -24,6 +24,7 @@ from harness.report.profile.model import (
 from harness.report.profile.parts import PartRules
 from harness.report.profile.sums import ARMS, RUN, BootSums, Counted
 from harness.results import places as recorded
+from harness.results.counted import BUSY
 from harness.results.frames import Frames
 from harness.results.manifest import Manifest
 from harness.results.places import Places, SourceLine
@@ -81,7 +82,8 @@ def analyse(results: Path, data: Frames, manifest: Manifest) -> Profile:
         {path.parent.name for path in (results / "boots").glob(f"*/*{sums.SUFFIX}")}
     ):
         backend, _, workload = cell.rpartition(".")
-        first = _plain(manifest.primary(workload, backend, manifest.clock) or "")
+        called = manifest.primary(workload, backend, manifest.clock) or ""
+        first = called.removesuffix(BUSY)
         try:
             boots = [sums.read(path, arm) for arm, path in sums.folders(results, cell).items()]
         except ProfileError as error:
@@ -91,6 +93,7 @@ def analyse(results: Path, data: Frames, manifest: Manifest) -> Profile:
         metrics.sort(key=lambda name: (name != first, name == RUN))
         for metric in metrics:
             one = _operation(cell, metric, boots, names, rules, _timing(data, cell, metric))
+            one = replace(one, busy=called.endswith(BUSY) and metric != RUN)
             operations.append(one)
             if metric == first:
                 primary.append(one)
@@ -99,15 +102,11 @@ def analyse(results: Path, data: Frames, manifest: Manifest) -> Profile:
     return Profile(tuple(operations), tuple(primary), tuple(troubles))
 
 
-def _plain(metric: str) -> str:
-    return metric.removesuffix("_busy")
-
-
 def _timing(data: Frames, cell: str, metric: str) -> Cost:
     """The figure of the timing boots of the first pair: counted where they wait for a disk."""
     found: dict[str, float] = {}
     table = data.metrics
-    for name in (metric, f"{metric}_busy"):  # the second goes first where it is there
+    for name in (metric, metric + BUSY):  # the second goes first where it is there
         mine = table[(table["cell"] == cell) & (table["name"] == name) & (table["pair"] == 0)]
         for arm, value in zip(mine["arm"], mine["value"], strict=True):
             found[str(arm)] = float(value)

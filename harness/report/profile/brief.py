@@ -18,28 +18,47 @@ def section(profile: Profile | None, costs: Costs | None) -> list[str]:
     """The block of another report, heading included: at most ten lines; empty without either."""
     if profile is None and costs is None:
         return []
-    head = "Where the change is (instructions, one profile boot of each kernel):"
-    if profile is None:
-        head = "What the change costs (one boot of each kernel under a plugin):"
-    told: list[str] = [head]
+    told: list[str] = [_head(profile)]
     # The last line says where the rest is, where there is any.
     room = _FUNCTIONS if costs and costs.operations else _MOST - 1
     whole = _fill(told, functions(profile), room) if profile else True
     whole &= _fill(told, coststables.brief(costs), _MOST - 1) if costs else True
     if not whole:
-        places = ["profile.txt"] * (profile is not None) + ["costs.txt"] * (costs is not None)
-        told.append(f"More in {', '.join(places)}.")
+        told.append(f"More cells in {_places(profile, costs)}.")
     return told
+
+
+def whole(profile: Profile | None, costs: Costs | None) -> list[str]:
+    """The same for a screen, with all cells."""
+    said = [*functions(profile)] if profile else []
+    said += coststables.brief(costs) if costs else []
+    return [_head(profile), *(line for one in said for line in wrap(one, rest="  "))]
 
 
 def functions(profile: Profile) -> list[str]:
     """Of each cell's primary metric, the functions that changed most; what is wrong comes first."""
     said = [*profile.troubles, *map(tables.summary, profile.primary)]
-    off = [f"{one.cell} {one.metric}" for one in profile.operations if tables.is_off(one)]
+    off = [one for one in profile.operations if tables.is_off(one) and not tables.is_hidden(one)]
     if off:
-        more = f" and {len(off) - 1} more" if len(off) > 1 else ""
-        said.insert(0, f"WARNING: totals of {off[0]}{more} are not the timing boots'.")
+        worst = max(off, key=lambda one: max(abs(ratio) for _, ratio in one.off))
+        more = f" (and {len(off) - 1} more)" if len(off) > 1 else ""
+        said.insert(
+            0,
+            f"WARNING: totals of {worst.title}{more} differ from the timing boots' by "
+            f"{tables.off_by(worst)}.",
+        )
     return said
+
+
+def _head(profile: Profile | None) -> str:
+    if profile is None:
+        return "What the change costs (one boot of each kernel under a plugin):"
+    return "Where the change is (instructions, one profile boot of each kernel):"
+
+
+def _places(profile: Profile | None, costs: Costs | None) -> str:
+    files = ["profile.txt"] * (profile is not None) + ["costs.txt"] * (costs is not None)
+    return ", ".join(files)
 
 
 def _fill(told: list[str], said: Iterable[str], most: int) -> bool:

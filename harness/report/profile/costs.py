@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from harness.experiment import cpumodel
-from harness.experiment.cpumodel import CpuModel
 from harness.costs import caches, cycles, locks
 from harness.costs.caches import CacheCounts
 from harness.costs.cycles import CycleEstimate
 from harness.costs.locks import LockCounts, NamedChange, SiteChange
-from harness.report.profile import datanames
+from harness.experiment import cpumodel
+from harness.experiment.cpumodel import CpuModel
+from harness.report.profile import datanames, sums
 from harness.report.profile.sums import ARMS
 from harness.results import places, symbols
+from harness.results.counted import BUSY
 from harness.results.manifest import Manifest
 from harness.results.places import Places, SourceLine
 from harness.results.symbols import KernelSymbols
@@ -81,6 +82,7 @@ class HeldMost:
 class OperationCosts:
     """One metric of one cell, base against patch; a part that was not booted is empty.
 
+    busy: the report has this metric as all instructions of its phase, where a back-end waits
     lines: distinct cache lines of an operation; seen: locks lost and unmatched, of both kernels
     named: locks by what they are in; none in results of before that was told
     """
@@ -94,6 +96,12 @@ class OperationCosts:
     ceilings: tuple[HeldMost | None, HeldMost | None] = (None, None)
     seen: tuple[int, int] = (0, 0)
     named: tuple[NamedChange, ...] = ()
+    busy: bool = False
+
+    @property
+    def title(self) -> str:
+        """Cell and metric as the report calls it."""
+        return f"{self.cell} {self.metric}{BUSY if self.busy else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +156,12 @@ def analyse(results: Path, manifest: Manifest) -> Costs:
             misses = _pair(results, cell, CACHES, caches.parse)
             holds = _pair(results, cell, LOCKS, locks.parse)
             backend, _, workload = cell.rpartition(".")
-            first = _bare(manifest.primary(workload, backend, manifest.clock) or "")
-            made = _operations(cell, misses, holds, known, namers)
-            operations += sorted(made, key=lambda one: one.metric != first)
+            called = manifest.primary(workload, backend, manifest.clock) or ""
+            made = (
+                replace(one, busy=called.endswith(BUSY))
+                for one in _operations(cell, misses, holds, known, namers)
+            )
+            operations += sorted(made, key=lambda one: one.metric != sums.bare(called))
         except (OSError, EOFError, zlib.error, ValueError, LookupError, TypeError) as error:
             troubles.append(f"{cell}: misses and locks cannot be told: {error}")
     return Costs(tuple(operations), tuple(troubles))
@@ -173,25 +184,20 @@ def _pair(
     return tuple(boots)
 
 
-def _boot(path: Path, sums: Mapping[int, T]) -> _Boot[T]:
+def _boot(path: Path, rounds: Mapping[int, T]) -> _Boot[T]:
     found: dict[str, list[tuple[T, float]]] = defaultdict(list)
     units: dict[str, str] = {}
     for line in path.read_text("utf-8").splitlines():
         item = json.loads(line)
         if item.get("type") == "metric" and "counted" in item:
-            name = _bare(str(item["name"]))
-            found[name].append((sums[int(item["counted"])], float(item["per"])))
+            name = sums.bare(str(item["name"]))
+            found[name].append((rounds[int(item["counted"])], float(item["per"])))
             units[name] = str(item["unit"]).partition("/")[2] or "run"
     made = {
         name: ([one for one, _ in rows], sum(per for _, per in rows))
         for name, rows in found.items()
     }
     return _Boot({name: both for name, both in made.items() if both[1] > 0}, units)
-
-
-def _bare(metric: str) -> str:
-    """The metric that an operation is told by: "swapin" of "swapin_busy"."""
-    return metric.removesuffix("busy").rstrip("_") or metric
 
 
 def _operations(

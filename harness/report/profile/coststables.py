@@ -7,9 +7,10 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from harness.experiment.cpumodel import EVENTS
+from harness.costs import cycles
 from harness.costs.caches import REGIONS
-from harness.costs.cycles import FORMULA, SCALES
+from harness.costs.cycles import FORMULA, SCALES, CycleEstimate
+from harness.experiment.cpumodel import EVENTS
 from harness.report import layout, table
 from harness.report.layout import Block, wrap
 from harness.report.profile import datanames
@@ -20,15 +21,21 @@ from harness.util.escape import harmless
 _FUNCTIONS, _LOCKS, _DATA = 15, 15, 20
 _LEAST = 0.05
 """Below it, a change of misses or instructions for each operation is not shown."""
-MARGIN_PCT = 0.5
-"""The change of estimated cycles up to which it is none."""
+MARGIN_PCT = 1.0
+"""The change of estimated cycles up to which it is none: boots and code layout alone move it."""
+_LARGE = 10_000
 _METHOD = (
     "One more boot of each kernel with the first pair's seed for the misses, and one for the "
     "locks; figures are for one unit of work, means over the rounds.",
-    f"{FORMULA[0].upper()}{FORMULA[1:]}. They are no time.",
+    f"{FORMULA[0].upper()}{FORMULA[1:]}. They are no time. Misses depend on where pages and code "
+    f"lie: up to {MARGIN_PCT:g} % is no change.",
     "Held: instructions from the one that takes a lock to the one that frees it, without "
     "interrupts. A ceiling is the number of CPUs at which the lock that is held longest is held "
-    "all the time, if all of them do this and use that lock; per-CPU locks and readers set none.",
+    "all the time, if all of them do this and use that lock; per-CPU locks and readers set none. "
+    "It rises, too, where a patch adds instructions outside of the lock: compare what is held.",
+    "LLC misses by region: "
+    + "; ".join(f"{name} ({said})" for name, said in REGIONS.items())
+    + ".",
     "docs/caches-and-locks.md says what is not seen.",
 )
 
@@ -37,61 +44,56 @@ def render(costs: Costs) -> str:
     """costs.txt."""
     blocks: list[Block] = []
     for one in costs.operations:
-        blocks.append(layout.heading(f"{one.cell} {one.metric}, for each {one.unit}"))
+        blocks.append(layout.heading(f"{one.title}, for each {one.unit}"))
         blocks += _blocks(one)
     blocks.append(list(layout.listed(costs.troubles)))
-    said = (line for text in _METHOD for line in wrap(text))
-    blocks.append(layout.section("How to read this", said))
+    models = {mine.model.name: mine.model for one in costs.operations for mine in one.models}
+    texts = (*_METHOD, *(f"{cycles.weights(model)}." for model in models.values()))
+    blocks.append(layout.section("How to read this", (x for said in texts for x in wrap(said))))
     return layout.page(blocks)
 
 
-def summary(costs: Costs) -> list[str]:
-    """For a screen: the first operation of each cell, in a sentence or two."""
-    lines: list[str] = []
-    told: set[str] = set()
-    for one in costs.operations:
-        if one.cell not in told:
-            told.add(one.cell)
-            lines += wrap(f"{one.cell} {one.metric}: {' '.join(_said(one))}", rest="  ")
-    return [*lines, *(line for text in costs.troubles for line in wrap(text, rest="  "))]
-
-
 def brief(costs: Costs) -> list[str]:
-    """The first operation of each cell: cycles on each CPU, and the ceiling of its locks."""
+    """The first operation of each cell: cycles on each CPU, and the lock that is held longest."""
     first = {one.cell: one for one in reversed(costs.operations)}
     said = list(costs.troubles)
     for one in reversed(first.values()):
         parts = []
         if one.models:
-            found = (
-                f"{mine.estimate.change_pct():+.2f} % on {mine.estimate.model}"
-                + ("" if mine.estimate.holds(MARGIN_PCT) else " (hangs on what a miss costs)")
-                for mine in one.models
-            )
-            parts.append(f"estimated cycles {', '.join(found)}")
+            found = ", ".join(_cycles(mine.estimate) for mine in one.models)
+            parts.append(f"estimated cycles {found}")
         if any(one.ceilings):
-            base, patch = (_cpus(top) for top in one.ceilings)
-            parts.append(f"lock ceiling {base} -> {patch} CPUs")
+            held, cpus = (
+                " -> ".join(f"{getattr(top, what):.1f}" if top else "-" for top in one.ceilings)
+                for what in ("held", "cpus")
+            )
+            parts.append(f"lock held longest {held} instructions (ceiling {cpus} CPUs)")
         if parts:
-            said.append(f"{one.cell} {one.metric}: {'; '.join(parts)}.")
+            said.append(f"{one.title}: {'; '.join(parts)}.")
     return said
 
 
-def _said(one: OperationCosts) -> Iterator[str]:
-    for mine in one.models:
-        yield f"{_estimated(mine)}"
-    if any(one.ceilings):
-        base, patch = (_cpus(top) for top in one.ceilings)
-        yield f"Lock ceiling {base} -> {patch} CPUs."
+def _cycles(estimate: CycleEstimate) -> str:
+    base, patch = estimate.cycles()
+    return f"{patch - base:+.0f} of {base:.0f} on {estimate.model}{_doubt(estimate)}"
+
+
+def _doubt(estimate: CycleEstimate) -> str:
+    if abs(estimate.change_pct()) <= MARGIN_PCT:
+        return f" (within {MARGIN_PCT:g} %: none)"
+    return "" if estimate.holds() else " (no result: its sign depends on what a miss costs)"
 
 
 def _estimated(mine: ModelMisses) -> str:
     estimate = mine.estimate
-    low, middle, high = (estimate.change_pct(scale) for scale in SCALES)
-    holds = "" if estimate.holds(MARGIN_PCT) else " It hangs on what a miss costs."
+    (base, patch), low, high = estimate.cycles(), min(SCALES), max(SCALES)
+    insns, misses = (sides[1] - sides[0] for sides in (estimate.insns, estimate.misses))
     return (
-        f"Estimated cycles {middle:+.2f} % on {estimate.model} ({low:+.2f} and {high:+.2f} with "
-        f"half and double the cost of a miss); instructions {estimate.insns_pct:+.2f} %.{holds}"
+        f"Estimated cycles on {estimate.model}: {base:.0f} -> {patch:.0f}, {patch - base:+.0f} "
+        f"({estimate.change_pct():+.2f} %), of which instructions {insns:+.0f}, misses "
+        f"{misses:+.0f}{_doubt(estimate)}. {estimate.change_pct(low):+.2f} and "
+        f"{estimate.change_pct(high):+.2f} % with half and double the cost of a miss. "
+        f"Instructions {estimate.insns_pct:+.2f} %."
     )
 
 
@@ -135,10 +137,10 @@ def _functions(mine: ModelMisses) -> Table:
     found = [one for one in mine.functions if abs(one.stalls[1] - one.stalls[0]) >= 1]
     llc = EVENTS.index("llc")
     rows = tuple(
-        (one.name, *_row(one.stalls), f"{one.misses[llc][1] - one.misses[llc][0]:+.2f}")
+        (one.name, *_row(one.stalls), _number(one.misses[llc][1] - one.misses[llc][0], "+"))
         for one in found[:_FUNCTIONS]
     )
-    heads = columns("function", "base", "patch", "change", "LLC misses")
+    heads = columns("function", "base", "patch", "change", "LLC change")
     return Table("Cycles of misses by function", heads, rows)
 
 
@@ -153,13 +155,13 @@ def _data(mine: ModelMisses) -> Table:
     rows = tuple(
         (
             one.name,
-            *(f"{side:.2f}" for i in _places() for side in one.misses[i]),
-            f"{one.misses[llc][1] - one.misses[llc][0]:+.2f}",
+            *(_number(side) for i in _places() for side in one.misses[i]),
+            _number(one.misses[llc][1] - one.misses[llc][0], "+"),
         )
         for one in told[:_DATA]
     )
     heads = (f"{name.upper()}{side}" for name in _LEVELS for side in ("", "'"))
-    return Table("Misses by data (' is patch)", columns("", *heads, "change"), rows)
+    return Table("Misses by data (' is patch)", columns("", *heads, "LLC change"), rows)
 
 
 def _places() -> list[int]:
@@ -177,32 +179,33 @@ def _unknown(mine: ModelMisses) -> Iterator[str]:
     )
 
 
+_HELD = ("taken", "taken'", "held", "held'", "change")
+_SIDES = ": how often, and instructions held (' is patch)"
+
+
 def _holds(one: OperationCosts) -> Table:
     found = [mine for mine in one.holds if max(mine.held) >= 1]
     shown = sorted(found[:_LOCKS], key=lambda mine: (-max(mine.held), mine.function))
     rows = tuple(
         (
-            mine.function, mine.kind, *(f"{count:.3f}" for count in mine.acquired),
-            *_row(mine.held),
+            mine.function, mine.kind, *map(_times, mine.acquired), *_row(mine.held),
         )
         for mine in shown
     )  # fmt: skip
-    heads = columns("taken in", "kind", "times", "patch", "held", "patch", "change", names=2)
-    return Table("Locks by the function that takes them", heads, rows)
+    heads = columns("taken in", "kind", *_HELD, names=2)
+    return Table(f"Locks by the function that takes them{_SIDES}", heads, rows)
 
 
 def _named(one: OperationCosts) -> Table:
     rows = tuple(
         (
-            mine.name, _takers(mine.takers), "{} {}".format(*mine.objects),
-            *(f"{count:.3f}" for count in mine.acquired), *_row(mine.held),
+            mine.name, _takers(mine.takers), "->".join(map(str, dict.fromkeys(mine.objects))),
+            *map(_times, mine.acquired), *_row(mine.held),
         )
         for mine in [mine for mine in one.named if max(mine.held) >= 1][:_LOCKS]
     )  # fmt: skip
-    heads = columns(
-        "lock in", "taken in", "locks", "times", "patch", "held", "patch", "change", names=3
-    )
-    return Table("Locks by what they are in", heads, rows)
+    heads = columns("lock in", "taken in", "locks", *_HELD, names=3)
+    return Table(f"Locks by what they are in{_SIDES}", heads, rows)
 
 
 def _takers(names: tuple[str, ...]) -> str:
@@ -227,16 +230,17 @@ def _in(top: HeldMost) -> str:
     return f"in {top.name}, " if top.name else ""
 
 
-def _cpus(top: HeldMost | None) -> str:
-    return f"{top.cpus:.1f}" if top else "-"
-
-
 def _row(side: Sides) -> tuple[str, str, str]:
-    return _number(side[0]), _number(side[1]), f"{side[1] - side[0]:+.2f}"
+    return _number(side[0]), _number(side[1]), _number(side[1] - side[0], "+")
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _number(value: float | None, sign: str = "") -> str:
+    """Two decimals where a reader may want them."""
+    return "-" if value is None else f"{value:{sign}.{0 if abs(value) >= _LARGE else 2}f}"
+
+
+def _times(count: float) -> str:
+    return f"{count:.{0 if count >= _LARGE else 3}f}"
 
 
 def misses(costs: Costs) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.experiment.cpumodel import EVENTS
 from harness.costs.cycles import SCALES
+from harness.experiment.cpumodel import EVENTS
 from harness.report.profile.costs import Costs, HeldMost, ModelMisses, OperationCosts, Sides
 from harness.report.profile.model import Cost, Operation, Profile
 
@@ -99,7 +99,9 @@ def _costs(one: OperationCosts) -> dict[str, Any]:
 def _model(mine: ModelMisses) -> dict[str, Any]:
     return {
         "model": mine.estimate.model,
-        "cycles": {"base": mine.estimate.base[1.0], "patch": mine.estimate.patch[1.0]},
+        "cycles": _sides(mine.estimate.cycles()),
+        "cycles_of_instructions": _sides(mine.estimate.insns),
+        "cycles_of_misses": _sides(mine.estimate.misses),
         "change_pct_by_scale_of_miss": {
             str(scale): mine.estimate.change_pct(scale) for scale in SCALES
         },

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from harness.results.counted import BUSY
 from harness.results.profile import Root
 
 NAMED = 0.95
@@ -105,7 +106,7 @@ class Operation:
 
     metric: of the workload; unit: what its figures are for one of ("page")
     total: all instructions; timing: the same by the timing boots, None where there are none
-    bare: without compression
+    bare: without compression; busy: the report has this metric as all instructions of its phase
     functions: by the size of their change; inlined: by source function, likewise
     """
 
@@ -121,6 +122,12 @@ class Operation:
     inlined: tuple[Named, ...]
     lines: tuple[LineCost, ...]
     chains: tuple[ChainCost, ...]
+    busy: bool = False
+
+    @property
+    def title(self) -> str:
+        """Cell and metric as the report calls it."""
+        return f"{self.cell} {self.metric}{BUSY if self.busy else ''}"
 
     @property
     def off(self) -> tuple[tuple[str, float], ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.results import profile
+from harness.results.counted import BUSY
 from harness.results.profile import Block, BootProfile, Chain, ChainCount, ProfileError, Sum
 from harness.util import atomic
 
@@ -21,7 +22,6 @@ SUFFIX = ".profile"
 ARMS = ("base", "patch")
 RUN = "run"
 """The operation that is the whole run of a workload."""
-_BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class BootSums:
     arm: str
     metrics: Mapping[str, Counted]
     units: Mapping[str, str]
+
+
+def bare(metric: str) -> str:
+    """What an operation is called: "swapin" for "swapin_busy"; "busy" has no other name."""
+    return metric.removesuffix(BUSY.strip("_")).rstrip("_") or metric
 
 
 def folders(results: Path, cell: str) -> dict[str, Path]:
@@ -71,7 +76,7 @@ def _sums(boot: BootProfile, path: Path, arm: str) -> BootSums:
             continue
         counted = boot.sums[int(item["counted"])]
         if item["type"] == "metric":
-            name = str(item["name"]).removesuffix(_BUSY).rstrip("_") or _BUSY
+            name = bare(str(item["name"]))
             metrics[name].append((counted, float(item["per"])))
             units[name] = str(item["unit"]).partition("/")[2] or "run"
         elif item["type"] == "done":

@@ -51,7 +51,7 @@ def render(profile: Profile) -> str:
 
 
 def _head(one: Operation) -> Iterator[str]:
-    yield from layout.heading(f"{one.cell} {one.metric}, instructions for each {one.unit}")
+    yield from layout.heading(f"{one.title}, instructions for each {one.unit}")
     yield from wrap(f"All: {_both(one.total)}.")
     if one.bare != one.total:
         yield from wrap(f"Without compression: {_both(one.bare)}.")
@@ -62,10 +62,14 @@ def checked(one: Operation) -> str:
     """How far the totals are from those of the timing boots."""
     if not one.off:
         return "No timing boot has this figure."
-    said = ", ".join(f"{arm} {100 * ratio:+.3f} %" for arm, ratio in one.off)
     if is_off(one):
-        return f"WARNING: totals differ from the timing boots' by {said}: over {SAME:.1%}."
-    return f"Totals against the timing boots': {said}."
+        return f"WARNING: totals differ from the timing boots' by {off_by(one)}: over {SAME:.1%}."
+    return f"Totals against the timing boots': {off_by(one)}."
+
+
+def off_by(one: Operation) -> str:
+    """The same in figures."""
+    return ", ".join(f"{arm} {100 * ratio:+.3f} %" for arm, ratio in one.off)
 
 
 def is_off(one: Operation) -> bool:
@@ -129,21 +133,33 @@ def _number(value: float | None) -> str:
 
 
 def _both(cost: Cost) -> str:
-    percent = "" if cost.percent is None else f" ({cost.percent:+.2f} %)"
+    percent = f" ({said})" if (said := _percent(cost)) else ""
     return f"{_number(cost.base)} -> {_number(cost.patch)}, {cost.change:+.1f}{percent}"
 
 
 def summary(one: Operation) -> str:
-    """The functions that changed most, in one sentence."""
+    """The functions that changed most, in one sentence; none where the boots do not show it."""
+    shares = [_percent(one.total)]
+    if (bare := _percent(one.bare)) != shares[0]:
+        shares.append(f"{bare} of all but compression")
+    said = f" ({'; '.join(shares)})" if all(shares) else ""
+    change = f"{one.title} {one.total.change:+.0f} a {one.unit}{said}"
+    if is_hidden(one):
+        return f"{change}: not explained, totals differ from the timing boots' by {off_by(one)}."
     found = ", ".join(
         f"{item.title} {item.own.change:+.0f}" for item in islice(one.named(), _TOP_FUNCTIONS)
     )
-    bare = ""
-    if one.bare != one.total and one.bare.percent is not None:
-        bare = f" ({one.bare.percent:+.1f} % without compression)"
-    return (
-        f"{one.cell} {one.metric} {one.total.change:+.0f}{bare}: {found or 'no function changed'}."
-    )
+    return f"{change}: {found or 'no function changed'}."
+
+
+def _percent(cost: Cost) -> str:
+    return "" if cost.percent is None else f"{cost.percent:+.2f} %"
+
+
+def is_hidden(one: Operation) -> bool:
+    """Whether the boots differ from the timing boots by as much as the kernels do."""
+    most = max((abs(ratio) for _, ratio in one.off), default=0.0)
+    return is_off(one) and 100 * most >= abs(one.total.percent or 0.0)
 
 
 def sheet(profile: Profile) -> str:
