@@ -182,6 +182,43 @@ def test_a_block_that_is_entered_again_inside_was_left_early(run: Profiler, api:
 
 
 @apis
+@pytest.mark.parametrize("ending", [RET, CALL, JUMP])
+def test_a_block_may_be_left_before_the_call_or_return_that_ends_it(
+    run: Profiler, api: int, ending: str
+) -> None:
+    """As by the access to a device in iowrite16() or native_apic_mem_eoi(), in one block or two."""
+    one = counted(
+        run, api,
+        at(SYSCALL, NOP, CALL),
+        at(OUTER, NOP, NOP, NOP, ending), at(OUTER + 1, NOP, NOP, ending), at(OUTER + 3, ending),
+        *([at(INNER, NOP, RET), at(OUTER + 8, RET)] if ending == CALL else []),
+        *([at(INNER, RET)] if ending == JUMP else []),
+        at(SYSCALL + 6, SYSRET),
+    )  # fmt: skip
+    inner = {CALL: work(SYSCALL, OUTER, INNER), JUMP: work(SYSCALL, INNER)}
+    counts = {CALL: (2, 1), JUMP: (1, 1)}
+    assert chains(one) == {
+        work(): (1, 0),
+        work(SYSCALL): (3, 1),
+        work(SYSCALL, OUTER): (5 if ending == CALL else 4, 1),
+        **({inner[ending]: counts[ending]} if ending in inner else {}),
+    }
+
+
+@apis
+def test_an_interrupt_may_come_where_a_block_was_left(run: Profiler, api: int) -> None:
+    one = counted(
+        run, api,
+        at(SYSCALL, CALL),
+        at(OUTER, NOP, NOP, RET), at(IRQ, NOP, IRET), at(OUTER + 1, NOP, RET),
+        at(SYSCALL + 5, SYSRET),
+    )  # fmt: skip
+    assert chains(one)[work(SYSCALL, OUTER)] == (3, 1)
+    assert chains(one)[work(SYSCALL)] == (2, 1)
+    assert chains(one)[Chain(Root.INTERRUPT, (IRQ,))] == (2, 1)
+
+
+@apis
 def test_interrupts_and_softirqs_are_told_apart(run: Profiler, api: int) -> None:
     softirqs = (at(IRQ, NOP, CALL), at(SOFTIRQS, NOP, NOP, RET), at(IRQ + 6, IRET))
     one = counted(

@@ -83,7 +83,7 @@ struct block {
 	uint64_t address;
 	struct node *memo; /* what was found last for the calls and jumps that end it */
 	unsigned short size; /* in bytes */
-	unsigned short inside; /* from its second instruction to the beginning of its last */
+	unsigned short inside; /* bytes from its second on at which it may be entered again */
 	unsigned short insns;
 	unsigned char ending;
 	int64_t entered[GROUPS]; /* how often; means nothing in user space */
@@ -464,6 +464,16 @@ static bool is_entry(const struct block *block)
 	}
 }
 
+/*
+ * Whether QEMU left the last block before its end, which may be a call or a return: nothing calls
+ * or returns into the block that it comes from, but to its begin.
+ */
+static bool is_left_early(const struct block *block)
+{
+	return pending != ONWARD && block->address - last->address - 1 < last->inside &&
+	       take_back(last, here, block->address);
+}
+
 /* The next block lies in another function, or a call or a return came before it. */
 static void follow(struct block *block)
 {
@@ -486,9 +496,14 @@ static void follow(struct block *block)
 		      function);
 		return;
 	}
+	if (is_left_early(block))
+		pending = ONWARD;
 	/* Another interrupt may have come before the first block after one. */
-	while (pending == IRET)
+	while (pending == IRET) {
 		end_interrupt(block);
+		if (is_left_early(block))
+			pending = ONWARD;
+	}
 	if (pending == CALL) {
 		push(PLAIN, last->address + last->size);
 		enter(last, kind == SOFTIRQS && here->group != SOFTIRQ ? softirq_root :
@@ -609,6 +624,15 @@ static uint64_t target_of(const unsigned char *bytes, size_t size, uint64_t end)
 	return end + (uint64_t)(int64_t)far;
 }
 
+/* A string instruction that repeats: QEMU enters it again for each turn, which counts. */
+static bool is_repeated(const unsigned char *bytes, size_t size)
+{
+	unsigned char last_byte = size > 1 ? bytes[size - 1] : 0;
+
+	return (memchr(bytes, 0xf2, size) != NULL || memchr(bytes, 0xf3, size) != NULL) &&
+	       ((last_byte >= 0xa4 && last_byte <= 0xaf) || (last_byte & 0xfc) == 0x6c);
+}
+
 /* mov disp32(%rsi),%rsp: __switch_to_asm goes over to another task's stack. */
 static bool is_switch(const unsigned char *bytes, size_t size)
 {
@@ -652,8 +676,8 @@ static struct block *block_make(uint64_t address, uint64_t hash, const unsigned 
 	memcpy(rest->sizes, sizes, insns);
 	for (unsigned int i = 0; i < insns; i++)
 		block->size += sizes[i];
-	if (insns > 2)
-		block->inside = (unsigned short)(block->size - sizes[insns - 1] - 1);
+	if (insns > 1)
+		block->inside = (unsigned short)(block->size - 1);
 	return block;
 }
 
@@ -697,6 +721,8 @@ void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 		block = block_make(address, hash, sizes, (unsigned int)insns);
 	if (block->function != &user && insns > 0)
 		block->ending = (unsigned char)ending_of(bytes, size);
+	if (insns > 1 && is_repeated(bytes, size))
+		block->inside = (unsigned short)(block->size - size - 1);
 	rest_of(block)->target = target_of(bytes, size, block->address + block->size);
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_block, QEMU_PLUGIN_CB_NO_REGS, block);
 }
