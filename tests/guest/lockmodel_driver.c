@@ -3,7 +3,7 @@
  * Keep the books of locks as told, one event a line of standard input:
  *
  *     take OBJECT SITE FAMILY SHARED NOW     free OBJECT FAMILY SHARED NOW
- *     try OBJECT SITE FAMILY SHARED NOW      wait
+ *     try OBJECT SITE FAMILY SHARED NOW      wait      downgrade OBJECT SITE NOW
  *     open CHANNEL NOW    close CHANNEL NOW    clear CHANNEL    report CHANNEL MOST
  */
 #include <inttypes.h>
@@ -41,6 +41,9 @@ int main(void)
 			lock_released(&books, object,
 				      (struct lock_kind){ (enum lock_family)family, shared != 0 },
 				      now);
+		} else if (sscanf(line, "downgrade %" SCNu64 " %" SCNu64 " %" SCNu64, &object,
+				  &site, &now) == 3) {
+			lock_downgraded(&books, object, site, now);
 		} else if (strcmp(line, "wait\n") == 0) {
 			lock_waits(&books);
 		} else if (sscanf(line, "open %u %" SCNu64, &channel, &now) == 2) {

@@ -110,6 +110,34 @@ def test_a_reader_that_joins_may_still_have_to_wait(driver: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_one_that_downgrades_reads_before_those_who_wait(driver: Path) -> None:
+    events = [
+        "open 0 0", f"take 64 1 {RW_WRITE} 0", f"take 64 2 {RW_WRITE} 1", "wait",
+        f"take 64 3 {RW_READ} 2", "wait", "downgrade 64 4 10",
+        f"free 64 {RW_READ} 15", f"free 64 {RW_READ} 30", f"free 64 {RW_WRITE} 37", "report 0 0",
+    ]  # fmt: skip
+    assert run(driver, events) == [
+        "site 1 rwsem-write 1 10 10 1", "site 2 rwsem-write 1 7 7 1", "site 3 rwsem-read 1 0 0 1",
+        "site 4 rwsem-read 1 20 20 1", "lost 0", "unmatched 0",
+    ]  # fmt: skip
+    events = ["open 0 0", "downgrade 64 4 10", f"free 64 {RW_READ} 15", "report 0 0"]
+    assert run(driver, events) == ["site 4 rwsem-read 1 5 5 1", "lost 0", "unmatched 1"]
+
+
+@pytest.mark.parametrize("others", range(505, 516))
+def test_who_waits_while_the_table_grows_gets_its_own_lock(driver: Path, others: int) -> None:
+    """512 uses are half of the first table."""
+    events = ["open 0 0", f"take 64 1 {MUTEX} 10"]
+    for other in range(1000, 1000 + others):
+        events += [f"take {64 * other} {other} {SPIN} 11", f"free {64 * other} {SPIN} 11"]
+    events += [f"take 64 2 {MUTEX} 20", "wait", f"free 64 {MUTEX} 100", f"free 64 {MUTEX} 140"]
+    found = run(driver, [*events, "report 0 0"])
+    assert [line for line in found if "mutex" in line] == [
+        "site 1 mutex 1 90 90 1", "site 2 mutex 1 40 40 1",
+    ]  # fmt: skip
+    assert found[-2:] == ["lost 0", "unmatched 0"]
+
+
 def test_who_finds_it_free_does_not_wait(driver: Path) -> None:
     events = ["open 0 0", f"take 64 1 {MUTEX} 10", "wait", f"free 64 {MUTEX} 15", "report 0 0"]
     assert run(driver, events) == ["site 1 mutex 1 5 5 1", "lost 0", "unmatched 0"]

@@ -187,6 +187,43 @@ inner:	call	lock
     }
 
 
+def test_an_interrupt_ends_where_it_is_preempted(built: Path, tmp_path: Path) -> None:
+    code = f"""
+	movl	${A}, %edi
+here:	call	lock
+	movq	%rsp, %rax
+	pushq	$0
+	pushq	%rax
+	pushfq
+	pushq	$0x08
+	leaq	back(%rip), %rax
+	pushq	%rax
+	jmp	interrupt		/* ret and these 8, push, call: 11 */
+back:	nop
+	movb	$0, (%rdi)		/* 2 */
+"""
+    functions = (
+        function("lock", LOCK)
+        + function(
+            "interrupt",
+            """
+	pushq	$-1
+	call	entry
+	.fill	100, 1, 0x90
+	call	switch
+	addq	$48, %rsp		/* the next task: ret and these 2 */
+	jmp	back
+""",
+        )
+        + function("entry", "\tret\n")
+        + function("switch", "\tnop\n\tret\n")
+    )
+    roles = {"lock": "spin", "interrupt": "interrupt", "entry": "entry", "switch": "switch"}
+    lines, symbols = run(built, tmp_path, code, functions, roles)
+    sites = {int(line[1], 16): line[2:] for line in lines if line[0] == "site"}
+    assert sites == {symbols["here"]: ["spin", "1", "16", "16", "1"]}
+
+
 def test_who_waits_and_who_tries(built: Path, tmp_path: Path) -> None:
     code = f"""
 	movl	${A}, %edi

@@ -137,11 +137,12 @@ static struct lock_object *object_of(struct lock_books *books, uint64_t address)
 static size_t use_of(struct lock_books *books, uint64_t object, uint64_t site,
 		     struct lock_kind kind)
 {
-	size_t i;
+	size_t i = use_place(books->uses, books->uses_size, object, site, kind);
 
-	if (books->uses_count * 2 >= books->uses_size)
+	if (!books->uses[i].used && books->uses_count * 2 >= books->uses_size) {
 		grow_uses(books);
-	i = use_place(books->uses, books->uses_size, object, site, kind);
+		i = use_place(books->uses, books->uses_size, object, site, kind);
+	}
 	if (!books->uses[i].used) {
 		books->uses[i].used = true;
 		books->uses[i].object = object;
@@ -216,6 +217,7 @@ static void grant(struct lock_books *books, struct lock_object *object, uint64_t
 void lock_acquired(struct lock_books *books, uint64_t address, uint64_t site,
 		   struct lock_kind kind, uint64_t now)
 {
+	size_t use = use_of(books, address, site, kind); /* no other use moves from here on */
 	struct lock_object *object = object_of(books, address), before = *object;
 	bool lost = !lock_free_for(books, address, kind);
 
@@ -229,7 +231,7 @@ void lock_acquired(struct lock_books *books, uint64_t address, uint64_t site,
 	if (kind.family == LOCK_MUTEX || kind.family == LOCK_RWSEM) {
 		books->before = before;
 		books->last = *object;
-		books->last.use = use_of(books, address, site, kind);
+		books->last.use = use;
 		books->last_lost = lost;
 	}
 }
@@ -284,18 +286,19 @@ static void hand_over(struct lock_books *books, struct lock_object *object, uint
 	books->waiters_count = kept;
 }
 
-void lock_released(struct lock_books *books, uint64_t address, struct lock_kind kind, uint64_t now)
+/* Whether nobody holds it any more. */
+static bool end_hold(struct lock_books *books, struct lock_object *object, struct lock_kind kind,
+		     uint64_t now)
 {
-	struct lock_object *object = object_of(books, address);
 	struct lock_use *use = &books->uses[object->use];
 
 	if (object->holders == 0 || !same_kind(use->kind, kind)) {
 		books->unmatched++;
-		return;
+		return false;
 	}
 	if (--object->holders != 0)
-		return;
-	--*lock_hint(books, address);
+		return false;
+	--*lock_hint(books, object->address);
 	for (unsigned int channel = 0; channel < LOCK_CHANNELS; channel++) {
 		struct lock_sums *sums = &use->sums[channel];
 		uint64_t held = time_of(books, channel, now) - object->begin[channel];
@@ -304,8 +307,28 @@ void lock_released(struct lock_books *books, uint64_t address, struct lock_kind 
 		if (held > sums->longest)
 			sums->longest = held;
 	}
-	if (books->waiters_count != 0)
+	return true;
+}
+
+void lock_released(struct lock_books *books, uint64_t address, struct lock_kind kind, uint64_t now)
+{
+	struct lock_object *object = object_of(books, address);
+
+	if (end_hold(books, object, kind, now) && books->waiters_count != 0)
 		hand_over(books, object, now);
+}
+
+void lock_downgraded(struct lock_books *books, uint64_t address, uint64_t site, uint64_t now)
+{
+	const struct lock_kind writer = { LOCK_RWSEM, false }, reader = { LOCK_RWSEM, true };
+	struct lock_object *object = object_of(books, address);
+
+	if (end_hold(books, object, writer, now)) {
+		grant(books, object, site, reader, now);
+		hand_over(books, object, now);
+	} else {
+		lock_acquired(books, address, site, reader, now);
+	}
 }
 
 static const char *const kinds[] = {

@@ -4,8 +4,8 @@
  * instructions, by the caller.
  *
  * A lock is known by its address, a use by lock, place that takes it and kind.  A use has sums
- * for each channel, over the stretches in which that is open; what is held when one begins or
- * ends counts for the part inside.
+ * for each channel, over the stretches in which that is open: of a hold that begins before or ends
+ * after one, the part inside counts once the lock is released.
  */
 #ifndef LOCKMODEL_H
 #define LOCKMODEL_H
@@ -83,6 +83,9 @@ bool lock_free_for(const struct lock_books *books, uint64_t object, struct lock_
 void lock_waits(struct lock_books *books);
 /* A release by family; shared ones by readers. */
 void lock_released(struct lock_books *books, uint64_t object, struct lock_kind kind, uint64_t now);
+/* The writer of an rwsem becomes its reader, before those who wait. */
+void lock_downgraded(struct lock_books *books, uint64_t object, uint64_t site, uint64_t now);
+
 static inline uint32_t *lock_hint(struct lock_books *books, uint64_t address)
 {
 	return &books->hints[(address >> 2 ^ address >> 14) % LOCK_HINTS];

@@ -8,8 +8,8 @@
  * The file of functions has a line "<address, hexadecimal> <bytes> <role>" for each function of
  * the kernel that takes or frees locks, see roles[] below.  What spin_unlock(), write_unlock() and
  * read_unlock() become is inlined, so their instructions are looked for everywhere: a byte
- * that is set to 0, and a subtraction, at the address of a lock that is held.  The file may have kernel_data_line()'s lines,
- * too: what locks are in is told by them when a sum is written.
+ * that is set to 0, and a subtraction, at the address of a lock that is held.  The file may have
+ * kernel_data_line()'s lines, too: what locks are in is told by them when a sum is written.
  *
  * A lock is taken by the compare-exchange or exchange-and-add in such a function, and the place
  * that takes it is the call, or jump, by which that was entered.  Bit locks and
@@ -26,7 +26,8 @@
  * included), "percpu OFFSET" (hexadecimal: what is added to the address of a per-CPU symbol; only
  * if it is known), "named DATA OFFSET SITE KIND ACQUIRED HELD LONGEST OBJECTS" for each place that
  * takes locks in a data structure, "sequence DATA OFFSET SITE seqcount ..." likewise for each
- * increment to an odd value after which there was one to an even value (DATA: kernel_data_word()'s; the offset in it is hexadecimal),
+ * increment to an odd value after which there was one to an even value (DATA: kernel_data_word()'s;
+ * the offset in it is hexadecimal),
  * "in ADDRESS DATA OFFSET" for the locks that were held longest, what lock_channel_report() writes,
  * and "end".
  */
@@ -223,6 +224,8 @@ static void on_entry(unsigned int vcpu, void *data)
 	}
 	if (place->function->role->action == SWITCH) {
 		/* Preempted on the way out of an interrupt: what follows is not its. */
+		if (frames_count != 0)
+			interrupted += now_at(place) - frames[0].began;
 		frames_count = 0;
 		return;
 	}
@@ -253,7 +256,6 @@ static void on_exchange(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t 
 {
 	const struct place *place = data;
 	const struct role *role = place->function->role;
-	struct lock_kind readers = { LOCK_RWSEM, true };
 	uint64_t site;
 
 	(void)vcpu;
@@ -268,8 +270,7 @@ static void on_exchange(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t 
 		lock_acquired(&books, address, site, role->kind, now_at(place));
 		break;
 	case DOWNGRADE:
-		lock_released(&books, address, role->kind, now_at(place));
-		lock_acquired(&books, address, site, readers, now_at(place));
+		lock_downgraded(&books, address, site, now_at(place));
 		break;
 	case FREE:
 		lock_released(&books, address, role->kind, now_at(place));
@@ -470,7 +471,8 @@ static void watch(struct qemu_plugin_insn *insn, uint64_t address, size_t before
 		watch_branch(insn, address, before, function,
 			     address + size + (uint64_t)(int64_t)is.distance);
 	if (is.percpu && function != NULL && function->role->kind.family == LOCK_MUTEX)
-		watch_memory(insn, on_percpu, new_place(address + size + (uint64_t)(int64_t)is.distance, before,
+		watch_memory(insn, on_percpu,
+			     new_place(address + size + (uint64_t)(int64_t)is.distance, before,
 				       NULL));
 	if (is.iret)
 		watch_memory(insn, on_return, new_place(address, before, NULL));
@@ -582,7 +584,8 @@ static void put_named(FILE *file, const char *head, const struct named *named, s
 	}
 	fprintf(file, "%s %s %" PRIx64 " %" PRIx64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64
 		" %zu\n", head, named->word, named->offset, named->use->site,
-		is_lock ? lock_kind_name(named->use->kind) : "seqcount", all.acquired, all.held, all.longest, count);
+		is_lock ? lock_kind_name(named->use->kind) : "seqcount", all.acquired, all.held,
+		all.longest, count);
 }
 
 static void put_names(FILE *file, const char *head, const struct lock_books *of,
