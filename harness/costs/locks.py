@@ -101,12 +101,25 @@ class LockCounts:
         place = (address - self.offset) % (1 << 64)
         return bounds[0] <= place < bounds[1] + _FIRST_CHUNK
 
-    def ceiling(self, bounds: tuple[int, int] | None = None) -> Ceiling | None:
-        """The lock that all CPUs would share and that is held longest; None without any."""
+    def _is_private(
+        self, address: int, bounds: tuple[int, int] | None, private: Container[str]
+    ) -> bool:
+        inside = self.inside.get(address)
+        if inside is None or inside.data == "unknown":
+            return self.is_per_cpu(address, bounds)
+        return inside.data.startswith("percpu") or inside.data in private
+
+    def ceiling(
+        self, bounds: tuple[int, int] | None = None, private: Container[str] = ()
+    ) -> Ceiling | None:
+        """The lock that all CPUs would share and that is held longest; None without any.
+
+        private: kerneldata.c's words for what each CPU has of its own, beside those of per-CPU data
+        """
         shared = [
             lock
             for lock in self.locks
-            if lock.exclusive and not self.is_per_cpu(lock.address, bounds)
+            if lock.exclusive and not self._is_private(lock.address, bounds, private)
         ]
         if not shared:
             return None

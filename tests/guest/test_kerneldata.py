@@ -160,11 +160,14 @@ def test_every_kind_is_told(driver: Path, tmp_path: Path, *, numbers: bool, mask
     guest.page(0x426000, memcg=MEMCG | 2)
     guest.page(0x427000)
     guest.page(0x428000, flags=RESERVED)
+    guest.page(PERCPU - DIRECT + 0x1000, flags=RESERVED)
+    guest.page(PERCPU - DIRECT + 0x2000, kind=0xF200_0000 if numbers else 0xFFFF_FDFF)
     expected = {
         IMAGE + DATA + 0x1008: f"image:{IMAGE + DATA + 0x1000:x} 8",
         DIRECT + DATA + 0x1008: f"image:{IMAGE + DATA + 0x1000:x} 8",
         PERCPU + 0x48: "percpu:40 8",
         PERCPU + 0x1000: "percpu-more 0",
+        PERCPU + 0x2000: "table 0",  # of the unit, and given back
         DIRECT + 0x410000 + 192 * 3 + 0x10: "slab:radix_tree_node 10",
         DIRECT + 0x415000: f"slab:swap_cache {0x1000 % 192:x}",
         DIRECT + 0x420010: "zsmalloc 0",

@@ -561,7 +561,11 @@ static struct kernel_data by_physical(uint64_t physical)
 	return data;
 }
 
-static bool in_percpu(uint64_t virtual, struct kernel_data *data)
+/*
+ * The first chunk: the static part, and behind it what is allocated.  It is reserved; the rest of
+ * its unit was given back, and is pages like others.
+ */
+static bool in_percpu(uint64_t virtual, uint64_t physical, struct kernel_data *data)
 {
 	uint64_t base;
 	uint32_t unit;
@@ -570,10 +574,12 @@ static bool in_percpu(uint64_t virtual, struct kernel_data *data)
 	    !read_word(symbols[PERCPU_BASE], &base) || virtual < base ||
 	    !read_bytes(symbols[PERCPU_UNIT], &unit, sizeof(unit)) || virtual - base >= unit)
 		return false;
-	*data = (struct kernel_data){ .kind = DATA_PERCPU_MORE };
-	if (virtual - base < symbols[PERCPU_END] - symbols[PERCPU_START])
+	if (virtual - base < symbols[PERCPU_END] - symbols[PERCPU_START]) {
 		*data = symbol_at(DATA_PERCPU, symbols[PERCPU_START] + (virtual - base));
-	return true;
+		return true;
+	}
+	*data = (struct kernel_data){ .kind = DATA_PERCPU_MORE };
+	return by_physical(physical).kind == DATA_BOOT;
 }
 
 struct kernel_data kernel_data_at(uint64_t virtual, uint64_t physical)
@@ -585,8 +591,9 @@ struct kernel_data kernel_data_at(uint64_t virtual, uint64_t physical)
 		return (struct kernel_data){ .kind = DATA_USER };
 	if (virtual >= IMAGE)
 		return symbol_at(DATA_IMAGE, virtual);
-	if (!is_known() || in_percpu(virtual, &data))
+	if (!is_known() || in_percpu(virtual, physical, &data))
 		return data;
+	data.kind = DATA_UNKNOWN;
 	if (virtual < vmalloc)
 		return by_physical(physical);
 	if (virtual >= pages) {

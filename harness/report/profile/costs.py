@@ -340,7 +340,9 @@ def _held(
 def _held_most(
     counts: LockCounts, per: float, namer: _Namer, names: KernelSymbols
 ) -> HeldMost | None:
-    found = counts.ceiling(names.per_cpu)
+    words = {inside.data for inside in counts.inside.values()}
+    private = {word for word in words if namer.data(word) == datanames.LATER_CHUNKS}
+    found = counts.ceiling(names.per_cpu, private)
     if found is None:
         return None
     takers = {namer.function(site) if site else "(unknown)" for site in found.lock.holds}

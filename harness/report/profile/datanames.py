@@ -32,6 +32,8 @@ _KINDS: Mapping[str, str] = {
 }
 _STACKS = frozenset({"kernel_clone", "copy_process", "dup_task_struct", "alloc_thread_stack_node"})
 """Who allocates the stacks of tasks."""
+LATER_CHUNKS = "per-CPU, allocated later"
+"""Chunks of per-CPU data but the first, which are areas of vmalloc."""
 
 
 def namer(symbols: KernelSymbols, function: Callable[[int], str]) -> Callable[[str], str]:
@@ -46,6 +48,8 @@ def namer(symbols: KernelSymbols, function: Callable[[int], str]) -> Callable[[s
         place = int(value, 16)
         if kind == "vmalloc":
             caller = function(place)
+            if caller == "pcpu_get_vm_areas":
+                return LATER_CHUNKS
             return _STACK if caller in _STACKS else f"vmalloc of {caller}"
         variable = symbols.data.get(place, f"{place:#x}")
         return f"per-CPU {variable}" if kind == "percpu" else variable

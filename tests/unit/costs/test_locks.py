@@ -44,6 +44,22 @@ def test_the_lock_that_all_share_sets_the_ceiling() -> None:
     assert unknown is not None and unknown.held == 700
 
 
+def test_what_a_lock_is_in_tells_whether_it_is_one_cpu_s() -> None:
+    def ceiling(data: str, *, base: int = 0xFFFF_8880_4000_0000, private: str = "") -> int | None:
+        line = f"in {base:x} {data} 8\nobject {base:x}"
+        counts = locks.parse(TEXT.replace(f"object {base:x}", line, 1))[7]
+        found = counts.ceiling(PER_CPU, {private})
+        return found.held if found else None
+
+    assert ceiling("slab:kmalloc-1k") == 600
+    assert ceiling("percpu-more") is None and ceiling("percpu:40") is None
+    assert ceiling("vmalloc:1234") == 600
+    assert ceiling("vmalloc:1234", private="vmalloc:1234") is None
+    # By its address it would be per-CPU data, and it is not.
+    near = 0xFFFF_8880_2000_0040
+    assert ceiling("slab:kmalloc-1k", base=near) == 700 and ceiling("unknown", base=near) == 600
+
+
 def test_readers_alone_set_none() -> None:
     text = "put 1 0\nexecuted 10\nobject 40 1 read 1 9 9\nlost 0\nunmatched 0\nend\n"
     assert locks.parse(text)[1].ceiling(PER_CPU) is None
