@@ -16,11 +16,11 @@ from harness.experiment.cpumodel import EVENTS
 
 REGIONS = {
     "user": "memory of user space",
-    "direct": "kernel memory by its direct map: pages and slab objects",
+    "direct": "kernel memory by its direct map: pages, slab objects, per-CPU data",
     "vmalloc": "vmalloc, stacks among it",
     "struct-page": "the array of struct page",
     "image": "the kernel's code and static data",
-    "other": "other memory, per-CPU among it",
+    "other": "the CPU entry area and what else there is",
 }
 """Regions by address."""
 

@@ -139,6 +139,7 @@ static size_t structures_count, structures_size;
 static bool armed; /* a mark was seen */
 static bool open[CHANNELS];
 static bool any_open;
+static bool inside_operation; /* lines of code and data are counted by operation */
 static uint64_t instructions[CHANNELS], operations[CHANNELS], lines[CHANNELS];
 static uintptr_t ram; /* where the host has the guest's physical address 0 */
 /*
@@ -322,6 +323,8 @@ __attribute__((noinline)) static void touch(bool fetch, struct place *place, enu
 		add_all(place, accessed(fetch, region, virtual, physical), region, misses);
 	if (same_line)
 		return;
+	if (!inside_operation)
+		return;
 	fresh = footprint_touch(&footprint, access->first, access->last);
 	for (unsigned int channel = 0; fresh != 0 && channel < CHANNELS; channel++)
 		lines[channel] += open[channel] ? fresh : 0;
@@ -339,6 +342,7 @@ __attribute__((noinline)) static void begin_operation(void)
 	if (!armed)
 		return;
 	next_operation();
+	inside_operation = true;
 	for (unsigned int channel = 0; channel < CHANNELS; channel++)
 		operations[channel] += open[channel];
 }
@@ -665,7 +669,9 @@ void plugin_mark(enum operation operation, unsigned int channel, unsigned int li
 		clear(channel);
 		break;
 	case BEGIN:
+		/* What comes before the first operation belongs to none. */
 		next_operation();
+		inside_operation = false;
 		instructions[channel] -= executed();
 		opened(channel, true);
 		break;

@@ -9,8 +9,9 @@
  *     @end <seq> <CLOCK_MONOTONIC ns> <CPU ns of the sampler so far>
  *
  * The client gets its acknowledgement, one byte, only after the record is
- * written.  All memory is allocated and locked at the start; only matching the
- * globs again, at marks, uses the heap, which is locked as well.
+ * written.  All memory is allocated and locked at the start; only at marks the
+ * heap is used, which is locked as well: to match the globs again, and to read
+ * the memory of processes.
  */
 #include <errno.h>
 #include <fcntl.h>
