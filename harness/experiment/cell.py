@@ -40,6 +40,12 @@ class Cell:
         """The distribution's packages that the guest's image must have on top."""
         return tuple(sorted({*self.workload.packages, *self.backend.packages}))
 
+    @property
+    def splits_memory(self) -> bool:
+        """Several NUMA nodes have memory."""
+        nodes = dict(self.backend.settings).get("numa", "1")
+        return nodes.isdigit() and int(nodes) > 1
+
     def disk_on(self, usual: str) -> str:
         """The kind of disk that its swap files lie on where the run's is ``usual``."""
         return self.workload.definition.requires.disk or usual

@@ -18,6 +18,7 @@ from harness.experiment.cell import Cell
 from harness.results.console import Outcome
 from harness.run.engine import Engine
 from harness.util.errors import InfraError
+from harness.vm import instrument
 from harness.vm.boot import BootEnd, BootRequest, VmConfig
 
 _log = logging.getLogger(__name__)
@@ -68,12 +69,15 @@ def instrumented(planned: Sequence[Block], instruments: Sequence[str]) -> list[B
     """The first pair of each cell once more under each of ``instruments``, without its control.
 
     Only what looks on differs, so the same instructions are executed under the instruction clock.
+    A cell that an instrument cannot look at has no such boots.
     """
     return [
         tuple(replace(one, instrument=name) for one in block if one.arm in ARMS[:2])
         for name in instruments
         for block in planned
-        if block and block[0].pair == 0
+        if block
+        and block[0].pair == 0
+        and not (name in instrument.ONE_NODE and block[0].cell.splits_memory)
     ]
 
 

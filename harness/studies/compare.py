@@ -304,7 +304,7 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     images |= _images(more, context) if more else {}
     selftests = _selftests(cells, made, context)
     key = made["base"].kernel.key
-    instruments = _instruments(experiment, method.clock, boots)
+    instruments = _instruments(experiment, method.clock, boots, cells)
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
     return Setting(
         experiment=experiment,
@@ -327,13 +327,18 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     )
 
 
-def _instruments(experiment: Experiment, clock: str, boots: Boots) -> tuple[str, ...]:
+def _instruments(
+    experiment: Experiment, clock: str, boots: Boots, cells: Sequence[Cell]
+) -> tuple[str, ...]:
     """The plugins that the first boots of both kernels are repeated with, if that can be done."""
     if not experiment.schedule.profile:
         return ()
     if why := methods.unprofiled(clock, experiment.guest.cpus):
         _log.warning(f"no profile: {why}")
         return ()
+    split = [cell.name for cell in cells if cell.splits_memory]
+    if split and instrument.ONE_NODE & set(boots.instruments):
+        _log.warning(f"no misses and locks of {', '.join(split)}: {methods.SPLIT}")
     return tuple(boots.instruments)
 
 

@@ -68,6 +68,10 @@ def counted(experiment: Experiment) -> Experiment:
     return experiment.changed(clock="insn", accel="tcg" if wanted == "auto" else wanted)
 
 
+SPLIT = "the plugins that tell them know the memory of one NUMA node"
+"""Why a cell whose memory is split has no misses and locks."""
+
+
 def unprofiled(clock: str, cpus: int) -> str:
     """Why nothing can be profiled, as a clause; "" if it can."""
     if clock != "insn":

@@ -28,6 +28,9 @@ CACHES = "caches"
 LOCKS = "locks"
 """Which locks are taken where, and for how many instructions they are held."""
 
+ONE_NODE = frozenset({CACHES, LOCKS})
+"""Those that read the guest's memory, of which they know where one NUMA node's lies."""
+
 Options = tuple[tuple[str, str], ...]
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")

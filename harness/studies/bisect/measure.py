@@ -58,6 +58,8 @@ def bisect(
     if aim:
         if why := methods.unprofiled("insn", experiment.guest.cpus):
             raise UserError(f"METRIC={metric} needs profiles: {why}")
+        if aim.kind == target.LOCK and any(cell.splits_memory for cell in one.cells()):
+            raise UserError(f"METRIC={metric} needs the locks: {methods.SPLIT}: leave out numa=")
         one, most = one.changed(pairs=1, aa=False), 1
     first = methods.resolved(one, "insn").schedule.pairs
     if most < first:
