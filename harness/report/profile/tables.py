@@ -157,9 +157,11 @@ def _percent(cost: Cost) -> str:
 
 
 def is_hidden(one: Operation) -> bool:
-    """Whether the boots differ from the timing boots by as much as the kernels do."""
-    most = max((abs(ratio) for _, ratio in one.off), default=0.0)
-    return is_off(one) and 100 * most >= abs(one.total.percent or 0.0)
+    """Whether half of the change or more is not in the timing boots."""
+    mine, other = one.total.percent, one.timing.percent
+    if not is_off(one) or mine is None or other is None:
+        return False
+    return abs(mine - other) >= abs(mine) / 2
 
 
 def sheet(profile: Profile) -> str:
