@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
