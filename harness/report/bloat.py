@@ -40,19 +40,18 @@ def table(found: Sizes) -> Table:
 def line(found: Sizes) -> str:
     """The same in one sentence."""
     sums = ", ".join(f"{kind} {_more(found, kind)}" for kind in _KINDS)
-    grew = sum(one.change > 0 for one in found.changed)
-    shrank = len(found.changed) - grew
-    more = f"{grew} function{'' if grew == 1 else 's'} grew"
-    return f"Size: {sums} bytes; {more}, {shrank} shrank."
+    return f"Size: {sums} bytes; {counted(found.changed)}."
 
 
 def counted(changed: Sequence[FunctionSize]) -> str:
-    """How many functions grew, shrank, are new and are gone."""
+    """How many functions grew, shrank, are new and are gone; what none does is left out."""
     added = sum(one.base is None for one in changed)
     removed = sum(one.patch is None for one in changed)
     grew = sum(one.change > 0 for one in changed) - added
     shrank = len(changed) - added - removed - grew
-    return f"functions: {grew} grew, {shrank} shrank, {added} new, {removed} gone"
+    counts = {"grew": grew, "shrank": shrank, "new": added, "gone": removed}
+    said = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"functions: {said or 'none changed'}"
 
 
 def _more(found: Sizes, kind: str) -> str:

@@ -33,8 +33,19 @@ def test_ten_functions_and_how_many_there_are() -> None:
     assert table.rows[4] == ("f13", "100", "230", "+130")
     assert ("new", "-", "62", "+62") in table.rows and len(table.rows) == 4 + 10
     said = bloat.line(Sizes.of(BASE, PATCH))
-    assert said == "Size: text +159, data 0, bss -1 bytes; 14 functions grew, 2 shrank."
-    assert "functions: 0 grew" in bloat.table(Sizes.of(BASE, BASE)).rows[3][0]
+    assert said == (
+        "Size: text +159, data 0, bss -1 bytes; functions: 13 grew, 1 shrank, 1 new, 1 gone."
+    )
+    assert bloat.table(Sizes.of(BASE, BASE)).rows[3][0] == "functions: none changed"
+
+
+def test_the_mail_counts_functions_as_the_report_does() -> None:
+    """A function that is new did not grow."""
+    grown = {name: size + 30 for name, size in FUNCTIONS.items() if name < "f03"}
+    found = Sizes.of(BASE, KernelSize(5_000_159, 1, 2, {**BASE.functions, **grown, "new": 62}))
+    said = "functions: 3 grew, 1 new"
+    assert bloat.table(found).rows[3][0] == f"{said}; grew most:"
+    assert bloat.line(found).endswith(f"bytes; {said}.")
 
 
 def test_every_form_has_them(tmp_path: Path) -> None:
