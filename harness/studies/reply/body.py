@@ -7,7 +7,7 @@ At most 60 lines for the usual six cells; see `parts` for what a line must be.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from harness.report import bloat, counters, layout, model, phrases, tables
@@ -27,6 +27,8 @@ from harness.studies.reply.parts import Answer, Evidence, bullets, lined, wrap
 
 _COUNTERS, _BESIDE_FAILURES = 4, 2
 _REASONS = 2
+_OUTLYING = 3
+"""A cell is named where its minimum detectable effect is so many times the next largest."""
 
 
 def body(
@@ -126,25 +128,62 @@ def _caveats(report: Report) -> Iterator[str]:
     yield phrases.clock_line(report)
     if report.facts.unset:
         yield report.facts.unset
-    noise = [row.noise for row in report.primary if row.noise is not None]
-    shown = [abs(one.change.estimate_pct) for one in noise if one.change.estimate_pct is not None]
-    least = [one.detectable_pct for one in noise if one.detectable_pct is not None]
-    if not report.has_control:
-        yield model.caution(report)
-    elif shown and least:
-        yield (
-            f"A/A differs by at most {fine(max(shown))} %; minimum detectable effect "
-            f"{fine(max(least))} % or less."
-        )
-    else:
-        yield "A/A (base against base) has too few pairs to say anything."
+    noise = _noise(report) if report.has_control else model.caution(report)
     pairs = sorted({row.change.n for row in report.primary})
-    if pairs:
+    if not pairs:
+        yield noise
+    else:
         said = f"{pairs[0]} to {pairs[-1]}" if len(pairs) > 1 else f"{pairs[0]}"
         few = pairs[0] < paired.MIN_EXACT
-        how = "t intervals, which assume normal noise" if few else "intervals by ranks"
+        how = "t intervals, for normal noise" if few else "intervals by ranks"
         how = how if pairs[-1] > 1 else "no intervals"
-        yield f"n = {said} pairs a cell: {how}."
+        yield f"{noise} n = {said} pairs a cell: {how}."
+
+
+def _noise(report: Report) -> str:
+    """What no change looks like, and what change would have been seen.
+
+    One cell that is far noisier than all others is named: its figures say nothing of theirs.
+    """
+    floors = [_Floor.of(row) for row in report.primary]
+    quiet = sorted((one for one in floors if one), key=lambda one: one.detectable)
+    if not quiet:
+        return "A/A (control against base) has too few pairs to say anything."
+    *rest, worst = quiet
+    alone = bool(rest) and worst.detectable > _OUTLYING * rest[-1].detectable
+    shown = rest if alone else quiet
+    low, high = min(one.low for one in shown), max(one.high for one in shown)
+    within, most = (" within", "at most ") if len(shown) > 1 else ("", "")
+    said = (
+        f"A/A 95 % interval{'s' if most else ''}{within} "
+        f"{_span(low, high)} %, minimum detectable effect {most}{fine(shown[-1].detectable)} %"
+    )
+    if alone:
+        said += f"; of {worst.cell} {_span(worst.low, worst.high)} % and {fine(worst.detectable)} %"
+    return f"{said}."
+
+
+def _span(low: float, high: float) -> str:
+    return f"[{fine(low, sign=True)}, {fine(high, sign=True)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Floor:
+    """The noise of one cell's primary metric, in per cent: A/A interval and what is detectable."""
+
+    cell: str
+    low: float
+    high: float
+    detectable: float
+
+    @classmethod
+    def of(cls, row: Estimate) -> _Floor | None:
+        """None where too few pairs have it."""
+        one = row.noise
+        if one is None or one.detectable_pct is None:
+            return None
+        low, high = one.change.low_pct, one.change.high_pct
+        return None if low is None or high is None else cls(row.cell, low, high, one.detectable_pct)
 
 
 def _compared(report: Report, manifest: Manifest) -> Iterator[str]:

@@ -139,9 +139,78 @@ def test_it_says_what_the_report_says(made: str) -> None:
     assert 8 < float(row[3].rstrip("%")) < 12 and row[-2:] == ["6", "worse"]
     joined = " ".join(text.split())
     assert "Instruction clock: blind to caches, TLBs, lock contention, device time." in joined
-    assert "A/A differs by at most" in joined and "minimum detectable effect" in joined
+    assert (
+        "A/A 95 % intervals within [" in joined
+        and " %, minimum detectable effect at most " in joined
+    )
     assert "n = 6 to 7 pairs a cell: intervals by ranks." in joined
     assert "vmstat thp_swpout" in text
+
+
+ZRAM, ZSWAP, DISK = "zram.pressure", "zswap.pressure", "swapfile.pressure"
+Floor = tuple[float, float, float | None]
+
+
+def with_noise(folder: Path, floors: dict[str, Floor]) -> str:
+    """What the mail says of A/A intervals and minimum detectable effects, in per cent, by cell."""
+    report = files.read(folder)
+    row = next(one for one in report.primary if one.noise is not None)
+    floor = row.noise
+    assert floor is not None
+    rows = [
+        replace(
+            row,
+            cell=cell,
+            noise=replace(
+                floor, change=replace(floor.change, low_pct=low, high_pct=high), detectable_pct=mde
+            ),
+        )
+        for cell, (low, high, mde) in floors.items()
+    ]
+    (part,) = report.parts
+    return reply._noise(replace(report, parts=(replace(part, primary=tuple(rows)),)))
+
+
+@pytest.mark.parametrize(
+    ("floors", "said"),
+    [
+        (
+            {DISK: (-5.4, 5.6, 9.1), ZRAM: (-0.36, 0.28, 0.51), ZSWAP: (-0.039, 0.26, 0.24)},
+            "95 % intervals within [-0.36, +0.28] %, minimum detectable effect at most 0.51 %; "
+            "of swapfile.pressure [-5.4, +5.6] % and 9.1 %.",
+        ),
+        (  # three times as much is not more than that
+            {DISK: (-1.2, 0.9, 1.5), ZRAM: (-0.36, 0.28, 0.5), ZSWAP: (-0.039, 1.0, 0.24)},
+            "95 % intervals within [-1.2, +1] %, minimum detectable effect at most 1.5 %.",
+        ),
+        (
+            {DISK: (-5.4, 5.6, 9.1), ZRAM: (-0.36, 0.28, 0.51)},
+            "95 % interval [-0.36, +0.28] %, minimum detectable effect 0.51 %; "
+            "of swapfile.pressure [-5.4, +5.6] % and 9.1 %.",
+        ),
+        (
+            {ZRAM: (-0.36, 0.28, 0.51)},
+            "95 % interval [-0.36, +0.28] %, minimum detectable effect 0.51 %.",
+        ),
+        (  # two of the three noisy: neither is an exception
+            {DISK: (-5.4, 5.6, 9.1), ZRAM: (-3.0, 2.0, 4.0), ZSWAP: (-0.039, 0.26, 0.24)},
+            "95 % intervals within [-5.4, +5.6] %, minimum detectable effect at most 9.1 %.",
+        ),
+        (
+            {ZRAM: (-0.36, 0.28, 0.51), ZSWAP: (0.0, 0.0, None)},
+            "95 % interval [-0.36, +0.28] %, minimum detectable effect 0.51 %.",
+        ),
+    ],
+)
+def test_the_noise_is_that_of_all_cells_but_one_that_is_far_noisier(
+    folder: Path, floors: dict[str, Floor], said: str
+) -> None:
+    assert with_noise(folder, floors) == f"A/A {said}"
+
+
+def test_too_few_pairs_tell_no_noise(folder: Path) -> None:
+    said = "A/A (control against base) has too few pairs to say anything."
+    assert with_noise(folder, {ZRAM: (0.0, 0.0, None)}) == said
 
 
 def test_the_series_is_named_by_reference_and_the_long_form_lists_it(made: str, full: str) -> None:
