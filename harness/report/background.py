@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ran in the phases of a workload beside its program, where all instructions are counted."""
+"""What ran in the phases of a workload beside its processes, where all instructions are counted."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class PhaseLoad:
 
     @property
     def beside(self) -> float:
-        """All but the program: interrupts and softirqs in idle time, kernel threads, sampler."""
+        """All but the workload: the idle task with the interrupts that it takes, kernel
+        threads, other programs, the sampler."""
         return self.busy - self.program
 
 

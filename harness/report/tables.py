@@ -12,6 +12,7 @@ from itertools import groupby, islice
 
 from harness.report import counters as kernel_counters
 from harness.report import phrases, table
+from harness.report.background import PhaseLoad
 from harness.report.model import Estimate, PhaseCount, Report, WorkloadReport
 from harness.report.numbers import change, exact, interval, number, percent
 from harness.report.table import Column, Table, columns, heading_row
@@ -27,6 +28,16 @@ _VERDICT = Column("verdict", strong=True)
 _TOP_THREADS = 4
 _LEAST_THREAD = 0.001
 """Of all instructions: of threads that spend less nothing is said."""
+_BACKGROUND = (
+    "Medians over boots of the means over rounds. Workload: what the scheduler charges to its "
+    "processes, which is not exact: see docs/measurements.md. Rest: all else, which is the idle "
+    "task with the interrupts that it takes, kernel threads, other programs, and the sampler "
+    "(last column)."
+)
+_THREADS = (
+    "CPU time of kernel threads from the mark before a phase to the mark behind it, in millions of "
+    "instructions. The marks lie outside of the phase, so it may be more than the rest."
+)
 
 
 def verdicts(report: Report) -> Table:
@@ -64,7 +75,7 @@ def noise(part: WorkloadReport) -> Table:
     """What A/A shows for the primary metrics, beside every verdict."""
     rows = _grouped(part.primary, _metric(part), lambda row: (row.backend, *phrases.noise(row)))
     return Table(
-        "Noise floor: base against base again (A/A), in %",
+        "Noise floor: control against base (A/A), in %",
         columns(_LABEL, *_NOISE),
         rows,
         tuple(phrases.scatters(part.primary)),
@@ -134,7 +145,7 @@ def counters(rows: Sequence[Estimate], *, most: int | None = None, whole: bool =
 
 
 def background(part: WorkloadReport) -> Table:
-    """What ran in the phases beside the program, where all instructions are counted."""
+    """What ran in the phases beside the workload, where all instructions are counted."""
     rows = tuple(
         (
             f"{one.cell} {one.phase}", one.arm,
@@ -142,20 +153,23 @@ def background(part: WorkloadReport) -> Table:
         )
         for one in part.background
     )  # fmt: skip
-    heads = ("cell and phase", "arm", "all", "program", "beside it", "of that sampler")
-    notes = (
-        "Medians of a round. The program has what the scheduler charges it with, which is not "
-        "exact: see docs/measurements.md.",
-        *(
-            f"Kernel threads between the marks of {one.cell} {one.phase}, {one.arm}: "
-            + ", ".join(f"{name} {spent / 1e6:.2f}" for name, spent in one.threads[:_TOP_THREADS])
-            + "."
-            for one in part.background
-            if one.threads and one.threads[0][1] >= _LEAST_THREAD * one.busy
-        ),
-    )
-    title = "Instructions of the whole guest by phase, in millions"
+    heads = ("cell and phase", "arm", "whole guest", "workload", "rest", "sampler")
+    threads = [
+        f"{one.cell} {one.phase}, {one.arm}: {said}."
+        for one in part.background
+        if (said := _threads(one))
+    ]
+    notes = (_BACKGROUND, *([_THREADS, *threads] if threads else []))
+    title = "Instructions of the whole guest in each phase, in millions"
     return Table(title, columns(*heads, names=2), rows, notes if rows else ())
+
+
+def _threads(one: PhaseLoad) -> str:
+    """The kernel threads that ran longest; "" where that is next to nothing."""
+    if not one.threads or one.threads[0][1] < _LEAST_THREAD * one.busy:
+        return ""
+    shown = ((name, f"{spent / 1e6:.2f}") for name, spent in one.threads[:_TOP_THREADS])
+    return ", ".join(f"{name} {spent}" for name, spent in shown if float(spent))
 
 
 def changed(rows: Sequence[Estimate]) -> list[Estimate]:
