@@ -31,7 +31,7 @@ class Row:
     """One metric of one cell; base, patch: medians, in ``unit``; changes in per cent.
 
     address: the cell's; base_cv, patch_cv: spreads over the boots in per cent
-    aa_change, aa_cv: of base against base again, in per cent
+    aa_change, aa_cv: of control against base, in per cent
     """
 
     address: str

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.experiment import switch
+from harness.experiment import backend, switch
 from harness.experiment.arch import HERE
 from harness.report import conditions
 from harness.report.model import Facts
 from harness.results import observer
 from harness.results.frames import ARMS, Frames
-from harness.results.manifest import UNKNOWN, ArmFacts, Manifest, known, shown
+from harness.results.manifest import UNKNOWN, ArmFacts, BackendFacts, Manifest, known, shown
 
 _TURNS = "insn, several vCPUs"
 _CLOCKS = {
@@ -111,14 +111,24 @@ def _disk_blindness(manifest: Manifest, clock: str) -> tuple[str, ...]:
     if manifest.guest.disk != "sim":
         return (random,) if clock == "insn" else ()
     latency = known(manifest.guest.disk_latency_ns)
+    behind = sorted(name for name, one in manifest.backends.items() if _has_disk(one))
     simulated = (
-        "Swap files lie on a simulated disk in the guest's memory (null_blk) that answers each "
-        f"request {latency} ns of guest time later: no device's own time, no full queue."
+        f"The disk behind {', '.join(behind) or 'swap'} is simulated in the guest's memory "
+        f"(null_blk) and answers each request {latency} ns of guest time later: no device's own "
+        "time, no full queue."
     )
     others = sorted(name for name in manifest.workloads if manifest.disk_of(name) == "host")
-    if not others:
-        return (simulated,)
-    return (simulated, f"Those of {', '.join(others)} lie on the host's disk. {random}")
+    return (
+        # Older results do not name their back-ends.
+        *([simulated] if behind or not manifest.backends else []),
+        *([f"That of {', '.join(others)} is the host's. {random}"] if others else []),
+    )
+
+
+def _has_disk(one: BackendFacts) -> bool:
+    """Whether any of its pages may go to a disk; so where nobody knows its kind."""
+    areas = {kind.disk for kind in backend.known().values() if kind.kind == one.kind}
+    return not areas or bool(areas & {"ext4", "raw"}) or "writeback" in one.settings
 
 
 def _confounders(manifest: Manifest) -> tuple[str, ...]:

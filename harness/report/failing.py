@@ -23,7 +23,7 @@ def gather(blocks: Iterable[BootPair], lost: Sequence[ExcludedBoot] = ()) -> Fai
     ``lost`` are the boots that failed. Blocks without a boot of both kernels are left out. The test
     is exact and conditional: given how many boots of each block failed, a patch that changes
     nothing is as likely to have been any one of its boots. For blocks of two it is McNemar's exact
-    test; the third boot, of base again, only adds to what is known of the base. The two-sided p
+    test; the third boot, control, only adds to what is known of the base. The two-sided p
     sums all outcomes that are no likelier than the one seen, as R's fisher.test does.
     """
     shares, patch_failed, base_failed, base_boots = [], 0, 0, 0

@@ -13,6 +13,7 @@ from harness.report.canvas import COLOURS, GRID, INK, MARKERS, Plot, figure, plo
 from harness.report.model import Estimate, Report
 from harness.report.numbers import change, interval
 
+_AA = "Open circle and thin line: control against base, what no change looks like here. "
 _LIFT = 0.24  # how far A/A lies below its row, in rows
 
 
@@ -46,8 +47,8 @@ def draw(report: Report) -> Iterator[Plot]:
             "Change of the primary metrics",
             f"Estimated change with 95 % interval: {said}.",
             "Filled square and line: estimate and 95 % interval. Grey band: the declared margin, "
-            "inside which a change is of no matter. Open circle and thin line: base against "
-            "base again, what no change looks like here. The vertical line is no change.",
+            f"inside which a change is of no matter. {_AA if report.has_control else ''}The "
+            "vertical line is no change.",
         ),
     )
 

@@ -55,7 +55,7 @@ class ExcludedBoot:
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """How often boots of either kernel fail. base counts base again, too.
+    """How often boots of either kernel fail. base counts control, too.
 
     p: exact two-sided p of "no difference", see `harness.report.failing`
     first: a boot of each kernel that failed, the patched one's first; see `ExcludedBoot.sentence`

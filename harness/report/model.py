@@ -38,9 +38,9 @@ class Estimate:
     direction: "lower" or "higher" is better, "" if nobody said
     q: adjusted p, for counters only; evident: chance does not explain its change, which is asked
         by t, since ranks of few pairs never reach what hundreds of counters ask for
-    noise: base against base again; None for counters, and where there is no such boot
+    noise: control against base; None for counters, and where there is no such boot
     verdict: for primary metrics only
-    again: (pair, change in per cent) of base against base again, for primary metrics only
+    again: (pair, change in per cent) of control against base, for primary metrics only
     bucket_pct: of percentiles, the width in per cent of the histogram's bucket that it lies in
     """
 

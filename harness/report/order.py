@@ -11,6 +11,11 @@ from harness.report.model import Estimate, Report
 from harness.report.numbers import fine
 
 _MOST_TICKS = 12
+_AA = (
+    "; open circles: control against base. A slope or step of both is drift. Both are divided by "
+    "the same base boot: where they move together, that boot moved."
+)
+_ALONE = ". A slope or step is drift."
 
 
 def draw(report: Report) -> Iterator[Plot]:
@@ -49,7 +54,7 @@ def _order(row: Estimate, turn: dict[int, int]) -> Iterator[Plot]:
     if again:
         ends = [value for _, value in again]
         said += (
-            f"; base against base again from {fine(min(ends), sign=True)} to "
+            f"; control against base from {fine(min(ends), sign=True)} to "
             f"{fine(max(ends), sign=True)} %"
         )
     yield plot(
@@ -59,8 +64,6 @@ def _order(row: Estimate, turn: dict[int, int]) -> Iterator[Plot]:
         (
             f"Pairs in the order of run, {row.cell}",
             f"Change of {row.name} in each of {len(values)} pairs of {row.cell}: {said}.",
-            "Squares: patch against base in each pair; open circles: base again against base. A "
-            "slope or step of both is drift. Both are divided by the same base boot: where they "
-            "move together, that boot moved.",
+            f"Squares: patch against base in each pair{_AA if again else _ALONE}",
         ),
     )

@@ -75,7 +75,7 @@ def render(report: Report, plots: Sequence[Plot]) -> str:
         scaling=scaling.of(report),
         waits=waits.of(report.waits, whole=True),
         boots=_boots(report.blocks[:_MOST_BLOCKS]),
-        method=phrases.METHOD,
+        method=list(phrases.method(report)),
         sizes=replace(bloat.table(report.sizes), title="") if report.sizes else None,
         unsized=bloat.NOT_RECORDED,
         profiled=_profiled(report),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from harness.report import counters
 from harness.report.model import Estimate, Report, WorkloadReport
@@ -17,39 +17,61 @@ _BETTER = {"lower": "less is better", "higher": "more is better"}
 
 FEW_PAIRS = f"Fewer than {paired.LEAST} pairs: no change of a counter can be told from chance."
 
-METHOD = (
+_SAMPLE = (
     "The boot is the sample: each is a fresh VM; rounds inside a boot are averaged first. "
-    "Boots run in blocks of base, patch and base again, in random order inside the block, with "
-    "the same seed. 'base' and 'patch' are medians over the boots of complete pairs; '+-' is the "
-    "coefficient of variation over the base boots (half the range for two). 'change' is the "
-    "signed change from base to patch in per cent, estimated from the log-ratios of the pairs; n "
-    "counts pairs.",
-    "A/A is base again against base, taken like any change. Its CV is that of one boot (sd of "
+    "Boots run in blocks of {block}, in random order inside the block, with the same seed. 'base' "
+    "and 'patch' are medians over the boots of complete pairs; '+-' is the coefficient of "
+    "variation over the base boots (half the range for two). 'change' is the signed change from "
+    "base to patch in per cent, estimated from the log-ratios of the pairs; n counts pairs."
+)
+_AA = (
+    "A/A is control against base, taken like any change. Its CV is that of one boot (sd of "
     "the differences / sqrt 2). 'min. detectable' is the minimum detectable effect (MDE): the "
     "smallest change that would be called worse or better in four runs of five. It follows from "
     "the sd of the A/A differences and the number of pairs, by noncentral t at 5 % two-sided, "
-    "90 % for each of a verdict's two conditions, for normal noise.",
+    "90 % for each of a verdict's two conditions, for normal noise."
+)
+_VERDICTS = (
     "Verdicts, on primary metrics only, with the margin declared before the run. none: too few "
     "pairs (3 are needed), or A/A itself differs: its 95 % interval excludes zero and reaches "
     "beyond a tenth of the margin; by chance alone that happens in one run of twenty. "
     "equivalent: the 90 % interval lies inside the margin, also if the change is real. worse, "
     "better: the 95 % interval excludes zero and the estimate lies outside the 95 % interval of "
     "A/A. undecided: anything else; the pairs still needed are about those that decide a true "
-    "change of the estimated size. A margin of 1 % is a factor of 1.01 either way.",
+    "change of the estimated size. A margin of 1 % is a factor of 1.01 either way."
+)
+_INTERVALS = (
     "With 6 or more pairs the intervals rest on ranks and hold for any noise. Below 6 pairs ranks "
-    "can never reach p < 0.05: intervals there are t intervals, from the wider of the spreads of "
-    "A/B and A/A, and rest on normal noise. If 8 or more "
-    "differences are skewed (more than 2 standard errors) the t interval of their mean is given "
-    "beside. Pairs added after a look at the result are a second try: count the looks.",
+    "can never reach p < 0.05: intervals there are t intervals, {spread}and rest on normal noise. "
+    "If 8 or more differences are skewed (more than 2 standard errors) the t interval of their "
+    "mean is given beside. Pairs added after a look at the result are a second try: count the "
+    "looks."
+)
+_COUNTERS = (
     "Counters are what the kernel counted in one phase, rounds averaged; the table gives them "
     "moved or not. Of all others those of swap, reclaim and memory are named that change by more "
     f"than {counters.SHARE:g} % beyond chance: p by t, adjusted for all counters tested "
     f"(Benjamini-Hochberg), is at most {counters.CHANCE:g}, or all pairs differ by the same. They "
-    "are exploratory; the strongest evidence comes first.",
+    "are exploratory; the strongest evidence comes first."
+)
+_PERCENTILES = (
     "A percentile is a nearest-rank percentile of one boot's histogram, then paired like any "
     "other number. It is the middle of a bucket, so a shift smaller than a bucket can be hidden. "
-    "Where all pairs agree, the width of the bucket stands in the place of the interval.",
+    "Where all pairs agree, the width of the bucket stands in the place of the interval."
 )
+
+
+def method(report: Report) -> Iterator[str]:
+    """How the figures of this report came about: only what it has."""
+    aa = report.has_control
+    yield _SAMPLE.format(block="base, patch and control (base again)" if aa else "base and patch")
+    if aa:
+        yield from (_AA, _VERDICTS)
+    yield _INTERVALS.format(spread="from the wider of the spreads of A/B and A/A, " if aa else "")
+    if any(part.tested or part.counts for part in report.parts):
+        yield _COUNTERS
+    if any(part.percentiles for part in report.parts):
+        yield _PERCENTILES
 
 
 def unit(rows: Sequence[Estimate]) -> str:

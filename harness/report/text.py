@@ -35,7 +35,7 @@ def render(report: Report) -> str:
         _failures(report),
         section("Skipped cells", listed(report.facts.skipped)),
         table.text(bloat.table(report.sizes)) if report.sizes else [bloat.NOT_RECORDED],
-        section("How to read this", (line for said in phrases.METHOD for line in wrap(said))),
+        section("How to read this", (x for said in phrases.method(report) for x in wrap(said))),
         _blind(report),
         _run(report),
     ]

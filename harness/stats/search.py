@@ -111,7 +111,7 @@ def against_half(
 ) -> Paired:
     """The change from halfway between base and whole series to one patch; values are by pair.
 
-    noise: the sd of base against base again (natural log), which the spread is taken to have at
+    noise: the sd of control against base (natural log), which the spread is taken to have at
     least.  Only pairs that all three have count, with finite values of base and whole series above
     zero.
     """

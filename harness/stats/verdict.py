@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Verdicts: better, worse, equivalent within the margin, undecided - or none, and why.
 
-Each block of boots holds base, patch and base again, in random order. d_i = log(patch / base)
-is the change, a_i = log(again / base) is what no change looks like here (A/A).
+Each block of boots holds base, patch and control (base again), in random order.
+d_i = log(patch / base) is the change, a_i = log(control / base) is what no change looks like here
+(A/A).
 
 The rule, in this order. Margins and bounds are compared as log-ratios, so a margin of 1 % is a
 factor of 1.01 either way, and swapping base and patch turns a verdict round.
@@ -68,7 +69,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """What base against base again shows.
+    """What control against base shows.
 
     change: A/A as a comparison like any other; its n counts the A/A pairs
     cv_pct: spread of one boot in per cent: the sd of the A/A differences / sqrt(2)
@@ -112,7 +113,7 @@ def decide(
     margin_pct: float | None,
     family: int = 1,
 ) -> Verdict:
-    """The verdict on pairs of (base, patch); (base, again) may be of other blocks.
+    """The verdict on pairs of (base, patch); (base, control) may be of other blocks.
 
     None, NaN and infinities are missing values and take out only the pairs that they are in.
     direction: which way is better; margin_pct: above 0. Where either is None, or ``noise_pairs``

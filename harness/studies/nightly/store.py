@@ -99,7 +99,7 @@ class NightlyComparison:
 class StoredEstimate:
     """One metric of one cell of a comparison; changes in per cent, role primary or secondary.
 
-    aa_change_pct: of base against base again; None where nobody knows
+    aa_change_pct: of control against base; None where nobody knows
     """
 
     night: int

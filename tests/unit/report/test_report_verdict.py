@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from harness.report import (
     latency,
     model,
     numbers,
+    phrases,
     summary,
     tables,
     text,
@@ -112,8 +114,30 @@ def test_results_without_a_a_boots_have_numbers_but_no_verdict(tmp_path: Path) -
     assert "So there are no verdicts, only numbers." in shown
     assert "None: no A/A boots: the noise is unknown." in shown
     assert "Noise floor" not in shown
+    assert "Boots run in blocks of base and patch, in random order" in shown
+    # Nothing is said of what there is none of: A/A, verdicts.
+    page = (files.make(results).folder / "report.html").read_text()
+    for made_of in (shown, " ".join(page.split())):
+        method = made_of[made_of.index("How to read this") :]
+        assert "The boot is the sample" in method and "Below 6 pairs" in method
+        assert not {"A/A", "control", "equivalent:"} & set(re.split(r"[ .,;]", method))
+    assert "control against base" not in page
     assert "+10.00% [+10.00, +10.00]" in shown
     assert files.make(results).status is Exit.UNDECIDED
+
+
+def test_the_method_tells_of_the_tables_that_there_are(tmp_path: Path) -> None:
+    whole = _report(write(tmp_path, Fake(pairs=3, cells=(ZRAM,))))
+    (part,) = whole.parts
+    assert part.counts and part.percentiles
+    for parts_made, there in (
+        ((part,), True),
+        ((replace(part, tested=0),), True),
+        ((replace(part, tested=0, counts=(), percentiles=()),), False),
+    ):
+        method = " ".join(phrases.method(replace(whole, parts=parts_made)))
+        assert ("Counters are what the kernel counted in one phase" in method) is there
+        assert ("A percentile is a nearest-rank percentile" in method) is there
 
 
 def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
@@ -128,9 +152,14 @@ def test_the_noise_floor_stands_beside_the_verdict(tmp_path: Path) -> None:
     assert aa.differences == pytest.approx(tuple(differences))
     assert aa.n == 8
     lines = _text(results).splitlines()
-    at = next(i for i, line in enumerate(lines) if line.startswith("Noise floor: base against"))
+    at = next(
+        i for i, line in enumerate(lines) if line.startswith("Noise floor: control against base")
+    )
     assert lines[at + 1].split()[:3] == ["back-end", "A/A", "change"]
     assert lines[at + 1].endswith("min. detectable")
+    said = _joined(_text(results))
+    assert "blocks of base, patch and control (base again), in random order" in said
+    assert "A/A is control against base" in said and "base again against" not in said
     heading = "swapin (primary), insn/page; less is better; declared margin 1%"
     assert lines[at + 3] == heading
     assert lines[at + 4].split() == [

@@ -220,7 +220,7 @@ def test_the_series_is_named_by_reference_and_the_long_form_lists_it(made: str, 
         "manifest.json" in short
     )
     assert "add a layer" not in short and "mm: swap: add a layer (cccccccccccc)" in long
-    assert "base against base" in long and "min. detectable" in long
+    assert "control against base" in long and "min. detectable" in long
     assert "no lock contention" in long
 
 
