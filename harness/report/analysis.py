@@ -18,6 +18,7 @@ from harness.report import (
     hosts,
     latency,
     meaning,
+    profileboots,
     selftests,
     steady,
     sweep,
@@ -115,6 +116,7 @@ def analyse(data: Frames, manifest: Manifest, results: Path) -> Report:
         costs=costs.analyse(results, manifest) if costs.is_there(results) else None,
         sweeps=sweep.gather(manifest),
         waits=waits.gather(data, used),
+        profiled=profileboots.gather(results),
     )
 
 

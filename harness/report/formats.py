@@ -220,6 +220,9 @@ def _cases(report: Report) -> Iterator[JunitCase]:
         known = f" (known: {lost.known})" if lost.known else ""
         said = f"{lost.outcome}: {lost.detail}{known}"
         yield JunitCase(lost.cell, place, bad, said, lost.console)
+    for one in report.profile_failures:
+        place = f"profile boot {one.pair:02d}-{one.arm}.{one.plugin}"
+        yield JunitCase(one.cell, place, "error", f"{one.outcome}: {one.detail}")
 
 
 def junit(name: str, cases: Sequence[JunitCase]) -> str:

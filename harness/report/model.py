@@ -13,6 +13,7 @@ from harness.report.background import PhaseLoad
 from harness.report.lost import ExcludedBoot, Failing
 from harness.report.profile.costs import Costs
 from harness.report.profile.model import Profile
+from harness.report.profileboots import ProfileBoot
 from harness.report.sweep import Sweep
 from harness.report.waits import LockWait
 from harness.results import pairing
@@ -214,6 +215,7 @@ class Report:
     costs: of its boots under the caches and locks plugins, likewise
     sweeps: workloads that differ in their number of processes alone
     waits: locks that were waited for, of kernels that count it
+    profiled: its boots under plugins, which no other figure here counts
     """
 
     name: str
@@ -233,6 +235,17 @@ class Report:
     costs: Costs | None = None
     sweeps: tuple[Sweep, ...] = ()
     waits: tuple[LockWait, ...] = ()
+    profiled: tuple[ProfileBoot, ...] = ()
+
+    @property
+    def boots_called(self) -> str:
+        """What tells the boots that are timed from those of a profile, if there are such."""
+        return "timing boots" if self.profiled else "boots"
+
+    @property
+    def profile_failures(self) -> tuple[ProfileBoot, ...]:
+        """The boots under plugins that failed."""
+        return tuple(one for one in self.profiled if one.failed)
 
     @property
     def regressions(self) -> tuple[Regression, ...]:
@@ -303,7 +316,8 @@ def opening(report: Report) -> tuple[str, ...]:
     failing = report.failing
     often = (failing.sentence, *failing.first) if failing else ()
     outcome, verdict = outcome_line(report), verdict_line(report)
-    said = (outcome, *often, verdict) if report.failures else (verdict, outcome)
+    hurt = report.failures or report.profile_failures
+    said = (outcome, *often, verdict) if hurt else (verdict, outcome)
     unlike = (text for part in report.parts for text in part.backing)
     return (*broken, *said, *report.facts.doubts, *unlike)
 
@@ -325,22 +339,35 @@ def outcome_line(report: Report) -> str:
     """What became of the boots."""
     failed = [f for f in report.failures if f.outcome != "missing"]
     missing = len(report.failures) - len(failed)
+    what, hurt = report.boots_called, report.profile_failures
+    profiled = f"{len(report.profiled)} profile boots"
     sentences = []
     if failed:
-        kinds = Counter((f.outcome, f.cell, f.arm) for f in failed)
-        counted = "; ".join(
-            f"{outcome} in {cell}, {count} {arm}"
-            for (outcome, cell, arm), count in sorted(kinds.items())
-        )
-        sentences.append(f"{len(failed)} of {report.planned} boots failed: {counted}.")
+        sentences.append(f"{len(failed)} of {report.planned} {what} failed: {_kinds(failed)}.")
     if missing:
-        sentences.append(f"{missing} of {report.planned} boots not run yet.")
-    if not sentences:
-        sentences.append(f"All {report.planned} boots finished; no failure.")
+        sentences.append(f"{missing} of {report.planned} {what} not run yet.")
+    if not sentences and not hurt:
+        both = f" and {profiled}" if report.profiled else ""
+        sentences.append(f"All {report.planned} {what}{both} finished; no failure.")
+    elif hurt:
+        if not sentences:
+            sentences.append(f"All {report.planned} {what} finished.")
+        sentences.append(f"{len(hurt)} of {profiled} failed: {_kinds(hurt)}.")
+    elif report.profiled:
+        sentences.append(f"All {profiled} finished.")
     count = len(report.facts.skipped)
     if count:
         sentences.append(f"{count} {'cell was' if count == 1 else 'cells were'} skipped.")
     return " ".join(sentences)
+
+
+def _kinds(failed: Sequence[ExcludedBoot] | Sequence[ProfileBoot]) -> str:
+    """How boots failed, in which cell, and how many of which kernel."""
+    kinds = Counter((one.outcome, one.cell, one.arm) for one in failed)
+    return "; ".join(
+        f"{outcome} in {cell}, {count} {arm}"
+        for (outcome, cell, arm), count in sorted(kinds.items())
+    )
 
 
 def verdict_line(report: Report) -> str:

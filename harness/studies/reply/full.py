@@ -107,9 +107,9 @@ def _how(report: Report, manifest: Manifest) -> Iterator[str]:
     block = "base, patch and control" if report.has_control else "base and patch, no A/A"
     yield from bullets(
         [
-            f"{report.usable} of {report.planned} boots count; planned: {known(manifest.pairs)} "
-            f"blocks of {block} for each back-end and workload, in random order "
-            f"(seed {known(manifest.seed)})"
+            f"{report.usable} of {report.planned} {report.boots_called} count; planned: "
+            f"{known(manifest.pairs)} blocks of {block} for each back-end and workload, in random "
+            f"order (seed {known(manifest.seed)})"
         ]
     )
     machine = dict(report.facts.machine)
