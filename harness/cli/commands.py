@@ -44,7 +44,9 @@ class CommandLine:
             word = unknown[0].partition("=")[0]
             if word.isupper():  # a variable of make
                 word = f"--{word.lower().replace('_', '-')}"
-            known = [name for one in actions(command) for name in one.option_strings]
+            known = _words(command)
+            if word not in known and any(word in _words(one) for one in self.commands.values()):
+                command.error(f"{args.command} takes no {word}; leave it out")
             command.error(f"there is no {' '.join(unknown)}{near(word, known)}")
         for one in actions(self.commands[args.command]):
             if getattr(args, one.dest) == "":
@@ -55,6 +57,11 @@ class CommandLine:
 def actions(command: argparse.ArgumentParser) -> list[argparse.Action]:
     """The options and arguments of a sub-command."""
     return [one for one in command._actions if one.dest != "help"]
+
+
+def _words(command: argparse.ArgumentParser) -> list[str]:
+    """The options of a sub-command as they are written."""
+    return [name for one in actions(command) for name in one.option_strings]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -119,16 +126,21 @@ def _add_running(add: _Add) -> None:
     command = add(
         "profile",
         "say in which functions, lines and parts of the kernel a change is",
-        ", in instructions for each page, fault or run: each kernel is booted once under QEMU's "
-        "profiling plugin and once without, which must execute as many.",
+        ", in instructions for each page, fault or run. For each cell each kernel is booted once "
+        "without a plugin in each pair, and once under each of QEMU's plugins profile, caches and "
+        "locks. Under the plugin profile it must execute as many instructions as without.",
         epilog="exit status: 0 there is a profile; else as compare",
     )
     options.experiment(command, "profile")
     command = add(
         "calibrate",
         "measure patches whose cost is known, and fail if it is not found",
-        ": no change, 10, 100 and 1000 instructions for each page swapped in, 1000 for each page "
-        f"swapped out; {defaults.CALIBRATION_PAIRS} pairs each unless --pairs says so.",
+        ". 11 series are measured over "
+        f"{', '.join(defaults.CALIBRATION_BACKENDS)} unless --backends says so: no change, 10, 100 "
+        "and 1000 instructions for each page swapped in, and 1000 for each page swapped out; where "
+        "pages wait for a disk also 300 and 3000 in, and 10, 100, 300 and 3000 out. 10, 100 and "
+        "1000 in are looked for in profiles, too. Two more series are for profiles alone, over one "
+        "back-end and for Linux 6.12: a lock that is held for 500 instructions, and a cache miss.",
         epilog="exit status: 0 all weights are found; 6 one is not; else as compare",
     )
     options.experiment(command, "calibrate")

@@ -19,17 +19,17 @@ POSITIONAL = "metric"
 
 
 def experiment(parser: argparse.ArgumentParser, command: str) -> None:
-    """The settings of an experiment, and what is asked beside them."""
+    """The settings of an experiment that a command takes, and what is asked beside them."""
+    taken = [one for one in settings.declared().values() if one.taken_by(command)]
     kernels = parser.add_argument_group("kernels")
     kernels.add_argument("--spec", type=values.path, help="YAML file with any of these settings")
     for part in ("kernels", "matrix", "guest", "schedule", "host"):
         group = kernels if part == "kernels" else parser.add_argument_group(part)
-        _add(group, (one for one in settings.declared().values() if one.part == part))
-    own = [one for one in settings.declared().values() if one.part == "study"]
-    if own := [one for one in own if one.taken_by(command)]:
+        _add(group, (one for one in taken if one.part == part))
+    if own := [one for one in taken if one.part == "study"]:
         _add(parser.add_argument_group(command), own)
     result = parser.add_argument_group("result")
-    _add(result, (one for one in settings.declared().values() if one.part == ""))
+    _add(result, (one for one in taken if one.part == ""))
     results(result)
 
 

@@ -146,8 +146,8 @@ def _run(args: argparse.Namespace) -> StudyResult:
 
 @_study
 def _profile(args: argparse.Namespace) -> StudyResult:
-    one = args.experiment
-    return profile.profile(one, context(one.host, args.results))
+    where = context(args.experiment.host, args.results)
+    return profile.profile(choice.single(args.experiment, where, "profile"), where)
 
 
 run_profile = _profile

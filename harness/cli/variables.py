@@ -110,7 +110,23 @@ def listing(line: CommandLine) -> str:
         if own:
             lines += [f"Variables of {name}{', too' if shown else ''}:", *_described(own), ""]
             shown |= {variable(one) for one in own}
-    return "\n".join(lines)
+    return "\n".join([*lines, *_lacking(line)])
+
+
+def _lacking(line: CommandLine) -> Iterator[str]:
+    """What those commands do not take that measure as compare does."""
+    first = {variable(one) for one in _taken(line.commands["compare"])}
+    yield "Not taken:"
+    for name, command in line.commands.items():
+        own = {variable(one) for one in _taken(command)}
+        if "SPEC" in own and first - own:
+            yield from textwrap.wrap(
+                ", ".join(sorted(first - own)),
+                _WIDTH,
+                initial_indent=f"  {f'by {name}':<14} ",
+                subsequent_indent=" " * 17,
+            )
+    yield ""
 
 
 def _taken(command: argparse.ArgumentParser) -> list[argparse.Action]:

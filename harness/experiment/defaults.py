@@ -7,6 +7,8 @@ LORE = "https://lore.kernel.org/all"
 """The server that message-ids are looked up on."""
 CALIBRATION_PAIRS = 6
 """A weight of 10 instructions needs more than a verdict about one per cent."""
+PROFILE_PAIRS = 1
+"""Under the instruction clock a timing boot repeats the figure; it is there to check the totals."""
 CALIBRATION_BACKENDS = ("swapfile", "swappart", "zswap", "zram")
 OVERHEAD_SIZES = ("640M", "4G", "32G")
 """Of the swap area: one that the fill fills to 40 %, a sparse one, and the claim's own.
@@ -14,6 +16,8 @@ OVERHEAD_SIZES = ("640M", "4G", "32G")
 From half on (vm_swap_full()) a kernel takes a page's slot back while it is still in memory, so
 that a swap file cannot be filled further one chunk after the other.
 """
+OVERHEAD_PAIRS = 2
+"""Boots of each size: errors come from leaving one out at a time."""
 OVERHEAD_FILL = "256M"
 OVERHEAD_STEPS = 4
 BISECT_MOST_PAIRS = 12

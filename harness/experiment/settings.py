@@ -22,10 +22,13 @@ from harness.experiment import condition, schedulers, switch, word
 from harness.experiment.arms import Arms, Compiler
 from harness.experiment.defaults import (
     BISECT_MOST_PAIRS,
+    CALIBRATION_PAIRS,
     LORE,
     OVERHEAD_FILL,
+    OVERHEAD_PAIRS,
     OVERHEAD_SIZES,
     OVERHEAD_STEPS,
+    PROFILE_PAIRS,
 )
 from harness.util.paths import REPO, at_home
 from harness.util.units import format_size, parse_size
@@ -38,6 +41,8 @@ SUITES = REPO / "workloads" / "suites"
 PAIRS = {"insn": 3, "wall": 10}
 """Under the instruction clock A/A spreads by some 0.02 %, so three pairs decide about a margin of
 one per cent; wall time on a quiet host spreads by per cents."""
+_OWN_CELLS = ("calibrate", "overhead")
+"""Commands that have workloads of their own."""
 GUEST_SETTINGS = ("swappiness", "page_cluster", "thp", "mglru", "cgroup", "numa")
 
 
@@ -97,6 +102,7 @@ class SpecKey:
     nightly: may stand in nightly.yaml; else each nightly comparison decides it
     stored: is a field; else `spec.load` turns it into other settings
     commands: those that take it; empty: all that take an experiment
+    fixed: commands that do not, because they have a value of their own
     required: the commands that take it cannot do without it
     alias: another option for it, "" for none
     takes: follows from the type of its field
@@ -113,6 +119,7 @@ class SpecKey:
     nightly: bool = True
     stored: bool = True
     commands: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     required: bool = False
     alias: str = ""
     takes: Takes = Takes.TEXT
@@ -124,7 +131,7 @@ class SpecKey:
 
     def taken_by(self, command: str) -> bool:
         """Whether a command has it."""
-        return not self.commands or command in self.commands
+        return command not in self.fixed and (not self.commands or command in self.commands)
 
 
 def setting(default: Any, help: str | None, **more: Any) -> Any:
@@ -307,7 +314,8 @@ class Matrix(Model):
 
     backends: BackendItems = recorded(
         ("swapfile", "zswap", "zram"),
-        "e.g. 'swapfile,zswap,zram' (the default), with settings: zram:zstd,zswap:lz4+zstd:pool=50",
+        "e.g. 'swapfile,zswap,zram' (the default; calibrate adds swappart, overhead zswap-alone), "
+        "with settings: zram:zstd,zswap:lz4+zstd:pool=50",
         show=_items,
     )
     workloads: WorkloadItems = recorded(
@@ -315,11 +323,13 @@ class Matrix(Model):
         "e.g. 'pageio,pressure' (the default), with settings: pageio:size=64M:order=sequential; or "
         "a program of your own: ./repro.c, ./script.sh, ./folder/",
         show=_items,
+        fixed=_OWN_CELLS,
     )
     suite: str | None = recorded(
         None,
         f"a set of cells, in place of backends and workloads: {', '.join(suites())}",
         nightly=False,
+        fixed=_OWN_CELLS,
     )
     preset: str = recorded(
         "", "size of the workloads: quick (default), standard, full; default in a suite: its own"
@@ -378,6 +388,7 @@ class Guest(Model):
         "under swap files: auto (default), sim: in the guest's memory with a fixed latency (auto "
         "takes it under the instruction clock), host: a file of the host's",
         identity=Identity.RESOLVED,
+        fixed=("overhead",),
     )
     cmdline: Annotated[_Conditions, Check(_cmdline)] = setting(
         (), "words for the command line of both kernels, e.g. 'transparent_hugepage=never'"
@@ -390,12 +401,16 @@ class Schedule(Model):
 
     pairs: _Positive = setting(
         0,
-        "pairs of boots for each cell (default: 3; wall clock: 10)",
+        f"pairs of boots for each cell (default: 3; wall clock: 10; profile: {PROFILE_PAIRS}; "
+        f"calibrate: {CALIBRATION_PAIRS}; overhead: {OVERHEAD_PAIRS})",
         identity=Identity.BOOTS,
         repeat=Repeat.ALWAYS,
     )
     aa: _Flag = setting(
-        True, "boot the base once more in each pair: yes (default), no", identity=Identity.BOOTS
+        True,
+        "boot the base once more in each pair: yes (default), no",
+        identity=Identity.BOOTS,
+        fixed=("profile", "calibrate", "overhead", "bench"),
     )
     seed: _Count = recorded(1, "what orders and seeds the boots (default: 1)", repeat=Repeat.ALWAYS)
     parallel: _Count = setting(
@@ -537,6 +552,7 @@ class Others(Model):
         part="matrix",
         stored=False,
         nightly=False,
+        fixed=_OWN_CELLS,
     )
     packages: _Words = setting(
         (),
@@ -544,6 +560,7 @@ class Others(Model):
         part="matrix",
         stored=False,
         nightly=False,
+        fixed=_OWN_CELLS,
     )
     memcg: Annotated[str, Check(_memcg, first=True)] | None = setting(
         None,
@@ -551,6 +568,7 @@ class Others(Model):
         part="matrix",
         stored=False,
         nightly=False,
+        fixed=_OWN_CELLS,
     )
     expect: Text | None = setting(
         None,
@@ -559,6 +577,7 @@ class Others(Model):
         part="matrix",
         stored=False,
         nightly=False,
+        fixed=_OWN_CELLS,
     )
     name: str | None = setting(
         None,

@@ -21,6 +21,7 @@ from harness.experiment.settings import (
     Matrix,
     Others,
     Schedule,
+    SpecKey,
     Study,
 )
 from harness.util import yamlfile
@@ -122,10 +123,7 @@ def load(
     declared = settings.declared()
     if unknown := yamlfile.unknown(data, declared):
         raise UserError(f"{place}: {unknown}")
-    for name in data:
-        if command and not declared[name].taken_by(command):
-            takers = " and ".join(f"make {one}" for one in declared[name].commands)
-            raise UserError(f"{place}: '{name}' is a setting of {takers}, not of make {command}")
+    in_file = tuple(data)
     given = {key: value for key, value in overrides.items() if value is not None}
     data |= given
     parts = {}
@@ -133,6 +131,8 @@ def load(
         names = {one.name for one in fields(model)}  # type: ignore[arg-type]
         own = {key: value for key, value in data.items() if key in names}
         parts[part] = yamlfile.check(own, model, place)
+        for name in names.intersection(in_file):
+            _taken(place, declared[name], getattr(parts[part], name), command)
     others = cast(Others, parts.pop(""))
     experiment = Experiment(**cast(Any, parts), name=others.name)
     is_here = path is None or "workloads" in given
@@ -165,6 +165,15 @@ def load(
         meant = yamlfile.check(noted, Meant, f"{place}: {KEY}", folder=path.absolute().parent)
         experiment = replace(experiment, meant=meant.without(given))
     return experiment
+
+
+def _taken(place: str, one: SpecKey, value: Any, command: str) -> None:
+    """Refuse what a spec file sets and the command has not; a default changes nothing."""
+    if not command or one.taken_by(command) or value == one.default:
+        return
+    takers = " and ".join(f"make {taker}" for taker in one.commands if taker not in one.fixed)
+    of_others = f"is a setting of {takers}, not of" if takers else "is no setting of"
+    raise UserError(f"{place}: '{one.name}' {of_others} make {command}; leave it out")
 
 
 def _with_programs(

@@ -358,6 +358,8 @@ def repeat_command(experiment: Experiment, target: str = "compare", *, git: str 
     words = ["make", target]
     for name, one in settings.stored().items():
         value = experiment.value(name)
+        if not one.taken_by(target):
+            continue
         if value is not None and (
             one.repeat is Repeat.ALWAYS or (one.repeat is Repeat.CHANGED and value != one.default)
         ):

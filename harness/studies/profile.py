@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.build.pair import Context
+from harness.experiment.defaults import PROFILE_PAIRS
 from harness.experiment.spec import Experiment
 from harness.report import files
 from harness.report.profile import brief
@@ -17,12 +18,9 @@ from harness.util import progress
 from harness.util.errors import Exit, InfraError, UserError
 from harness.vm import accel
 
-PAIRS = 1
-"""Under the instruction clock a timing boot repeats the figure; it is there to check the totals."""
-
 
 def profile(experiment: Experiment, context: Context) -> StudyResult:
-    """Boot both kernels with the plugin, and once without; report functions, parts and lines.
+    """Boot both kernels without a plugin and under each; report functions, parts and lines.
 
     Raises UserError where nothing can be profiled; the other errors are those of `compare`.
     """
@@ -30,7 +28,9 @@ def profile(experiment: Experiment, context: Context) -> StudyResult:
     clock = methods.choose_clock(experiment, chosen.name)
     if why := methods.unprofiled(clock, experiment.guest.cpus):
         raise UserError(f"nothing can be profiled: {why}")
-    one = experiment.changed(profile=True, pairs=experiment.schedule.pairs or PAIRS, aa=False)
+    one = experiment.changed(
+        profile=True, pairs=experiment.schedule.pairs or PROFILE_PAIRS, aa=False
+    )
     boots = Boots(words=f"{one.words}-profile", instruments=INSTRUMENTS)
     with compare.measured(one, context, boots) as (folder, ran), progress.stage("report"):
         made = compare.report(folder)

@@ -25,8 +25,6 @@ from harness.util.units import format_size, parse_size
 from harness.vm.boot import BootRequest
 
 BACKENDS = ("zswap", "swapfile", "zram", ALONE)
-PAIRS = 2
-"""Boots of each size: errors come from leaving one out at a time."""
 WORKLOAD = "overhead"
 _METADATA = 1 << 30
 """What ext4 writes on a disk of any of these sizes, generously."""
@@ -82,7 +80,7 @@ def request(experiment: Experiment, options: OverheadOptions) -> Request:
         f"STEPS={options.steps}",
     )
     asked = experiment.changed(
-        pairs=experiment.schedule.pairs or PAIRS,
+        pairs=experiment.schedule.pairs or defaults.OVERHEAD_PAIRS,
         sizes=tuple(map(str, options.sizes)),
         fill=options.fill,
         steps=options.steps,
@@ -117,7 +115,7 @@ def planned(experiment: Experiment, options: OverheadOptions) -> Experiment:
     return experiment.changed(
         backends=tuple(backends),
         workloads=({WORKLOAD: settings},),
-        pairs=experiment.schedule.pairs or PAIRS,
+        pairs=experiment.schedule.pairs or defaults.OVERHEAD_PAIRS,
         aa=False,
         # An area of 32 GiB cannot lie in the guest's memory; nothing here is timed.
         disk="host",

@@ -10,10 +10,10 @@ import pytest
 
 from harness import __version__
 from harness.build import image, pair
-from harness.cli import doctor
+from harness.cli import commands, doctor
 from harness.cli import main as cli
 from harness.cli.doctor import DoctorCheck
-from harness.experiment import catalogue, suite, workload
+from harness.experiment import catalogue, defaults, suite, workload
 from harness.source import sources
 from harness.studies import compare
 from harness.util import sandbox
@@ -40,6 +40,14 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
     assert command in capsys.readouterr().out
 
 
+def test_the_help_of_profile_names_its_boots() -> None:
+    told = " ".join(commands.build().commands["profile"].format_help().split())
+    *first, last = compare.INSTRUMENTS
+    assert f"once under each of QEMU's plugins {', '.join(first)} and {last}." in told
+    assert "once without a plugin in each pair" in told
+    assert f"(default: 3; wall clock: 10; profile: {defaults.PROFILE_PAIRS}; calibrate: " in told
+
+
 def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(["--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -56,6 +64,8 @@ def test_the_help_names_every_command_and_status(capsys: pytest.CaptureFixture[s
         (["comapre"], "there is no command 'comapre'; did you mean 'compare'?"),
         (["compare", "--pears=3"], "there is no --pears=3; did you mean '--pairs'?"),
         (["compare", "--cpu=2"], "there is no --cpu=2; did you mean '--cpus'?"),
+        (["profile", "--aa", "yes"], "profile takes no --aa; leave it out"),
+        (["calibrate", "WORKLOADS=usemem"], "calibrate takes no --workloads; leave it out"),
         (
             ["compare", "KERNEL_GIT=/linux"],
             "there is no KERNEL_GIT=/linux; did you mean '--kernel-git'?",

@@ -209,6 +209,59 @@ def test_a_setting_of_another_command_is_refused(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "text", "said"),
+    [
+        ("calibrate", "workloads: usemem", "'workloads' is no setting of make calibrate"),
+        ("calibrate", "aa: no", "'aa' is no setting of make calibrate"),
+        ("calibrate", "memcg: 64M", "'memcg' is no setting of make calibrate"),
+        ("overhead", "disk: sim", "'disk' is no setting of make overhead"),
+        (
+            "bench",
+            "profile: yes",
+            "'profile' is a setting of make compare and make walk and make revisions, not of make "
+            "bench",
+        ),
+    ],
+)
+def test_what_a_command_decides_itself_is_refused(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    command: str, text: str, said: str,
+) -> None:  # fmt: skip
+    path = tmp_path / "mine.yaml"
+    path.write_text(f"{text}\n")
+    assert cli.main([command, f"--spec={path}"]) == Exit.USER
+    assert f"{said}; leave it out" in capsys.readouterr().err
+    assert not runs.asked
+
+
+def test_a_profile_is_of_one_arm(runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["profile", "--arms=patch,gcc"]) == Exit.USER
+    said = "make profile measures one arm, and ARMS names patch, gcc: name one of them"
+    assert said in capsys.readouterr().err
+    assert not runs.asked
+
+
+def test_the_spec_file_of_a_comparison_serves_other_commands(runs: Runs, tmp_path: Path) -> None:
+    """It has all settings; those that another command has not are at their defaults."""
+    assert cli.main(["compare", "--pairs=5"]) == Exit.OK
+    (one, _) = runs.asked.pop()
+    path = tmp_path / "spec.yaml"
+    kept = yaml.safe_load(path.read_text())
+    fixed = {"aa", "profile", "workloads", "disk"}
+    assert fixed <= set(kept)
+    (tmp_path / "mine.yaml").write_text(path.read_text())
+    for command, its_own in (
+        ("calibrate", {"aa", "profile", "workloads"}),
+        ("overhead", fixed),
+        ("bench", {"aa", "profile"}),
+        ("walk", set[str]()),
+    ):
+        assert cli.main([command, f"--spec={tmp_path / 'mine.yaml'}"]) == Exit.OK
+        assert runs.asked.pop()[0] == one
+        assert fixed - set(yaml.safe_load(path.read_text())) == its_own
+
+
 def test_a_repeat_takes_the_machine_from_its_own_user(tmp_path: Path) -> None:
     """A bundle comes from a stranger: it opens no sandbox and connects to nothing."""
     (tmp_path / "boots").mkdir()

@@ -24,6 +24,18 @@ from harness.util.paths import REPO
 MAKEFILE = (REPO / "Makefile").read_text(encoding="utf-8")
 
 
+OWN_CELLS = ("WORKLOADS", "SUITE", "CMD", "PACKAGES", "MEMCG", "EXPECT")
+FIXED = {
+    "profile": ("AA", "PROFILE"),
+    "calibrate": ("AA", "PROFILE", *OWN_CELLS),
+    "overhead": ("AA", "PROFILE", "DISK", *OWN_CELLS),
+    "bench": ("AA", "PROFILE"),
+    "bisect": ("PROFILE",),
+    "build": ("PROFILE",),
+}
+"""What each of these decides itself."""
+
+
 def arguments(command: str, **given: str) -> list[str]:
     return variables.arguments(commands.build(), command, given)
 
@@ -80,6 +92,11 @@ def test_what_make_puts_into_the_environment_is_no_option() -> None:
         ("clean-cache", "OLDER", "there is no variable OLDER"),
         ("clean-cache", "PATCH", "make clean-cache takes no PATCH=; leave it out"),
         ("verify", "PATCH", "make verify takes no PATCH=; leave it out"),
+        *(
+            (command, name, f"make {command} takes no {name}=; leave it out")
+            for command, names in FIXED.items()
+            for name in names
+        ),
         ("nightly", "CONFIG", "make nightly takes no CONFIG=; leave it out"),
         ("report", "FROMAT", "did you mean 'FORMAT'?"),
     ],
@@ -91,6 +108,23 @@ def test_a_variable_that_the_command_does_not_have_is_an_error(
         arguments(command, **{name: "x"})
     assert message in str(told.value)
     assert variables.run([command, f"{name}=x"]) == 2
+
+
+@pytest.mark.parametrize("command", FIXED)
+def test_what_a_command_decides_itself_is_no_option_of_it(command: str) -> None:
+    line = commands.build()
+
+    def options(command: str) -> set[str]:
+        told = line.commands[command].format_help()
+        return set(re.findall(r"^ +(--[a-z-]+)", told, re.MULTILINE))
+
+    wanted = {f"--{name.lower()}" for name in FIXED[command]}
+    assert not wanted & options(command)
+    assert wanted <= options("compare")
+    listed = " ".join(variables.listing(line).partition("Not taken:")[2].split())
+    mine = listed.partition(f"by {command} ")[2].partition(" by ")[0]
+    assert set(FIXED[command]) <= set(mine.split(", "))
+    assert not {"PAIRS", "BACKENDS", "PATCH"} & set(mine.split(", "))
 
 
 @pytest.mark.parametrize("name", ["PATCH", "BACKENDS", "KERNEL_GIT", "RESULTS", "CACHE_LIMIT"])

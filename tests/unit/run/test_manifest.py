@@ -107,6 +107,16 @@ OTHERS: list[dict[str, Any]] = [
 ]
 
 
+def test_the_command_has_only_what_its_target_takes() -> None:
+    """A walk measures memory, too, over workloads that are none of overhead's."""
+    one = experiment(workloads="fill", aa=False, disk="host", pairs=3, memory="1G")
+    assert {"WORKLOADS=fill", "AA=no", "DISK=host"} <= set(manifest.repeat_command(one).split())
+    command = manifest.repeat_command(one, "overhead").split()
+    assert command[:2] == ["make", "overhead"]
+    assert not [word for word in command if word.startswith(("WORKLOADS=", "AA=", "DISK="))]
+    assert {"PAIRS=3", "MEMORY=1G"} <= set(command)
+
+
 @pytest.mark.parametrize("given", OTHERS)
 def test_the_command_repeats_the_same_experiment(
     given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
