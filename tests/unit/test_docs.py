@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def test_the_readme_fits() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert len(lines) <= README_LINES
     assert [line for line in lines if len(line) > WIDTH] == []
+
+
+def test_the_run_that_the_readme_shows_is_the_example() -> None:
+    """The verdicts of its block, line by line, are those of the report that it links to."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = readme.partition("<!-- quick start output -->")[2]
+    block = block.partition("<!-- end of quick start output -->")[0]
+    shown = textwrap.dedent(block.strip("\n")).splitlines()
+    report = (ROOT / "docs" / "example" / "report.txt").read_text(encoding="utf-8")
+    first, second, _, *verdicts = report.partition("\n\nReport: ")[0].splitlines()
+    assert verdicts[0].startswith("cell ") and verdicts[-1].startswith("Instruction clock: ")
+    wanted = [line for line in (first, second, *verdicts) if line]
+    assert len(wanted) > 12
+    mine = [line for line in shown[shown.index(first) :] if line]
+    assert mine[: len(wanted)] == wanted
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
