@@ -10,15 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-from harness.build import image, kbuild, kselftest, pair, places, program, symbols, trace, vmlinux
-from harness.build.image import Image, Recipe
+from harness.build import kbuild, pair, places, program, symbols, trace, vmlinux
 from harness.build.kbuild import Kernel
-from harness.build.kselftest import Selftests
-from harness.build.pair import Arm, Configured, Context, KernelPair, PairPlan
+from harness.build.pair import Context, KernelPair, PairPlan
 from harness.experiment import spec, switch
-from harness.experiment.cell import Ability, ArmOnlyCell, Cell, Skipped, halves, runnable
+from harness.experiment.cell import Cell
 from harness.experiment.spec import Experiment
 from harness.experiment.switch import Switch
 from harness.report import files, live, summary
@@ -27,11 +25,10 @@ from harness.results.manifest import ResultKind
 from harness.run import eviction, identity, manifest, plan, resources, reuse
 from harness.run.identity import BootMethod
 from harness.run.manifest import Request, Setting
-from harness.source.apt import AptSource
-from harness.studies import booting, methods
+from harness.studies import ability, booting, methods, needs
 from harness.studies.result import StudyResult
 from harness.util import ahead, progress, scratch
-from harness.util.errors import Exit, UserError
+from harness.util.errors import Exit
 from harness.util.progress import StageTime
 from harness.vm import accel, counter, disk, instrument
 from harness.vm.accel import Accelerator
@@ -39,9 +36,6 @@ from harness.vm.boot import BootRequest
 
 _log = logging.getLogger(__name__)
 
-
-Images: TypeAlias = dict[tuple[str, ...], Image]
-"""By packages on top: the plain image, (), and those that the cells ask for."""
 
 INSTRUMENTS = (instrument.PROFILE, instrument.CACHES, instrument.LOCKS)
 """All that a profile can be made with."""
@@ -146,7 +140,7 @@ def measured(
 
 def admitted(experiment: Experiment, command: str) -> tuple[Cell, ...]:
     """The cells that some kernel could run: what none could is told before an hour of building."""
-    cells, _ = _runnable(experiment, command)
+    cells, _ = ability.runnable(experiment, command)
     for cell in cells:
         disk.require_room(cell.backend, experiment.guest.memory, experiment.guest.swap)
     _log.info(spec.describe(experiment))
@@ -216,7 +210,7 @@ class _Sketch:
     method: BootMethod
     identity: Mapping[str, Any]
     planned: PairPlan | None
-    images: Future[Images]
+    images: Future[needs.Images]
 
 
 def _sketched(
@@ -251,7 +245,7 @@ def _sketched(
     # that cannot be had before the guest programs are built.
     program.build_all(cells, cache=context.cache, sandbox=context.sandbox)
     recipes = methods.recipes(cells)
-    images = ahead.begin(partial(_images, recipes, context), name="images")
+    images = ahead.begin(partial(needs.images, recipes, context), name="images")
     planned = None
     if boots.made is None:
         planned = pair.plan(pair.prepare(experiment, context), experiment, context)
@@ -281,7 +275,7 @@ def _continued(sketch: _Sketch, folder: Path, boots: Boots) -> _Sketch:
 def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
     """Build and make what the boots need."""
     experiment, method, cache = sketch.experiment, sketch.method, context.cache
-    cells, _ = _runnable(experiment, boots.command)
+    cells, _ = ability.runnable(experiment, boots.command)
     load = resources.Load(experiment, cells, method.clock, method.disk, boots.written)
     kernels, told = boots.made, set[str]()
     if sketch.planned is not None:
@@ -290,21 +284,21 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         eviction.keep_below(cache, eviction.limit(), needed=needed)
         to_make = {"building": sketch.planned.space(), **methods.missing_images(cells, context)}
         resources.admitted(load, context, to_make=to_make)
-        watch = watcher(experiment, command=boots.command, told=told)
+        watch = ability.watcher(experiment, command=boots.command, told=told)
         kernels = sketch.planned.build(None if boots.alone else watch)
     assert kernels is not None
     made, config_diff = kernels
-    able = abilities(made)
-    half = _halves(experiment, able, boots.command) if boots.alone else ()
-    cells, skipped = _runnable(experiment, boots.command, able, half)
-    _tell(skipped, told)
+    able = ability.abilities(made)
+    half = ability.halves(experiment, able, boots.command) if boots.alone else ()
+    cells, skipped = ability.runnable(experiment, boots.command, able, half)
+    ability.tell(skipped, told)
     begun, recipes = sketch.images.result(), methods.recipes(cells)
     more = {name: recipe for name, recipe in recipes.items() if name not in begun}
     images = {name: one for name, one in begun.items() if name in recipes}
-    images |= _images(more, context) if more else {}
-    selftests = _selftests(cells, made, context)
+    images |= needs.images(more, context) if more else {}
+    selftests = needs.selftests(cells, made, context)
     key = made["base"].kernel.key
-    instruments = _instruments(experiment, method.clock, boots, cells)
+    instruments = needs.instruments(experiment, method.clock, boots.instruments, cells)
     seen = observer.known(cache, kernel=key, tools=method.tools.name, clock=method.clock)
     return Setting(
         experiment=experiment,
@@ -318,28 +312,13 @@ def _set_up(sketch: _Sketch, context: Context, boots: Boots) -> Setting:
         image=images.pop(()),
         variants=images,
         tools=method.tools,
-        plugins=_plugins(experiment, cells, method, instruments),
+        plugins=needs.plugins(experiment, cells, method, instruments),
         instruments=instruments,
         observer=seen,
         selftests=selftests,
         halves=half,
         request=boots.request,
     )
-
-
-def _instruments(
-    experiment: Experiment, clock: str, boots: Boots, cells: Sequence[Cell]
-) -> tuple[str, ...]:
-    """The plugins that the first boots of both kernels are repeated with, if that can be done."""
-    if not experiment.schedule.profile:
-        return ()
-    if why := methods.unprofiled(clock, experiment.guest.cpus):
-        _log.warning(f"no profile: {why}")
-        return ()
-    split = [cell.name for cell in cells if cell.splits_memory]
-    if split and instrument.ONE_NODE & set(boots.instruments):
-        _log.warning(f"no misses and locks of {', '.join(split)}: {methods.SPLIT}")
-    return tuple(boots.instruments)
 
 
 def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tuple[str, ...]:
@@ -355,104 +334,6 @@ def _places(folder: Path, planned: Sequence[plan.Block], context: Context) -> tu
         *symbols.record(folder, kernels, context.sandbox),
     )
     return (*failed, *named)
-
-
-def _plugins(
-    experiment: Experiment, cells: Sequence[Cell], method: BootMethod, names: Sequence[str]
-) -> dict[str, Path]:
-    """The plugins that any boot needs, by name, built for the QEMU that is here."""
-    version = accel.qemu_version()
-    counts = counter.interface(cells, method.clock, experiment.guest.cpus, version) is not None
-    wanted = [*([instrument.COUNT] if counts else []), *names]
-    api = instrument.interface(version)
-    return {name: instrument.plugin(method.tools, name, api) for name in wanted} if api else {}
-
-
-def watcher(
-    experiment: Experiment, *, command: str = "compare", told: set[str] | None = None
-) -> Configured:
-    """What tells the cells that an arm's kernel cannot run, before that is compiled.
-
-    ``told`` are the names of cells that were told already; it grows.  What is returned raises
-    UserError when no cell is left.
-    """
-    told = set() if told is None else told
-
-    def watch(arm: str, config: Mapping[str, str]) -> None:
-        _tell(_runnable(experiment, command, [Ability(arm, config)])[1], told)
-
-    return watch
-
-
-def _tell(skipped: Sequence[Skipped], told: set[str]) -> None:
-    for item in skipped:
-        if item.cell not in told:
-            _log.warning(f"{item.cell} is skipped: {item.reason}")
-            told.add(item.cell)
-
-
-def _images(recipes: Mapping[tuple[str, ...], Recipe], context: Context) -> Images:
-    """The root images; much of making one is waiting for the network."""
-    archives = AptSource(context.cache.downloads, mirror=context.mirror).archives()
-    return {
-        packages: image.build(recipe, cache=context.cache, mirror=archives.main)
-        for packages, recipe in recipes.items()
-    }
-
-
-def _selftests(
-    cells: Sequence[Cell], made: Mapping[str, Arm], context: Context
-) -> dict[str, Selftests]:
-    """By arm, the kernels' own tests that the cells ask for; none if none does."""
-    tests = tuple(dict.fromkeys(test for cell in cells for test in cell.workload.selftests))
-    if not tests:
-        return {}
-    builder = kselftest.SelftestBuilder(
-        cache=context.cache, store=context.store, sandbox=context.sandbox, jobs=context.jobs
-    )
-    return {
-        name: builder.build(
-            kselftest.SelftestRequest(name, arm.request.commit, arm.request.tree, tests)
-        )
-        for name, arm in made.items()
-    }
-
-
-def abilities(made: Mapping[str, Arm]) -> list[Ability]:
-    """What the kernels can do, by arm."""
-    return [Ability(name, arm.kernel.config, arm.kernel.functions) for name, arm in made.items()]
-
-
-def _runnable(
-    experiment: Experiment,
-    command: str,
-    able: Sequence[Ability] = (),
-    half: Sequence[ArmOnlyCell] = (),
-) -> tuple[tuple[Cell, ...], tuple[Skipped, ...]]:
-    """The cells that both kernels can run; with no kernels yet, those that some kernel could.
-
-    ``half`` are taken, too.  Raises UserError when that is none.
-    """
-    every = experiment.cells()
-    cells, skipped = runnable(every, able, memory=experiment.guest.memory, command=command)
-    taken = {one.cell for one in half}
-    cells = tuple(one for one in every if one in cells or one.name in taken)
-    skipped = tuple(one for one in skipped if one.cell not in taken)
-    if not cells:
-        raise UserError(
-            f"no cell of the matrix can run; {skipped[0].cell}: {skipped[0].reason}; "
-            "choose other BACKENDS or WORKLOADS"
-        )
-    return cells, skipped
-
-
-def _halves(
-    experiment: Experiment, able: Sequence[Ability], command: str
-) -> tuple[ArmOnlyCell, ...]:
-    found = halves(experiment.cells(), able, memory=experiment.guest.memory, command=command)
-    for one in found:
-        _log.warning(f"{one.cell} runs on {one.arm} alone: {one.reason}")
-    return found
 
 
 def plan_of(setting: Setting, boots: Boots) -> list[plan.Block]:

@@ -19,7 +19,7 @@ from harness.results.places import Places, SourceLine
 from harness.results.symbols import KernelSymbols
 from harness.series.mail.lore import MailSource
 from harness.source.apt import AptSource, Archives
-from harness.studies import compare, methods
+from harness.studies import ability, methods
 from harness.util.paths import Cache
 from harness.util.sandbox import OFF
 from harness.vm import accel, boot
@@ -43,8 +43,8 @@ def pretend(monkeypatch: pytest.MonkeyPatch, folder: Path, *, sd: float = 0.0002
         (kbuild, "SPACE", 1),
         (pair, "fragment_paths", lambda _: [folder / "toy.config"]),
         # A toy kernel has none of the options that a workload wants.
-        (compare, "abilities", lambda _: []),
-        (compare, "watcher", lambda *_, **__: lambda *_: None),
+        (ability, "abilities", lambda _: []),
+        (ability, "watcher", lambda *_, **__: lambda *_: None),
         (accel, "choose", lambda *_, **__: Accelerator("tcg", "because")),
         (accel, "qemu_version", lambda: "7.2"),
         (AptSource, "archives", lambda _: archives),

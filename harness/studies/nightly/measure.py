@@ -27,7 +27,7 @@ from harness.report import files
 from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
 from harness.series import unlisted
-from harness.studies import compare
+from harness.studies import ability, compare
 from harness.studies.arms import choice
 from harness.studies.nightly import (
     agenda,
@@ -295,7 +295,7 @@ class _Night:
         experiment = choice.single(experiment, context, "nightly")
         made = self._kernels(job.point, job.arm, experiment, context)
         good, skipped = cell.runnable(
-            experiment.cells(), compare.abilities(made[0]), memory=experiment.guest.memory
+            experiment.cells(), ability.abilities(made[0]), memory=experiment.guest.memory
         )
         if not good:
             return None, skipped[0].reason

@@ -30,7 +30,7 @@ from harness.series.registry import Entry, Revision
 from harness.source.git import last_line, run_git
 from harness.source.gitnames import for_others
 from harness.stats import verdict
-from harness.studies import compare, methods
+from harness.studies import ability, compare, methods
 from harness.studies.arms import analysis
 from harness.studies.arms import measure as arms
 from harness.studies.result import StudyResult, sealed
@@ -232,7 +232,7 @@ class _Revisions:
         """A revision that has no base with another one: a comparison of its own."""
         one = self._experiment_of(posting.name)
         try:
-            made = self._plans[posting.name].build(compare.watcher(one))
+            made = self._plans[posting.name].build(ability.watcher(one))
         except (KernelFailure, UserError) as error:
             return self._failed(posting, error)
         if not self._context.shares:  # those of the repeated result are not to be gone on with

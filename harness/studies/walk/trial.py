@@ -23,7 +23,7 @@ from harness.results.manifest import ResultKind
 from harness.run import identity, manifest
 from harness.run.identity import BootMethod
 from harness.series.model import Step
-from harness.studies import compare, methods
+from harness.studies import ability, compare, methods
 from harness.studies.result import StudyResult
 from harness.util import atomic
 from harness.util.errors import KernelFailure, UserError
@@ -124,7 +124,7 @@ class Track:
             self.experiment = self.experiment.changed(**grown)
             self._asked = self._asked.changed(**grown)
         planned = pair.plan(self._trees, self.experiment, self._context)
-        planned.build_base(compare.watcher(self.experiment))
+        planned.build_base(ability.watcher(self.experiment))
 
     def identity(self, number: int, one: Experiment, kind: ResultKind) -> dict[str, Any]:
         """What a trial must have been begun with, if there is one."""

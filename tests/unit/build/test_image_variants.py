@@ -17,7 +17,7 @@ from harness.experiment import cell, workload
 from harness.experiment.spec import Experiment
 from harness.run import manifest
 from harness.series.mail.lore import MailSource
-from harness.studies import compare, methods
+from harness.studies import methods, needs
 from harness.util import yamlfile
 from harness.util.errors import UserError
 from harness.util.paths import Cache
@@ -71,10 +71,10 @@ def test_only_the_images_that_cells_ask_for_are_made(
     context = Context(
         cache=Cache(tmp_path), results=tmp_path, sandbox=OFF, mails=mails, mirror="http://mirror"
     )
-    found = compare._images(methods.recipes(cells), context)
+    found = needs.images(methods.recipes(cells), context)
     assert set(found) == {(), ("redis-server",), ("stress-ng",)}
     assert [recipe.key for recipe in made] == [one.key for one in found.values()]
-    assert len(compare._images(methods.recipes(cells[:2]), context)) == 1
+    assert len(needs.images(methods.recipes(cells[:2]), context)) == 1
 
 
 def test_the_manifest_names_the_images(tmp_path: Path) -> None:

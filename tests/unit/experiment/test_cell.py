@@ -13,7 +13,7 @@ from harness.build import kconfig
 from harness.build import pair as arms
 from harness.experiment import cell, spec, suite, workload
 from harness.experiment.cell import Ability, Cell, Skipped, halves, runnable
-from harness.studies import compare
+from harness.studies import ability
 from harness.util.errors import UserError
 
 BACKENDS = yaml.safe_load((Path(cell.__file__).parent / "backends.yaml").read_text("utf-8"))
@@ -165,7 +165,7 @@ def test_a_cell_that_wants_more_memory_or_another_command_is_skipped() -> None:
 def test_a_matrix_of_which_nothing_can_run_is_a_mistake() -> None:
     experiment = spec.load(None, {"backends": "zram", "workloads": "zswap-writeback"})
     with pytest.raises(UserError, match=r"no cell .* zram\.zswap-writeback: it needs the back-end"):
-        compare._runnable(experiment, "compare")
+        ability.runnable(experiment, "compare")
 
 
 # Suites as a matrix

@@ -17,7 +17,7 @@ from harness.build import image, kselftest
 from harness.build.kselftest import SelftestRequest, Selftests
 from harness.experiment import cell, workload
 from harness.results.console import Outcome
-from harness.studies import compare
+from harness.studies import needs
 from harness.util import sandbox
 from harness.util.errors import UserError
 from harness.util.paths import Cache
@@ -141,9 +141,9 @@ def test_both_arms_build_what_a_cell_asks_for_and_nothing_where_none_does(
         for arm in ("base", "patch")
     }
     context: Any = SimpleNamespace(cache=Cache(tmp_path), store=None, sandbox=sandbox.OFF, jobs=1)
-    assert compare._selftests([_cell("pageio")], made, context) == {}
+    assert needs.selftests([_cell("pageio")], made, context) == {}
     assert requests == []
-    found = compare._selftests([_cell("pageio"), _cell("selftests")], made, context)
+    found = needs.selftests([_cell("pageio"), _cell("selftests")], made, context)
     assert {arm: one.key for arm, one in found.items()} == {"base": "t-base", "patch": "t-patch"}
     tests = workload.load("selftests").selftests
     assert requests == [

@@ -19,7 +19,7 @@ from harness.experiment import spec
 from harness.experiment.spec import Experiment
 from harness.results import manifest as manifests
 from harness.run import reuse
-from harness.studies import bundle, compare, diff, kinds, repeat, verify
+from harness.studies import bundle, compare, diff, kinds, needs, repeat, verify
 from harness.studies.arms import analysis, choice
 from harness.studies.arms import measure as arms
 from harness.studies.reply import draft
@@ -160,7 +160,7 @@ def test_a_layout_is_the_base_with_its_functions_elsewhere(context: Context, fak
 def test_a_profile_of_arms_has_boots_for_misses(
     context: Context, fake: Guests, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, "_plugins", lambda *_: {})
+    monkeypatch.setattr(needs, "plugins", lambda *_: {})
     monkeypatch.setattr(compare, "_places", lambda *_: ())
     arms.arms(experiment(arms="layout,clang", profile="yes"), context)
     found = Counter((one.instrument, one.arm) for one in fake.asked if one.instrument)

@@ -119,7 +119,7 @@ def packed(tar: bytes, target: Path) -> Path:
     ("name", "old", "new", "words"),
     [
         ("demo/reply.eml", b"worse\n", b"better\n", "reply.eml lacks a line"),
-        ("demo/reply.eml", b"n = 4", b"n = 9", "reply.eml lacks a line"),
+        ("demo/reply.eml", b"A/A 95", b"A/A 99", "reply.eml lacks a line"),
         ("demo/report/report.txt", b"worse: 1", b"worse: 0", "report/report.txt"),
         (f"demo/boots/{CELL}/01-patch/console.log", b"6.19", b"6.20", "changed"),
         ("demo/base.config", b"=y", b"=n", "base.config changed"),

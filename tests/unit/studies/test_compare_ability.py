@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.experiment import spec
-from harness.studies import compare
+from harness.studies import ability
 from harness.util.errors import UserError
 
 CONFIG = dict.fromkeys(
@@ -22,7 +22,7 @@ def test_a_cell_that_the_configuration_rules_out_is_told_once(
     heard: pytest.LogCaptureFixture,
 ) -> None:
     wanted = spec.load(None, {"backends": "zram,zram:lz4hc", "workloads": "pageio"})
-    watch = compare.watcher(wanted)
+    watch = ability.watcher(wanted)
     watch("base", CONFIG)
     watch("patch", CONFIG)
     said = [line for line in heard.messages if "is skipped" in line]
@@ -36,4 +36,4 @@ def test_a_cell_that_the_configuration_rules_out_is_told_once(
 def test_a_matrix_without_a_cell_left_is_an_error_then() -> None:
     wanted = spec.load(None, {"backends": "zram:lz4hc", "workloads": "pageio"})
     with pytest.raises(UserError, match=r"no cell of the matrix can run; zram-lz4hc.pageio: base:"):
-        compare.watcher(wanted)("base", CONFIG)
+        ability.watcher(wanted)("base", CONFIG)

@@ -21,7 +21,7 @@ from harness.build.pair import Context
 from harness.experiment.spec import Experiment
 from harness.results.manifest import ResultKind
 from harness.series.mail.lore import MailSource
-from harness.studies import compare
+from harness.studies import ability, compare
 from harness.studies.nightly import agenda, config, measure, news, store
 from harness.studies.nightly.config import Config
 from harness.studies.nightly.job import Subject
@@ -88,7 +88,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, points: tuple[Subject, ...], **more
     """No kernel, no list: only the order of things."""
     made = Pretended(**more)
     monkeypatch.setattr(compare, "compare", made)
-    monkeypatch.setattr(compare, "abilities", lambda _: [])
+    monkeypatch.setattr(ability, "abilities", lambda _: [])
     monkeypatch.setattr(pair, "make", lambda *_: ({}, ()))
     monkeypatch.setattr(news, "look", lambda *_, **__: News(points, ()))
     return made
