@@ -127,8 +127,8 @@ def test_each_revision_names_the_functions_that_it_changes(
     done = measure.revisions(experiment(profile="yes", pairs="1"), ["v1", "v2"], context)
     said = done.text.partition("The functions that each revision changes most")[2].splitlines()
     assert said[2:4] == [
-        "v1: zram.pageio swapin +0: no function changed.",
-        "v2: zram.pageio swapin +500: swap_read_folio +500.",
+        "v1: zram.pageio swapin +0 a page (+0.00 %): no function changed.",
+        "v2: zram.pageio swapin +500 a page (+5.00 %): swap_read_folio +500.",
     ]
     assert sum(one.endswith(".profile") for one in fake.ran) == 3, "the base's serves both"
     assert table.make(done.folder).text == done.text
