@@ -321,8 +321,8 @@ def _held(
     per = (sides[0][1], sides[1][1])
     called = (namers["base"].function, namers["patch"].function)
     tops = [
-        _held_most(mine, count, namers[arm], names[arm])
-        for mine, count, arm in zip(counts, per, ARMS, strict=True)
+        _held_most(rounds, count, namers[arm], names[arm])
+        for (rounds, _), count, arm in zip(sides, per, ARMS, strict=True)
     ]
     return replace(
         one,
@@ -338,14 +338,19 @@ def _held(
 
 
 def _held_most(
-    counts: LockCounts, per: float, namer: _Namer, names: KernelSymbols
+    rounds: Sequence[LockCounts], per: float, namer: _Namer, names: KernelSymbols
 ) -> HeldMost | None:
-    words = {inside.data for inside in counts.inside.values()}
-    private = {word for word in words if namer.data(word) == datanames.LATER_CHUNKS}
-    found = counts.ceiling(names.per_cpu, private)
-    if found is None:
+    """By round: a lock may be another one in each, as that of a memory cgroup is."""
+    takers, held, name = set[str](), 0, ""
+    for counts in rounds:
+        words = {inside.data for inside in counts.inside.values()}
+        private = {word for word in words if namer.data(word) == datanames.LATER_CHUNKS}
+        if found := counts.ceiling(names.per_cpu, private):
+            takers |= {namer.function(site) if site else "(unknown)" for site in found.lock.holds}
+            held += found.held
+            inside = counts.inside.get(found.lock.address)
+            name = name or (datanames.lock_namer(namer.data)(inside) if inside else "")
+    if not held:
         return None
-    takers = {namer.function(site) if site else "(unknown)" for site in found.lock.holds}
-    inside = counts.inside.get(found.lock.address)
-    name = datanames.lock_namer(namer.data)(inside) if inside else ""
-    return HeldMost(tuple(sorted(takers)), found.held / per, found.cpus, name)
+    executed = sum(counts.executed for counts in rounds)
+    return HeldMost(tuple(sorted(takers)), held / per, executed / held, name)

@@ -124,6 +124,16 @@ def test_what_locks_an_operation_holds(tmp_path: Path) -> None:
     assert patch and (patch.held, patch.cpus) == (1000, 10)
 
 
+def test_a_lock_that_is_another_one_in_each_round_sets_the_same_ceiling(tmp_path: Path) -> None:
+    expected = result(tmp_path).operations[0].ceilings
+    for path in (tmp_path / "boots").glob("*/*.locks/locks.gz"):
+        first, second = gzip.decompress(path.read_bytes()).decode().split("put 2 0")
+        moved = second.replace(f"{SHARED:x}", f"{SHARED + 0x1000:x}")
+        path.write_bytes(gzip.compress(f"{first}put 2 0{moved}".encode(), mtime=0))
+    (one,) = costs.analyse(tmp_path, METRIC).operations
+    assert one.ceilings == expected
+
+
 def test_the_report_says_it(tmp_path: Path) -> None:
     found = result(tmp_path, lost=3)
     text = coststables.render(found)
