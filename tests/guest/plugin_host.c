@@ -124,6 +124,26 @@ API size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *insn)
 	return insn->size;
 }
 
+API uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn)
+{
+	(void)insn;
+	return 0;
+}
+
+/* No block has anything but memory. */
+API struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(qemu_plugin_meminfo_t info, uint64_t address)
+{
+	(void)info;
+	(void)address;
+	return NULL;
+}
+
+API bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *address)
+{
+	(void)address;
+	return false;
+}
+
 #if QEMU_PLUGIN_API == 1
 API const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn)
 {
@@ -134,12 +154,6 @@ API char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *insn)
 {
 	(void)insn;
 	return strdup("known");
-}
-
-API uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn)
-{
-	(void)insn;
-	return 0;
 }
 
 API void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, enum qemu_plugin_op op,
@@ -162,6 +176,12 @@ API struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t element_siz
 API uint64_t qemu_plugin_u64_sum(qemu_plugin_u64 entry)
 {
 	return *(uint64_t *)((char *)entry.score + entry.offset);
+}
+
+API void qemu_plugin_u64_add(qemu_plugin_u64 entry, unsigned int vcpu, uint64_t added)
+{
+	(void)vcpu;
+	*(uint64_t *)((char *)entry.score + entry.offset) += added;
 }
 
 API size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *to, size_t size)

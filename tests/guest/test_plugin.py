@@ -178,3 +178,30 @@ def test_an_instruction_that_crosses_pages_counts_once(
         image, _ = bootsector.assemble(tmp_path, code)
         ((number, amount),) = bootsector.run(built, tmp_path, image, "count", {})
         assert number == "1" and abs(int(amount) - 5 * TURNS) <= 100
+
+
+_DEVICE = """\
+	movl	$0xc0000083, 0x2018	/* the fourth GiB, as one page */
+	movl	$0xfee00020, %edi	/* the local APIC's id */
+	movl	${turns}, %ecx
+1:	nop
+	nop
+	{insn}
+	nop
+	{insn}
+	nop
+	decl	%ecx
+	jnz	1b
+"""
+
+
+@pytest.mark.skipif(shutil.which(HERE.qemu) is None, reason="needs QEMU")
+@pytest.mark.parametrize("insn", ["movl (%rdi), %eax", "orl $0, (%rdi)", "nop"])
+def test_what_comes_behind_an_access_to_a_device_counts_once(
+    built: Path, tmp_path: Path, insn: str
+) -> None:
+    """QEMU leaves the block there, and enters the rest of it as another one."""
+    code = bootsector.marked(_DEVICE.format(insn=insn, turns=TURNS))
+    image, _ = bootsector.assemble(tmp_path, code)
+    ((number, amount),) = bootsector.run(built, tmp_path, image, "count", {})
+    assert number == "1" and abs(int(amount) - 8 * TURNS) <= 100

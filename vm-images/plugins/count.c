@@ -6,9 +6,9 @@
  * There are CHANNELS sums.  A mark clears one, begins or ends a stretch that counts for it, or
  * has it written to the output, as "<number of the line, from 1> <instructions>".
  *
- * A block of translated code is counted as a whole when it is entered.  If it is left early, by
- * a page fault for example, it is entered again from there, so what follows the fault counts
- * twice: a few instructions a fault, in all kernels alike.
+ * A block of translated code is counted as a whole when it is entered.  If it is left early by a
+ * page fault, it is entered again from there, so what follows the fault counts twice: a few
+ * instructions a fault, in all kernels alike.  What follows an access to a device counts once.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -18,6 +18,7 @@
 
 #define PAGE_BYTES 4096u
 #define MARKER_BYTES 7u
+#define KERNEL UINT64_C(0xff00000000000000)
 #define MARKER_TAG 0x5357u /* the upper half of the displacement */
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_API;
@@ -85,9 +86,15 @@ static size_t block_insns(const struct qemu_plugin_tb *tb)
 	return count - 1;
 }
 
-void executed_add(struct qemu_plugin_tb *tb, size_t insns)
+static void add_inline(struct qemu_plugin_tb *tb, size_t insns)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, QEMU_PLUGIN_INLINE_ADD_U64, &counter, insns);
+}
+
+static void take_off(unsigned int vcpu, uint64_t insns)
+{
+	(void)vcpu;
+	counter -= insns;
 }
 
 uint64_t executed(void)
@@ -116,10 +123,15 @@ static size_t block_insns(const struct qemu_plugin_tb *tb)
 	return qemu_plugin_tb_n_insns(tb);
 }
 
-void executed_add(struct qemu_plugin_tb *tb, size_t insns)
+static void add_inline(struct qemu_plugin_tb *tb, size_t insns)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, QEMU_PLUGIN_INLINE_ADD_U64, counter,
 							  insns);
+}
+
+static void take_off(unsigned int vcpu, uint64_t insns)
+{
+	qemu_plugin_u64_add(counter, vcpu, -insns);
 }
 
 uint64_t executed(void)
@@ -132,6 +144,122 @@ size_t insn_bytes(const struct qemu_plugin_insn *insn, unsigned char *bytes, siz
 	return qemu_plugin_insn_data(insn, bytes, size);
 }
 #endif
+
+/*
+ * Under -icount an access to a device has to be the last instruction of a block.  Where it is not,
+ * QEMU leaves the block, which counted as a whole when it was entered, executes this instruction
+ * in a block of its own, of which a plugin sees nothing but the accesses, and goes on with a block
+ * that begins behind it.  So what the first block has behind it is taken off here.
+ */
+struct lone {
+	uint64_t behind; /* instructions */
+	uint64_t entered; /* executed() when it was a block that counts */
+	uint64_t taken;	  /* executed() when some were taken off: an instruction may access twice */
+};
+
+static struct {
+	uint64_t address; /* 0: none */
+	uint64_t behind;
+} *places;
+static size_t places_size, places_count;
+
+static size_t place_of(uint64_t address)
+{
+	size_t i = (size_t)(address * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (places_size - 1);
+
+	while (places[i].address != 0 && places[i].address != address)
+		i = (i + 1) & (places_size - 1);
+	return i;
+}
+
+static void *made(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL) {
+		fprintf(stderr, "%s: no memory\n", plugin_name);
+		exit(EXIT_FAILURE);
+	}
+	return memory;
+}
+
+static void grow_places(void)
+{
+	size_t old_size = places_size;
+	__typeof__(places) old = places;
+
+	places_size = old_size != 0 ? 2 * old_size : 1u << 16;
+	places = made(places_size, sizeof(*places));
+	for (size_t i = 0; i < old_size; i++)
+		if (old[i].address != 0)
+			places[place_of(old[i].address)] = old[i];
+	free(old);
+}
+
+/* A block that ends where QEMU's clock has to stop is shorter than the one that is usual. */
+static void note_place(uint64_t address, size_t behind)
+{
+	size_t i;
+
+	if (2 * places_count >= places_size)
+		grow_places();
+	i = place_of(address);
+	places_count += places[i].address == 0;
+	places[i].address = address;
+	if (behind > places[i].behind)
+		places[i].behind = behind;
+}
+
+static void on_lone(unsigned int vcpu, void *data)
+{
+	struct lone *one = data;
+
+	(void)vcpu;
+	one->entered = executed();
+}
+
+static void on_lone_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t address,
+			   void *data)
+{
+	struct lone *one = data;
+	const struct qemu_plugin_hwaddr *where;
+	uint64_t now = executed();
+
+	/* One more or less: what counts may be done before or after on_lone(). */
+	if (now - one->entered <= 1 || now == one->taken)
+		return;
+	where = qemu_plugin_get_hwaddr(info, address);
+	if (where == NULL || !qemu_plugin_hwaddr_is_io(where))
+		return;
+	take_off(vcpu, one->behind);
+	one->taken = now - one->behind;
+}
+
+static void watch_lone(struct qemu_plugin_tb *tb)
+{
+	struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, 0);
+	size_t i = places_size != 0 ? place_of(qemu_plugin_insn_vaddr(insn)) : 0;
+	struct lone *one;
+
+	if (places_size == 0 || places[i].behind == 0)
+		return;
+	one = made(1, sizeof(*one));
+	one->behind = places[i].behind;
+	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_lone, QEMU_PLUGIN_CB_NO_REGS, one);
+	qemu_plugin_register_vcpu_mem_cb(insn, on_lone_access, QEMU_PLUGIN_CB_NO_REGS,
+					 QEMU_PLUGIN_MEM_RW, one);
+}
+
+void executed_add(struct qemu_plugin_tb *tb, size_t insns)
+{
+	add_inline(tb, insns);
+	if (qemu_plugin_tb_vaddr(tb) < KERNEL)
+		return;
+	for (size_t i = 0; i + 1 < insns; i++)
+		note_place(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, i)), insns - 1 - i);
+	if (insns == 1)
+		watch_lone(tb);
+}
 
 static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
 
