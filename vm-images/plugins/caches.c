@@ -159,15 +159,6 @@ static size_t place_index(struct place *const *table, size_t size, uint64_t addr
 	return i;
 }
 
-static void *allocate(size_t count, size_t size)
-{
-	void *made = calloc(count, size);
-
-	if (made == NULL)
-		abort();
-	return made;
-}
-
 static struct place *place_of(uint64_t address)
 {
 	size_t i;
@@ -176,7 +167,7 @@ static struct place *place_of(uint64_t address)
 		address = 0;
 	if (places_count * 2 >= places_size) {
 		size_t size = places_size == 0 ? FIRST_SIZE : places_size * 2;
-		struct place **bigger = allocate(size, sizeof(*bigger));
+		struct place **bigger = zeroed(size, sizeof(*bigger));
 
 		for (i = 0; i < places_size; i++)
 			if (places[i] != NULL)
@@ -187,7 +178,7 @@ static struct place *place_of(uint64_t address)
 	}
 	i = place_index(places, places_size, address);
 	if (places[i] == NULL) {
-		places[i] = allocate(1, sizeof(*places[i]));
+		places[i] = zeroed(1, sizeof(*places[i]));
 		places[i]->address = address;
 		places_count++;
 	}
@@ -231,7 +222,7 @@ static const struct structure *structure_of(const struct kernel_data *data)
 
 	if (structures_count * 2 >= structures_size) {
 		size_t size = structures_size == 0 ? FIRST_SIZE : structures_size * 2;
-		struct structure **bigger = allocate(size, sizeof(*bigger));
+		struct structure **bigger = zeroed(size, sizeof(*bigger));
 
 		for (i = 0; i < structures_size; i++)
 			if (structures[i] != NULL)
@@ -243,7 +234,7 @@ static const struct structure *structure_of(const struct kernel_data *data)
 	}
 	i = structure_index(structures, structures_size, data);
 	if (structures[i] == NULL) {
-		structures[i] = allocate(1, sizeof(*structures[i]));
+		structures[i] = zeroed(1, sizeof(*structures[i]));
 		structures[i]->data = *data;
 		kernel_data_word(data, structures[i]->word);
 		structures_count++;
@@ -268,7 +259,7 @@ static struct missed *missed_of(struct place *place, enum region region,
 			if (place->missed == NULL)
 				abort();
 		}
-		found = allocate(1, sizeof(*found));
+		found = zeroed(1, sizeof(*found));
 		found->structure = structure;
 		found->region = region;
 		place->missed[place->count++] = found;
@@ -490,7 +481,7 @@ static bool begins_operation(uint64_t address)
 
 void plugin_block(struct qemu_plugin_tb *tb, size_t insns)
 {
-	struct block *block = allocate(1, sizeof(*block) + insns * sizeof(block->fetches[0]));
+	struct block *block = zeroed(1, sizeof(*block) + insns * sizeof(block->fetches[0]));
 	uint32_t before = UINT32_MAX;
 
 	executed_add(tb, insns);
@@ -616,7 +607,7 @@ static void put_place(FILE *file, const struct place *place, unsigned int model,
 
 static void put(unsigned int channel, unsigned int line)
 {
-	struct place **sorted = allocate(places_count + 1, sizeof(*sorted));
+	struct place **sorted = zeroed(places_count + 1, sizeof(*sorted));
 	char *text = NULL;
 	size_t size = 0, count = 0;
 	FILE *memory = open_memstream(&text, &size);

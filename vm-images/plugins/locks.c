@@ -43,7 +43,6 @@
 
 #define IMAGE UINT64_C(0xffffffff80000000)
 #define IMAGE_END UINT64_C(0xffffffffc0000000)
-#define KERNEL UINT64_C(0xff00000000000000)
 #define OBJECTS_MOST 64u
 #define PENDING 16u
 #define FRAMES 64u

@@ -18,7 +18,6 @@
 
 #define PAGE_BYTES 4096u
 #define MARKER_BYTES 7u
-#define KERNEL UINT64_C(0xff00000000000000)
 #define MARKER_TAG 0x5357u /* the upper half of the displacement */
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_API;
@@ -28,6 +27,17 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 static int out = -1;
 static bool all_blocks; /* are shown to the plugin, and not only those that have marks */
 static qemu_plugin_id_t plugin_id;
+
+void *zeroed(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL) {
+		fprintf(stderr, "%s: no memory\n", plugin_name);
+		exit(EXIT_FAILURE);
+	}
+	return memory;
+}
 
 void out_write(const void *bytes, size_t size)
 {
@@ -172,24 +182,13 @@ static size_t place_of(uint64_t address)
 	return i;
 }
 
-static void *made(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (memory == NULL) {
-		fprintf(stderr, "%s: no memory\n", plugin_name);
-		exit(EXIT_FAILURE);
-	}
-	return memory;
-}
-
 static void grow_places(void)
 {
 	size_t old_size = places_size;
 	__typeof__(places) old = places;
 
 	places_size = old_size != 0 ? 2 * old_size : 1u << 16;
-	places = made(places_size, sizeof(*places));
+	places = zeroed(places_size, sizeof(*places));
 	for (size_t i = 0; i < old_size; i++)
 		if (old[i].address != 0)
 			places[place_of(old[i].address)] = old[i];
@@ -243,7 +242,7 @@ static void watch_lone(struct qemu_plugin_tb *tb)
 
 	if (places_size == 0 || places[i].behind == 0)
 		return;
-	one = made(1, sizeof(*one));
+	one = zeroed(1, sizeof(*one));
 	one->behind = places[i].behind;
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, on_lone, QEMU_PLUGIN_CB_NO_REGS, one);
 	qemu_plugin_register_vcpu_mem_cb(insn, on_lone_access, QEMU_PLUGIN_CB_NO_REGS,

@@ -14,9 +14,13 @@
 
 #define CHANNELS 4u /* workloads/common/workload.h has their names */
 #define INSN_MOST 16u /* bytes */
+#define KERNEL UINT64_C(0xff00000000000000) /* addresses from here on are the kernel's */
 
 /* What a mark asks for: clear a channel's sum, begin or end a stretch of it, or write it out. */
 enum operation { CLEAR, BEGIN, END, PUT, OPERATIONS };
+
+/* Memory that is all zero.  Without any QEMU ends. */
+void *zeroed(size_t count, size_t size);
 
 /* Append to the output file at once.  What is lost is said on stderr, and is missing there. */
 void out_write(const void *bytes, size_t size);

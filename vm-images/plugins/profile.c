@@ -181,15 +181,6 @@ _Noreturn static void no_memory(void)
 	exit(EXIT_FAILURE);
 }
 
-static void *made(size_t size)
-{
-	void *memory = calloc(1, size);
-
-	if (memory == NULL)
-		no_memory();
-	return memory;
-}
-
 /* An array of chunks with the one that a next block or node is in. */
 static void *chunk_made(void *chunks, unsigned int count)
 {
@@ -321,8 +312,8 @@ static struct node *node_make(struct node *parent, const struct function *functi
 		node_chunks = chunk_made(node_chunks, node_count);
 		chunk = node_chunks[node_count / CHUNK];
 		for (unsigned int i = 0; i < CHANNELS; i++) {
-			chunk->self[i] = made(CHUNK * sizeof(*chunk->self[i]));
-			chunk->calls[i] = made(CHUNK * sizeof(*chunk->calls[i]));
+			chunk->self[i] = zeroed(CHUNK, sizeof(*chunk->self[i]));
+			chunk->calls[i] = zeroed(CHUNK, sizeof(*chunk->calls[i]));
 		}
 	}
 	node = &node_chunks[node_count / CHUNK]->nodes[node_count % CHUNK];
@@ -554,7 +545,7 @@ static struct task *task_of(uint64_t id)
 	for (one = *bucket; one != NULL; one = one->next)
 		if (one->id == id)
 			return one;
-	one = made(sizeof(*one));
+	one = zeroed(1, sizeof(*one));
 	one->id = id;
 	one->root = one->here = idle_root;
 	one->next = *bucket;
@@ -576,17 +567,22 @@ static void on_switch(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t ad
 
 /* --- translation --- */
 
-static enum ending ending_of(const unsigned char *bytes, size_t size)
+/* Where the opcode of an instruction is, behind its prefixes; its size if there is none. */
+static size_t opcode_of(const unsigned char *bytes, size_t size)
 {
+	static const unsigned char prefixes[] = { 0x26, 0x2e, 0x36, 0x3e, 0x64,
+						  0x65, 0x66, 0xf2, 0xf3 };
 	size_t at = 0;
 
-	/* Prefixes. */
-	while (at < size && (bytes[at] == 0x2e || bytes[at] == 0x36 || bytes[at] == 0x3e ||
-			     bytes[at] == 0x26 || bytes[at] == 0x64 || bytes[at] == 0x65 ||
-			     bytes[at] == 0x66 || bytes[at] == 0xf2 || bytes[at] == 0xf3))
+	while (at < size && memchr(prefixes, bytes[at], sizeof(prefixes)) != NULL)
 		at++;
-	if (at < size && (bytes[at] & 0xf0) == 0x40)
-		at++;
+	return at + (at < size && (bytes[at] & 0xf0) == 0x40);
+}
+
+static enum ending ending_of(const unsigned char *bytes, size_t size)
+{
+	size_t at = opcode_of(bytes, size);
+
 	if (at >= size)
 		return ONWARD;
 	switch (bytes[at]) {
@@ -627,10 +623,11 @@ static uint64_t target_of(const unsigned char *bytes, size_t size, uint64_t end)
 /* A string instruction that repeats: QEMU enters it again for each turn, which counts. */
 static bool is_repeated(const unsigned char *bytes, size_t size)
 {
-	unsigned char last_byte = size > 1 ? bytes[size - 1] : 0;
+	size_t at = opcode_of(bytes, size);
 
-	return (memchr(bytes, 0xf2, size) != NULL || memchr(bytes, 0xf3, size) != NULL) &&
-	       ((last_byte >= 0xa4 && last_byte <= 0xaf) || (last_byte & 0xfc) == 0x6c);
+	return at + 1 == size &&
+	       (memchr(bytes, 0xf2, at) != NULL || memchr(bytes, 0xf3, at) != NULL) &&
+	       ((bytes[at] >= 0xa4 && bytes[at] <= 0xaf) || (bytes[at] & 0xfc) == 0x6c);
 }
 
 /* mov disp32(%rsi),%rsp: __switch_to_asm goes over to another task's stack. */
@@ -661,9 +658,9 @@ static struct block *block_make(uint64_t address, uint64_t hash, const unsigned 
 
 		block_chunks = chunk_made(block_chunks, block_count);
 		chunk = block_chunks[block_count / CHUNK];
-		chunk->rests = made(CHUNK * sizeof(*chunk->rests));
+		chunk->rests = zeroed(CHUNK, sizeof(*chunk->rests));
 		for (unsigned int i = 0; i < CHANNELS; i++)
-			chunk->sums[i] = made(CHUNK * sizeof(*chunk->sums[i]));
+			chunk->sums[i] = zeroed(CHUNK, sizeof(*chunk->sums[i]));
 	}
 	block = &block_chunks[block_count / CHUNK]->blocks[block_count % CHUNK];
 	block_count++;
@@ -672,7 +669,7 @@ static struct block *block_make(uint64_t address, uint64_t hash, const unsigned 
 				 .function = function_at(address) };
 	*rest = (struct block_rest){ .next = *bucket, .hash = hash };
 	*bucket = block;
-	rest->sizes = made(insns);
+	rest->sizes = zeroed(1, insns);
 	memcpy(rest->sizes, sizes, insns);
 	for (unsigned int i = 0; i < insns; i++)
 		block->size += sizes[i];
