@@ -22,6 +22,22 @@ A, B = 0x100000, 0x100240
 LOCK = "\txorl\t%eax, %eax\n\tmovl\t$1, %edx\n\tlock cmpxchgl %edx, (%rdi)\n\tret\n"
 """As a compiler makes queued_spin_lock(), without the slow path: held from the last but one."""
 
+INTERRUPTED = f"""
+	movl	${A}, %edi
+here:	call	lock
+	movq	%rsp, %rax		/* what the CPU pushes for an interrupt of the kernel */
+	pushq	$0
+	pushq	%rax
+	pushfq
+	pushq	$0x08
+	leaq	back(%rip), %rax
+	pushq	%rax
+	jmp	interrupt		/* ret, these 8, and push and call there: 11 */
+back:	nop
+	movb	$0, (%rdi)		/* 2 */
+"""
+"""A lock is held over an interrupt, which goes on in the function of that name."""
+
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -145,20 +161,6 @@ dsem = . - 5
 
 def test_an_interrupt_is_not_what_it_interrupts(built: Path, tmp_path: Path) -> None:
     """It takes a lock of its own, which is held for as long as ever."""
-    code = f"""
-	movl	${A}, %edi
-here:	call	lock
-	movq	%rsp, %rax		/* what the CPU pushes for an interrupt of the kernel */
-	pushq	$0
-	pushq	%rax
-	pushfq
-	pushq	$0x08
-	leaq	back(%rip), %rax
-	pushq	%rax
-	jmp	interrupt		/* ret and these 8, push, call, and 2 after iretq: 12 */
-back:	nop
-	movb	$0, (%rdi)
-"""
     functions = (
         function("lock", LOCK)
         + function(
@@ -179,7 +181,7 @@ inner:	call	lock
         + function("entry", "\tret\n")
     )
     roles = {"lock": "spin", "interrupt": "interrupt", "entry": "entry"}
-    lines, symbols = run(built, tmp_path, code, functions, roles)
+    lines, symbols = run(built, tmp_path, INTERRUPTED, functions, roles)
     sites = {int(line[1], 16): line[2:] for line in lines if line[0] == "site"}
     assert sites == {
         symbols["here"]: ["spin", "1", "13", "13", "1"],
@@ -188,20 +190,6 @@ inner:	call	lock
 
 
 def test_an_interrupt_ends_where_it_is_preempted(built: Path, tmp_path: Path) -> None:
-    code = f"""
-	movl	${A}, %edi
-here:	call	lock
-	movq	%rsp, %rax
-	pushq	$0
-	pushq	%rax
-	pushfq
-	pushq	$0x08
-	leaq	back(%rip), %rax
-	pushq	%rax
-	jmp	interrupt		/* ret and these 8, push, call: 11 */
-back:	nop
-	movb	$0, (%rdi)		/* 2 */
-"""
     functions = (
         function("lock", LOCK)
         + function(
@@ -219,7 +207,7 @@ back:	nop
         + function("switch", "\tnop\n\tret\n")
     )
     roles = {"lock": "spin", "interrupt": "interrupt", "entry": "entry", "switch": "switch"}
-    lines, symbols = run(built, tmp_path, code, functions, roles)
+    lines, symbols = run(built, tmp_path, INTERRUPTED, functions, roles)
     sites = {int(line[1], 16): line[2:] for line in lines if line[0] == "site"}
     assert sites == {symbols["here"]: ["spin", "1", "16", "16", "1"]}
 
