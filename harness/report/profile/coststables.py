@@ -22,7 +22,7 @@ _FUNCTIONS, _LOCKS, _DATA = 15, 15, 20
 _LEAST = 0.05
 """Below it, a change of misses or instructions for each operation is not shown."""
 MARGIN_PCT = 1.0
-"""The change of estimated cycles up to which it is none: boots and code layout alone move it."""
+"""The change of estimated cycles up to which it is none: boots alone move it by half of that."""
 _LARGE = 10_000
 _METHOD = (
     "One more boot of each kernel with the first pair's seed for the misses, and one for the "
